@@ -1,0 +1,100 @@
+//! The list of test programs. `test-programs/README.md` describes each; the neighbour `recipe`
+//! knows how each is built.
+
+/// A program of the folder `test-programs/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Program {
+    /// `clocks.c`, dynamic, with the system's C library.
+    CDynamic,
+    /// `clocks.c`, static, at a fixed address.
+    CStatic,
+    /// `clocks.c`, static, at a random address.
+    CStaticPie,
+    /// `clocks.c`, dynamic, with musl.
+    CMusl,
+    /// `clocks.c`, static, with musl.
+    CMuslStatic,
+    /// `clocks.c` as a 32-bit x86 program.
+    CI386,
+    /// `clocks.py`, run by `python3`.
+    Python,
+    /// `clocks.pl`, run by `perl`.
+    Perl,
+    /// `clocks.sh`, run by `bash`.
+    Bash,
+    /// `clocks.rs`.
+    Rust,
+    /// The folder `go`: static, no C library.
+    Go,
+    /// The folder `java`, run by `java`.
+    Java,
+    /// The folder `node`, run by `node`.
+    Node,
+    /// `exceptions.cc`: throws and catches; prints no clock.
+    Exceptions,
+    /// `exit.S`: ends at once; prints nothing.
+    Exit,
+    /// `script.sh`: a `#!` script that becomes `clocks.c`, with the same arguments.
+    Script,
+}
+
+impl Program {
+    /// Every program.
+    pub const ALL: [Program; 16] = [
+        Program::CDynamic,
+        Program::CStatic,
+        Program::CStaticPie,
+        Program::CMusl,
+        Program::CMuslStatic,
+        Program::CI386,
+        Program::Python,
+        Program::Perl,
+        Program::Bash,
+        Program::Rust,
+        Program::Go,
+        Program::Java,
+        Program::Node,
+        Program::Exceptions,
+        Program::Exit,
+        Program::Script,
+    ];
+
+    /// The builds of `clocks.c`: all of them know its modes (`loop N`, `exec N`, `auxv`, ...).
+    pub const C: [Program; 6] = [
+        Program::CDynamic,
+        Program::CStatic,
+        Program::CStaticPie,
+        Program::CMusl,
+        Program::CMuslStatic,
+        Program::CI386,
+    ];
+
+    /// The program's name, in messages and as a folder under the target directory.
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::CDynamic => "clocks-dynamic",
+            Program::CStatic => "clocks-static",
+            Program::CStaticPie => "clocks-static-pie",
+            Program::CMusl => "clocks-musl",
+            Program::CMuslStatic => "clocks-musl-static",
+            Program::CI386 => "clocks-i386",
+            Program::Python => "clocks-python",
+            Program::Perl => "clocks-perl",
+            Program::Bash => "clocks-bash",
+            Program::Rust => "clocks-rust",
+            Program::Go => "clocks-go",
+            Program::Java => "clocks-java",
+            Program::Node => "clocks-node",
+            Program::Exceptions => "exceptions",
+            Program::Exit => "exit",
+            Program::Script => "script",
+        }
+    }
+
+    /// Whether the program, run without arguments, prints clocks that [`Readings`] understands.
+    ///
+    /// [`Readings`]: crate::Readings
+    pub fn prints_clocks(self) -> bool {
+        !matches!(self, Program::Exceptions | Program::Exit)
+    }
+}

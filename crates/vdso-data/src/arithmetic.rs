@@ -1,0 +1,175 @@
+//! From cycles to nanoseconds, and from a host's time to a virtual one.
+//!
+//! All of it is exact integer arithmetic without division by a variable, without panic and without
+//! a call: it is compiled into the image.
+
+use core::hint::cold_path;
+
+/// Nanoseconds in a second.
+pub const NSEC_PER_SEC: u64 = 1_000_000_000;
+
+/// A point in time or a span: whole seconds, which may be negative, and nanoseconds of the next
+/// one. The layout is `struct __kernel_timespec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct Timespec {
+    /// Whole seconds, rounded down.
+    pub sec: i64,
+    /// Nanoseconds after `sec`, below 10^9.
+    pub nsec: i64,
+}
+
+impl Timespec {
+    /// `sec` and any number of nanoseconds, carried.
+    #[inline(always)]
+    pub const fn carried(sec: u64, nsec: u64) -> Self {
+        if nsec < NSEC_PER_SEC {
+            return Self { sec: sec as i64, nsec: nsec as i64 };
+        }
+        let (sec, nsec) = (sec.wrapping_add(1), nsec - NSEC_PER_SEC);
+        if nsec < NSEC_PER_SEC {
+            return Self { sec: sec as i64, nsec: nsec as i64 };
+        }
+        // A clock at twice the host's rate and more, or a page that is no longer published.
+        cold_path();
+        Self {
+            sec: sec.wrapping_add(nsec / NSEC_PER_SEC) as i64,
+            nsec: (nsec % NSEC_PER_SEC) as i64,
+        }
+    }
+
+    /// All of it in nanoseconds.
+    pub const fn as_nanos(self) -> i128 {
+        self.sec as i128 * NSEC_PER_SEC as i128 + self.nsec as i128
+    }
+
+    /// The inverse of [`as_nanos`](Self::as_nanos); `None` if the seconds do not fit.
+    pub const fn from_nanos(ns: i128) -> Option<Self> {
+        let sec = ns.div_euclid(NSEC_PER_SEC as i128);
+        if sec < i64::MIN as i128 || sec > i64::MAX as i128 {
+            return None;
+        }
+        Some(Self { sec: sec as i64, nsec: ns.rem_euclid(NSEC_PER_SEC as i128) as i64 })
+    }
+
+    /// `self + other`, seconds wrapping as they do for a caller of the kernel.
+    #[inline(always)]
+    pub const fn wrapping_add(self, other: Self) -> Self {
+        Self::carried(
+            (self.sec as u64).wrapping_add(other.sec as u64),
+            (self.nsec as u64).wrapping_add(other.nsec as u64),
+        )
+    }
+
+    /// `self - other`, seconds wrapping.
+    #[inline(always)]
+    pub const fn wrapping_sub(self, other: Self) -> Self {
+        Self::carried(
+            (self.sec as u64).wrapping_sub(other.sec as u64).wrapping_sub(1),
+            (self.nsec as u64).wrapping_add(NSEC_PER_SEC).wrapping_sub(other.nsec as u64),
+        )
+    }
+}
+
+/// Nanoseconds, and the fraction of one in units of 2^-64 ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nanos {
+    /// Whole nanoseconds.
+    pub ns: u64,
+    /// Units of 2^-64 ns.
+    pub fraction: u64,
+}
+
+/// Nanoseconds a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mult {
+    /// Whole nanoseconds; zero for a counter of more than 1 GHz at the host's rate.
+    pub whole: u64,
+    /// Units of 2^-64 ns.
+    pub fraction: u64,
+}
+
+/// `base + delta * mult`, modulo 2^64 ns.
+///
+/// Two multiplications side by side, then one addition with carry; nothing is rounded.
+#[inline(always)]
+pub const fn nanos_at(base: Nanos, delta_cycles: u64, mult: Mult) -> Nanos {
+    let whole = base.ns.wrapping_add(delta_cycles.wrapping_mul(mult.whole));
+    let product = delta_cycles as u128 * mult.fraction as u128;
+    let sum = product.wrapping_add((whole as u128) << 64 | base.fraction as u128);
+    Nanos { ns: (sum >> 64) as u64, fraction: sum as u64 }
+}
+
+/// How fast a virtual clock runs: seconds of it in one second of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The whole part.
+    pub whole: u64,
+    /// The rest in units of 2^-64.
+    pub fraction: u64,
+}
+
+impl Rate {
+    /// As fast as the host.
+    pub const ONE: Self = Self { whole: 1, fraction: 0 };
+    /// Not at all: a frozen clock.
+    pub const ZERO: Self = Self { whole: 0, fraction: 0 };
+}
+
+/// A virtual clock as a function of the host's clock of the same id:
+/// `base + offset + rate * (host - base)`.
+///
+/// With rate one that is `host + offset`, whatever the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transform {
+    /// What is added.
+    pub offset: Timespec,
+    /// The host's time at which the virtual clock is exactly `offset` ahead.
+    pub base: Timespec,
+    /// How fast it runs from there.
+    pub rate: Rate,
+}
+
+impl Transform {
+    /// The host's own time.
+    pub const IDENTITY: Self = Self {
+        offset: Timespec { sec: 0, nsec: 0 },
+        base: Timespec { sec: 0, nsec: 0 },
+        rate: Rate::ONE,
+    };
+
+    /// The virtual time at `host`, rounded down to a nanosecond.
+    #[inline(always)]
+    pub const fn apply(&self, host: Timespec) -> Timespec {
+        let shifted = if self.is_offset_only() {
+            host
+        } else {
+            self.base.wrapping_add(self.rate.scale(host.wrapping_sub(self.base)))
+        };
+        shifted.wrapping_add(self.offset)
+    }
+
+    /// Whether the clock runs as fast as the host's.
+    #[inline(always)]
+    pub const fn is_offset_only(&self) -> bool {
+        self.rate.whole == 1 && self.rate.fraction == 0
+    }
+}
+
+impl Rate {
+    /// `span * self`, rounded down. The span may be negative; its seconds times `whole` must fit.
+    #[inline(always)]
+    pub const fn scale(self, span: Timespec) -> Timespec {
+        let (sec, nsec) = (span.sec, span.nsec as u64);
+        // sec * fraction is signed, in units of 2^-64 s: its high half is whole seconds rounded
+        // down, its low half the part of a second above them.
+        let fractional_sec = sec as i128 * self.fraction as i128;
+        let carried_sec = (fractional_sec >> 64) as u64;
+        let below_one_sec = (fractional_sec as u64) as u128 * NSEC_PER_SEC as u128;
+        // In units of 2^-64 ns; the three terms are added before the fraction is dropped.
+        let fractional_ns = below_one_sec + nsec as u128 * self.fraction as u128;
+        let ns = (fractional_ns >> 64) as u64 + nsec.wrapping_mul(self.whole);
+        let whole_sec = (sec as u64).wrapping_mul(self.whole).wrapping_add(carried_sec);
+        Timespec::carried(whole_sec, ns)
+    }
+}

@@ -1,0 +1,60 @@
+//! The latch: two copies of the data, and a sequence number whose lowest bit names the one to read.
+//!
+//! The writer changes the copy that nobody reads and then moves the readers over with one store.
+//! A plain sequence lock (see [`seqlock`](crate::seqlock)) makes readers wait while a write is under
+//! way, so a writer that is killed half-way stops every reader for ever. Here the copy that the
+//! number names is always whole: readers of a dead writer's page go on with the last full update.
+//!
+//! Same idea as `seqcount_latch_t` in `include/linux/seqlock.h` (Linux 6.18).
+
+use crate::sync::{AtomicU32, Ordering, reader_fence, writer_fence};
+
+/// The copies, so their number and the latch's arithmetic stay together.
+pub const COPIES: usize = 2;
+
+/// Reads through the latch.
+///
+/// Each try takes a fresh `sample` (the counter) *before* it looks at the page, and gives it to
+/// `read` with the index of the copy to use. It is repeated until no update came in between, which
+/// for a writer that publishes once a second is practically never.
+///
+/// Sampling first is sound: a sample older than the data is a time before the update, and the
+/// arithmetic answers with the update's own time, which lies within the caller's call. It is also
+/// faster, as the sequence number's load no longer stands between the caller and the counter.
+#[inline(always)]
+pub fn read<S, T>(
+    seq: &AtomicU32,
+    mut sample: impl FnMut() -> S,
+    mut read: impl FnMut(S, usize) -> T,
+) -> T {
+    loop {
+        let sampled = sample();
+        // Acquire: pairs with the Release store in `write`; the copy it names is complete.
+        let start = seq.load(Ordering::Acquire);
+        let value = read(sampled, copy_of(start));
+        reader_fence();
+        // Relaxed: the fence above orders it after the data.
+        if seq.load(Ordering::Relaxed) == start {
+            return value;
+        }
+    }
+}
+
+/// Writes through the latch: `write` gets the index of the copy that is being read and of the one
+/// to fill. There must be one writer only.
+pub fn write<T>(seq: &AtomicU32, write: impl FnOnce(usize, usize) -> T) -> T {
+    // Relaxed: only this writer stores the number.
+    let start = seq.load(Ordering::Relaxed);
+    // A reader may still be in the copy to fill, from before the last update. The fence makes the
+    // last update's store of the number visible to whoever sees a store below.
+    writer_fence();
+    let value = write(copy_of(start), copy_of(start.wrapping_add(1)));
+    // Release: pairs with the Acquire load in `read`.
+    seq.store(start.wrapping_add(1), Ordering::Release);
+    value
+}
+
+#[inline(always)]
+const fn copy_of(seq: u32) -> usize {
+    (seq % COPIES as u32) as usize
+}

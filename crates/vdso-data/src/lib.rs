@@ -1,0 +1,30 @@
+//! The data page that a vDSO reads its clocks from.
+//!
+//! A clock read passes through this crate twice: the timekeeper writes a page with it, the image
+//! reads the page with it. It holds the layouts and the arithmetic, and nothing that needs an
+//! operating system.
+//!
+//! - [`own`]: our page, versioned and self-describing, written by our timekeeper.
+//! - [`linux`]: where the running Linux kernel keeps the same facts in its `[vvar]`.
+//! - [`process`]: the one page each process has for itself: what injection tells the image.
+//! - [`latch`]: how a page is read while it is written, even if the writer dies half-way.
+//! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
+//! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
+//! - [`clock`]: the clock ids.
+//!
+//! The pages are documented field by field in `docs/DATAPAGE.md`.
+
+#![cfg_attr(not(loom), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod arithmetic;
+pub mod clock;
+pub mod latch;
+pub mod linux;
+pub mod own;
+pub mod process;
+pub mod seqlock;
+pub mod sync;
+
+/// Bytes in a page of memory on every machine that the layouts of this crate are mapped on.
+pub const PAGE_BYTES: usize = 4096;

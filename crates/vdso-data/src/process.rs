@@ -1,0 +1,196 @@
+//! The process page: what one process's image must know of that process.
+//!
+//! Injection fills it in and maps it read-only before the program's first instruction, so nobody
+//! writes while the image reads. Addresses are zero where the kernel has nothing to point at.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// "vdsoproc" in ASCII, in the machine's byte order.
+pub const MAGIC: u64 = u64::from_be_bytes(*b"vdsoproc");
+/// Changes when an image of the old layout would misread the new one.
+pub const VERSION: u32 = 1;
+
+/// The CPU has RDPID (x86: CPUID leaf 7, ECX bit 22).
+pub const FLAG_RDPID: u32 = 1 << 0;
+
+/// What an image knows of its process.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct ProcessPage {
+    /// [`MAGIC`].
+    pub magic: AtomicU64,
+    /// [`VERSION`].
+    pub version: AtomicU32,
+    /// A set of `FLAG_` bits.
+    pub flags: AtomicU32,
+    /// Address of the `clock_mode` (u32) that must be [`CLOCK_MODE_COUNTER`] for the counter to be
+    /// used: the kernel's, or else that of `counter_mode` here.
+    ///
+    /// [`CLOCK_MODE_COUNTER`]: crate::linux::CLOCK_MODE_COUNTER
+    pub clock_mode_addr: AtomicU64,
+    /// Always [`CLOCK_MODE_COUNTER`](crate::linux::CLOCK_MODE_COUNTER).
+    pub counter_mode: AtomicU32,
+    /// Always 1, which is odd: what `seq_addr` names where the kernel's page is unknown.
+    pub never_even_seq: AtomicU32,
+    /// Always [`CLOCK_MODE_TIMENS`](crate::linux::CLOCK_MODE_TIMENS): "the clocks are elsewhere".
+    pub never_even_mode: AtomicU32,
+    /// Zero.
+    pub reserved: AtomicU32,
+    /// The kernel's page: REALTIME, MONOTONIC, BOOTTIME, TAI and the coarse clocks.
+    pub hres: KernelClock,
+    /// The kernel's page: MONOTONIC_RAW.
+    pub raw: KernelClock,
+    /// Functions of the kernel's own vDSO.
+    pub functions: Functions,
+}
+
+/// Where a process can read one `struct vdso_clock` of the kernel's.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct KernelClock {
+    /// Of `seq` (u32), with `clock_mode` (u32) behind it; of `never_even_seq` if it is unknown.
+    pub seq_addr: AtomicU64,
+    /// Of `cycle_last` (u64).
+    pub cycle_last_addr: AtomicU64,
+    /// Of `mult` (u32), with `shift` (u32) behind it.
+    pub mult_addr: AtomicU64,
+    /// Of `basetime[0]`, an array of u64 seconds and u64 nanoseconds indexed by clock id.
+    pub basetime_addr: AtomicU64,
+    /// How many cycles after `cycle_last` 64-bit arithmetic cannot overflow.
+    pub max_cycles: AtomicU64,
+}
+
+/// Addresses of functions in the kernel's own vDSO, zero for one it lacks.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Functions {
+    /// `__vdso_clock_gettime`.
+    pub clock_gettime: AtomicU64,
+    /// `__vdso_gettimeofday`.
+    pub gettimeofday: AtomicU64,
+    /// `__vdso_getcpu`.
+    pub getcpu: AtomicU64,
+    /// Those that the image only passes on, in the order of its forwarders.
+    pub forwarded: [AtomicU64; FORWARDED],
+}
+
+/// How many functions an image can pass on.
+pub const FORWARDED: usize = 4;
+
+impl ProcessPage {
+    /// A page for a process without any vDSO of the kernel's: every slow path is a system call.
+    pub fn new() -> Self {
+        Self {
+            magic: AtomicU64::new(MAGIC),
+            version: AtomicU32::new(VERSION),
+            flags: AtomicU32::new(0),
+            clock_mode_addr: AtomicU64::new(0),
+            counter_mode: AtomicU32::new(crate::linux::CLOCK_MODE_COUNTER),
+            never_even_seq: AtomicU32::new(1),
+            never_even_mode: AtomicU32::new(crate::linux::CLOCK_MODE_TIMENS),
+            reserved: AtomicU32::new(0),
+            hres: KernelClock::default(),
+            raw: KernelClock::default(),
+            functions: Functions::default(),
+        }
+    }
+
+    /// Whether the CPU has RDPID.
+    #[inline(always)]
+    pub fn has_rdpid(&self) -> bool {
+        // Relaxed, here and below: the page does not change while it can be read.
+        self.flags.load(Ordering::Relaxed) & FLAG_RDPID != 0
+    }
+}
+
+impl Default for ProcessPage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is the same in every process of a kernel: the process page with addresses relative to the
+/// kernel's vDSO.
+#[derive(Clone, Debug, Default)]
+pub struct Template {
+    /// [`ProcessPage::flags`].
+    pub flags: u32,
+    /// [`ProcessPage::hres`], if the kernel's page is known.
+    pub hres: Option<ClockTemplate>,
+    /// [`ProcessPage::raw`], if the kernel's page is known.
+    pub raw: Option<ClockTemplate>,
+    /// [`Functions::clock_gettime`].
+    pub clock_gettime: Option<u64>,
+    /// [`Functions::gettimeofday`].
+    pub gettimeofday: Option<u64>,
+    /// [`Functions::getcpu`].
+    pub getcpu: Option<u64>,
+    /// [`Functions::forwarded`].
+    pub forwarded: [Option<u64>; FORWARDED],
+}
+
+/// [`KernelClock`], relative to the kernel's vDSO.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockTemplate {
+    /// [`KernelClock::seq_addr`].
+    pub seq: i64,
+    /// [`KernelClock::cycle_last_addr`].
+    pub cycle_last: i64,
+    /// [`KernelClock::mult_addr`].
+    pub mult: i64,
+    /// [`KernelClock::basetime_addr`].
+    pub basetime: i64,
+    /// [`KernelClock::max_cycles`].
+    pub max_cycles: u64,
+}
+
+/// Byte offset of `counter_mode`, which `clock_mode_addr` names where the kernel's is unknown.
+pub const COUNTER_MODE: usize = core::mem::offset_of!(ProcessPage, counter_mode);
+/// Byte offset of `never_even_seq`, which `hres.seq_addr` names where the kernel's is unknown.
+pub const NEVER_EVEN_SEQ: usize = core::mem::offset_of!(ProcessPage, never_even_seq);
+/// Byte offset of `clock_mode_addr`.
+pub const CLOCK_MODE_ADDR: usize = core::mem::offset_of!(ProcessPage, clock_mode_addr);
+/// Byte offset of `hres.seq_addr`.
+pub const HRES_SEQ_ADDR: usize = core::mem::offset_of!(ProcessPage, hres);
+
+impl Template {
+    /// The page of a process that has the kernel's vDSO at `vdso_addr`, zero for none.
+    ///
+    /// Where the kernel's page is unknown, `clock_mode_addr` and `hres.seq_addr` are zero: whoever
+    /// maps the page puts its own address plus [`COUNTER_MODE`] and [`NEVER_EVEN_SEQ`] there.
+    pub fn page_for(&self, vdso_addr: u64) -> ProcessPage {
+        let page = ProcessPage::new();
+        page.flags.store(self.flags, Ordering::Relaxed);
+        if vdso_addr == 0 {
+            return page;
+        }
+        if let Some(hres) = &self.hres {
+            hres.store(&page.hres, vdso_addr);
+            let mode = vdso_addr.wrapping_add_signed(hres.seq) + 4;
+            page.clock_mode_addr.store(mode, Ordering::Relaxed);
+        }
+        if let Some(raw) = &self.raw {
+            raw.store(&page.raw, vdso_addr);
+        }
+        let address = |offset: Option<u64>| offset.map_or(0, |offset| vdso_addr + offset);
+        let functions = &page.functions;
+        functions.clock_gettime.store(address(self.clock_gettime), Ordering::Relaxed);
+        functions.gettimeofday.store(address(self.gettimeofday), Ordering::Relaxed);
+        functions.getcpu.store(address(self.getcpu), Ordering::Relaxed);
+        for (slot, offset) in functions.forwarded.iter().zip(self.forwarded) {
+            slot.store(address(offset), Ordering::Relaxed);
+        }
+        page
+    }
+}
+
+impl ClockTemplate {
+    fn store(&self, clock: &KernelClock, vdso_addr: u64) {
+        let at = |displacement: i64| vdso_addr.wrapping_add_signed(displacement);
+        clock.seq_addr.store(at(self.seq), Ordering::Relaxed);
+        clock.cycle_last_addr.store(at(self.cycle_last), Ordering::Relaxed);
+        clock.mult_addr.store(at(self.mult), Ordering::Relaxed);
+        clock.basetime_addr.store(at(self.basetime), Ordering::Relaxed);
+        clock.max_cycles.store(self.max_cycles, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,75 @@
+//! Numbers of the ELF format that a caller may want to compare with.
+//!
+//! Names and values are those of `<elf.h>`; the source is the System V gABI, except where a line
+//! says otherwise.
+
+/// `e_machine`: which architecture an image is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Machine(pub u16);
+
+impl Machine {
+    /// `EM_386`.
+    pub const I386: Self = Self(3);
+    /// `EM_MIPS`, both classes.
+    pub const MIPS: Self = Self(8);
+    /// `EM_PARISC`.
+    pub const PARISC: Self = Self(15);
+    /// `EM_PPC`.
+    pub const POWERPC: Self = Self(20);
+    /// `EM_PPC64`, both byte orders.
+    pub const POWERPC64: Self = Self(21);
+    /// `EM_S390`, both classes.
+    pub const S390: Self = Self(22);
+    /// `EM_ARM`.
+    pub const ARM: Self = Self(40);
+    /// `EM_SH`.
+    pub const SH: Self = Self(42);
+    /// `EM_SPARCV9`.
+    pub const SPARC64: Self = Self(43);
+    /// `EM_IA_64`.
+    pub const IA64: Self = Self(50);
+    /// `EM_X86_64`; with [`Class::Elf32`](crate::Class::Elf32) the image is for x32.
+    pub const X86_64: Self = Self(62);
+    /// `EM_AARCH64`.
+    pub const AARCH64: Self = Self(183);
+    /// `EM_RISCV`, both classes.
+    pub const RISCV: Self = Self(243);
+    /// `EM_CSKY`.
+    pub const CSKY: Self = Self(252);
+    /// `EM_LOONGARCH`, both classes.
+    pub const LOONGARCH: Self = Self(258);
+    /// `EM_ALPHA`, the number that is in use. Source: `include/uapi/linux/elf-em.h`.
+    pub const ALPHA: Self = Self(0x9026);
+}
+
+/// A segment that is mapped.
+pub const PT_LOAD: u32 = 1;
+/// The dynamic table.
+pub const PT_DYNAMIC: u32 = 2;
+/// Notes.
+pub const PT_NOTE: u32 = 4;
+/// The sorted table that finds unwind information. Source: Linux Standard Base.
+pub const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+
+/// A segment's bytes can be executed.
+pub const PF_X: u32 = 1;
+/// A segment's bytes can be written.
+pub const PF_W: u32 = 2;
+/// A segment's bytes can be read.
+pub const PF_R: u32 = 4;
+
+/// `st_shndx` of a symbol that is defined elsewhere. Set in a copy of an image, it hides a symbol
+/// from every reader.
+pub const SHN_UNDEF: u16 = 0;
+/// `st_shndx` of a symbol whose value is not an address.
+pub const SHN_ABS: u16 = 0xfff1;
+
+/// Owner of the notes that a kernel writes.
+pub const NOTE_OWNER_LINUX: &str = "Linux";
+/// Type of the note with `LINUX_VERSION_CODE`. Source: `arch/x86/entry/vdso/note.S` (Linux 6.12);
+/// glibc reads it in `dl-discover-osversion.c`.
+pub const NT_LINUX_VERSION: u32 = 0;
+/// Owner of the notes that a GNU toolchain writes.
+pub const NOTE_OWNER_GNU: &str = "GNU";
+/// Type of the note with the build-id. Source: `<elf.h>`.
+pub const NT_GNU_BUILD_ID: u32 = 3;

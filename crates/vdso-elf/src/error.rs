@@ -1,0 +1,154 @@
+//! What can be wrong with an image, in words that a person understands.
+
+use core::fmt;
+
+/// Why some bytes are not a vDSO image, or a part of one cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The first four bytes are not those of an ELF file.
+    NotElf,
+    /// `EI_CLASS` is neither `ELFCLASS32` nor `ELFCLASS64`.
+    UnknownClass(u8),
+    /// `EI_DATA` is neither `ELFDATA2LSB` nor `ELFDATA2MSB`.
+    UnknownByteOrder(u8),
+    /// The bytes end before the ELF header does.
+    HeaderTruncated,
+    /// `e_type` is not `ET_DYN`.
+    NotSharedObject {
+        /// `e_type`.
+        kind: u16,
+    },
+    /// `e_phentsize` is not that of the class.
+    ProgramHeaderSize {
+        /// `e_phentsize`.
+        bytes: u16,
+    },
+    /// The bytes end before the program headers do.
+    ProgramHeadersTruncated,
+    /// There is no `PT_LOAD`, so addresses mean nothing.
+    NoLoadSegment,
+    /// There is no `PT_DYNAMIC`, so nothing can be looked up.
+    NoDynamicSegment,
+    /// The dynamic table does not say where this table is.
+    NoTable(Table),
+    /// The dynamic table gives this table an address outside the image's first `PT_LOAD`.
+    TableOutside {
+        /// Which table.
+        table: Table,
+        /// The address that the dynamic table gives.
+        vaddr: u64,
+    },
+    /// The bytes end before this table does.
+    TableTruncated(Table),
+    /// `DT_SYMENT` is not the size of a symbol of the class.
+    SymbolSize {
+        /// `DT_SYMENT`.
+        bytes: u64,
+    },
+    /// Neither a hash table nor a section header tells how many symbols there are.
+    UnknownSymbolCount,
+    /// A name begins or ends outside the string table.
+    NameOutside {
+        /// Where in the string table the name should begin.
+        offset: u64,
+    },
+    /// A name is not UTF-8.
+    NameNotText,
+    /// A symbol's version is none of those that the image defines.
+    UndefinedVersion {
+        /// Index of the version.
+        index: u16,
+    },
+    /// A note goes on past the end of its segment.
+    NoteTruncated,
+}
+
+/// The tables that the dynamic table points at, and that table itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Table {
+    /// The content of `PT_DYNAMIC`.
+    Dynamic,
+    /// `DT_STRTAB`.
+    Strings,
+    /// `DT_SYMTAB`.
+    Symbols,
+    /// `DT_HASH`.
+    SystemVHash,
+    /// `DT_GNU_HASH`.
+    GnuHash,
+    /// `DT_VERSYM`.
+    SymbolVersions,
+    /// `DT_VERDEF`.
+    VersionDefinitions,
+    /// The content of a `PT_NOTE`.
+    Notes,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Dynamic => "dynamic table",
+            Self::Strings => "string table",
+            Self::Symbols => "symbol table",
+            Self::SystemVHash => "hash table (DT_HASH)",
+            Self::GnuHash => "GNU hash table (DT_GNU_HASH)",
+            Self::SymbolVersions => "table of symbol versions",
+            Self::VersionDefinitions => "table of version definitions",
+            Self::Notes => "notes",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NotElf => write!(formatter, "this is not an ELF file"),
+            Self::UnknownClass(class) => {
+                write!(formatter, "ELF class {class} is neither 1 (32 bits) nor 2 (64 bits)")
+            }
+            Self::UnknownByteOrder(order) => {
+                write!(formatter, "byte order {order} is neither 1 (little) nor 2 (big endian)")
+            }
+            Self::HeaderTruncated => write!(formatter, "the file ends inside the ELF header"),
+            Self::NotSharedObject { kind } => {
+                write!(formatter, "ELF type {kind} is not 3, a shared object")
+            }
+            Self::ProgramHeaderSize { bytes } => {
+                write!(formatter, "program headers of {bytes} bytes do not fit the ELF class")
+            }
+            Self::ProgramHeadersTruncated => {
+                write!(formatter, "the file ends inside the program headers")
+            }
+            Self::NoLoadSegment => write!(formatter, "no segment is to be mapped (no PT_LOAD)"),
+            Self::NoDynamicSegment => {
+                write!(formatter, "there is no dynamic table (no PT_DYNAMIC)")
+            }
+            Self::NoTable(table) => write!(formatter, "the dynamic table names no {table}"),
+            Self::TableOutside { table, vaddr } => {
+                write!(formatter, "the {table} should be at {vaddr:#x}, outside the image")
+            }
+            Self::TableTruncated(table) => write!(formatter, "the file ends inside the {table}"),
+            Self::SymbolSize { bytes } => {
+                write!(formatter, "symbols of {bytes} bytes do not fit the ELF class")
+            }
+            Self::UnknownSymbolCount => {
+                write!(
+                    formatter,
+                    "neither a hash table nor a section tells how many symbols there are"
+                )
+            }
+            Self::NameOutside { offset } => {
+                write!(formatter, "a name at {offset:#x} is not inside the string table")
+            }
+            Self::NameNotText => write!(formatter, "a name is not UTF-8 text"),
+            Self::UndefinedVersion { index } => {
+                write!(formatter, "a symbol has version {index}, which the image does not define")
+            }
+            Self::NoteTruncated => write!(formatter, "a note goes on past the end of its segment"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,53 @@
+//! The image's ELF entry point: the last step of injection.
+//!
+//! The injected stub stands where the program's first instruction belongs. It cannot put that back
+//! itself, as it would erase the code it runs on, so it ends with a jump to this code, which
+//!
+//! 1. makes the system call that is set up in the registers (`madvise`, which drops the changed
+//!    copy of the page, so the file's own bytes are back), or
+//! 2. copies `r8` bytes from `r10` to `r9` instead, where the program's page is writable anyway;
+//! 3. clears every register, as `execve` leaves them, and jumps to the address at `rsp - 16`.
+//!
+//! Nothing below the stack pointer can be lost meanwhile: a process that has just been exec'd has no
+//! signal handlers.
+
+use core::arch::global_asm;
+
+global_asm!(
+    ".pushsection .text.enter,\"ax\",@progbits",
+    ".p2align 4",
+    ".globl enter_program",
+    ".hidden enter_program",
+    ".type enter_program, @function",
+    "enter_program:",
+    ".cfi_startproc",
+    // There is no caller: a backtrace ends here.
+    ".cfi_undefined rip",
+    "syscall",
+    "mov rcx, r8",
+    "mov rsi, r10",
+    "mov rdi, r9",
+    "rep movsb",
+    "xor eax, eax",
+    "xor ebx, ebx",
+    "xor ecx, ecx",
+    "xor edx, edx",
+    "xor esi, esi",
+    "xor edi, edi",
+    "xor ebp, ebp",
+    "xor r8d, r8d",
+    "xor r9d, r9d",
+    "xor r10d, r10d",
+    "xor r11d, r11d",
+    "xor r12d, r12d",
+    "xor r13d, r13d",
+    "xor r14d, r14d",
+    "xor r15d, r15d",
+    // The flags as execve sets them: interrupts on, and bit 1, which is always set.
+    "push 0x202",
+    "popfq",
+    "jmp qword ptr [rsp - 16]",
+    ".cfi_endproc",
+    ".size enter_program, . - enter_program",
+    ".popsection",
+);

@@ -1,0 +1,55 @@
+//! Clocks that advance with the host's timer tick. All sources read them from the kernel's page, as
+//! a page of ours is not published at every tick; without a known kernel page they are asked for.
+
+use core::ffi::c_int;
+
+use vdso_data::arithmetic::Timespec;
+use vdso_data::linux::CLOCK_MODE_TIMENS;
+use vdso_data::sync::Ordering;
+use vdso_data::{clock, seqlock};
+
+use crate::{kernel, pages, slow};
+
+/// `clock_gettime` of a coarse clock. Out of line, so that it has no registers to save.
+///
+/// # Safety
+/// `ts` must be writable.
+#[inline(never)]
+pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
+    let Some(now) = read(id) else {
+        // SAFETY: the caller's promise is passed on.
+        return unsafe { slow::clock_gettime(id as c_int, ts) };
+    };
+    // SAFETY: the caller promises that `ts` is writable.
+    unsafe { ts.write(now) };
+    0
+}
+
+/// The time of a coarse clock, `None` if it must be asked for.
+#[inline(always)]
+pub fn read(id: u32) -> Option<Timespec> {
+    let known = &pages::process().hres;
+    let in_time_namespace = || kernel::mode(known) == CLOCK_MODE_TIMENS;
+    let host = seqlock::read(kernel::seq(known), in_time_namespace, || (), |()| {
+        kernel::basetime(known, id)
+    })?;
+    let offset = pages::offset_of(id);
+    let sum = Timespec::carried(
+        (host.sec as u64).wrapping_add(offset.sec),
+        (host.nsec as u64).wrapping_add(offset.nsec),
+    );
+    offset.is_all().then_some(sum)
+}
+
+/// The whole seconds of REALTIME as of the last tick, `None` if they must be computed or asked for.
+#[inline(always)]
+pub fn whole_seconds() -> Option<i64> {
+    let known = &pages::process().hres;
+    let offset = pages::offset_of(clock::REALTIME);
+    // Relaxed: an odd number is all that is looked for.
+    let is_elsewhere = kernel::seq(known).load(Ordering::Relaxed) & 1;
+    if offset.nsec | u64::from(is_elsewhere) != 0 {
+        return None;
+    }
+    Some(kernel::basetime_sec(known, clock::REALTIME).wrapping_add(offset.sec) as i64)
+}

@@ -1,0 +1,114 @@
+//! The running kernel's own page and functions, found through the process page.
+//!
+//! Every dereference of an address that injection wrote down is in this file.
+
+use core::ffi::{c_int, c_void};
+use core::mem;
+
+use vdso_data::arithmetic::Timespec;
+use vdso_data::linux::BASETIME_BYTES;
+use vdso_data::process::ProcessPage;
+use vdso_data::own::Halves;
+use vdso_data::process::{Functions, KernelClock};
+use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
+
+use crate::gettimeofday::Timeval;
+
+/// The mode that says whether the counter may be used at all. Changes when the kernel gives up its
+/// clocksource, or when this process enters a time namespace.
+#[inline(always)]
+pub fn counter_mode(process: &ProcessPage) -> u32 {
+    word(load(&process.clock_mode_addr)).load(Ordering::Relaxed)
+}
+
+/// `seq` of a known clock.
+#[inline(always)]
+pub fn seq(clock: &KernelClock) -> &AtomicU32 {
+    word(load(&clock.seq_addr))
+}
+
+/// `clock_mode` of a known clock.
+#[inline(always)]
+pub fn mode(clock: &KernelClock) -> u32 {
+    word(load(&clock.seq_addr) + 4).load(Ordering::Relaxed)
+}
+
+/// `cycle_last` of a known clock.
+#[inline(always)]
+pub fn cycle_last(clock: &KernelClock) -> Halves {
+    let addr = load(&clock.cycle_last_addr);
+    let (first, second) = (word(addr), word(addr + 4));
+    let (low, high) = if cfg!(target_endian = "little") { (first, second) } else { (second, first) };
+    Halves { low: low.load(Ordering::Relaxed), high: high.load(Ordering::Relaxed) }
+}
+
+/// `mult` and `shift` of a known clock.
+#[inline(always)]
+pub fn mult_and_shift(clock: &KernelClock) -> (u32, u32) {
+    let addr = load(&clock.mult_addr);
+    (word(addr).load(Ordering::Relaxed), word(addr + 4).load(Ordering::Relaxed))
+}
+
+/// `basetime[id]` of a known clock, as it stands: the nanoseconds of fine clocks are shifted left.
+#[inline(always)]
+pub fn basetime(clock: &KernelClock, id: u32) -> Timespec {
+    let addr = load(&clock.basetime_addr) + u64::from(id) * BASETIME_BYTES as u64;
+    Timespec {
+        sec: double_word(addr).load(Ordering::Relaxed) as i64,
+        nsec: double_word(addr + 8).load(Ordering::Relaxed) as i64,
+    }
+}
+
+/// The seconds of `basetime[id]`, which are one word and need no lock.
+#[inline(always)]
+pub fn basetime_sec(clock: &KernelClock, id: u32) -> u64 {
+    let addr = load(&clock.basetime_addr) + u64::from(id) * BASETIME_BYTES as u64;
+    double_word(addr).load(Ordering::Relaxed)
+}
+
+/// The kernel's vDSO functions, by their C types.
+pub type ClockGettime = unsafe extern "C" fn(c_int, *mut Timespec) -> c_int;
+/// As above.
+pub type Gettimeofday = unsafe extern "C" fn(*mut Timeval, *mut c_void) -> c_int;
+/// As above.
+pub type Getcpu = unsafe extern "C" fn(*mut u32, *mut u32, *mut c_void) -> c_int;
+
+/// `__vdso_clock_gettime` of the kernel's.
+#[inline(always)]
+pub fn clock_gettime(functions: &Functions) -> Option<ClockGettime> {
+    // SAFETY: zero is `None`; any other value is the function's address, by injection's promise.
+    unsafe { mem::transmute(load(&functions.clock_gettime)) }
+}
+
+/// `__vdso_gettimeofday` of the kernel's.
+#[inline(always)]
+pub fn gettimeofday(functions: &Functions) -> Option<Gettimeofday> {
+    // SAFETY: as above.
+    unsafe { mem::transmute(load(&functions.gettimeofday)) }
+}
+
+/// `__vdso_getcpu` of the kernel's.
+#[inline(always)]
+pub fn getcpu(functions: &Functions) -> Option<Getcpu> {
+    // SAFETY: as above.
+    unsafe { mem::transmute(load(&functions.getcpu)) }
+}
+
+#[inline(always)]
+fn load(address: &AtomicU64) -> u64 {
+    // Relaxed: the process page does not change while it can be read.
+    address.load(Ordering::Relaxed)
+}
+
+#[inline(always)]
+fn word(addr: u64) -> &'static AtomicU32 {
+    // SAFETY: injection writes only addresses of aligned words that stay mapped: the kernel's pages
+    // live as long as the process, and the process page as long as the image.
+    unsafe { &*(addr as *const AtomicU32) }
+}
+
+#[inline(always)]
+fn double_word(addr: u64) -> &'static AtomicU64 {
+    // SAFETY: as above.
+    unsafe { &*(addr as *const AtomicU64) }
+}

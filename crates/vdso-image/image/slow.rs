@@ -1,0 +1,133 @@
+//! The unusual: no counter, a dead publisher, a clock that only the kernel knows. All of it is out
+//! of line and reached by a sibling call, so that the usual path saves no registers for it.
+
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use vdso_data::arithmetic::Timespec;
+use vdso_data::{clock, latch};
+
+use crate::gettimeofday::Timeval;
+use crate::{arch, coarse, kernel, pages, source};
+
+/// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
+///
+/// # Safety
+/// `ts` must be writable.
+#[cold]
+#[inline(never)]
+pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
+    let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);
+    if is_fine
+        && let Some(now) = source::read_again(id as u32)
+    {
+        // SAFETY: the caller promises that `ts` is writable.
+        unsafe { ts.write(now) };
+        return 0;
+    }
+    let mut host = MaybeUninit::uninit();
+    // SAFETY: `host` is ours.
+    let error = unsafe { ask_kernel(id, host.as_mut_ptr()) };
+    if error != 0 {
+        return error;
+    }
+    // SAFETY: the kernel has answered without an error, so it has written.
+    let host = unsafe { host.assume_init() };
+    let moved = moved(id as u32, host);
+    let now = if is_fine { source::settle(id as u32, moved) } else { moved };
+    // SAFETY: the caller promises that `ts` is writable.
+    unsafe { ts.write(now) };
+    0
+}
+
+/// A clock that is no page's: exactly what the kernel says.
+///
+/// # Safety
+/// As for the system call, which checks `ts` itself.
+#[inline(always)]
+pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
+    match kernel::clock_gettime(&pages::process().functions) {
+        // SAFETY: the kernel's own function, called by its C type.
+        Some(function) => unsafe { function(id, ts) },
+        // SAFETY: the caller's promise is passed on.
+        None => unsafe { arch::syscall_clock_gettime(id, ts) },
+    }
+}
+
+/// `gettimeofday` with a time zone, without a time, or when the source could not read it.
+///
+/// # Safety
+/// What is not null must be writable.
+#[cold]
+#[inline(never)]
+pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
+    if !tz.is_null() {
+        let error = match kernel::gettimeofday(&pages::process().functions) {
+            // SAFETY: the kernel's own function, called by its C type.
+            Some(function) => unsafe { function(ptr::null_mut(), tz) },
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { arch::syscall_gettimeofday(ptr::null_mut(), tz) },
+        };
+        if error != 0 {
+            return error;
+        }
+    }
+    if tv.is_null() {
+        return 0;
+    }
+    let mut now = MaybeUninit::<Timespec>::uninit();
+    // SAFETY: `now` is ours.
+    let error = unsafe { crate::clock_gettime::clock_gettime(clock::REALTIME as c_int, now.as_mut_ptr()) };
+    if error == 0 {
+        // SAFETY: written, as there was no error.
+        let now = unsafe { now.assume_init() };
+        // SAFETY: `tv` is not null, and the caller promises that it is writable then.
+        unsafe { tv.write(Timeval::from(now)) };
+    }
+    error
+}
+
+/// `time`, when it takes more than adding whole seconds to the tick's.
+///
+/// # Safety
+/// `seconds` must be null or writable.
+#[cold]
+#[inline(never)]
+pub unsafe fn time(seconds: *mut i64) -> i64 {
+    let mut now = MaybeUninit::<Timespec>::uninit();
+    // SAFETY: `now` is ours.
+    let error = unsafe { coarse::clock_gettime(clock::REALTIME_COARSE, now.as_mut_ptr()) };
+    if error != 0 {
+        return i64::from(error);
+    }
+    // SAFETY: written, as there was no error.
+    let now = unsafe { now.assume_init() };
+    if !seconds.is_null() {
+        // SAFETY: not null, and the caller promises that it is writable then.
+        unsafe { seconds.write(now.sec) };
+    }
+    now.sec
+}
+
+/// `getcpu` where no register tells it.
+///
+/// # Safety
+/// What is not null must be writable.
+#[cold]
+#[inline(never)]
+pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
+    match kernel::getcpu(&pages::process().functions) {
+        // SAFETY: the kernel's own function, called by its C type.
+        Some(function) => unsafe { function(cpu, node, ptr::null_mut()) },
+        // SAFETY: the caller's promise is passed on.
+        None => unsafe { arch::syscall_getcpu(cpu, node) },
+    }
+}
+
+/// `host`, moved as our page says for clock `id`.
+#[inline(always)]
+fn moved(id: u32, host: Timespec) -> Timespec {
+    let page = pages::own();
+    latch::read(&page.header.seq, || (), |(), copy| page.line(copy, id).load_transform()).apply(host)
+}

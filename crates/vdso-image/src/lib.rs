@@ -1,0 +1,80 @@
+//! A vDSO image: the small ELF library that a process calls for its clocks.
+//!
+//! The image's own source is in `image/`, beside this crate's; `build.rs` compiles it. This crate
+//! gives the result as bytes, for whoever maps them: the launcher, a kernel, a sandbox, a VMM.
+//!
+//! An image is mapped read-only and executable, with two pages in front of it:
+//!
+//! | offset | page | protection |
+//! |---|---|---|
+//! | [`OWN_PAGE`] | [`vdso_data::own::OwnPage`], shared | read |
+//! | [`PROCESS_PAGE`] | [`vdso_data::process::ProcessPage`], private | read |
+//! | [`IMAGE`] | the image | read, execute |
+
+#![forbid(unsafe_code)]
+
+mod tailor;
+
+pub use tailor::{Tailored, tailor};
+
+/// Offset of the page of clocks in a mapping.
+pub const OWN_PAGE: usize = 0;
+/// Offset of the process page.
+pub const PROCESS_PAGE: usize = vdso_data::PAGE_BYTES;
+/// Offset of the image.
+pub const IMAGE: usize = 2 * vdso_data::PAGE_BYTES;
+
+/// The functions that an image only passes on to the kernel's vDSO, in the order of
+/// [`vdso_data::process::Functions::forwarded`].
+pub const FORWARDED: [&str; vdso_data::process::FORWARDED] = [
+    "__vdso_getrandom",
+    "__vdso_sgx_enter_enclave",
+    "__vdso_futex_robust_list64_try_unlock",
+    "__vdso_futex_robust_list32_try_unlock",
+];
+
+/// Other names of the same functions.
+pub(crate) const FORWARDED_ALIASES: &[&str] = &["getrandom"];
+
+/// Where an image takes its time from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The counter and our own page, published by a timekeeper.
+    Own,
+    /// The running kernel's own data page, plus an offset.
+    Host,
+    /// The kernel's own vDSO function, plus an offset and a rate.
+    Chain,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Host, Self::Chain];
+
+    /// The name that a person selects it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Host => "host",
+            Self::Chain => "chain",
+        }
+    }
+}
+
+/// The image, as linked: the same bytes from every build of this version.
+pub const fn bytes(source: Source) -> &'static [u8] {
+    match source {
+        Source::Own => include_bytes!(concat!(env!("OUT_DIR"), "/own.so")),
+        Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/host.so")),
+        Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain.so")),
+    }
+}
+
+/// The image with symbols and DWARF, under the same build-id: what a debugger looks for.
+pub const fn debug_file(source: Source) -> &'static [u8] {
+    match source {
+        Source::Own => include_bytes!(concat!(env!("OUT_DIR"), "/own.debug")),
+        Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/host.debug")),
+        Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain.debug")),
+    }
+}

@@ -1,0 +1,57 @@
+//! Fits an image to the kernel that it will run on, in two small ways that leave its build-id.
+
+use vdso_elf::{Image, Kind};
+
+use crate::{FORWARDED, Source, bytes};
+
+/// An image for one kernel.
+#[derive(Clone, Debug)]
+pub struct Tailored {
+    /// What is mapped.
+    pub bytes: Vec<u8>,
+    /// Exports of the kernel's vDSO that this image lacks. A program that looks for one of them
+    /// finds nothing, as on a kernel that is older.
+    pub missing: Vec<String>,
+}
+
+/// The image for `source`, for a kernel whose own vDSO is `kernel`; empty if it has none.
+///
+/// - A function that is only passed on, and that this kernel lacks, loses its symbols.
+/// - The "Linux" version note is the kernel's.
+pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
+    let original = bytes(source);
+    let mut tailored = Tailored { bytes: original.to_vec(), missing: Vec::new() };
+    let Ok(image) = Image::parse(original) else {
+        return tailored;
+    };
+    let kernel = Image::parse(kernel).ok();
+    let kernel_has = |name: &str| kernel.as_ref().is_some_and(|k| k.lookup(name, None).is_some());
+    for name in FORWARDED.iter().chain(crate::FORWARDED_ALIASES) {
+        if !kernel_has(name) {
+            hide(&mut tailored.bytes, &image, name);
+        }
+    }
+    let Some(kernel) = kernel else {
+        return tailored;
+    };
+    if let (Some((_, at)), Some((version, _))) = (image.linux_version(), kernel.linux_version())
+        && let Some(note) = tailored.bytes.get_mut(at..at + 4)
+    {
+        note.copy_from_slice(&version.to_ne_bytes());
+    }
+    let lacks = |name: &&str| image.lookup(name, None).is_none();
+    let functions = kernel.symbols().flatten().filter(|s| s.is_defined() && s.kind == Kind::Function);
+    tailored.missing = functions.map(|s| s.name).filter(lacks).map(str::to_owned).collect();
+    tailored
+}
+
+/// Makes the symbol an undefined one, which every reader of the table passes over.
+fn hide(bytes: &mut [u8], image: &Image<'_>, name: &str) {
+    let Some(symbol) = image.lookup(name, None) else {
+        return;
+    };
+    let at = symbol.section_index_offset;
+    if let Some(section_index) = bytes.get_mut(at..at + 2) {
+        section_index.fill(0);
+    }
+}

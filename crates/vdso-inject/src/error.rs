@@ -1,0 +1,99 @@
+//! What can go wrong, named by what was attempted.
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+/// A result of this crate's.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an image could not be put somewhere.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A system call failed.
+    #[error("cannot {attempt}{}: {errno}", of_process(*.pid))]
+    System {
+        /// For what.
+        attempt: Attempt,
+        /// On which process, if not this one.
+        pid: Option<Pid>,
+        /// Why.
+        errno: Errno,
+    },
+    /// The image is not one.
+    #[error("the image cannot be read: {0}")]
+    Image(vdso_elf::Error),
+    /// The program's stack is not as `execve` leaves it.
+    #[error("process {pid} has no readable initial stack")]
+    Stack {
+        /// Which process.
+        pid: Pid,
+    },
+    /// A 32-bit program, which needs a 32-bit image.
+    #[error("process {pid} is a 32-bit program")]
+    Foreign {
+        /// Which process.
+        pid: Pid,
+    },
+    /// The process ended while it was worked on.
+    #[error("process {pid} ended")]
+    Gone {
+        /// Which process.
+        pid: Pid,
+    },
+}
+
+/// What was attempted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Attempt {
+    /// `memfd_create` and what follows.
+    #[error("create a file in memory for the image")]
+    CreateFile,
+    /// `mmap`, `mprotect`.
+    #[error("map the image")]
+    Map,
+    /// `fork`.
+    #[error("start a process")]
+    Fork,
+    /// `PTRACE_SEIZE`.
+    #[error("trace the program at its start")]
+    Seize,
+    /// Other ptrace requests.
+    #[error("control the traced program")]
+    Trace,
+    /// `process_vm_readv`.
+    #[error("read the memory")]
+    ReadMemory,
+    /// `/proc/PID/mem`.
+    #[error("write the memory")]
+    WriteMemory,
+    /// `/proc/PID/stat`, `/proc/PID/maps`.
+    #[error("read /proc")]
+    ReadProc,
+    /// `seccomp`.
+    #[error("install a seccomp filter to follow children")]
+    Filter,
+    /// Descriptors and messages between our own processes.
+    #[error("talk to the supervisor")]
+    Supervisor,
+}
+
+impl Error {
+    /// A failed call that concerns this process.
+    pub fn on_self(attempt: Attempt, errno: Errno) -> Self {
+        Self::System { attempt, pid: None, errno }
+    }
+
+    /// A failed call on another process.
+    pub fn on(pid: Pid, attempt: Attempt, errno: Errno) -> Self {
+        match errno {
+            Errno::ESRCH => Self::Gone { pid },
+            errno => Self::System { attempt, pid: Some(pid), errno },
+        }
+    }
+}
+
+fn of_process(pid: Option<Pid>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" of process {pid}"))
+}

@@ -1,0 +1,209 @@
+//! Another process's memory and what `/proc` says of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::error::{Attempt, Error, Result};
+
+/// The memory of a process whose tracer this is.
+#[derive(Debug)]
+pub struct Memory {
+    pid: Pid,
+    file: File,
+}
+
+/// Whether a program may write to a page of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// It may not.
+    ReadOnly,
+    /// It may.
+    Writable,
+}
+
+/// Addresses from `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the names of proc_pid_stat(5)")]
+pub struct Stat {
+    pub start_code: u64,
+    pub end_code: u64,
+    pub start_stack: u64,
+    pub start_data: u64,
+    pub end_data: u64,
+    pub start_brk: u64,
+    pub arg_start: u64,
+    pub arg_end: u64,
+    pub env_start: u64,
+    pub env_end: u64,
+}
+
+impl Memory {
+    /// Opens it. Refused for a program that its user may run but not read.
+    pub fn of(pid: Pid) -> Result<Self> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(format!("/proc/{pid}/mem"))
+            .map_err(|error| failed(pid, Attempt::ReadMemory, &error))?;
+        Ok(Self { pid, file })
+    }
+
+    /// Whose it is.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Fills `buffer`.
+    pub fn read(&self, addr: u64, buffer: &mut [u8]) -> Result<()> {
+        self.file
+            .read_exact_at(buffer, addr)
+            .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error))
+    }
+
+    /// Reads up to the end of `buffer`, or of what is mapped, and says how many words that were.
+    pub fn read_words(&self, addr: u64, buffer: &mut [u64]) -> Result<usize> {
+        const WORD_BYTES: usize = 8;
+        let mut bytes = vec![0; buffer.len() * WORD_BYTES];
+        let read = self
+            .file
+            .read_at(&mut bytes, addr)
+            .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error))?;
+        let words = bytes[..read].chunks_exact(WORD_BYTES);
+        let count = words.len();
+        for (word, bytes) in buffer.iter_mut().zip(words) {
+            *word = u64::from_ne_bytes(bytes.try_into().expect("chunks are as long as a word"));
+        }
+        Ok(count)
+    }
+
+    /// Writes where the program itself may.
+    pub fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all_at(bytes, addr)
+            .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))
+    }
+
+    /// Writes to a page whatever its protection, as debuggers do. All at once, if it is one page.
+    pub fn write_protected(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        match self.file.write_all_at(bytes, addr) {
+            // Kernels may be told to keep this file from doing so (`proc_mem.force_override`).
+            Err(_) => self.poke(addr, bytes),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The protection of the page at `addr`.
+    pub fn protection(&self, addr: u64) -> Result<Protection> {
+        let path = format!("/proc/{}/maps", self.pid);
+        let maps = File::open(&path).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        if let Some(protection) = query_protection(&maps, addr) {
+            return Ok(protection);
+        }
+        let maps = io::read_to_string(maps)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        Ok(listed_protection(&maps, addr))
+    }
+
+    /// Reads `/proc/PID/stat`.
+    pub fn stat(&self) -> Result<Stat> {
+        let path = format!("/proc/{}/stat", self.pid);
+        let text = fs::read_to_string(path)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        parse_stat(&text).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
+    }
+
+    fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        let mut padded = bytes.to_vec();
+        let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
+        let mut after = vec![0; tail];
+        self.read(addr + bytes.len() as u64, &mut after)?;
+        padded.extend(after);
+        for (index, word) in padded.chunks_exact(size_of::<libc::c_long>()).enumerate() {
+            let word = libc::c_long::from_ne_bytes(word.try_into().expect("chunks are words"));
+            let at = addr + (index * size_of::<libc::c_long>()) as u64;
+            nix::sys::ptrace::write(self.pid, at as *mut libc::c_void, word)
+                .map_err(|errno| Error::on(self.pid, Attempt::WriteMemory, errno))?;
+        }
+        Ok(())
+    }
+}
+
+/// `struct procmap_query` of `include/uapi/linux/fs.h` (Linux 6.11 and later).
+#[derive(Default)]
+#[repr(C)]
+struct ProcmapQuery {
+    size: u64,
+    query_flags: u64,
+    query_addr: u64,
+    vma_start: u64,
+    vma_end: u64,
+    vma_flags: u64,
+    vma_page_size: u64,
+    vma_offset: u64,
+    inode: u64,
+    dev_major: u32,
+    dev_minor: u32,
+    vma_name_size: u32,
+    build_id_size: u32,
+    vma_name_addr: u64,
+    build_id_addr: u64,
+}
+
+/// Asks for one mapping instead of reading the text of all.
+fn query_protection(maps: &File, addr: u64) -> Option<Protection> {
+    const PROCMAP_QUERY_VMA_WRITABLE: u64 = 2;
+    const REQUEST: libc::c_ulong =
+        nix::request_code_readwrite!(b'f', 17, size_of::<ProcmapQuery>());
+    let mut query = ProcmapQuery {
+        size: size_of::<ProcmapQuery>() as u64,
+        query_addr: addr,
+        ..ProcmapQuery::default()
+    };
+    // SAFETY: the structure is the one that the request takes, and says how long it is.
+    let result = unsafe { libc::ioctl(maps.as_raw_fd(), REQUEST, &mut query) };
+    let is_writable = query.vma_flags & PROCMAP_QUERY_VMA_WRITABLE != 0;
+    (result == 0).then_some(if is_writable { Protection::Writable } else { Protection::ReadOnly })
+}
+
+fn listed_protection(maps: &str, addr: u64) -> Protection {
+    let covers = |line: &&str| {
+        let Some((start, rest)) = line.split_once('-') else { return false };
+        let Some((end, _)) = rest.split_once(' ') else { return false };
+        let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
+        (number(start)..number(end)).contains(&addr)
+    };
+    match maps.lines().find(covers).and_then(|line| line.split(' ').nth(1)) {
+        Some(rights) if rights.as_bytes().get(1) == Some(&b'w') => Protection::Writable,
+        _ => Protection::ReadOnly,
+    }
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The second field is the program's name in parentheses, which may hold any character.
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // proc_pid_stat(5) counts from 1; the first here is field 3.
+    let field = |number: usize| fields.get(number - 3)?.parse().ok();
+    Some(Stat {
+        start_code: field(26)?,
+        end_code: field(27)?,
+        start_stack: field(28)?,
+        start_data: field(45)?,
+        end_data: field(46)?,
+        start_brk: field(47)?,
+        arg_start: field(48)?,
+        arg_end: field(49)?,
+        env_start: field(50)?,
+        env_end: field(51)?,
+    })
+}
+
+fn failed(pid: Pid, attempt: Attempt, error: &io::Error) -> Error {
+    let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    Error::on(pid, attempt, errno)
+}

@@ -1,0 +1,103 @@
+//! The file that is mapped: a page of clocks, room for a process page, and an image.
+//!
+//! It lives in memory (`memfd_create`), so a full, read-only or `noexec` file system is no obstacle,
+//! and it is a file, so uprobes work on it and all processes share the page of clocks. It is sealed:
+//! nobody who gets hold of the descriptor can write to it, only the mapping made here can.
+
+use std::ffi::CString;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use vdso_data::PAGE_BYTES;
+use vdso_data::own::OwnPage;
+
+use crate::error::{Attempt, Error, Result};
+
+/// An image with its pages, ready to be mapped anywhere.
+#[derive(Debug)]
+pub struct ImageFile {
+    file: OwnedFd,
+    mapping: NonNull<u8>,
+    bytes: NonZeroUsize,
+    entry: u64,
+}
+
+// SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics.
+unsafe impl Send for ImageFile {}
+// SAFETY: as above.
+unsafe impl Sync for ImageFile {}
+
+impl ImageFile {
+    /// Makes a file of `image` under `name`, which `/proc/PID/maps` shows, with a fresh page of
+    /// clocks in front.
+    pub fn create(name: &str, image: &[u8]) -> Result<Self> {
+        let entry = vdso_elf::Image::parse(image).map_err(Error::Image)?.entry();
+        let bytes = (vdso_image::IMAGE + image.len()).next_multiple_of(PAGE_BYTES);
+        let bytes = NonZeroUsize::new(bytes).expect("the pages alone are not empty");
+        let name = CString::new(name).expect("the name has no zero byte");
+        let file = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
+            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        let mapping = map_writable(&file, bytes)?;
+        // SAFETY: the mapping is `bytes` long, which has room for the image behind the pages.
+        let destination = unsafe { mapping.as_ptr().add(vdso_image::IMAGE) };
+        // SAFETY: source and destination are valid for the length and do not overlap.
+        unsafe { destination.copy_from_nonoverlapping(image.as_ptr(), image.len()) };
+        // SAFETY: the mapping is page-aligned and its first page is big enough; nobody else has it.
+        unsafe { mapping.cast::<OwnPage>().write(OwnPage::new()) };
+        seal(&file)?;
+        Ok(Self { file, mapping, bytes, entry })
+    }
+
+    /// The page of clocks, to be published.
+    pub fn page(&self) -> &OwnPage {
+        // SAFETY: `create` has written a page there; it is mapped until drop, and is all atomics.
+        unsafe { self.mapping.cast().as_ref() }
+    }
+
+    /// Size of a mapping of the whole.
+    pub fn mapping_bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// The image's entry point: the last step of injection.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+}
+
+impl AsFd for ImageFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Drop for ImageFile {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `create` with this length, and no reference outlives `self`.
+        let _ = unsafe { munmap(self.mapping.cast(), self.bytes.get()) };
+    }
+}
+
+fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    unsafe { mmap(None, bytes, protection, MapFlags::MAP_SHARED, file, 0) }
+        .map(NonNull::cast)
+        .map_err(|errno| Error::on_self(Attempt::Map, errno))
+}
+
+/// No other size, and no new way to write: the mapping that exists stays writable.
+fn seal(file: &OwnedFd) -> Result<()> {
+    const F_SEAL_FUTURE_WRITE: libc::c_int = 0x10;
+    let seals = SealFlag::F_SEAL_SHRINK.bits() | SealFlag::F_SEAL_GROW.bits();
+    let seals = SealFlag::from_bits_retain(seals | F_SEAL_FUTURE_WRITE | libc::F_SEAL_SEAL);
+    fcntl(file, FcntlArg::F_ADD_SEALS(seals))
+        .map(drop)
+        .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))
+}

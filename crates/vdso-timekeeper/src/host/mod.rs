@@ -1,0 +1,208 @@
+//! The running kernel as a source of time.
+//!
+//! [`Host::find`] learns once, from this process, what holds for every process on this kernel: where
+//! the kernel's functions and clocks are, relative to its vDSO's address.
+
+pub mod btf;
+mod page;
+mod sample;
+
+use std::fs;
+use std::io;
+
+use vdso_data::linux::{self, Layout};
+use vdso_data::process::{ClockTemplate, Template};
+
+pub use page::KernelPage;
+pub use sample::{Sample, Sampler};
+
+/// What the running kernel offers.
+#[derive(Debug)]
+pub struct Host {
+    /// Address of the kernel's vDSO in this process, zero if it has none.
+    pub vdso_addr: u64,
+    /// The kernel's image, as it is in memory.
+    pub image: Vec<u8>,
+    /// Its data page, or why it cannot be used.
+    pub page: Result<KernelPage, PageError>,
+}
+
+/// Why the kernel's data page is not read directly. Never fatal: `chain` needs none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// Booted with `vdso=0`, or on an architecture or emulator without one.
+    #[error("this kernel gives no vDSO")]
+    NoVdso,
+    /// Valgrind, rr and some sandboxes hide it.
+    #[error("this process has no [vvar] mapping")]
+    NoVvar,
+    /// Not configured, or not mounted in this container.
+    #[error("cannot read the kernel's type information at {path}: {source}")]
+    NoTypes {
+        /// Which file.
+        path: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The types are there, but not those of a layout in `vdso_data::linux`.
+    #[error("the kernel's type information describes no layout that is known here")]
+    UnknownLayout,
+    /// This process is in a time namespace.
+    #[error("this process is in a time namespace")]
+    TimeNamespace,
+    /// The clocksource is not the counter.
+    #[error("the kernel does not use the counter as its clocksource (clock mode {mode})")]
+    CounterUnused {
+        /// `clock_mode` in the page.
+        mode: u32,
+    },
+    /// The values in the page make no sense as a clock.
+    #[error("the kernel's page does not hold a clock where its types say")]
+    Implausible,
+}
+
+impl Host {
+    /// Looks at this process.
+    pub fn find() -> io::Result<Self> {
+        let maps = fs::read_to_string("/proc/self/maps")?;
+        let Some(vdso) = mapping(&maps, "[vdso]") else {
+            return Ok(Self { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) });
+        };
+        let vvar = mapping(&maps, "[vvar]").ok_or(PageError::NoVvar);
+        let page = vvar.and_then(|vvar| KernelPage::recognise(vdso.start, vvar, layout()?));
+        // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process
+        // lives, and it does not change.
+        let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
+        Ok(Self { vdso_addr: vdso.start, image: image.to_vec(), page })
+    }
+
+    /// What the image must know of a process, relative to the kernel's vDSO in it.
+    ///
+    /// `forwarded` are the functions that the image only passes on.
+    pub fn template(&self, forwarded: &[&str]) -> Template {
+        let mut template = Template::default();
+        if has_rdpid() {
+            template.flags |= vdso_data::process::FLAG_RDPID;
+        }
+        if let Ok(page) = &self.page {
+            template.hres = Some(page.template(page.layout().hres));
+            template.raw = Some(page.template(page.layout().raw));
+        }
+        let address = |name: &str| self.function(name);
+        template.clock_gettime = address("__vdso_clock_gettime");
+        template.gettimeofday = address("__vdso_gettimeofday");
+        template.getcpu = address("__vdso_getcpu");
+        for (slot, name) in template.forwarded.iter_mut().zip(forwarded) {
+            *slot = address(name);
+        }
+        template
+    }
+
+    /// Offset of a function within the kernel's image.
+    pub fn function(&self, name: &str) -> Option<u64> {
+        let image = vdso_elf::Image::parse(&self.image).ok()?;
+        image.lookup(name, None).map(|symbol| symbol.value)
+    }
+}
+
+/// A line of `/proc/PID/maps`.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping {
+    /// First address.
+    pub start: u64,
+    /// First address behind it.
+    pub end: u64,
+}
+
+impl Mapping {
+    /// Size.
+    pub fn bytes(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// The mapping whose line in `maps` ends with `name`.
+pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
+    let line = maps.lines().find(|line| line.ends_with(name))?;
+    let (start, rest) = line.split_once('-')?;
+    let (end, _) = rest.split_once(' ')?;
+    Some(Mapping {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+    })
+}
+
+/// The layout that the kernel's types describe, if it is one that is known.
+fn layout() -> Result<(&'static str, Layout), PageError> {
+    let bytes = fs::read(btf::VMLINUX)
+        .map_err(|source| PageError::NoTypes { path: btf::VMLINUX, source })?;
+    let described = described_layout(&bytes).ok_or(PageError::UnknownLayout)?;
+    linux::LAYOUTS
+        .iter()
+        .find(|(_, known)| *known == described)
+        .copied()
+        .ok_or(PageError::UnknownLayout)
+}
+
+/// The layout of Linux 6.15 and later, from `bytes` of type information.
+pub fn described_layout(bytes: &[u8]) -> Option<Layout> {
+    let btf = btf::Btf::parse(bytes)?;
+    let data = btf.structure("vdso_time_data")?;
+    let clock = btf.structure("vdso_clock")?;
+    let hres = data.offset("clock_data")?;
+    let mult = clock.offset("mult")?;
+    let seq = clock.offset("seq")?;
+    // The reader takes these pairs as adjacent words.
+    if clock.offset("shift")? != mult + 4 || clock.offset("clock_mode")? != seq + 4 {
+        return None;
+    }
+    Some(Layout {
+        hres,
+        raw: hres + clock.bytes(),
+        seq,
+        cycle_last: clock.offset("cycle_last")?,
+        mult,
+        basetime: clock.offset("basetime")?,
+    })
+}
+
+/// Whether the CPU has RDPID, which reads the kernel's per-CPU word in one instruction.
+fn has_rdpid() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__cpuid, __cpuid_count};
+        const RDPID: u32 = 1 << 22;
+        __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ecx & RDPID != 0
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+impl KernelPage {
+    fn template(&self, clock: usize) -> ClockTemplate {
+        let layout = self.layout();
+        let from_vdso = |member: usize| self.displacement() + (clock + member) as i64;
+        ClockTemplate {
+            seq: from_vdso(layout.seq),
+            cycle_last: from_vdso(layout.cycle_last),
+            mult: from_vdso(layout.mult),
+            basetime: from_vdso(layout.basetime),
+            max_cycles: self.max_cycles(clock),
+        }
+    }
+}
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn dbg() {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+        let t = std::time::Instant::now();
+        println!("{:x?} {:?}", super::described_layout(&bytes), t.elapsed());
+        let b = super::btf::Btf::parse(&bytes).unwrap();
+        let s = b.structure("vdso_time_data");
+        println!("{:?}", s.map(|s| (s.bytes(), s.offset("clock_data"))));
+        let s = b.structure("vdso_clock");
+        println!("{:?}", s.map(|s| (s.bytes(), s.offset("seq"), s.offset("clock_mode"), s.offset("cycle_last"), s.offset("mult"), s.offset("shift"), s.offset("basetime"))));
+    }
+}

@@ -1,0 +1,130 @@
+//! How a published line is continued.
+//!
+//! A line is a clock as a straight function of the counter. An update replaces it by one that
+//! starts at the update's counter value and aims to meet the host at the next update. Two rules
+//! hold for every clock that may not go back:
+//!
+//! - the new line is nowhere below the old one for [`OVERLAP_CYCLES`]: a reader with the old line
+//!   and a later reader with the new one never see time go back, however the update is preempted
+//!   within that;
+//! - its slope is at least zero.
+//!
+//! Times here are in units of 2^-32 ns (`Fixed`), slopes in units of 2^-64 ns a cycle.
+
+use vdso_data::arithmetic::{Mult, Nanos, Timespec, Transform};
+use vdso_data::own::CounterView;
+
+use crate::host::Sample;
+
+/// Time in units of 2^-32 ns.
+pub type Fixed = i128;
+
+/// A tenth of a second and more of any counter up to 5 GHz: how long an update may be preempted
+/// between reading the counter and publishing.
+pub const OVERLAP_CYCLES: u64 = 1 << 29;
+
+/// The largest correction of a slope, as a part of it: 500 ppm, as NTP's.
+const MAX_SLEW_DIVISOR: i128 = 2_000;
+
+/// A deviation of more than this is not slewed away: the host's clock was set, ns.
+const STEP_NS: i128 = 1_000_000;
+
+/// A clock as a function of the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where it starts.
+    pub cycles: u64,
+    /// The time there.
+    pub start: Fixed,
+    /// Units of 2^-64 ns a cycle.
+    pub slope: u128,
+}
+
+impl Line {
+    /// The time at a counter value, which may lie before the start.
+    pub fn at(&self, cycles: u64) -> Fixed {
+        let delta = i128::from(cycles.wrapping_sub(self.cycles) as i64);
+        // The slope is below 2^84 and the delta below 2^40: no overflow.
+        self.start + ((delta * self.slope as i128) >> 32)
+    }
+
+    /// The inverse of [`view`](Self::view).
+    pub fn from_view(view: &CounterView) -> Self {
+        let start = Timespec { sec: view.sec, nsec: view.nanos.ns as i64 };
+        Self {
+            cycles: view.cycle_last,
+            start: (start.as_nanos() << 32) + Fixed::from(view.nanos.fraction >> 32),
+            slope: u128::from(view.mult.whole) << 64 | u128::from(view.mult.fraction),
+        }
+    }
+
+    /// As it stands in the page, to be used for `stale_cycles` from its start.
+    pub fn view(&self, stale_cycles: u64) -> CounterView {
+        let start = Timespec::from_nanos(self.start >> 32).unwrap_or_default();
+        CounterView {
+            cycle_last: self.cycles,
+            stale_cycles,
+            mult: Mult { whole: (self.slope >> 64) as u64, fraction: self.slope as u64 },
+            sec: start.sec,
+            nanos: Nanos { ns: start.nsec as u64, fraction: (self.start as u64) << 32 },
+        }
+    }
+}
+
+/// Whether a clock may be set, and so go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// REALTIME, TAI.
+    Settable,
+    /// MONOTONIC, MONOTONIC_RAW, BOOTTIME.
+    NeverBack,
+}
+
+/// The line that continues `old` from `now`, where the clock should read `target` and run at
+/// `slope`, and will be updated again after `interval_cycles`.
+pub fn continued(
+    old: &Line,
+    (now, target): (u64, Fixed),
+    slope: u128,
+    interval_cycles: u64,
+    kind: Kind,
+) -> Line {
+    let reads = old.at(now);
+    let deviation = target - reads;
+    let was_set = deviation.abs() > STEP_NS << 32;
+    if was_set && (kind == Kind::Settable || deviation > 0) {
+        return Line { cycles: now, start: target, slope };
+    }
+    let most = (slope as i128 / MAX_SLEW_DIVISOR).max(0);
+    let wanted = (deviation << 32) / i128::from(interval_cycles.max(1));
+    let corrected = (slope as i128 + wanted.clamp(-most, most)).max(0) as u128;
+    // The new line may be slower than the old one: lift it so far that they meet at the overlap's
+    // end. The shift drops a fraction, so one unit more.
+    let slower_by = old.slope.saturating_sub(corrected);
+    let lift = ((slower_by * u128::from(OVERLAP_CYCLES)) >> 32) as i128 + i128::from(slower_by > 0);
+    Line { cycles: now, start: reads + lift, slope: corrected }
+}
+
+/// The virtual time at the host's `fixed`.
+pub fn transformed(transform: &Transform, fixed: Fixed) -> Fixed {
+    if transform.is_offset_only() {
+        return fixed + (transform.offset.as_nanos() << 32);
+    }
+    let host = Timespec::from_nanos(fixed >> 32).unwrap_or_default();
+    transform.apply(host).as_nanos() << 32
+}
+
+/// A host's slope as seen through `transform`.
+pub fn transformed_slope(transform: &Transform, slope: u128) -> u128 {
+    // A slope has at most 65 bits, so 49 are left here, and the product fits.
+    let fraction = ((slope >> 16) * u128::from(transform.rate.fraction)) >> 48;
+    slope.saturating_mul(u128::from(transform.rate.whole)).saturating_add(fraction)
+}
+
+/// Slope of a clock between two samples; `None` if they are not apart.
+pub fn slope_between(from: &Sample, to: &Sample, id: u32) -> Option<u128> {
+    let cycles = to.cycles.checked_sub(from.cycles).filter(|&cycles| cycles != 0)?;
+    let passed = to.fixed[id as usize].checked_sub(from.fixed[id as usize])?;
+    let passed = u128::try_from(passed).ok()?;
+    Some((passed << 32) / u128::from(cycles))
+}

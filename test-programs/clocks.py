@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Prints the clocks that Python can read, each between two raw system calls for the same clock.
+
+Sources: the `time` module's documentation, clock_gettime(2), syscall(2).
+"""
+
+import ctypes
+import os
+import time
+
+CLOCKS = {
+    "REALTIME": 0,
+    "MONOTONIC": 1,
+    "MONOTONIC_RAW": 4,
+    "REALTIME_COARSE": 5,
+    "MONOTONIC_COARSE": 6,
+    "BOOTTIME": 7,
+    "TAI": 11,
+}
+SYS_CLOCK_GETTIME = {"x86_64": 228, "aarch64": 113}[os.uname().machine]
+
+
+class Timespec(ctypes.Structure):
+    _fields_ = [("seconds", ctypes.c_int64), ("ns", ctypes.c_int64)]
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+
+
+def raw_ns(clock_id):
+    """The clock by the system call itself."""
+    now = Timespec()
+    number, clock = ctypes.c_long(SYS_CLOCK_GETTIME), ctypes.c_long(clock_id)
+    if libc.syscall(number, clock, ctypes.byref(now)) != 0:
+        raise OSError(ctypes.get_errno(), "clock_gettime")
+    return now.seconds * 1_000_000_000 + now.ns
+
+
+def print_line(name, read):
+    """One line for the clock NAME[:function], which `read` reads in nanoseconds."""
+    clock_id = CLOCKS[name.partition(":")[0]]
+    before = raw_ns(clock_id)
+    library = read()
+    after = raw_ns(clock_id)
+    print(name, before, library, after)
+
+
+for name, clock_id in CLOCKS.items():
+    print_line(name, lambda: time.clock_gettime_ns(clock_id))
+print_line("REALTIME:time_ns", time.time_ns)
+print_line("MONOTONIC:monotonic_ns", time.monotonic_ns)
+print_line("MONOTONIC:perf_counter_ns", time.perf_counter_ns)

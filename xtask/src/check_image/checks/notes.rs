@@ -1,0 +1,22 @@
+//! The notes: by which a debugger finds the debug file, and a C library the kernel's version.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::check_image::subject::Subject;
+
+/// Size of a SHA-1.
+const BUILD_ID_BYTES: usize = 20;
+
+pub fn build_id(subject: &Subject<'_>) -> Result<()> {
+    let build_id = subject.image()?.build_id().context("there is no GNU build-id note")?;
+    let bytes = build_id.len();
+    ensure!(bytes == BUILD_ID_BYTES, "the build-id has {bytes} bytes, not {BUILD_ID_BYTES}");
+    Ok(())
+}
+
+pub fn linux_version(subject: &Subject<'_>) -> Result<()> {
+    let (code, _) = subject.image()?.linux_version().context("there is no Linux version note")?;
+    let major = code >> 16;
+    ensure!((2..100).contains(&major), "the note says Linux {major}, from {code:#x}");
+    Ok(())
+}

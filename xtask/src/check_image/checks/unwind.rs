@@ -1,0 +1,127 @@
+//! The unwind tables: what a backtrace from a signal handler or a profiler steps by.
+
+use anyhow::{Context, Result, bail, ensure};
+use gimli::{
+    BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, ParsedEhFrameHdr,
+    UnwindSection,
+};
+use vdso_elf::abi::PT_GNU_EH_FRAME;
+
+use crate::check_image::subject::Subject;
+
+type Reader<'a> = EndianSlice<'a, LittleEndian>;
+
+const ADDRESS_BYTES: u8 = 8;
+
+/// The table is in `PT_GNU_EH_FRAME`, where unwinders look for it, not where its section is.
+pub fn table_sorted(subject: &Subject<'_>) -> Result<()> {
+    let unwinding = Unwinding::read(subject)?;
+    let rows = unwinding.rows()?;
+    for (row, next) in rows.iter().zip(rows.iter().skip(1)) {
+        let is_ordered = row.function < next.function;
+        ensure!(is_ordered, "{:#x} comes before {:#x}", row.function, next.function);
+    }
+    let functions = unwinding.functions()?;
+    ensure!(
+        rows.len() == functions.len(),
+        "the table has {} rows for {} functions",
+        rows.len(),
+        functions.len()
+    );
+    for row in &rows {
+        let function = functions.iter().find(|it| it.vaddr == row.function);
+        let function = function.with_context(|| format!("nothing tells of {:#x}", row.function))?;
+        ensure!(function.entry == row.entry, "the row of {:#x} points elsewhere", row.function);
+    }
+    Ok(())
+}
+
+pub fn covers_exports(subject: &Subject<'_>) -> Result<()> {
+    let unwinding = Unwinding::read(subject)?;
+    let (rows, functions) = (unwinding.rows()?, unwinding.functions()?);
+    let entry_point = subject.image()?.entry();
+    let exports = subject.exports()?.into_iter().map(|it| (it.name, it.value, it.size));
+    for (name, start, bytes) in exports.chain([("the entry point", entry_point, 1)]) {
+        // As unwinders do: the last row that is not above the address.
+        let row = rows.iter().rfind(|row| row.function <= start);
+        let row = row.with_context(|| format!("no row is for {name}"))?;
+        let function = functions.iter().find(|it| it.entry == row.entry);
+        let function = function.with_context(|| format!("the row of {name} points nowhere"))?;
+        let is_covered = function.vaddr <= start && start + bytes <= function.end;
+        ensure!(is_covered, "the unwind information of {name} does not cover all of it");
+    }
+    Ok(())
+}
+
+struct Unwinding<'a> {
+    header: ParsedEhFrameHdr<Reader<'a>>,
+    frames: EhFrame<Reader<'a>>,
+    frames_vaddr: u64,
+    bases: BaseAddresses,
+}
+
+/// A row of the table.
+struct Row {
+    function: u64,
+    /// Address of the function's entry in `.eh_frame`.
+    entry: u64,
+}
+
+/// What an entry of `.eh_frame` is about.
+struct Function {
+    entry: u64,
+    vaddr: u64,
+    end: u64,
+}
+
+impl<'a> Unwinding<'a> {
+    fn read(subject: &Subject<'a>) -> Result<Self> {
+        let image = subject.image()?;
+        let segment = image.segments().find(|segment| segment.kind == PT_GNU_EH_FRAME);
+        let segment = segment.context("there is no PT_GNU_EH_FRAME")?;
+        let start = image.file_offset(segment.vaddr).context("PT_GNU_EH_FRAME is not mapped")?;
+        let content = subject.bytes.get(start..).and_then(|rest| {
+            rest.get(..usize::try_from(segment.file_bytes).ok()?)
+        });
+        let content = content.context("the file ends inside PT_GNU_EH_FRAME")?;
+        let frames = subject.section(".eh_frame")?;
+        let text = subject.section(".text")?;
+        let bases = BaseAddresses::default()
+            .set_eh_frame_hdr(segment.vaddr)
+            .set_eh_frame(frames.vaddr)
+            .set_text(text.vaddr);
+        let header = EhFrameHdr::new(content, LittleEndian).parse(&bases, ADDRESS_BYTES)?;
+        let pointer = header.eh_frame_ptr().direct()?;
+        ensure!(pointer == frames.vaddr, "the table says that .eh_frame is at {pointer:#x}");
+        let mut eh_frame = EhFrame::new(frames.content, LittleEndian);
+        eh_frame.set_address_size(ADDRESS_BYTES);
+        Ok(Self { header, frames: eh_frame, frames_vaddr: frames.vaddr, bases })
+    }
+
+    fn rows(&self) -> Result<Vec<Row>> {
+        let Some(table) = self.header.table() else {
+            bail!("there is no table to search");
+        };
+        let mut rows = Vec::new();
+        for row in table.iter(&self.bases) {
+            let (function, entry) = row?;
+            rows.push(Row { function: function.direct()?, entry: entry.direct()? });
+        }
+        Ok(rows)
+    }
+
+    fn functions(&self) -> Result<Vec<Function>> {
+        let mut functions = Vec::new();
+        let mut entries = self.frames.entries(&self.bases);
+        while let Some(entry) = entries.next()? {
+            let CieOrFde::Fde(partial) = entry else { continue };
+            let fde = partial.parse(EhFrame::cie_from_offset)?;
+            functions.push(Function {
+                entry: self.frames_vaddr + fde.offset() as u64,
+                vaddr: fde.initial_address(),
+                end: fde.end_address(),
+            });
+        }
+        Ok(functions)
+    }
+}

@@ -1,0 +1,28 @@
+//! The tasks of this repository's development, run by `cargo xtask <task>`.
+//!
+//! One module for each task; this file only hands over.
+
+mod check_image;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The tasks of this repository's development.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    CheckImage(check_image::Args),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().task {
+        Task::CheckImage(args) => check_image::run(args),
+    }
+}

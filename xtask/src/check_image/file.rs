@@ -21,6 +21,13 @@ pub struct Section<'a> {
     pub content: &'a [u8],
 }
 
+impl Section<'_> {
+    /// The address behind it.
+    pub fn end(&self) -> u64 {
+        self.vaddr.saturating_add(self.size_bytes)
+    }
+}
+
 /// A symbol of the table that debuggers read, or of the dynamic one.
 #[derive(Clone, Debug)]
 pub struct NamedSymbol<'a> {

@@ -45,6 +45,8 @@ fn build(copy: &Path, folder: &str, profile: &str) -> Result<PathBuf> {
     let target = copy.join("target");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(copy).env("CARGO_TARGET_DIR", &target);
+    // Would put the output into a folder of the target's name.
+    cargo.env_remove("CARGO_BUILD_TARGET");
     cargo.args(["build", "--quiet", "--locked", "--package", "vdso-image", "--profile", profile]);
     let status = cargo.status().context("cannot run cargo")?;
     ensure!(status.success(), "cargo cannot build the copy: {status}");

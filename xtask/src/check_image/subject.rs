@@ -26,7 +26,10 @@ impl<'a> Subject<'a> {
 
     pub fn section(&self, name: &str) -> Result<Section<'a>> {
         let sections = self.sections()?;
-        sections.into_iter().find(|it| it.name == name).with_context(|| format!("there is no {name}"))
+        sections
+            .into_iter()
+            .find(|it| it.name == name)
+            .with_context(|| format!("there is no {name}"))
     }
 
     /// The debug file; checks that need it are not run without.

@@ -55,10 +55,14 @@ pub struct StubData {
     pub stub_page_addr: u64,
     /// Bytes to copy back where the page is writable, else zero.
     pub restore_bytes: u64,
-    /// Where to.
-    pub restore_to_addr: u64,
-    /// Where from.
-    pub restore_from_addr: u64,
+    /// Where the stub is.
+    pub patch_addr: u64,
+    /// How long it is.
+    pub patch_bytes: u64,
+    /// Where what was there before is kept.
+    pub original_addr: u64,
+    /// The stack pointer before the stub.
+    pub stack_addr: u64,
     /// For `PR_SET_MM_MAP`.
     pub memory_map: MemoryMap,
     /// The process page, but for the two addresses within it where they are zero.
@@ -193,8 +197,8 @@ global_asm!(
     "mov [rsp - 16], rax",
     "mov rdi, [rbx + {stub_page_addr}]",
     "mov r8, [rbx + {restore_bytes}]",
-    "mov r9, [rbx + {restore_to_addr}]",
-    "mov r10, [rbx + {restore_from_addr}]",
+    "mov r9, [rbx + {patch_addr}]",
+    "mov r10, [rbx + {original_addr}]",
     "mov r14, [rbx + {restore_call}]",
     // forget the data
     "mov rdx, rdi",
@@ -241,8 +245,8 @@ global_asm!(
     restore_call = const offset_of!(StubData, restore_call),
     stub_page_addr = const offset_of!(StubData, stub_page_addr),
     restore_bytes = const offset_of!(StubData, restore_bytes),
-    restore_to_addr = const offset_of!(StubData, restore_to_addr),
-    restore_from_addr = const offset_of!(StubData, restore_from_addr),
+    patch_addr = const offset_of!(StubData, patch_addr),
+    original_addr = const offset_of!(StubData, original_addr),
     memory_map = const offset_of!(StubData, memory_map),
     memory_map_bytes = const size_of::<MemoryMap>(),
     process_page = const offset_of!(StubData, process_page),
@@ -280,8 +284,12 @@ const _: () = assert!(
         && vdso_image::PROCESS_PAGE == PAGE_BYTES
         && vdso_image::IMAGE == 2 * PAGE_BYTES
 );
-// The data must not reach up to what `enter_program` keeps right below the stack pointer.
-const _: () = assert!(size_of::<StubData>() < DATA_BELOW_STACK as usize - 128);
+// The data, and the original code behind it, must not reach up to what `enter_program` keeps right
+// below the stack pointer.
+const _: () = assert!(size_of::<StubData>() + MAX_PATCH_BYTES < DATA_BELOW_STACK as usize - 128);
+
+/// More than a stub and a jump.
+pub const MAX_PATCH_BYTES: usize = 1024;
 
 /// The stub's instructions; they run at any address.
 pub fn stub() -> &'static [u8] {
@@ -332,6 +340,11 @@ impl Registers {
     /// The stack pointer.
     pub fn stack_addr(&self) -> u64 {
         self.0.rsp
+    }
+
+    /// Where a stub that was stopped has its data.
+    pub fn stub_data_addr(&self) -> u64 {
+        self.0.rbx
     }
 
     /// Puts a stopped program back to its very start.

@@ -26,9 +26,8 @@ pub enum Protection {
     Writable,
 }
 
-/// Addresses from `/proc/PID/stat`.
+/// Addresses from `/proc/PID/stat`, under the names of proc_pid_stat(5).
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the names of proc_pid_stat(5)")]
 pub struct Stat {
     pub start_code: u64,
     pub end_code: u64,

@@ -31,29 +31,24 @@ pub enum FileBy {
     Request,
 }
 
-/// What must be undone if the stub fails.
-#[derive(Clone, Debug)]
-pub struct Injected {
-    entry_addr: u64,
-    stack_addr: u64,
-    patch_addr: u64,
-    original: Vec<u8>,
-}
-
 /// Makes the program `pid`, which its tracer holds at `PTRACE_EVENT_EXEC`, begin with the image.
 ///
 /// Everything is prepared below the program's stack; a single write of less than a page then puts
-/// the stub in place. Before that write nothing has happened, after it nothing more is needed.
-pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<Injected> {
+/// the stub in place. Before that write nothing has happened, after it nothing more is needed: the
+/// tracer may detach or die at any time.
+pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<()> {
     let registers = Registers::read(pid)?;
     let memory = Memory::of(pid)?;
     let stack = InitialStack::read(&memory, registers.stack_addr())?;
-    let entry_addr = registers.instruction_addr();
-    let patch = Patch::at(entry_addr);
+    let patch = Patch::at(registers.instruction_addr());
     let mut original = vec![0; patch.bytes.len()];
     memory.read(patch.addr, &mut original)?;
+
     let data_addr = registers.stack_addr() - arch::DATA_BELOW_STACK;
-    let mut data = StubData {
+    let original_addr = data_addr + size_of::<StubData>() as u64;
+    // A page that is writable may hold more than its file does: copied back, not dropped.
+    let is_writable = memory.protection(patch.addr)? == Protection::Writable;
+    let data = StubData {
         fd: match by {
             FileBy::Inheritance(fd) => i64::from(fd),
             FileBy::Request => arch::ASK_FOR_FILE,
@@ -62,33 +57,43 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<Injected> {
         entry_offset: vdso_image::IMAGE as u64 + payload.file.entry(),
         auxv_value_addr: stack.vdso_value_addr.unwrap_or(0),
         stack_block_bytes: stack.auxv_end_addr - registers.stack_addr(),
-        program_entry_addr: entry_addr,
-        restore_call: arch::RESTORE_BY_MADVISE,
+        program_entry_addr: registers.instruction_addr(),
+        restore_call: if is_writable { arch::RESTORE_BY_COPY } else { arch::RESTORE_BY_MADVISE },
         stub_page_addr: patch.addr & !(vdso_data::PAGE_BYTES as u64 - 1),
-        restore_bytes: 0,
-        restore_to_addr: 0,
-        restore_from_addr: 0,
+        restore_bytes: if is_writable { original.len() as u64 } else { 0 },
+        patch_addr: patch.addr,
+        patch_bytes: original.len() as u64,
+        original_addr,
+        stack_addr: registers.stack_addr(),
         memory_map: memory_map(&memory, &stack)?,
         process_page: process_page(payload, stack.vdso_addr),
     };
-    if memory.protection(entry_addr)? == Protection::Writable {
-        // The page may hold more than its file does: copy instead of dropping it.
-        data.restore_call = arch::RESTORE_BY_COPY;
-        data.restore_bytes = original.len() as u64;
-        data.restore_to_addr = patch.addr;
-        data.restore_from_addr = data_addr + size_of::<StubData>() as u64;
-        memory.write(data.restore_from_addr, &original)?;
-    }
+    memory.write(original_addr, &original)?;
     memory.write(data_addr, as_bytes(&data))?;
-    memory.write_protected(patch.addr, &patch.bytes)?;
-    Ok(Injected { entry_addr, stack_addr: registers.stack_addr(), patch_addr: patch.addr, original })
+    memory.write_protected(patch.addr, &patch.bytes)
 }
 
-/// Takes a stub away that could not do its work, and puts the stopped program back to its start.
-pub fn rescue(pid: Pid, injected: &Injected) -> Result<()> {
+/// Takes a stub away that could not do its work, and puts the program, which is stopped in the
+/// stub's call for help, back to its start.
+pub fn rescue(pid: Pid) -> Result<()> {
     let memory = Memory::of(pid)?;
-    memory.write_protected(injected.patch_addr, &injected.original)?;
-    Registers::restart(pid, injected.entry_addr, injected.stack_addr)
+    let mut data = [0; size_of::<StubData>()];
+    memory.read(Registers::read(pid)?.stub_data_addr(), &mut data)?;
+    let data = from_bytes(&data);
+    let mut original = vec![0; data.patch_bytes.min(arch::MAX_PATCH_BYTES as u64) as usize];
+    memory.read(data.original_addr, &mut original)?;
+    memory.write_protected(data.patch_addr, &original)?;
+    Registers::restart(pid, data.program_entry_addr, data.stack_addr)
+}
+
+/// The address that the kernel gives out as that of `pid`'s vDSO.
+pub fn announced_vdso(pid: Pid) -> Option<u64> {
+    let vector = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
+    let word = |bytes: &[u8]| bytes.try_into().map(u64::from_ne_bytes).ok();
+    vector
+        .chunks_exact(stack::ENTRY_BYTES as usize)
+        .find(|entry| word(&entry[..8]) == Some(libc::AT_SYSINFO_EHDR))
+        .and_then(|entry| word(&entry[8..]))
 }
 
 /// Where the stub goes: on one page, so that it is written at once, and so that the program comes
@@ -118,7 +123,7 @@ impl Patch {
 fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; arch::PROCESS_PAGE_WORDS] {
     let page = payload.template.page_for(vdso_addr);
     let mut words = [0; arch::PROCESS_PAGE_WORDS];
-    // SAFETY: both are as long, and a page is plain words without padding that matters.
+    // SAFETY: both are as long, and the page is made of integers without padding between them.
     unsafe {
         std::ptr::copy_nonoverlapping(
             (&raw const page).cast::<u64>(),
@@ -132,6 +137,11 @@ fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; arch::PROCESS_PAGE_W
 fn as_bytes(data: &StubData) -> &[u8] {
     // SAFETY: made of integers in C's layout, with no padding between them.
     unsafe { std::slice::from_raw_parts((&raw const *data).cast(), size_of::<StubData>()) }
+}
+
+fn from_bytes(bytes: &[u8; size_of::<StubData>()]) -> StubData {
+    // SAFETY: any bytes are integers; the read does not rely on alignment.
+    unsafe { bytes.as_ptr().cast::<StubData>().read_unaligned() }
 }
 
 /// What `PR_SET_MM_MAP` is told: all as it is, but for the auxiliary vector, which it copies anew

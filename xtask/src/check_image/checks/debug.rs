@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use gimli::{AttributeValue, Dwarf, EndianSlice, LittleEndian, LineProgramHeader, Unit};
+use gimli::{AttributeValue, Dwarf, EndianSlice, LineProgramHeader, LittleEndian, Unit};
 use object::elf;
 use vdso_elf::Image;
 

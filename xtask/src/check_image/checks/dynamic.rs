@@ -11,7 +11,7 @@ use super::exports::{self, VERSION};
 use crate::check_image::file::Header;
 use crate::check_image::subject::Subject;
 
-/// Every C library looks for this name in one way or another; gdb skips objects that have it.
+/// The name of Linux's own on x86-64, by which tools know that there is no such file.
 const SONAME: &str = "linux-vdso.so.1";
 
 const DEPENDENCIES: &[(&str, DynamicTag)] = &[
@@ -53,8 +53,8 @@ const CONSTRUCTORS: &[(&str, DynamicTag)] = &[
 ];
 
 pub fn soname(subject: &Subject<'_>) -> Result<()> {
-    let soname = subject.image()?.soname();
-    ensure!(soname == Some(SONAME), "the SONAME is {soname:?}, not {SONAME:?}");
+    let soname = subject.image()?.soname().context("there is no SONAME")?;
+    ensure!(soname == SONAME, "the SONAME is {soname:?}, not {SONAME:?}");
     Ok(())
 }
 
@@ -65,7 +65,7 @@ pub fn no_dependencies(subject: &Subject<'_>) -> Result<()> {
 pub fn no_relocation(subject: &Subject<'_>) -> Result<()> {
     has_none_of(subject, RELOCATIONS)?;
     for (tag, value) in subject.dynamic()? {
-        let is_text = tag == elf::DT_FLAGS && value & u64::from(elf::DF_TEXTREL.0) != 0;
+        let is_text = tag == elf::DT_FLAGS && value & elf::DF_TEXTREL.0 != 0;
         ensure!(!is_text, "DT_FLAGS has DF_TEXTREL");
     }
     for section in subject.sections()? {
@@ -128,7 +128,7 @@ fn every_export_is_found(
         let Symbol { name, version, .. } = symbol;
         if image.has_hash_table(kind) {
             let found = image.lookup_by(kind, name, version);
-            ensure!(found == Some(symbol), "{name} is not found as {version:?}");
+            ensure!(found == Some(symbol), "{name} with version {version:?} is not found");
         }
         let index = tables.index_of(name).with_context(|| format!("{name} is in no section"))?;
         let version = tables.versions.version_index(LittleEndian, index).index();

@@ -70,8 +70,8 @@ pub fn segments_present(subject: &Subject<'_>) -> Result<()> {
 
 fn is_inside(segment: &Segment, load: &Segment) -> bool {
     let end = |segment: &Segment| segment.vaddr.checked_add(segment.memory_bytes);
-    let same_distance = segment.vaddr.checked_sub(load.vaddr)
-        == segment.file_offset.checked_sub(load.file_offset);
+    let same_distance =
+        segment.vaddr.checked_sub(load.vaddr) == segment.file_offset.checked_sub(load.file_offset);
     let Some((segment_end, load_end)) = end(segment).zip(end(load)) else {
         return false;
     };
@@ -82,7 +82,7 @@ fn is_inside(segment: &Segment, load: &Segment) -> bool {
 pub fn entry_point(subject: &Subject<'_>) -> Result<()> {
     let entry = subject.image()?.entry();
     let text = subject.section(".text")?;
-    if !(text.vaddr..text.vaddr + text.size_bytes).contains(&entry) {
+    if !(text.vaddr..text.end()).contains(&entry) {
         bail!("the entry point {entry:#x} is outside .text");
     }
     Ok(())

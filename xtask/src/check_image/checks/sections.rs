@@ -38,7 +38,7 @@ pub fn section_headers(subject: &Subject<'_>) -> Result<()> {
 
 pub fn no_writable_section(subject: &Subject<'_>) -> Result<()> {
     for section in sections_with_content(subject)? {
-        // Linkers mark it writable because a dynamic linker may write to DT_DEBUG, which is not here.
+        // Marked because a dynamic linker may write to DT_DEBUG, which is not here.
         let is_dynamic = section.kind == elf::SHT_DYNAMIC;
         let is_writable = section.flags.contains(elf::SHF_WRITE) && !is_dynamic;
         ensure!(!is_writable, "{} is writable, with {} bytes", section.name, section.size_bytes);

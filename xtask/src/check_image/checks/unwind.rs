@@ -47,7 +47,7 @@ pub fn covers_exports(subject: &Subject<'_>) -> Result<()> {
         let row = row.with_context(|| format!("no row is for {name}"))?;
         let function = functions.iter().find(|it| it.entry == row.entry);
         let function = function.with_context(|| format!("the row of {name} points nowhere"))?;
-        let is_covered = function.vaddr <= start && start + bytes <= function.end;
+        let is_covered = function.vaddr <= start && start.saturating_add(bytes) <= function.end;
         ensure!(is_covered, "the unwind information of {name} does not cover all of it");
     }
     Ok(())
@@ -80,9 +80,10 @@ impl<'a> Unwinding<'a> {
         let segment = image.segments().find(|segment| segment.kind == PT_GNU_EH_FRAME);
         let segment = segment.context("there is no PT_GNU_EH_FRAME")?;
         let start = image.file_offset(segment.vaddr).context("PT_GNU_EH_FRAME is not mapped")?;
-        let content = subject.bytes.get(start..).and_then(|rest| {
-            rest.get(..usize::try_from(segment.file_bytes).ok()?)
-        });
+        let content = subject
+            .bytes
+            .get(start..)
+            .and_then(|rest| rest.get(..usize::try_from(segment.file_bytes).ok()?));
         let content = content.context("the file ends inside PT_GNU_EH_FRAME")?;
         let frames = subject.section(".eh_frame")?;
         let text = subject.section(".text")?;
@@ -117,7 +118,7 @@ impl<'a> Unwinding<'a> {
             let CieOrFde::Fde(partial) = entry else { continue };
             let fde = partial.parse(EhFrame::cie_from_offset)?;
             functions.push(Function {
-                entry: self.frames_vaddr + fde.offset() as u64,
+                entry: self.frames_vaddr.saturating_add(fde.offset() as u64),
                 vaddr: fde.initial_address(),
                 end: fde.end_address(),
             });

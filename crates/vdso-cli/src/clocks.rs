@@ -1,0 +1,212 @@
+//! From what a person writes to how each clock is moved.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
+use vdso_data::clock;
+
+use crate::args::{ClockGroup, Run};
+
+/// A point in time to start at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At(pub Timestamp);
+
+/// A span to be ahead by.
+#[derive(Clone, Debug)]
+pub struct Offset(pub Span);
+
+/// The fastest clock there is.
+const MAX_RATE: u64 = 1_000_000;
+
+/// Reads `--at`.
+pub fn parse_at(text: &str) -> Result<At> {
+    if let Some(seconds) = text.strip_prefix('@') {
+        return parse_seconds(seconds).map(At);
+    }
+    if let Ok(timestamp) = text.parse::<Timestamp>() {
+        return Ok(At(timestamp));
+    }
+    if let Ok(zoned) = text.parse::<Zoned>() {
+        return Ok(At(zoned.timestamp()));
+    }
+    let local = text.parse::<DateTime>().with_context(|| {
+        format!(
+            "cannot read '{text}' as a time: write 2038-01-19T03:14:07Z, a date like 2038-01-19, \
+             or @ and seconds like @2147483647"
+        )
+    })?;
+    let zoned = local.to_zoned(TimeZone::system()).context("this time is out of range")?;
+    Ok(At(zoned.timestamp()))
+}
+
+fn parse_seconds(text: &str) -> Result<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    ensure!(
+        is_number(whole.trim_start_matches('-')) && is_number(fraction) && fraction.len() <= 9,
+        "cannot read '@{text}': after @ come seconds since 1970, with up to nine decimals"
+    );
+    let sec: i64 = whole.parse().with_context(|| format!("'@{text}' is out of range"))?;
+    let nsec: i32 = format!("{fraction:0<9}").parse().expect("nine digits fit");
+    let nsec = if whole.starts_with('-') { -nsec } else { nsec };
+    Timestamp::new(sec, nsec).with_context(|| {
+        format!("'@{text}' is out of range: years from -9999 to 9999 can be given")
+    })
+}
+
+/// Reads `--offset`.
+pub fn parse_offset(text: &str) -> Result<Offset> {
+    let span = text.parse::<Span>().map_err(|_| {
+        let hint = if text.parse::<f64>().is_ok() { format!(", for example {text}s") } else { String::new() };
+        anyhow::anyhow!(
+            "cannot read '{text}' as a duration: write numbers with units like +30d, -2h30m or 1y{hint}"
+        )
+    })?;
+    Ok(Offset(span))
+}
+
+/// Reads `--rate`: a decimal number, exactly.
+pub fn parse_rate(text: &str) -> Result<Rate> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_readable = is_number(whole) && is_number(fraction) && !(whole.is_empty() && fraction.is_empty());
+    ensure!(
+        is_readable && fraction.len() <= 18,
+        "cannot read '{text}' as a rate: write a number from 0 to {MAX_RATE} like 2 or 0.5"
+    );
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
+    let digits: u64 = format!("{fraction:0<18}").parse().expect("eighteen digits fit");
+    let fraction = (u128::from(digits) << 64) / 10u128.pow(18);
+    let rate = Rate { whole, fraction: fraction as u64 };
+    ensure!(
+        whole < MAX_RATE || rate == Rate { whole: MAX_RATE, fraction: 0 },
+        "a rate of {text} is too fast: {MAX_RATE} is the most"
+    );
+    Ok(rate)
+}
+
+/// How each clock is moved, by its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// For the page.
+    pub transforms: [Transform; clock::LINES],
+    /// What is added, whichever clocks it is added to.
+    pub offset: Timespec,
+    /// How fast they run.
+    pub rate: Rate,
+}
+
+impl Plan {
+    /// For what was asked, from now on.
+    pub fn of(run: &Run) -> Result<Self> {
+        let now = Now::read();
+        let offset = now.offset(run)?;
+        let rate = if run.freeze { Rate::ZERO } else { run.rate.unwrap_or(Rate::ONE) };
+        let mut transforms = [Transform::IDENTITY; clock::LINES];
+        for &(id, base) in &now.clocks {
+            if !run.clocks.iter().any(|group| group.has(id)) {
+                continue;
+            }
+            let moved = base.wrapping_add(offset);
+            if moved.sec < 0 && !clock::is_in(id, clock::SETTABLE | 1 << clock::REALTIME_COARSE) {
+                bail!(
+                    "the monotonic clocks would start before zero: this machine has been up for \
+                     {} s only; leave them out of --clocks or use a smaller --offset",
+                    base.sec
+                );
+            }
+            transforms[id as usize] = Transform { offset, base, rate };
+        }
+        Ok(Self { transforms, offset, rate })
+    }
+
+    /// Whether any clock runs at a speed of its own.
+    pub fn has_rate(&self) -> bool {
+        self.rate != Rate::ONE
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ns = self.offset.as_nanos();
+        let (sign, ns) = (if ns < 0 { '-' } else { '+' }, ns.unsigned_abs());
+        let per_sec = u128::from(NSEC_PER_SEC);
+        write!(f, "offset {sign}{}.{:09} s", ns / per_sec, ns % per_sec)?;
+        match self.rate {
+            Rate::ONE => Ok(()),
+            Rate::ZERO => write!(f, ", frozen"),
+            rate => write!(f, ", rate {}", rate.whole as f64 + rate.fraction as f64 / 2f64.powi(64)),
+        }
+    }
+}
+
+impl ClockGroup {
+    fn has(self, id: u32) -> bool {
+        let set = match self {
+            Self::Realtime => clock::SETTABLE | 1 << clock::REALTIME_COARSE,
+            Self::Monotonic => {
+                1 << clock::MONOTONIC | 1 << clock::MONOTONIC_RAW | 1 << clock::MONOTONIC_COARSE
+            }
+            Self::Boottime => 1 << clock::BOOTTIME,
+            Self::All => u32::MAX,
+        };
+        clock::is_in(id, set)
+    }
+}
+
+/// The host's clocks at one moment.
+struct Now {
+    clocks: [(u32, Timespec); 7],
+}
+
+impl Now {
+    fn read() -> Self {
+        let realtime = read(clock::REALTIME);
+        let monotonic = read(clock::MONOTONIC);
+        // TAI is whole seconds ahead of REALTIME; taking them from the same reading keeps it so.
+        let ahead = read(clock::TAI).wrapping_sub(realtime);
+        let ahead = Timespec { sec: ahead.wrapping_add(HALF_A_SECOND).sec, nsec: 0 };
+        Self {
+            clocks: [
+                (clock::REALTIME, realtime),
+                (clock::REALTIME_COARSE, realtime),
+                (clock::TAI, realtime.wrapping_add(ahead)),
+                (clock::MONOTONIC, monotonic),
+                (clock::MONOTONIC_COARSE, monotonic),
+                (clock::MONOTONIC_RAW, read(clock::MONOTONIC_RAW)),
+                (clock::BOOTTIME, read(clock::BOOTTIME)),
+            ],
+        }
+    }
+
+    fn offset(&self, run: &Run) -> Result<Timespec> {
+        let realtime = self.clocks[0].1;
+        let now = Timestamp::new(realtime.sec, realtime.nsec as i32)
+            .context("the host's clock is out of range")?;
+        let then = match (&run.at, &run.offset) {
+            (Some(At(then)), _) => *then,
+            // In UTC, where a day is 24 hours.
+            (None, Some(Offset(span))) => now
+                .to_zoned(TimeZone::UTC)
+                .checked_add(*span)
+                .context("this offset leads out of the years from -9999 to 9999")?
+                .timestamp(),
+            (None, None) => now,
+        };
+        let ns = then.as_nanosecond() - now.as_nanosecond();
+        Timespec::from_nanos(ns).context("this offset is out of range")
+    }
+}
+
+const HALF_A_SECOND: Timespec = Timespec { sec: 0, nsec: NSEC_PER_SEC as i64 / 2 };
+
+fn read(id: u32) -> Timespec {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is ours; the id is one that every Linux has.
+    unsafe { libc::clock_gettime(id as libc::clockid_t, &mut ts) };
+    Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
+}

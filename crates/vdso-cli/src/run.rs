@@ -1,0 +1,164 @@
+//! `vdso run`.
+
+use std::cell::RefCell;
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use vdso_image::Source;
+use vdso_inject::follow::Tick;
+use vdso_inject::launch::{Follow, Launch, Outcome};
+use vdso_timekeeper::host::Host;
+use vdso_timekeeper::{Report, Timekeeper};
+
+use crate::args::Run;
+use crate::clocks::Plan;
+use crate::source::{Selected, select};
+use crate::{message, startup};
+
+/// Our own failure, as in env(1) and timeout(1).
+const FAILED: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+const SIGNALED: i32 = 128;
+
+/// Runs the command, and gives its exit code.
+pub fn run(run: &Run) -> ExitCode {
+    match outcome(run) {
+        Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
+        Ok(Outcome::Signaled(signal)) => ExitCode::from((SIGNALED + signal) as u8),
+        Ok(Outcome::NotExecuted(errno)) => {
+            let name = run.command[0].to_string_lossy();
+            message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));
+            let is_missing = matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
+            ExitCode::from(if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
+        }
+        Err(error) => {
+            message::fail(&error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn outcome(run: &Run) -> Result<Outcome> {
+    let command = c_strings(run)?;
+    let plan = Plan::of(run)?;
+    if let Some(path) = privileged_program(&run.command[0]) {
+        message::say(format_args!(
+            "warning: '{}' is set-user-ID or set-group-ID and would lose that privilege: it runs \
+             on the kernel's own clocks",
+            path.display()
+        ));
+        message::say("hint: run vdso inside it, for example: sudo vdso run ...");
+        return Ok(untouched(&command));
+    }
+    let host = Host::find().context("cannot read /proc/self/maps")?;
+    let selected = select(&host, &plan, run.source.map(Source::from))?;
+    explain(run, &plan, &selected);
+    launch(run, &command, &plan, &host, &selected)
+}
+
+fn launch(
+    run: &Run,
+    command: &[CString],
+    plan: &Plan,
+    host: &Host,
+    selected: &Selected,
+) -> Result<Outcome> {
+    let report = RefCell::new(Report::default());
+    let publisher = || -> Tick<'_> {
+        let page = selected.payload.file.page();
+        let mut timekeeper = Timekeeper::new(page, host, plan.transforms);
+        let report = &report;
+        Box::new(move || {
+            let wait = timekeeper.update();
+            *report.borrow_mut() = timekeeper.report();
+            wait
+        })
+    };
+    let farewell = || {
+        let report = report.borrow();
+        if run.verbose && report.updates > 1 {
+            message::say(format_args!(
+                "page published {} times; MONOTONIC deviated from the host's by {:.1} ns on \
+                 average, {:.1} ns at worst",
+                report.updates,
+                report.mean_deviation_ns(),
+                report.worst_deviation_ns
+            ));
+        }
+    };
+    let launch = Launch {
+        command,
+        payload: &selected.payload,
+        publisher: (selected.source == Source::Own).then_some(&publisher),
+        follow: if run.no_follow { Follow::None } else { Follow::All },
+        notice: &message::notice,
+        tell_addresses: run.verbose,
+        farewell: &farewell,
+        sigpipe: startup::sigpipe(),
+    };
+    Ok(launch.run()?)
+}
+
+fn explain(run: &Run, plan: &Plan, selected: &Selected) {
+    if !run.verbose {
+        return;
+    }
+    message::say(format_args!("source {}: {}", selected.source.name(), selected.reason));
+    message::say(plan);
+    if !selected.missing.is_empty() {
+        message::say(format_args!(
+            "the kernel's vDSO has functions that this image does not know, and that the program \
+             will not find: {}",
+            selected.missing.join(", ")
+        ));
+    }
+}
+
+fn c_strings(run: &Run) -> Result<Vec<CString>> {
+    run.command
+        .iter()
+        .map(|argument| CString::new(argument.as_bytes()).context("an argument has a zero byte"))
+        .collect()
+}
+
+/// The program's file, if executing it would give it another user's or group's rights, which both
+/// tracing and the filter take away. Root has nothing to gain from it, and loses nothing.
+fn privileged_program(name: &std::ffi::OsStr) -> Option<PathBuf> {
+    const SET_USER_ID: u32 = 0o4000;
+    const SET_GROUP_ID: u32 = 0o2010;
+    if nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let path = find_in_path(Path::new(name))?;
+    let file = fs::metadata(&path).ok()?;
+    let mode = file.permissions().mode();
+    let gains_user = mode & SET_USER_ID != 0 && file.uid() != nix::unistd::geteuid().as_raw();
+    let gains_group = mode & SET_GROUP_ID == SET_GROUP_ID
+        && file.gid() != nix::unistd::getegid().as_raw();
+    (gains_user || gains_group).then_some(path)
+}
+
+fn find_in_path(name: &Path) -> Option<PathBuf> {
+    if name.as_os_str().as_bytes().contains(&b'/') {
+        return Some(name.to_owned());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| {
+        fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// Becomes the program.
+fn untouched(command: &[CString]) -> Outcome {
+    // SAFETY: puts back what this process was started with.
+    unsafe { libc::signal(libc::SIGPIPE, startup::sigpipe()) };
+    let Err(errno) = nix::unistd::execvp(&command[0], command);
+    Outcome::NotExecuted(errno)
+}

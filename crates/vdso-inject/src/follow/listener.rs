@@ -1,0 +1,178 @@
+//! The supervisor's end of the filter.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use vdso_data::sync::{AtomicU64, Ordering};
+
+use super::filter;
+
+/// Installs the filter in this process and all that come from it, and gives the listener.
+///
+/// Without privilege that takes `no_new_privs`, which this sets, and which set-user-ID programs
+/// below it pay for.
+pub fn install() -> nix::Result<OwnedFd> {
+    /// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` (Linux 5.19): a signal does not take back a report
+    /// that has been received.
+    const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
+    let listen = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let mut listener = set_filter(listen | WAIT_KILLABLE);
+    if listener == Err(Errno::EACCES) {
+        nix::sys::prctl::set_no_new_privs()?;
+        listener = set_filter(listen | WAIT_KILLABLE);
+    }
+    if listener == Err(Errno::EINVAL) {
+        listener = set_filter(listen);
+    }
+    let listener = listener?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(listener) })
+}
+
+fn set_filter(flags: libc::c_ulong) -> nix::Result<RawFd> {
+    let mut program = filter::program();
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let operation = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the program is valid for the call, and the kernel copies it.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &program) };
+    Errno::result(result).map(|fd| fd as RawFd)
+}
+
+/// A process that waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    id: u64,
+    /// Who.
+    pub pid: Pid,
+    /// What.
+    pub call: Call,
+}
+
+/// What a process wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `execve` or `execveat`, by any of the processor's system call tables.
+    Exec,
+    /// A stub's request, with what it asks for.
+    Stub(u64),
+}
+
+/// The report that is being worked on, in memory that outlives the supervisor: whoever takes over
+/// answers it.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct InFlight {
+    id: AtomicU64,
+    pid: AtomicU64,
+    /// One more than what a stub asks for, or zero for an exec.
+    stub: AtomicU64,
+}
+
+impl InFlight {
+    fn set(&self, report: Report) {
+        let stub = match report.call {
+            Call::Exec => 0,
+            Call::Stub(request) => request.wrapping_add(1),
+        };
+        // Relaxed, but for the id: it stands for the rest, and is read after its writer's death.
+        self.pid.store(report.pid.as_raw() as u64, Ordering::Relaxed);
+        self.stub.store(stub, Ordering::Relaxed);
+        self.id.store(report.id, Ordering::Release);
+    }
+
+    fn clear(&self) {
+        self.id.store(0, Ordering::Release);
+    }
+
+    /// What a supervisor that died had not answered.
+    pub fn left_behind(&self) -> Option<Report> {
+        // Acquire: pairs with the Release in `set`.
+        let id = self.id.load(Ordering::Acquire);
+        let call = match self.stub.load(Ordering::Relaxed) {
+            0 => Call::Exec,
+            request => Call::Stub(request - 1),
+        };
+        let pid = Pid::from_raw(self.pid.load(Ordering::Relaxed) as i32);
+        (id != 0).then_some(Report { id, pid, call })
+    }
+}
+
+/// Receives and answers reports.
+#[derive(Debug)]
+pub struct Listener<'a> {
+    fd: OwnedFd,
+    in_flight: &'a InFlight,
+}
+
+nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
+nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
+nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
+
+impl<'a> Listener<'a> {
+    /// Takes charge of what [`install`] gave.
+    pub fn new(fd: OwnedFd, in_flight: &'a InFlight) -> Self {
+        Self { fd, in_flight }
+    }
+
+    /// To poll, and to pass on.
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// The next report; `None` if whoever made it is gone again.
+    pub fn receive(&self) -> Option<Report> {
+        // SAFETY: all zeros is a valid value, and the one that the kernel wants.
+        let mut report: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+        // SAFETY: the structure is the one that the request takes.
+        unsafe { notif_recv(self.fd.as_raw_fd(), &mut report) }.ok()?;
+        let native = report.data.arch == AUDIT_ARCH_X86_64;
+        let is_prctl = native && i64::from(report.data.nr) == libc::SYS_prctl;
+        let report = Report {
+            id: report.id,
+            pid: Pid::from_raw(report.pid as i32),
+            call: if is_prctl { Call::Stub(report.data.args[1]) } else { Call::Exec },
+        };
+        self.in_flight.set(report);
+        Some(report)
+    }
+
+    /// Lets the call take its course.
+    pub fn carry_on(&self, report: Report) {
+        self.answer(report, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
+    }
+
+    /// Answers in the kernel's place.
+    pub fn refuse(&self, report: Report, errno: Errno) {
+        self.answer(report, 0, -(errno as i32), 0);
+    }
+
+    /// Answers with a new descriptor of `file` in the process.
+    pub fn give(&self, report: Report, file: RawFd) {
+        let mut given = libc::seccomp_notif_addfd {
+            id: report.id,
+            flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+            srcfd: file as u32,
+            newfd: 0,
+            newfd_flags: libc::O_CLOEXEC as u32,
+        };
+        // SAFETY: the structure is the one that the request takes.
+        let result = unsafe { notif_addfd(self.fd.as_raw_fd(), &raw mut given) };
+        match result {
+            Ok(_) => self.in_flight.clear(),
+            // The stub then asks to be taken away.
+            Err(errno) => self.refuse(report, errno),
+        }
+    }
+
+    fn answer(&self, report: Report, val: i64, error: i32, flags: u32) {
+        let mut answer = libc::seccomp_notif_resp { id: report.id, val, error, flags };
+        // SAFETY: the structure is the one that the request takes. An error means that the process
+        // is gone, and there is nothing to do about that.
+        let _ = unsafe { notif_send(self.fd.as_raw_fd(), &mut answer) };
+        self.in_flight.clear();
+    }
+}
+
+/// `include/uapi/linux/audit.h`.
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;

@@ -1,0 +1,295 @@
+//! The supervisor: answers the filter's reports, puts the image into what is exec'd, keeps the
+//! clocks going.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+
+use super::listener::{Call, Listener, Report};
+use crate::arch;
+use crate::error::{Attempt, Error, Result};
+use crate::exec::{self, FileBy, Payload};
+use crate::ptrace::{self, Event};
+
+/// What a person may want to know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A program begins with the image.
+    Injected {
+        /// Which process.
+        pid: Pid,
+        /// Where the image is, once the program says so.
+        image_addr: Option<u64>,
+    },
+    /// A program runs as it is, on the kernel's vDSO.
+    Untouched {
+        /// Which process.
+        pid: Pid,
+        /// Why.
+        error: Error,
+    },
+    /// Children are not followed: the filter was refused.
+    NotFollowing {
+        /// Why.
+        errno: Errno,
+    },
+    /// A program lost its set-user-ID privilege because its children are followed.
+    Unprivileged {
+        /// Which process.
+        pid: Pid,
+    },
+}
+
+/// Publishes the page of clocks and says when to be called again.
+pub type Tick<'a> = Box<dyn FnMut() -> Duration + 'a>;
+
+/// Hears what the supervisor does.
+pub trait Observer {
+    /// Something that a person may want to know.
+    fn notice(&mut self, notice: &Notice);
+    /// A child of the supervisor's, which it does not trace, ended or stopped; as from `waitpid`.
+    fn child(&mut self, pid: Pid, status: i32);
+    /// Whether notices of successful injections are wanted, which take a little time.
+    fn wants_addresses(&self) -> bool;
+    /// Descriptors to watch besides, and to call [`input`](Self::input) for.
+    fn watched(&self) -> Vec<BorrowedFd<'_>>;
+    /// One of the watched descriptors is ready, or closed.
+    fn input(&mut self);
+}
+
+/// Watches over all that came from one launch.
+pub struct Supervisor<'a, O> {
+    payload: &'a Payload,
+    listener: Option<Listener<'a>>,
+    tick: Option<Tick<'a>>,
+    next_tick: Instant,
+    traced: HashMap<Pid, Purpose>,
+    observer: O,
+}
+
+/// Why a process is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// It is in `execve`.
+    Exec(FileBy),
+    /// Its stub could not do its work.
+    Rescue,
+}
+
+impl<'a, O: Observer> Supervisor<'a, O> {
+    /// A supervisor; without a listener it follows nobody.
+    pub fn new(
+        payload: &'a Payload,
+        listener: Option<Listener<'a>>,
+        tick: Option<Tick<'a>>,
+        observer: O,
+    ) -> Self {
+        let traced = HashMap::new();
+        Self { payload, listener, tick, next_tick: Instant::now(), traced, observer }
+    }
+
+    /// Who hears of it.
+    pub fn observer(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Publishes if it is time. To be called before the first program starts, too.
+    pub fn tick(&mut self) {
+        if let Some(tick) = &mut self.tick
+            && Instant::now() >= self.next_tick
+        {
+            self.next_tick = Instant::now() + tick();
+        }
+    }
+
+    /// Traces `pid`, which is about to exec, without a filter.
+    pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
+        ptrace::seize(pid)?;
+        self.traced.insert(pid, Purpose::Exec(by));
+        Ok(())
+    }
+
+    /// Answers what a predecessor left unanswered.
+    pub fn take_over(&mut self, report: Report) {
+        self.handle(report);
+    }
+
+    /// Works until `is_done`, or until nobody is left who could report anything.
+    pub fn run(&mut self, signals: &SignalFd, is_done: impl Fn(&O, bool) -> bool) {
+        let mut has_reporters = self.listener.is_some();
+        while !is_done(&self.observer, has_reporters) {
+            self.tick();
+            let ready = self.wait(signals, has_reporters);
+            if ready.input {
+                self.observer.input();
+            }
+            while let Ok(Some(_)) = signals.read_signal() {}
+            self.reap();
+            if ready.report
+                && let Some(report) = self.listener.as_ref().and_then(Listener::receive)
+            {
+                self.handle(report);
+            }
+            has_reporters &= !ready.hang_up;
+        }
+    }
+
+    fn wait(&self, signals: &SignalFd, has_reporters: bool) -> Ready {
+        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        for fd in self.observer.watched() {
+            push(&mut fds, fd);
+        }
+        let inputs = 1..fds.len();
+        let listener = self.listener.as_ref().filter(|_| has_reporters);
+        let listener_at = listener.map(|listener| push(&mut fds, listener.fd().as_fd()));
+        let timeout = match &self.tick {
+            Some(_) => {
+                let wait = self.next_tick.saturating_duration_since(Instant::now());
+                PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        };
+        if poll(&mut fds, timeout).is_err() {
+            return Ready::default();
+        }
+        let events = |at: Option<usize>| {
+            at.and_then(|at| fds[at].revents()).unwrap_or(PollFlags::empty())
+        };
+        let has_input = |at| !events(Some(at)).is_empty();
+        Ready {
+            input: inputs.into_iter().any(has_input),
+            report: events(listener_at).contains(PollFlags::POLLIN),
+            hang_up: events(listener_at).contains(PollFlags::POLLHUP),
+        }
+    }
+
+    fn handle(&mut self, report: Report) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        match report.call {
+            Call::Exec => {
+                let seized = ptrace::seize(report.pid);
+                listener.carry_on(report);
+                match seized {
+                    Ok(()) => self.await_exec(report.pid),
+                    // Gone, or already on its way under another tracer.
+                    Err(Error::Gone { .. }) => {}
+                    Err(error) => self.untouched(report.pid, error),
+                }
+            }
+            Call::Stub(arch::REQUEST_FILE) => {
+                listener.give(report, self.payload.file.as_fd().as_raw_fd());
+                self.announce(report.pid);
+            }
+            Call::Stub(arch::REQUEST_RESCUE) => {
+                let seized = ptrace::seize(report.pid);
+                listener.refuse(report, Errno::ENOMEM);
+                if seized.is_ok() && ptrace::interrupt(report.pid).is_ok() {
+                    self.traced.insert(report.pid, Purpose::Rescue);
+                }
+            }
+            // Not a stub of ours: what the kernel would say.
+            Call::Stub(_) => listener.refuse(report, Errno::EINVAL),
+        }
+    }
+
+    /// The process is in `execve` now. The interrupt makes it stop also if that fails.
+    fn await_exec(&mut self, pid: Pid) {
+        self.traced.insert(pid, Purpose::Exec(FileBy::Request));
+        if ptrace::interrupt(pid).is_err() {
+            self.traced.remove(&pid);
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some((pid, status)) = ptrace::wait_any() {
+            let event = Event::of(status);
+            match self.purpose_of(pid, event) {
+                Some(purpose) => self.traced_event(pid, purpose, event, status),
+                None => self.observer.child(pid, status),
+            }
+        }
+    }
+
+    /// A thread that execs is reported under its leader's id: the old one is looked up, too.
+    fn purpose_of(&mut self, pid: Pid, event: Event) -> Option<Purpose> {
+        if event == Event::Exec
+            && let Some(former) = ptrace::event_message(pid)
+            && former != pid
+            && let Some(purpose) = self.traced.remove(&former)
+        {
+            self.traced.insert(pid, purpose);
+        }
+        self.traced.get(&pid).copied()
+    }
+
+    fn traced_event(&mut self, pid: Pid, purpose: Purpose, event: Event, status: i32) {
+        match (event, purpose) {
+            (Event::Ended, _) => {
+                self.traced.remove(&pid);
+                self.observer.child(pid, status);
+            }
+            (Event::Exec, Purpose::Exec(by)) => {
+                if let Err(error) = exec::inject(pid, self.payload, by) {
+                    self.untouched(pid, error);
+                }
+                self.release(pid);
+            }
+            (Event::Stop, Purpose::Rescue) => {
+                let rescued = exec::rescue(pid);
+                self.release(pid);
+                let error = rescued.err().unwrap_or(Error::on(pid, Attempt::Map, Errno::ENOMEM));
+                self.untouched(pid, error);
+            }
+            // The exec failed, and the program goes on; or it was stopped like any other.
+            (Event::Stop | Event::Exec, _) => self.release(pid),
+            (Event::Signal(signal), _) => ptrace::resume_with(pid, signal),
+        }
+    }
+
+    fn release(&mut self, pid: Pid) {
+        self.traced.remove(&pid);
+        ptrace::detach(pid);
+    }
+
+    fn untouched(&mut self, pid: Pid, error: Error) {
+        if !matches!(error, Error::Gone { .. }) {
+            self.observer.notice(&Notice::Untouched { pid, error });
+        }
+    }
+
+    fn announce(&mut self, pid: Pid) {
+        if !self.observer.wants_addresses() {
+            return;
+        }
+        // The stub announces the image right after this; it is worth a moment's wait.
+        const LONGEST_WAIT: Duration = Duration::from_millis(20);
+        let before = exec::announced_vdso(pid);
+        let start = Instant::now();
+        let mut image_addr = None;
+        while image_addr.is_none() && start.elapsed() < LONGEST_WAIT {
+            image_addr = exec::announced_vdso(pid).filter(|&now| Some(now) != before);
+            std::thread::yield_now();
+        }
+        self.observer.notice(&Notice::Injected { pid, image_addr });
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    input: bool,
+    report: bool,
+    hang_up: bool,
+}
+
+fn push<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: BorrowedFd<'fd>) -> usize {
+    fds.push(PollFd::new(fd, PollFlags::POLLIN));
+    fds.len() - 1
+}

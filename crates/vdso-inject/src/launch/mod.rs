@@ -1,0 +1,124 @@
+//! Starts a program on an image and stays with it until it ends.
+//!
+//! ```text
+//! front ── supervisor ── program ── its children ...
+//! ```
+//!
+//! - The **front** is the process that was started: it is in the terminal's foreground, passes
+//!   signals and stops on, and ends as the program ends.
+//! - The **supervisor** is the program's parent. It follows every `execve` (see
+//!   [`follow`](crate::follow)) and keeps the clocks going, for as long as anything that came from the
+//!   program lives, also after the program itself and the front are gone.
+//!
+//! Without a supervisor no `execve` below the program would succeed, so each watches the other:
+//! should the supervisor be killed, the front starts another; once there is no front, a standby
+//! does.
+
+mod front;
+mod message;
+mod program;
+mod supervise;
+
+use std::ffi::CString;
+
+use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+
+use crate::error::{Attempt, Error, Result};
+use crate::exec::Payload;
+use crate::follow::{InFlight, Notice, Tick};
+
+/// Whether children and later execs run on the image, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// They do.
+    All,
+    /// Only the program itself, until it execs.
+    None,
+}
+
+/// What to start, and how.
+pub struct Launch<'a> {
+    /// The program, looked up in `PATH`, and its arguments.
+    pub command: &'a [CString],
+    /// What it gets.
+    pub payload: &'a Payload,
+    /// Makes the publisher of the payload's page, in whichever process publishes.
+    pub publisher: Option<&'a dyn Fn() -> Tick<'a>>,
+    /// Who gets it.
+    pub follow: Follow,
+    /// Called in the supervisor with what a person may want to know.
+    pub notice: &'a dyn Fn(&Notice),
+    /// Whether to tell the image's address in each program.
+    pub tell_addresses: bool,
+    /// Called in the supervisor when the program has ended, before the front ends.
+    pub farewell: &'a dyn Fn(),
+    /// `SIGPIPE`'s disposition before this process changed it.
+    pub sigpipe: libc::sighandler_t,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+    /// It could not be executed.
+    NotExecuted(Errno),
+}
+
+impl Outcome {
+    fn of(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signaled(libc::WTERMSIG(status))
+        } else {
+            Self::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+impl Launch<'_> {
+    /// Starts the program and returns when it has ended.
+    ///
+    /// The calling process must have one thread. Its signals are blocked and its standard input and
+    /// output closed when this returns: it is meant to end then.
+    pub fn run(&self) -> Result<Outcome> {
+        let in_flight = SharedInFlight::new()?;
+        let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+        let signals = front::block_signals()?;
+        let (ours, theirs) = message::Socket::pair().map_err(failed)?;
+        let started = supervise::fork_first(self, &in_flight, theirs, &ours, &original_mask)?;
+        front::Front::new(self, &in_flight, ours, started, signals).run()
+    }
+}
+
+/// [`InFlight`] in memory that is shared by all processes of the launch.
+struct SharedInFlight(std::ptr::NonNull<InFlight>);
+
+impl SharedInFlight {
+    fn new() -> Result<Self> {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+        let bytes = std::num::NonZeroUsize::new(size_of::<InFlight>()).expect("it has fields");
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice. It is never unmapped.
+        let memory = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) };
+        let memory = memory.map_err(failed)?.cast::<InFlight>();
+        // SAFETY: fresh memory, aligned to a page and large enough.
+        unsafe { memory.write(InFlight::default()) };
+        Ok(Self(memory))
+    }
+}
+
+impl std::ops::Deref for SharedInFlight {
+    type Target = InFlight;
+
+    fn deref(&self) -> &InFlight {
+        // SAFETY: initialised by `new`, never unmapped, all atomics.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+fn failed(errno: Errno) -> Error {
+    Error::on_self(Attempt::Supervisor, errno)
+}

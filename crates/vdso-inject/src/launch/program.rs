@@ -1,0 +1,49 @@
+//! The program's own process, from `fork` to `execve`.
+
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+
+use nix::sys::signal::SigSet;
+
+use super::message::{Kind, Socket};
+use super::{Follow, Launch};
+use crate::follow;
+
+/// Becomes the program. `file` is the image's, for a program that cannot ask for it.
+pub fn become_program(
+    launch: &Launch<'_>,
+    supervisor: &Socket,
+    file: OwnedFd,
+    mask: &SigSet,
+) -> ! {
+    restore_signals(launch, mask);
+    let listener = match launch.follow {
+        Follow::All => Some(follow::install()),
+        Follow::None => None,
+    };
+    match listener {
+        Some(Ok(listener)) => {
+            supervisor.send(Kind::Following, 0, Some(listener.as_raw_fd()));
+            drop(file);
+        }
+        Some(Err(errno)) => leave_to(supervisor, errno as i32, file),
+        None => leave_to(supervisor, 0, file),
+    }
+    if supervisor.receive().is_some_and(|message| message.kind == Kind::Go) {
+        let Err(errno) = nix::unistd::execvp(&launch.command[0], launch.command);
+        supervisor.send(Kind::ExecFailed, errno as i32, None);
+    }
+    // SAFETY: ends the process without running what belongs to its parent.
+    unsafe { libc::_exit(125) }
+}
+
+fn leave_to(supervisor: &Socket, errno: i32, file: OwnedFd) {
+    // Stays open across `execve`; the stub closes it.
+    let _ = file.into_raw_fd();
+    supervisor.send(Kind::NotFollowing, errno, None);
+}
+
+fn restore_signals(launch: &Launch<'_>, mask: &SigSet) {
+    // SAFETY: puts back what the process was started with.
+    unsafe { libc::signal(libc::SIGPIPE, launch.sigpipe) };
+    let _ = mask.thread_set_mask();
+}

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A system call failed.
-    #[error("cannot {attempt}{}: {errno}", of_process(*.pid))]
+    #[error("cannot {attempt}{}: {}", of_process(*.pid), errno.desc())]
     System {
         /// For what.
         attempt: Attempt,
@@ -95,5 +95,5 @@ impl Error {
 }
 
 fn of_process(pid: Option<Pid>) -> String {
-    pid.map_or_else(String::new, |pid| format!(" of process {pid}"))
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
 }

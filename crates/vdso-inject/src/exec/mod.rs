@@ -86,8 +86,17 @@ pub fn rescue(pid: Pid) -> Result<()> {
     Registers::restart(pid, data.program_entry_addr, data.stack_addr)
 }
 
-/// The address that the kernel gives out as that of `pid`'s vDSO.
-pub fn announced_vdso(pid: Pid) -> Option<u64> {
+/// Where an image is in `pid`, if the kernel gives that out as its vDSO's address by now.
+pub fn announced_image(pid: Pid) -> Option<u64> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let kernels = maps.lines().find(|line| line.ends_with("[vdso]")).and_then(|line| {
+        let (start, _) = line.split_once('-')?;
+        u64::from_str_radix(start, 16).ok()
+    });
+    announced_vdso(pid).filter(|&announced| Some(announced) != kernels)
+}
+
+fn announced_vdso(pid: Pid) -> Option<u64> {
     let vector = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
     let word = |bytes: &[u8]| bytes.try_into().map(u64::from_ne_bytes).ok();
     vector

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use vdso_data::sync::{AtomicU64, Ordering};
+use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::filter;
 
@@ -12,7 +12,7 @@ use super::filter;
 ///
 /// Without privilege that takes `no_new_privs`, which this sets, and which set-user-ID programs
 /// below it pay for.
-pub fn install() -> nix::Result<OwnedFd> {
+pub fn install() -> nix::Result<(OwnedFd, Waiting)> {
     /// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` (Linux 5.19): a signal does not take back a report
     /// that has been received.
     const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
@@ -22,12 +22,24 @@ pub fn install() -> nix::Result<OwnedFd> {
         nix::sys::prctl::set_no_new_privs()?;
         listener = set_filter(listen | WAIT_KILLABLE);
     }
+    let mut waiting = Waiting::Undisturbed;
     if listener == Err(Errno::EINVAL) {
         listener = set_filter(listen);
+        waiting = Waiting::Disturbed;
     }
     let listener = listener?;
     // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(listener) })
+    Ok((unsafe { OwnedFd::from_raw_fd(listener) }, waiting))
+}
+
+/// How a process waits for the answer to its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Waiting {
+    /// Any signal ends the wait, and the call is then made anew.
+    Disturbed,
+    /// Only a deadly signal ends it.
+    Undisturbed,
 }
 
 fn set_filter(flags: libc::c_ulong) -> nix::Result<RawFd> {
@@ -67,9 +79,16 @@ pub struct InFlight {
     pid: AtomicU64,
     /// One more than what a stub asks for, or zero for an exec.
     stub: AtomicU64,
+    /// A [`Waiting`], the same for all reports.
+    waiting: AtomicU32,
 }
 
 impl InFlight {
+    /// Notes what [`install`] said, for all supervisors to come.
+    pub fn set_waiting(&self, waiting: i32) {
+        self.waiting.store(waiting as u32, Ordering::Relaxed);
+    }
+
     fn set(&self, report: Report) {
         let stub = match report.call {
             Call::Exec => 0,
@@ -118,6 +137,11 @@ impl<'a> Listener<'a> {
     /// To poll, and to pass on.
     pub fn fd(&self) -> &OwnedFd {
         &self.fd
+    }
+
+    /// Whether a process that has reported waits for the answer whatever happens.
+    pub fn is_undisturbed(&self) -> bool {
+        self.in_flight.waiting.load(Ordering::Relaxed) == Waiting::Undisturbed as u32
     }
 
     /// The next report; `None` if whoever made it is gone again.

@@ -8,5 +8,5 @@ mod filter;
 mod listener;
 mod supervisor;
 
-pub use listener::{InFlight, Listener, install};
+pub use listener::{InFlight, Listener, Waiting, install};
 pub use supervisor::{Notice, Observer, Supervisor, Tick};

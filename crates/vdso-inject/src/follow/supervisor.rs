@@ -175,13 +175,23 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         };
         match report.call {
             Call::Exec => {
-                let seized = ptrace::seize(report.pid);
+                let pid = report.pid;
+                // Traced already: by an interrupted try that is not over for us yet.
+                let seized =
+                    if self.traced.contains_key(&pid) { Ok(()) } else { ptrace::seize(pid) };
+                // The interrupt makes it stop at the end of the call also if that fails.
+                if seized.is_ok() && listener.is_undisturbed() {
+                    let _ = ptrace::interrupt(pid);
+                }
                 listener.carry_on(report);
                 match seized {
-                    Ok(()) => self.await_exec(report.pid),
-                    // Gone, or already on its way under another tracer.
-                    Err(Error::Gone { .. }) => {}
-                    Err(error) => self.untouched(report.pid, error),
+                    Ok(()) => {
+                        if !listener.is_undisturbed() {
+                            let _ = ptrace::interrupt(pid);
+                        }
+                        self.traced.insert(pid, Purpose::Exec(FileBy::Request));
+                    }
+                    Err(error) => self.untouched(pid, error),
                 }
             }
             Call::Stub(arch::REQUEST_FILE) => {
@@ -197,14 +207,6 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             }
             // Not a stub of ours: what the kernel would say.
             Call::Stub(_) => listener.refuse(report, Errno::EINVAL),
-        }
-    }
-
-    /// The process is in `execve` now. The interrupt makes it stop also if that fails.
-    fn await_exec(&mut self, pid: Pid) {
-        self.traced.insert(pid, Purpose::Exec(FileBy::Request));
-        if ptrace::interrupt(pid).is_err() {
-            self.traced.remove(&pid);
         }
     }
 
@@ -271,11 +273,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         }
         // The stub announces the image right after this; it is worth a moment's wait.
         const LONGEST_WAIT: Duration = Duration::from_millis(20);
-        let before = exec::announced_vdso(pid);
         let start = Instant::now();
         let mut image_addr = None;
         while image_addr.is_none() && start.elapsed() < LONGEST_WAIT {
-            image_addr = exec::announced_vdso(pid).filter(|&now| Some(now) != before);
+            image_addr = exec::announced_image(pid);
             std::thread::yield_now();
         }
         self.observer.notice(&Notice::Injected { pid, image_addr });

@@ -14,7 +14,7 @@ use nix::sys::socket::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
-    /// Program to supervisor: the filter is installed; comes with its listener.
+    /// Program to supervisor: the filter is installed; how it waits; comes with its listener.
     Following = 1,
     /// Program to supervisor: the filter cannot be installed; the errno.
     NotFollowing,

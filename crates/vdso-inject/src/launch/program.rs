@@ -21,8 +21,8 @@ pub fn become_program(
         Follow::None => None,
     };
     match listener {
-        Some(Ok(listener)) => {
-            supervisor.send(Kind::Following, 0, Some(listener.as_raw_fd()));
+        Some(Ok((listener, waiting))) => {
+            supervisor.send(Kind::Following, waiting as i32, Some(listener.as_raw_fd()));
             drop(file);
         }
         Some(Err(errno)) => leave_to(supervisor, errno as i32, file),

@@ -104,6 +104,7 @@ fn run_first(launch: &Launch<'_>, in_flight: &SharedInFlight, front: Socket, mas
     drop(inherited);
     let Some(ready) = ours.receive() else { return };
     let listener = (ready.kind == Kind::Following).then_some(ready.fd).flatten();
+    in_flight.set_waiting(ready.number);
     let spare = listener.as_ref().and_then(|listener| listener.try_clone().ok());
     let is_following = listener.is_some();
     if ready.kind == Kind::NotFollowing && ready.number != 0 {
@@ -114,9 +115,9 @@ fn run_first(launch: &Launch<'_>, in_flight: &SharedInFlight, front: Socket, mas
     let tick = launch.publisher.map(|publisher| publisher());
     let mut supervisor = Supervisor::new(launch.payload, listener, tick, watcher);
     supervisor.tick();
-    if !is_following
-        && let Err(error) = supervisor.trace_exec(program, FileBy::Inheritance(inherited_fd))
-    {
+    let by = if is_following { FileBy::Request } else { FileBy::Inheritance(inherited_fd) };
+    // Before it starts: a program that cannot be traced is not run at all.
+    if let Err(error) = supervisor.trace_exec(program, by) {
         let errno = if let Error::System { errno, .. } = error { errno } else { Errno::EPERM };
         return supervisor.observer().refuse(errno);
     }

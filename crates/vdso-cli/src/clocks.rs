@@ -73,7 +73,8 @@ pub fn parse_offset(text: &str) -> Result<Offset> {
 pub fn parse_rate(text: &str) -> Result<Rate> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    let is_readable = is_number(whole) && is_number(fraction) && !(whole.is_empty() && fraction.is_empty());
+    let is_readable =
+        is_number(whole) && is_number(fraction) && !(whole.is_empty() && fraction.is_empty());
     ensure!(
         is_readable && fraction.len() <= 18,
         "cannot read '{text}' as a rate: write a number from 0 to {MAX_RATE} like 2 or 0.5"
@@ -139,7 +140,9 @@ impl fmt::Display for Plan {
         match self.rate {
             Rate::ONE => Ok(()),
             Rate::ZERO => write!(f, ", frozen"),
-            rate => write!(f, ", rate {}", rate.whole as f64 + rate.fraction as f64 / 2f64.powi(64)),
+            rate => {
+                write!(f, ", rate {}", rate.whole as f64 + rate.fraction as f64 / 2f64.powi(64))
+            }
         }
     }
 }

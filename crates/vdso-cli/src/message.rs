@@ -68,7 +68,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         ),
         Error::System {
             attempt: Attempt::ReadMemory, errno: Errno::EACCES | Errno::EPERM, ..
-        } => Some("a program that its user may execute but not read can only be given a clock by root"),
+        } => Some(
+            "a program that its user may execute but not read can only be given a clock by root",
+        ),
         Error::Foreign { .. } => Some("only 64-bit programs can be given a clock yet"),
         _ => None,
     }

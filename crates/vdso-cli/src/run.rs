@@ -140,8 +140,8 @@ fn privileged_program(name: &std::ffi::OsStr) -> Option<PathBuf> {
     let file = fs::metadata(&path).ok()?;
     let mode = file.permissions().mode();
     let gains_user = mode & SET_USER_ID != 0 && file.uid() != nix::unistd::geteuid().as_raw();
-    let gains_group = mode & SET_GROUP_ID == SET_GROUP_ID
-        && file.gid() != nix::unistd::getegid().as_raw();
+    let gains_group =
+        mode & SET_GROUP_ID == SET_GROUP_ID && file.gid() != nix::unistd::getegid().as_raw();
     (gains_user || gains_group).then_some(path)
 }
 
@@ -151,7 +151,8 @@ fn find_in_path(name: &Path) -> Option<PathBuf> {
     }
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| {
-        fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        fs::metadata(file)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })
 }
 

@@ -37,12 +37,16 @@ pub fn select(host: &Host, plan: &Plan, asked: Option<Source>) -> Result<Selecte
         }
         Some(Source::Host) => {
             if plan.has_rate() {
-                bail!("the source 'host' has no rate of its own: use 'own' or 'chain' with --rate and --freeze");
+                bail!(
+                    "the source 'host' has no rate of its own: use 'own' or 'chain' with --rate and --freeze"
+                );
             }
             by_host(host, plan).map_err(|reason| refused(Source::Host, &reason))
         }
         None if plan.has_rate() => match own_is_safe(host) {
-            Ok(()) => make(host, plan, Source::Own, "the fastest with a rate of its own".to_owned()),
+            Ok(()) => {
+                make(host, plan, Source::Own, "the fastest with a rate of its own".to_owned())
+            }
             Err(reason) => make(host, plan, Source::Chain, reason),
         },
         None => match by_host(host, plan) {
@@ -120,7 +124,9 @@ fn validate(host: &Host, plan: &Plan, payload: &Payload) -> Result<u32> {
     let ours: ClockGettime = unsafe { std::mem::transmute(ours) };
     // SAFETY: as above.
     let kernels: ClockGettime = unsafe { std::mem::transmute((host.vdso_addr + kernels) as usize) };
-    let ids = clock::HIGH_RESOLUTION_IDS.into_iter().chain([clock::REALTIME_COARSE, clock::MONOTONIC_COARSE]);
+    let ids = clock::HIGH_RESOLUTION_IDS
+        .into_iter()
+        .chain([clock::REALTIME_COARSE, clock::MONOTONIC_COARSE]);
     let mut compared = 0;
     for id in ids {
         let transform = &plan.transforms[id as usize];

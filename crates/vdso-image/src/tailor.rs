@@ -40,7 +40,8 @@ pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
         note.copy_from_slice(&version.to_ne_bytes());
     }
     let lacks = |name: &&str| image.lookup(name, None).is_none();
-    let functions = kernel.symbols().flatten().filter(|s| s.is_defined() && s.kind == Kind::Function);
+    let functions =
+        kernel.symbols().flatten().filter(|s| s.is_defined() && s.kind == Kind::Function);
     tailored.missing = functions.map(|s| s.name).filter(lacks).map(str::to_owned).collect();
     tailored
 }

@@ -39,8 +39,9 @@ impl ImageFile {
         let bytes = (vdso_image::IMAGE + image.len()).next_multiple_of(PAGE_BYTES);
         let bytes = NonZeroUsize::new(bytes).expect("the pages alone are not empty");
         let name = CString::new(name).expect("the name has no zero byte");
-        let file = memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        let file =
+            memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+                .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         let mapping = map_writable(&file, bytes)?;

@@ -7,4 +7,6 @@ pub mod follow;
 pub mod launch;
 mod local;
 mod ptrace;
-pub use error::*; pub use file::*; pub use local::*;
+pub use error::*;
+pub use file::*;
+pub use local::*;

@@ -70,7 +70,8 @@ impl LocalImage {
         let length = NonZeroUsize::new(PAGE_BYTES).expect("a page is not empty");
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: replaces a page of our own mapping that nobody has looked at yet.
-        let mapped = unsafe { mmap_anonymous(Some(at), length, writable, flags) }.map_err(failed)?;
+        let mapped =
+            unsafe { mmap_anonymous(Some(at), length, writable, flags) }.map_err(failed)?;
         // SAFETY: a fresh, writable, aligned page of our own.
         unsafe { mapped.cast().write(page) };
         // SAFETY: takes a right away from that page, to which there is no reference.

@@ -131,7 +131,8 @@ impl<'page> Timekeeper<'page> {
         if id == clock::MONOTONIC as usize {
             self.note_deviation(target - old.at(sample.cycles));
         }
-        let kind = if clock::is_in(id as u32, clock::SETTABLE) { Kind::Settable } else { Kind::NeverBack };
+        let kind =
+            if clock::is_in(id as u32, clock::SETTABLE) { Kind::Settable } else { Kind::NeverBack };
         steering::continued(&old, (sample.cycles, target), slope, interval_cycles, kind)
     }
 

@@ -15,7 +15,9 @@ use std::mem::offset_of;
 
 use nix::unistd::Pid;
 use vdso_data::PAGE_BYTES;
-use vdso_data::process::{CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage};
+use vdso_data::process::{
+    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage,
+};
 
 use crate::error::{Attempt, Error, Result};
 

@@ -99,7 +99,8 @@ impl Memory {
     /// The protection of the page at `addr`.
     pub fn protection(&self, addr: u64) -> Result<Protection> {
         let path = format!("/proc/{}/maps", self.pid);
-        let maps = File::open(&path).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        let maps =
+            File::open(&path).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
         if let Some(protection) = query_protection(&maps, addr) {
             return Ok(protection);
         }

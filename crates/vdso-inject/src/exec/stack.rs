@@ -40,12 +40,8 @@ impl InitialStack {
     }
 
     fn from_vector(words: &mut Words<'_>) -> Result<Self> {
-        let mut stack = Self {
-            auxv_addr: words.addr,
-            auxv_end_addr: 0,
-            vdso_addr: 0,
-            vdso_value_addr: None,
-        };
+        let mut stack =
+            Self { auxv_addr: words.addr, auxv_end_addr: 0, vdso_addr: 0, vdso_value_addr: None };
         loop {
             let tag = words.next()?;
             let value_addr = words.addr;

@@ -158,9 +158,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         if poll(&mut fds, timeout).is_err() {
             return Ready::default();
         }
-        let events = |at: Option<usize>| {
-            at.and_then(|at| fds[at].revents()).unwrap_or(PollFlags::empty())
-        };
+        let events =
+            |at: Option<usize>| at.and_then(|at| fds[at].revents()).unwrap_or(PollFlags::empty());
         let has_input = |at| !events(Some(at)).is_empty();
         Ready {
             input: inputs.into_iter().any(has_input),

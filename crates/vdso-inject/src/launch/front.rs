@@ -20,7 +20,8 @@ const SUCCESSORS: usize = 16;
 pub fn block_signals() -> Result<SignalFd> {
     let mut all = SigSet::all();
     // These are this process's own faults.
-    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT] {
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT]
+    {
         all.remove(fault);
     }
     all.thread_block().map_err(failed)?;

@@ -61,12 +61,8 @@ pub struct Socket(pub OwnedFd);
 impl Socket {
     /// Two connected ends, closed by `execve`.
     pub fn pair() -> nix::Result<(Self, Self)> {
-        let (one, other) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (one, other) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         Ok((Self(one), Self(other)))
     }
 

@@ -9,12 +9,7 @@ use super::{Follow, Launch};
 use crate::follow;
 
 /// Becomes the program. `file` is the image's, for a program that cannot ask for it.
-pub fn become_program(
-    launch: &Launch<'_>,
-    supervisor: &Socket,
-    file: OwnedFd,
-    mask: &SigSet,
-) -> ! {
+pub fn become_program(launch: &Launch<'_>, supervisor: &Socket, file: OwnedFd, mask: &SigSet) -> ! {
     restore_signals(launch, mask);
     let listener = match launch.follow {
         Follow::All => Some(follow::install()),

@@ -203,6 +203,17 @@ mod tests {
         let s = b.structure("vdso_time_data");
         println!("{:?}", s.map(|s| (s.bytes(), s.offset("clock_data"))));
         let s = b.structure("vdso_clock");
-        println!("{:?}", s.map(|s| (s.bytes(), s.offset("seq"), s.offset("clock_mode"), s.offset("cycle_last"), s.offset("mult"), s.offset("shift"), s.offset("basetime"))));
+        println!(
+            "{:?}",
+            s.map(|s| (
+                s.bytes(),
+                s.offset("seq"),
+                s.offset("clock_mode"),
+                s.offset("cycle_last"),
+                s.offset("mult"),
+                s.offset("shift"),
+                s.offset("basetime")
+            ))
+        );
     }
 }

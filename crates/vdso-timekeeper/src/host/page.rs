@@ -59,7 +59,10 @@ impl KernelPage {
         }
         let shift_is_plausible = |clock| (1..=32).contains(&page.word(clock, layout.mult + 4));
         let mult_is_plausible = |clock| page.word(clock, layout.mult) != 0;
-        if [layout.hres, layout.raw].into_iter().all(|c| shift_is_plausible(c) && mult_is_plausible(c)) {
+        if [layout.hres, layout.raw]
+            .into_iter()
+            .all(|c| shift_is_plausible(c) && mult_is_plausible(c))
+        {
             Ok(page)
         } else {
             Err(PageError::Implausible)
@@ -132,8 +135,7 @@ impl KernelPage {
     }
 
     fn end(&self) -> usize {
-        let clock_bytes =
-            self.layout.basetime + clock::LINES * vdso_data::linux::BASETIME_BYTES;
+        let clock_bytes = self.layout.basetime + clock::LINES * vdso_data::linux::BASETIME_BYTES;
         self.layout.hres.max(self.layout.raw) + clock_bytes
     }
 

@@ -7,8 +7,8 @@ use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
 
 use super::Host;
-use crate::counter;
 use super::page::{KernelPage, Snapshot};
+use crate::counter;
 
 /// How many tries a sample by calls takes; the one that took the counter the least is kept.
 const TRIES: usize = 16;

@@ -24,6 +24,7 @@ pub struct ImageFile {
     mapping: NonNull<u8>,
     bytes: NonZeroUsize,
     entry: u64,
+    identity: (u64, u64),
 }
 
 // SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics.
@@ -52,7 +53,10 @@ impl ImageFile {
         // SAFETY: the mapping is page-aligned and its first page is big enough; nobody else has it.
         unsafe { mapping.cast::<OwnPage>().write(OwnPage::new()) };
         seal(&file)?;
-        Ok(Self { file, mapping, bytes, entry })
+        let status = nix::sys::stat::fstat(&file)
+            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        let identity = (status.st_dev, status.st_ino);
+        Ok(Self { file, mapping, bytes, entry, identity })
     }
 
     /// The page of clocks, to be published.
@@ -64,6 +68,11 @@ impl ImageFile {
     /// Size of a mapping of the whole.
     pub fn mapping_bytes(&self) -> usize {
         self.bytes.get()
+    }
+
+    /// Its device and inode, by which it is recognised however it was opened.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
     }
 
     /// The image's entry point: the last step of injection.

@@ -41,6 +41,14 @@ pub const ASK_FOR_FILE: i64 = -1;
 pub struct StubData {
     /// Descriptor of the image's file in the program, or [`ASK_FOR_FILE`].
     pub fd: i64,
+    /// Where the file can usually be opened without asking; zero-terminated.
+    pub path: [u8; PATH_BYTES],
+    /// The file's `st_dev`: in another mount or pid namespace the path may lead elsewhere.
+    pub device: u64,
+    /// The file's `st_ino`.
+    pub inode: u64,
+    /// For the program's own look at what it has opened.
+    pub file_status: [u64; FILE_STATUS_WORDS],
     /// Size of the whole mapping.
     pub mapping_bytes: u64,
     /// The image's entry point, from the mapping's start.
@@ -70,6 +78,12 @@ pub struct StubData {
     /// The process page, but for the two addresses within it where they are zero.
     pub process_page: [u64; PROCESS_PAGE_WORDS],
 }
+
+/// Room for `/proc/PID/fd/NUMBER`.
+pub const PATH_BYTES: usize = 48;
+
+/// Words of `struct stat`, whose first two are the device and the inode.
+pub const FILE_STATUS_WORDS: usize = size_of::<libc::stat>() / 8;
 
 /// Words of a process page that are worth copying.
 pub const PROCESS_PAGE_WORDS: usize = size_of::<ProcessPage>() / 8;
@@ -112,6 +126,29 @@ global_asm!(
     "mov r12, [rbx + {fd}]",
     "test r12, r12",
     "jns 2f",
+    "lea rdi, [rbx + {path}]",
+    "mov esi, {read_only}",
+    "mov eax, {open}",
+    "syscall",
+    "mov r12, rax",
+    "test rax, rax",
+    "js 6f",
+    "mov edi, eax",
+    "lea rsi, [rbx + {file_status}]",
+    "mov eax, {fstat}",
+    "syscall",
+    "mov rax, [rbx + {file_status}]",
+    "cmp rax, [rbx + {device}]",
+    "jne 5f",
+    "mov rax, [rbx + {file_status} + 8]",
+    "cmp rax, [rbx + {inode}]",
+    "je 2f",
+    "5:",
+    "mov rdi, r12",
+    "mov eax, {close}",
+    "syscall",
+    // It cannot be opened, or is another: ask for it.
+    "6:",
     "mov edi, {request}",
     "xor esi, esi",
     "mov eax, {prctl}",
@@ -185,6 +222,12 @@ global_asm!(
     "lea rax, [rdi - 8]",
     "4:",
     "mov [rax], rdx",
+    // The heap has no size yet, but a place.
+    "xor edi, edi",
+    "mov eax, {brk}",
+    "syscall",
+    "mov [rbx + {start_brk}], rax",
+    "mov [rbx + {start_brk} + 8], rax",
     // and in the kernel's own copy; if it does not let us, only debuggers are told the old one
     "mov edi, {set_mm}",
     "mov esi, {set_mm_map}",
@@ -239,6 +282,13 @@ global_asm!(
     ".popsection",
     below = const DATA_BELOW_STACK,
     fd = const offset_of!(StubData, fd),
+    path = const offset_of!(StubData, path),
+    device = const offset_of!(StubData, device),
+    inode = const offset_of!(StubData, inode),
+    file_status = const offset_of!(StubData, file_status),
+    read_only = const libc::O_RDONLY | libc::O_CLOEXEC,
+    open = const libc::SYS_open,
+    fstat = const libc::SYS_fstat,
     mapping_bytes = const offset_of!(StubData, mapping_bytes),
     entry_offset = const offset_of!(StubData, entry_offset),
     auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
@@ -273,6 +323,8 @@ global_asm!(
     set_mm = const libc::PR_SET_MM,
     set_mm_map = const libc::PR_SET_MM_MAP,
     prctl = const libc::SYS_prctl,
+    brk = const libc::SYS_brk,
+    start_brk = const offset_of!(StubData, memory_map) + offset_of!(MemoryMap, start_brk),
     mmap = const libc::SYS_mmap,
     munmap = const libc::SYS_munmap,
     mprotect = const libc::SYS_mprotect,

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
 
 /// The memory of a process whose tracer this is.
@@ -24,21 +25,6 @@ pub enum Protection {
     ReadOnly,
     /// It may.
     Writable,
-}
-
-/// Addresses from `/proc/PID/stat`, under the names of proc_pid_stat(5).
-#[derive(Clone, Copy, Debug)]
-pub struct Stat {
-    pub start_code: u64,
-    pub end_code: u64,
-    pub start_stack: u64,
-    pub start_data: u64,
-    pub end_data: u64,
-    pub start_brk: u64,
-    pub arg_start: u64,
-    pub arg_end: u64,
-    pub env_start: u64,
-    pub env_end: u64,
 }
 
 impl Memory {
@@ -109,12 +95,12 @@ impl Memory {
         Ok(listed_protection(&maps, addr))
     }
 
-    /// Reads `/proc/PID/stat`.
-    pub fn stat(&self) -> Result<Stat> {
+    /// Where code and data are, from `/proc/PID/stat`.
+    pub fn extents(&self) -> Result<Extents> {
         let path = format!("/proc/{}/stat", self.pid);
         let text = fs::read_to_string(path)
             .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        parse_stat(&text).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
+        parse_extents(&text).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
     }
 
     fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
@@ -183,23 +169,17 @@ fn listed_protection(maps: &str, addr: u64) -> Protection {
     }
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
+fn parse_extents(stat: &str) -> Option<Extents> {
     // The second field is the program's name in parentheses, which may hold any character.
-    let (_, rest) = text.rsplit_once(')')?;
+    let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // proc_pid_stat(5) counts from 1; the first here is field 3.
     let field = |number: usize| fields.get(number - 3)?.parse().ok();
-    Some(Stat {
+    Some(Extents {
         start_code: field(26)?,
         end_code: field(27)?,
-        start_stack: field(28)?,
         start_data: field(45)?,
         end_data: field(46)?,
-        start_brk: field(47)?,
-        arg_start: field(48)?,
-        arg_end: field(49)?,
-        env_start: field(50)?,
-        env_end: field(51)?,
     })
 }
 

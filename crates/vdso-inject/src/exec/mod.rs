@@ -1,7 +1,10 @@
 //! Puts an image into a program that stands at its first instruction.
 
 mod memory;
+mod segments;
 mod stack;
+
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::unistd::Pid;
 use vdso_data::process::Template;
@@ -11,6 +14,7 @@ use crate::error::Result;
 use crate::file::ImageFile;
 
 use memory::{Memory, Protection};
+use segments::Segments;
 use stack::InitialStack;
 
 /// What is put into programs, the same for each.
@@ -27,7 +31,7 @@ pub struct Payload {
 pub enum FileBy {
     /// The program has it already, under this number, and loses it.
     Inheritance(i32),
-    /// It asks its supervisor.
+    /// It opens it by way of its supervisor's `/proc/PID/fd`, or asks for it.
     Request,
 }
 
@@ -46,9 +50,16 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<()> {
 
     let data_addr = registers.stack_addr() - arch::DATA_BELOW_STACK;
     let original_addr = data_addr + size_of::<StubData>() as u64;
+    let program = Segments::of_program(&memory, &stack)?;
+    let program = program.as_ref();
     // A page that is writable may hold more than its file does: copied back, not dropped.
-    let is_writable = memory.protection(patch.addr)? == Protection::Writable;
+    let is_writable = protection(&memory, &stack, program, patch.addr)? == Protection::Writable;
+    let (device, inode) = payload.file.identity();
     let data = StubData {
+        path: file_path(payload),
+        device,
+        inode,
+        file_status: [0; arch::FILE_STATUS_WORDS],
         fd: match by {
             FileBy::Inheritance(fd) => i64::from(fd),
             FileBy::Request => arch::ASK_FOR_FILE,
@@ -65,12 +76,20 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<()> {
         patch_bytes: original.len() as u64,
         original_addr,
         stack_addr: registers.stack_addr(),
-        memory_map: memory_map(&memory, &stack)?,
+        memory_map: memory_map(&memory, &stack, program)?,
         process_page: process_page(payload, stack.vdso_addr),
     };
-    memory.write(original_addr, &original)?;
-    memory.write(data_addr, as_bytes(&data))?;
+    memory.write(data_addr, &[as_bytes(&data), &original].concat())?;
     memory.write_protected(patch.addr, &patch.bytes)
+}
+
+/// Where this process's file can be opened by others of the same user, in the same namespaces.
+fn file_path(payload: &Payload) -> [u8; arch::PATH_BYTES] {
+    let fd = payload.file.as_fd().as_raw_fd();
+    let path = format!("/proc/{}/fd/{fd}", std::process::id());
+    let mut bytes = [0; arch::PATH_BYTES];
+    bytes[..path.len()].copy_from_slice(path.as_bytes());
+    bytes
 }
 
 /// Takes a stub away that could not do its work, and puts the program, which is stopped in the
@@ -154,26 +173,45 @@ fn from_bytes(bytes: &[u8; size_of::<StubData>()]) -> StubData {
 }
 
 /// What `PR_SET_MM_MAP` is told: all as it is, but for the auxiliary vector, which it copies anew
-/// from the stack.
-fn memory_map(memory: &Memory, stack: &InitialStack) -> Result<MemoryMap> {
-    let stat = memory.stat()?;
+/// from the stack. The stub fills in the heap, which it can ask for.
+fn memory_map(memory: &Memory, stack: &InitialStack, program: Option<&Segments>) -> Result<MemoryMap> {
+    let extents = match program {
+        Some(program) => program.extents(),
+        None => memory.extents()?,
+    };
+    // Costly, and so only where speed does not count.
+    debug_assert_eq!(Some(extents), memory.extents().ok());
     // An entry that has to be added moves the stack down by its size.
     let added = if stack.vdso_value_addr.is_some() { 0 } else { stack::ENTRY_BYTES };
     Ok(MemoryMap {
-        start_code: stat.start_code,
-        end_code: stat.end_code,
-        start_data: stat.start_data,
-        end_data: stat.end_data,
-        start_brk: stat.start_brk,
-        // A program that has not run has no heap yet.
-        brk: stat.start_brk,
-        start_stack: stat.start_stack - added,
-        arg_start: stat.arg_start,
-        arg_end: stat.arg_end,
-        env_start: stat.env_start,
-        env_end: stat.env_end,
+        start_code: extents.start_code,
+        end_code: extents.end_code,
+        start_data: extents.start_data,
+        end_data: extents.end_data,
+        start_brk: 0,
+        brk: 0,
+        start_stack: stack.addr - added,
+        arg_start: stack.arguments_addr,
+        arg_end: stack.environment_addr,
+        env_start: stack.environment_addr,
+        env_end: stack.file_name_addr,
         auxv: stack.auxv_addr - added,
         auxv_size: (stack.auxv_end_addr - stack.auxv_addr + added) as u32,
         exe_fd: -1,
     })
+}
+
+/// The protection of the page that the stub is written to.
+fn protection(memory: &Memory, stack: &InitialStack, program: Option<&Segments>, addr: u64) -> Result<Protection> {
+    let in_program = program.and_then(|program| program.protection(addr));
+    if let Some(protection) = in_program {
+        return Ok(protection);
+    }
+    if stack.interpreter_addr != 0
+        && let Some(interpreter) = Segments::of_file(memory, stack.interpreter_addr)?
+        && let Some(protection) = interpreter.protection(addr)
+    {
+        return Ok(protection);
+    }
+    memory.protection(addr)
 }

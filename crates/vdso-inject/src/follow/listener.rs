@@ -126,11 +126,20 @@ pub struct Listener<'a> {
 
 nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
+nix::ioctl_write_int_bad!(
+    notif_set_flags,
+    nix::request_code_write!(b'!', 4, size_of::<u64>())
+);
 nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
 impl<'a> Listener<'a> {
     /// Takes charge of what [`install`] gave.
     pub fn new(fd: OwnedFd, in_flight: &'a InFlight) -> Self {
+        /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` (Linux 6.6): a report and its answer are waited for,
+        /// so the one may run where the other has just run.
+        const SYNC_WAKE_UP: libc::c_int = 1;
+        // SAFETY: the request takes a number. Older kernels refuse it, which only costs time.
+        let _ = unsafe { notif_set_flags(fd.as_raw_fd(), SYNC_WAKE_UP) };
         Self { fd, in_flight }
     }
 

@@ -129,8 +129,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             if ready.input {
                 self.observer.input();
             }
-            while let Ok(Some(_)) = signals.read_signal() {}
-            self.reap();
+            if ready.child {
+                let _ = signals.read_signal();
+                self.reap();
+            }
             if ready.report
                 && let Some(report) = self.listener.as_ref().and_then(Listener::receive)
             {
@@ -162,6 +164,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             |at: Option<usize>| at.and_then(|at| fds[at].revents()).unwrap_or(PollFlags::empty());
         let has_input = |at| !events(Some(at)).is_empty();
         Ready {
+            child: has_input(0),
             input: inputs.into_iter().any(has_input),
             report: events(listener_at).contains(PollFlags::POLLIN),
             hang_up: events(listener_at).contains(PollFlags::POLLHUP),
@@ -195,7 +198,6 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             }
             Call::Stub(arch::REQUEST_FILE) => {
                 listener.give(report, self.payload.file.as_fd().as_raw_fd());
-                self.announce(report.pid);
             }
             Call::Stub(arch::REQUEST_RESCUE) => {
                 let seized = ptrace::seize(report.pid);
@@ -222,6 +224,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     /// A thread that execs is reported under its leader's id: the old one is looked up, too.
     fn purpose_of(&mut self, pid: Pid, event: Event) -> Option<Purpose> {
         if event == Event::Exec
+            && !self.traced.contains_key(&pid)
             && let Some(former) = ptrace::event_message(pid)
             && former != pid
             && let Some(purpose) = self.traced.remove(&former)
@@ -238,10 +241,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 self.observer.child(pid, status);
             }
             (Event::Exec, Purpose::Exec(by)) => {
-                if let Err(error) = exec::inject(pid, self.payload, by) {
-                    self.untouched(pid, error);
-                }
+                let injected = exec::inject(pid, self.payload, by);
                 self.release(pid);
+                match injected {
+                    Ok(()) => self.announce(pid),
+                    Err(error) => self.untouched(pid, error),
+                }
             }
             (Event::Stop, Purpose::Rescue) => {
                 let rescued = exec::rescue(pid);
@@ -284,6 +289,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Ready {
+    child: bool,
     input: bool,
     report: bool,
     hang_up: bool,

@@ -55,8 +55,12 @@ impl<'a, 'launch> Front<'a, 'launch> {
     pub fn run(mut self) -> Result<Outcome> {
         let program = match self.started.program {
             Ok(program) => program,
-            Err(Refusal::NotExecuted(errno)) => return Ok(Outcome::NotExecuted(errno)),
+            Err(Refusal::NotExecuted(errno)) => {
+                let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
+                return Ok(Outcome::NotExecuted(errno));
+            }
             Err(Refusal::NotTraced(errno)) => {
+                let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
                 return Err(Error::on_self(Attempt::Seize, errno));
             }
         };
@@ -90,7 +94,12 @@ impl<'a, 'launch> Front<'a, 'launch> {
                 return None;
             };
             match message.kind {
-                Kind::Ended => return Some(Outcome::of(message.number)),
+                Kind::Ended => {
+                    // It is about to end. Where nobody reaps orphans it would stay as a zombie.
+                    let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
+                    return Some(Outcome::of(message.number));
+                }
+                Kind::EndedAlone => return Some(Outcome::of(message.number)),
                 Kind::Stopped => stop_like(program, message.number),
                 _ => {}
             }

@@ -26,13 +26,16 @@ pub enum Kind {
     Started,
     /// Supervisor to front: it could not be set up; the errno.
     Refused,
-    /// Supervisor to front: the program has ended; the wait status.
+    /// Supervisor to front: the program has ended, and with it the supervisor; the wait status.
     Ended,
+    /// Supervisor to front: the program has ended, but others that came from it live on, and so does
+    /// the supervisor; the wait status.
+    EndedAlone,
     /// Supervisor to front: the program has been stopped; the signal.
     Stopped,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Following,
     Kind::NotFollowing,
     Kind::Go,
@@ -40,6 +43,7 @@ const KINDS: [Kind; 8] = [
     Kind::Started,
     Kind::Refused,
     Kind::Ended,
+    Kind::EndedAlone,
     Kind::Stopped,
 ];
 

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -187,6 +188,14 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
         self.has_ended && !has_reporters
     }
 
+    /// Whether anything that came from the program is still under the filter.
+    fn has_descendants(&self) -> bool {
+        let Some(listener) = &self.spare_listener else { return false };
+        let mut fds = [PollFd::new(listener.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, PollTimeout::ZERO);
+        !fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    }
+
     fn tell(&self, kind: Kind, number: i32) {
         if let Some(front) = &self.front {
             front.send(kind, number, None);
@@ -247,7 +256,8 @@ impl Observer for Watcher<'_, '_> {
             return self.tell(Kind::Stopped, libc::WSTOPSIG(status));
         }
         (self.launch.farewell)();
-        self.tell(Kind::Ended, status);
+        let kind = if self.has_descendants() { Kind::EndedAlone } else { Kind::Ended };
+        self.tell(kind, status);
         self.has_ended = true;
         // Whoever reads what the program wrote must see its end, though daemons may live on.
         let_go_of_standard_streams(&[2]);

@@ -3,6 +3,11 @@
 //! Only what is needed to find one structure by name. Format:
 //! <https://docs.kernel.org/bpf/btf.html>. Any bytes give an answer or `None`, never a panic.
 
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::ptr;
+
 /// Where the running kernel keeps its type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
@@ -21,6 +26,49 @@ const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
 const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
+
+/// The bytes of [`VMLINUX`]: megabytes, of which few are looked at, so mapped where that is possible
+/// (Linux 6.16 and later) and read otherwise.
+pub enum Vmlinux {
+    /// Mapped for as long as this lives.
+    Mapped(*const u8, usize),
+    /// Read.
+    Read(Vec<u8>),
+}
+
+impl Vmlinux {
+    /// Maps or reads the file.
+    pub fn open() -> io::Result<Self> {
+        let file = File::open(VMLINUX)?;
+        let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+        let (protection, flags) = (libc::PROT_READ, libc::MAP_PRIVATE);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let mapping =
+            unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, file.as_raw_fd(), 0) };
+        if mapping == libc::MAP_FAILED {
+            return fs::read(VMLINUX).map(Self::Read);
+        }
+        Ok(Self::Mapped(mapping.cast_const().cast(), bytes))
+    }
+
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            // SAFETY: mapped by `open` with this length until drop; the kernel's types do not change.
+            Self::Mapped(start, bytes) => unsafe { std::slice::from_raw_parts(*start, *bytes) },
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+impl Drop for Vmlinux {
+    fn drop(&mut self) {
+        if let Self::Mapped(start, bytes) = self {
+            // SAFETY: mapped by `open` with this length, and no reference outlives `self`.
+            unsafe { libc::munmap(start.cast_mut().cast(), *bytes) };
+        }
+    }
+}
 
 /// Type information, as read from [`VMLINUX`].
 pub struct Btf<'a> {

@@ -1,0 +1,127 @@
+//! The segments of a program and its interpreter, from their own program headers in memory: what
+//! `/proc` would tell, too, at a multiple of the cost.
+
+use super::memory::{Memory, Protection};
+use super::stack::InitialStack;
+use crate::error::Result;
+
+const ENTRY_BYTES: usize = 56;
+const ELF_HEADER_BYTES: usize = 64;
+/// No program has more; a table that says so is not looked at.
+const MAX_ENTRIES: usize = 64;
+
+const PT_LOAD: u32 = 1;
+const PT_PHDR: u32 = 6;
+const PF_X: u32 = 1;
+const PF_W: u32 = 2;
+
+/// An ELF64 program header, as far as it is of interest.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    kind: u32,
+    flags: u32,
+    vaddr: u64,
+    file_bytes: u64,
+    memory_bytes: u64,
+}
+
+/// A table of them, and how far from their own addresses they are in memory.
+#[derive(Clone, Debug)]
+pub struct Segments {
+    entries: Vec<Segment>,
+    bias: u64,
+}
+
+/// Where code and data are, as `struct mm_struct` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extents {
+    /// First byte of code.
+    pub start_code: u64,
+    /// Behind its last.
+    pub end_code: u64,
+    /// First byte of the last segment.
+    pub start_data: u64,
+    /// Behind the last byte that comes from the file.
+    pub end_data: u64,
+}
+
+impl Segments {
+    /// Those of the program; `None` if where they are cannot be told.
+    pub fn of_program(memory: &Memory, stack: &InitialStack) -> Result<Option<Self>> {
+        let Some(count) = usize::try_from(stack.segments).ok().filter(|&n| n <= MAX_ENTRIES) else {
+            return Ok(None);
+        };
+        let entries = read(memory, stack.segments_addr, count)?;
+        let table = entries.iter().find(|segment| segment.kind == PT_PHDR);
+        let bias = table.map_or(0, |table| stack.segments_addr.wrapping_sub(table.vaddr));
+        let segments = Self { entries, bias };
+        // A program without a table of its table is linked to where it is; if it is not, this shows.
+        Ok(segments.loaded(stack.entry_addr).is_some().then_some(segments))
+    }
+
+    /// Those of an ELF file whose header is in memory at `addr`; `None` as above.
+    pub fn of_file(memory: &Memory, addr: u64) -> Result<Option<Self>> {
+        const TABLE_OFFSET: usize = 32;
+        const TABLE_ENTRIES: usize = 56;
+        let mut header = [0; ELF_HEADER_BYTES];
+        memory.read(addr, &mut header)?;
+        let offset = u64::from_le_bytes(array(&header, TABLE_OFFSET));
+        let count = usize::from(u16::from_le_bytes(array(&header, TABLE_ENTRIES)));
+        if count > MAX_ENTRIES || offset > vdso_data::PAGE_BYTES as u64 {
+            return Ok(None);
+        }
+        let entries = read(memory, addr + offset, count)?;
+        let first = entries.iter().find(|segment| segment.kind == PT_LOAD);
+        Ok(first.map(|first| first.vaddr & !(vdso_data::PAGE_BYTES as u64 - 1)).map(|first| {
+            Self { entries: entries.clone(), bias: addr.wrapping_sub(first) }
+        }))
+    }
+
+    /// The protection of the page at `addr`, if it is in one of them.
+    pub fn protection(&self, addr: u64) -> Option<Protection> {
+        let is_writable = self.loaded(addr)?.flags & PF_W != 0;
+        Some(if is_writable { Protection::Writable } else { Protection::ReadOnly })
+    }
+
+    /// As `load_elf_binary` computes them in `fs/binfmt_elf.c` (Linux 6.18).
+    pub fn extents(&self) -> Extents {
+        let mut extents =
+            Extents { start_code: u64::MAX, end_code: 0, start_data: 0, end_data: 0 };
+        for segment in self.entries.iter().filter(|segment| segment.kind == PT_LOAD) {
+            let start = segment.vaddr.wrapping_add(self.bias);
+            let end = start.wrapping_add(segment.file_bytes);
+            if segment.flags & PF_X != 0 {
+                extents.start_code = extents.start_code.min(start);
+                extents.end_code = extents.end_code.max(end);
+            }
+            extents.start_data = extents.start_data.max(start);
+            extents.end_data = extents.end_data.max(end);
+        }
+        extents
+    }
+
+    fn loaded(&self, addr: u64) -> Option<&Segment> {
+        self.entries.iter().find(|segment| {
+            let start = segment.vaddr.wrapping_add(self.bias);
+            segment.kind == PT_LOAD && addr.wrapping_sub(start) < segment.memory_bytes
+        })
+    }
+}
+
+fn read(memory: &Memory, addr: u64, count: usize) -> Result<Vec<Segment>> {
+    let mut bytes = vec![0; count * ENTRY_BYTES];
+    memory.read(addr, &mut bytes)?;
+    let segment = |entry: &[u8]| Segment {
+        kind: u32::from_le_bytes(array(entry, 0)),
+        flags: u32::from_le_bytes(array(entry, 4)),
+        vaddr: u64::from_le_bytes(array(entry, 16)),
+        file_bytes: u64::from_le_bytes(array(entry, 32)),
+        memory_bytes: u64::from_le_bytes(array(entry, 40)),
+    };
+    Ok(bytes.chunks_exact(ENTRY_BYTES).map(segment).collect())
+}
+
+/// The bytes at a fixed place of a fixed-size record.
+fn array<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|index| record.get(at + index).copied().unwrap_or(0))
+}

@@ -3,6 +3,8 @@
 //! One module for each task; this file only hands over.
 
 mod check_image;
+mod debug_files;
+mod selftests;
 
 use std::process::ExitCode;
 
@@ -19,10 +21,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     CheckImage(check_image::Args),
+    DebugFiles(debug_files::Args),
+    Selftests(selftests::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().task {
         Task::CheckImage(args) => check_image::run(args),
+        Task::DebugFiles(args) => debug_files::run(args),
+        Task::Selftests(args) => selftests::run(args),
     }
 }

@@ -1,8 +1,10 @@
 //! The few ptrace requests that are needed, with their errors named.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::Pid;
 
 use crate::error::{Attempt, Error, Result};
@@ -65,10 +67,43 @@ pub fn event_message(pid: Pid) -> Option<Pid> {
 
 /// The next child or tracee with news, if there is one now.
 pub fn wait_any() -> Option<(Pid, i32)> {
+    wait(libc::WNOHANG)
+}
+
+/// The next child or tracee with news, if there is one within `at_most`.
+///
+/// A wait of this kind is worth a bound: the kernel wakes whoever is in `waitpid` on the CPU where
+/// the news is, which saves the wake-up of an idle one, several times the cost of all else.
+pub fn wait_any_for(at_most: Duration) -> Option<(Pid, i32)> {
+    set_alarm(at_most);
+    let news = wait(0);
+    set_alarm(Duration::ZERO);
+    news
+}
+
+/// Lets the alarm of [`wait_any_for`] end the wait. For a process that has blocked all signals.
+pub fn allow_alarm() -> nix::Result<()> {
+    extern "C" fn ignore(_: libc::c_int) {}
+    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGALRM, &action) }?;
+    let mut alarm = SigSet::empty();
+    alarm.add(Signal::SIGALRM);
+    alarm.thread_unblock()
+}
+
+fn set_alarm(after: Duration) {
+    let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let value = libc::timeval { tv_sec: 0, tv_usec: i64::from(after.subsec_micros()) };
+    let timer = libc::itimerval { it_interval: none, it_value: value };
+    // SAFETY: the timer is read, and no old value asked for.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+}
+
+fn wait(flags: libc::c_int) -> Option<(Pid, i32)> {
     let mut status = 0;
-    let flags = libc::__WALL | libc::WNOHANG | libc::WUNTRACED;
     // SAFETY: the status is ours.
-    let pid = unsafe { libc::waitpid(-1, &mut status, flags) };
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL | libc::WUNTRACED | flags) };
     match Errno::result(pid) {
         Ok(pid) if pid > 0 => Some((Pid::from_raw(pid), status)),
         _ => None,

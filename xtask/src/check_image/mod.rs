@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+pub use checks::workspace;
 use checks::{CHECKS, Check, Needs};
 use subject::Subject;
 use vdso_image::Source;
@@ -90,7 +91,8 @@ fn check_subject(name: &str, subject: &Subject<'_>, report: &mut Report) {
     }
 }
 
-fn parse_source(name: &str) -> Result<Source, String> {
+/// For an option that names a source.
+pub fn parse_source(name: &str) -> Result<Source, String> {
     let source = Source::ALL.into_iter().find(|source| source.name() == name);
     source.ok_or_else(|| format!("the sources are {}", Source::ALL.map(Source::name).join(", ")))
 }

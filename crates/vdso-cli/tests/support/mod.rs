@@ -17,6 +17,7 @@ pub mod processes;
 pub mod shell;
 pub mod terminal;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
@@ -25,7 +26,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -175,9 +176,15 @@ impl Source {
         ALL.get_or_init(|| all.into_iter().filter(Source::is_here).collect()).clone()
     }
 
-    /// Those that know `--rate` and `--freeze`.
+    /// Those that know `--rate` and `--freeze`. With them the choice is `own`.
     pub fn with_rate() -> Vec<Source> {
-        Source::all().into_iter().filter(|source| *source != Source::HOST).collect()
+        let known = Source::all().into_iter().filter(|source| *source != Source::HOST);
+        known
+            .map(|source| match source {
+                Source::AUTO => Source { tolerance_ns: Source::OWN.tolerance_ns, ..source },
+                other => other,
+            })
+            .collect()
     }
 
     fn is_here(&self) -> bool {
@@ -209,26 +216,30 @@ pub fn clocks() -> PathBuf {
     program(Program::CDynamic).expect("without a C compiler there is nothing to test")
 }
 
-/// Compiles a program of the folder `helpers/`, once in each test program.
+/// Compiles the program `NAME.c` of the folder `helpers/`, once in each test program.
 #[track_caller]
 pub fn helper(name: &str) -> PathBuf {
-    helper_with(name, &["-O2", "-pthread"])
+    compile(&format!("{name}.c"), name, &["-O2", "-pthread"])
 }
 
-/// As [`helper`], with other flags for gcc.
+/// Compiles a source of the folder `helpers/` with flags for gcc into a program of another name.
 #[track_caller]
-pub fn helper_with(name: &str, flags: &[&str]) -> PathBuf {
-    static LOCK: Mutex<()> = Mutex::new(());
-    let _guard = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+pub fn compile(source: &str, name: &str, flags: &[&str]) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helpers");
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("{}-of-{}", name.replace('.', "-"), std::process::id()));
-    if !output.exists() {
-        let mut gcc = Command::new("gcc");
-        gcc.args(["-Wall", "-Wextra", "-g"]).args(flags).arg(folder.join(name));
-        gcc.arg("-I").arg(folder.join("../../../../test-programs")).arg("-o").arg(&output);
-        finish(&mut gcc).succeeded();
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if built.contains(&output) {
+        return output;
     }
+    // Renamed when done: another test program may be running it.
+    let draft = output.with_extension(std::process::id().to_string());
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-Wall", "-Wextra", "-g"]).args(flags).arg(folder.join(source));
+    gcc.arg("-I").arg(folder.join("../../../../test-programs")).arg("-o").arg(&draft);
+    finish(&mut gcc).succeeded();
+    fs::rename(&draft, &output).expect("both are in one folder");
+    built.insert(output.clone());
     output
 }
 

@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::processes::wait_for;
 use super::LIMIT;
+use super::processes::wait_for;
 
 /// See the module. Killed with its process group when dropped.
 pub struct Shell {

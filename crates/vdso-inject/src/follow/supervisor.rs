@@ -82,6 +82,10 @@ enum Purpose {
     Rescue,
 }
 
+/// An `execve` is over within this, unless it reads from something slow; then it is waited for with
+/// everything else.
+const LONGEST_EXEC: Duration = Duration::from_millis(1);
+
 impl<'a, O: Observer> Supervisor<'a, O> {
     /// A supervisor; without a listener it follows nobody.
     pub fn new(
@@ -192,6 +196,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                             let _ = ptrace::interrupt(pid);
                         }
                         self.traced.insert(pid, Purpose::Exec(FileBy::Request));
+                        // What comes of the exec, usually; others that want to exec wait meanwhile.
+                        if let Some((pid, status)) = ptrace::wait_any_for(LONGEST_EXEC) {
+                            self.news(pid, status);
+                        }
                     }
                     Err(error) => self.untouched(pid, error),
                 }
@@ -213,11 +221,15 @@ impl<'a, O: Observer> Supervisor<'a, O> {
 
     fn reap(&mut self) {
         while let Some((pid, status)) = ptrace::wait_any() {
-            let event = Event::of(status);
-            match self.purpose_of(pid, event) {
-                Some(purpose) => self.traced_event(pid, purpose, event, status),
-                None => self.observer.child(pid, status),
-            }
+            self.news(pid, status);
+        }
+    }
+
+    fn news(&mut self, pid: Pid, status: i32) {
+        let event = Event::of(status);
+        match self.purpose_of(pid, event) {
+            Some(purpose) => self.traced_event(pid, purpose, event, status),
+            None => self.observer.child(pid, status),
         }
     }
 

@@ -15,6 +15,7 @@ use super::{Launch, SharedInFlight, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
 use crate::follow::{Listener, Notice, Observer, Supervisor};
+use crate::ptrace;
 
 /// What the front knows once the program is on its way.
 pub struct Started {
@@ -100,6 +101,7 @@ fn run_first(launch: &Launch<'_>, in_flight: &SharedInFlight, front: Socket, mas
         Err(errno) => return front.send(Kind::Refused, errno as i32, None),
     };
     drop(theirs);
+    let _ = ptrace::allow_alarm();
     let_go_of_standard_streams(&[0, 1]);
     let inherited_fd = inherited.as_raw_fd();
     drop(inherited);
@@ -141,6 +143,7 @@ fn run_successor(
     listener: OwnedFd,
 ) {
     let Ok(signals) = own_signals() else { return };
+    let _ = ptrace::allow_alarm();
     keep_ancestry_for_yama();
     let_go_of_standard_streams(&[0, 1]);
     let spare = listener.try_clone().ok();

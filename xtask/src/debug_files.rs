@@ -1,0 +1,73 @@
+//! `cargo xtask debug-files`: writes what a debugger needs for the image in a program.
+//!
+//! A debugger finds the image in the program's memory, as it does the kernel's own vDSO, and looks
+//! for the debug file by the build-id that is in there. `docs/DEBUGGING.md` goes on from here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use vdso_image::Source;
+
+/// Write the images and their debug files where gdb finds them
+#[derive(clap::Args)]
+pub struct Args {
+    /// Write to this folder
+    #[arg(long, value_name = "DIR", default_value = "target/debug-files")]
+    out: PathBuf,
+}
+
+/// Writes `SOURCE.so` and `.build-id/xx/yyyy.debug` for each source, and prints how gdb is told.
+pub fn run(args: Args) -> Result<ExitCode> {
+    for source in Source::ALL {
+        write(&args.out.join(format!("{}.so", source.name())), vdso_image::bytes(source))?;
+        write(&args.out.join(debug_path(source)?), vdso_image::debug_file(source))?;
+    }
+    let out = args.out.canonicalize().context("the folder has gone")?;
+    let crates = crate::check_image::workspace().join("crates");
+    println!("set debug-file-directory {}:/usr/lib/debug", out.display());
+    println!("set substitute-path /vdso-image/image {}/vdso-image/image", crates.display());
+    println!("set substitute-path /vdso-data/src {}/vdso-data/src", crates.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `.build-id/xx/yyyy.debug`, as in gdb's manual, "Debugging Information in Separate Files".
+fn debug_path(source: Source) -> Result<PathBuf> {
+    let image = vdso_elf::Image::parse(vdso_image::bytes(source)).context("the image is broken")?;
+    let Some([first, rest @ ..]) = image.build_id() else {
+        bail!("the image for {} has no build-id", source.name());
+    };
+    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(PathBuf::from(format!(".build-id/{first:02x}/{rest}.debug")))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let parent = path.parent().context("a path of ours has a folder")?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use object::Object;
+
+    use super::*;
+
+    #[test]
+    fn the_debug_file_is_where_its_image_points_to() {
+        let out = tempfile::tempdir().unwrap();
+        run(Args { out: out.path().to_owned() }).unwrap();
+        for source in Source::ALL {
+            let image = fs::read(out.path().join(format!("{}.so", source.name()))).unwrap();
+            let image = object::File::parse(&*image).unwrap();
+            let build_id = image.build_id().unwrap().unwrap();
+            let hex: String = build_id.iter().map(|byte| format!("{byte:02x}")).collect();
+            let path = format!(".build-id/{}/{}.debug", &hex[..2], &hex[2..]);
+            let debug = fs::read(out.path().join(path)).unwrap();
+            let debug = object::File::parse(&*debug).unwrap();
+            assert_eq!(debug.build_id().unwrap().unwrap(), build_id);
+            assert!(debug.has_debug_symbols(), "{}", source.name());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The tests: those of the vDSO, and the one of the clocks' order for each clock.
+//!
+//! What they look at, in Linux 6.1's `tools/testing/selftests`: that every function is there by name
+//! and version and succeeds (`abi`, `gettimeofday`, `getcpu`, `standalone`), that each clock lies
+//! between two system calls and each invalid one gives the system call's error (`correctness`), that
+//! resolutions are the system call's (`clock_getres`), and that no clock goes back (`timers`).
+
+use std::fmt;
+use std::time::Duration;
+
+/// One row of the table.
+pub struct Test {
+    /// The test's folder, below [`FOLDER`].
+    pub folder: &'static str,
+    /// What is compiled, in that folder; the first file gives the test its name.
+    pub sources: &'static [&'static str],
+    /// The flags of its Makefile, which tells whether to optimise, too: some break otherwise.
+    pub flags: &'static [&'static str],
+    /// What it is run with.
+    pub arguments: &'static [&'static str],
+}
+
+/// Where the tests are in the kernel's source.
+pub const FOLDER: &str = "tools/testing/selftests";
+
+/// What all tests need, below [`FOLDER`]: folders whole, as later kernels split their files further.
+pub const UNPACKED: [&str; 3] = ["vDSO", "timers/inconsistency-check.c", "kselftest.h"];
+
+/// After this long, a test hangs. On an idle machine none takes more than three seconds.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// No `libc`: it has an entry point of its own, which parses the auxiliary vector.
+const STANDALONE: &[&str] =
+    &["-nostdlib", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"];
+
+/// All of them.
+pub const TESTS: &[Test] = &[
+    vdso(&["vdso_test_abi.c", "parse_vdso.c"], &[]),
+    vdso(&["vdso_test_correctness.c"], &["-ldl"]),
+    vdso(&["vdso_test_getcpu.c", "parse_vdso.c"], &[]),
+    vdso(&["vdso_test_gettimeofday.c", "parse_vdso.c"], &[]),
+    vdso(&["vdso_test_clock_getres.c"], &[]),
+    vdso(&["vdso_standalone_test_x86.c", "parse_vdso.c"], STANDALONE),
+    inconsistency_check(&["-t", "2", "-c", "0"]),
+    inconsistency_check(&["-t", "2", "-c", "1"]),
+    inconsistency_check(&["-t", "2", "-c", "4"]),
+    inconsistency_check(&["-t", "2", "-c", "5"]),
+    inconsistency_check(&["-t", "2", "-c", "6"]),
+    inconsistency_check(&["-t", "2", "-c", "7"]),
+    inconsistency_check(&["-t", "2", "-c", "11"]),
+];
+
+const fn vdso(sources: &'static [&'static str], flags: &'static [&'static str]) -> Test {
+    Test { folder: "vDSO", sources, flags, arguments: &[] }
+}
+
+const fn inconsistency_check(arguments: &'static [&'static str]) -> Test {
+    let sources = &["inconsistency-check.c"];
+    Test { folder: "timers", sources, flags: &["-O3"], arguments }
+}
+
+impl Test {
+    /// Its name, which is that of its program.
+    pub fn name(&self) -> &'static str {
+        self.sources[0].trim_end_matches(".c")
+    }
+}
+
+/// As the test would be called in [`FOLDER`].
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.folder, self.name())?;
+        self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+    }
+}

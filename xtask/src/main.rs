@@ -5,6 +5,7 @@
 mod check_image;
 mod debug_files;
 mod selftests;
+mod test;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ enum Task {
     CheckImage(check_image::Args),
     DebugFiles(debug_files::Args),
     Selftests(selftests::Args),
+    Test(test::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -30,5 +32,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::CheckImage(args) => check_image::run(args),
         Task::DebugFiles(args) => debug_files::run(args),
         Task::Selftests(args) => selftests::run(args),
+        Task::Test(args) => test::run(&args),
     }
 }

@@ -52,6 +52,8 @@ pub fn vdso_run<I: IntoIterator<Item: AsRef<OsStr>>>(options: I) -> Command {
 pub struct Finished {
     /// What was run, for messages.
     pub command: String,
+    /// The process, which led a process group of its own.
+    pub pid: u32,
     /// How it ended.
     pub status: ExitStatus,
     /// All that it wrote.
@@ -76,7 +78,8 @@ pub fn finish_with_input(command: &mut Command, input: &'static [u8]) -> Finishe
     let text = format!("{command:?}");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {text}: {error}"));
-    let group = Pid::from_raw(child.id() as i32);
+    let pid = child.id();
+    let group = Pid::from_raw(pid as i32);
     let (sender, receiver) = channel::<io::Result<Output>>();
     std::thread::spawn(move || {
         // Whoever does not read its input is free to do so.
@@ -93,6 +96,7 @@ pub fn finish_with_input(command: &mut Command, input: &'static [u8]) -> Finishe
     };
     Finished {
         command: text,
+        pid,
         status: output.status,
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -128,6 +132,11 @@ impl Finished {
             assert!(self.stderr.contains(text), "nothing of {text:?} in {self:#?}");
         }
         self
+    }
+
+    /// What it wrote, with its process group's number replaced.
+    pub fn without_ids(&self) -> String {
+        self.stdout.replace(&format!("group {} ", self.pid), "group its-own ")
     }
 
     /// The exit code as a shell shows it.

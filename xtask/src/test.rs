@@ -1,0 +1,148 @@
+//! `cargo xtask test`: everything that must pass, in the order in which it fails the fastest.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Install what the tests need, and run all of them
+#[derive(clap::Args)]
+pub struct Args {
+    /// Install the Debian packages that the tests use first (by apt-get, as root or with sudo)
+    #[arg(long)]
+    install: bool,
+}
+
+/// What the test programs are written in, and what the programs are tested with.
+const PACKAGES: &[&str] = &[
+    "bpftrace",
+    "default-jdk-headless",
+    "faketime",
+    "g++",
+    "gcc",
+    "gcc-multilib",
+    "gdb",
+    "golang-go",
+    "libc6-dev",
+    "linux-source-6.1",
+    "make",
+    "musl-tools",
+    "nodejs",
+    "perl",
+    "procps",
+    "python3",
+    "strace",
+    "tmux",
+    "util-linux",
+    "xz-utils",
+];
+
+/// Node's own headers, where Debian's node is used.
+const NODE_HEADERS: &str = "libnode-dev";
+
+/// Runs everything, and lists what was skipped.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.install {
+        install()?;
+    }
+    let skips = env::temp_dir().join(format!("vdso-skips-{}", std::process::id()));
+    fs::write(&skips, "")?;
+    let result = steps(&skips);
+    list_skips(&skips)?;
+    let _ = fs::remove_file(&skips);
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn steps(skips: &Path) -> Result<()> {
+    let steps: &[(&str, &[&str])] = &[
+        ("formatting", &["fmt", "--all", "--check"]),
+        ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        ("documentation", &["doc", "--workspace", "--no-deps", "--document-private-items"]),
+        ("the images", &["xtask", "check-image", "--rebuild"]),
+        ("the command", &["build", "--release", "--package", "vdso-cli"]),
+        ("tests", &["test", "--workspace"]),
+        ("the latch under loom", &["xtask", "loom"]),
+        ("Miri", &["xtask", "miri"]),
+        ("the kernel's selftests", &["xtask", "selftests"]),
+    ];
+    for (name, arguments) in steps {
+        step(name, arguments, skips)?;
+    }
+    Ok(())
+}
+
+fn step(name: &str, arguments: &[&str], skips: &Path) -> Result<()> {
+    println!("\n== {name}: cargo {}", arguments.join(" "));
+    let start = Instant::now();
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(arguments)
+        .env("VDSO_SKIPS", skips)
+        .env("RUSTDOCFLAGS", "-Dwarnings")
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("{name}: cargo {} failed ({status})", arguments.join(" "));
+    }
+    println!("== {name}: passed in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn list_skips(skips: &Path) -> Result<()> {
+    let text = fs::read_to_string(skips)?;
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    if lines.is_empty() {
+        println!("\nNothing was skipped.");
+        return Ok(());
+    }
+    println!("\nSkipped on this machine, and why:");
+    for line in lines {
+        println!("  {}", line.replace('\t', ": "));
+    }
+    Ok(())
+}
+
+fn install() -> Result<()> {
+    let mut packages = PACKAGES.to_vec();
+    if find("node").is_none_or(|node| !has_node_headers(&node)) {
+        packages.push(NODE_HEADERS);
+    }
+    // What is there already is not replaced: a machine may have its own node, java or python.
+    let has = |package: &&&str| match **package {
+        "nodejs" => find("node").is_some(),
+        "default-jdk-headless" => find("javac").is_some(),
+        "python3" => find("python3").is_some(),
+        _ => false,
+    };
+    let missing: Vec<&str> = packages.iter().filter(|package| !has(package)).copied().collect();
+    apt_get(&["update", "-qq"])?;
+    apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"][..], &missing].concat())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
+    if !is_root {
+        command.arg("apt-get");
+    }
+    let status = command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
+    if !status.context("cannot run apt-get: install the packages by hand, and leave --install out")?.success() {
+        bail!("apt-get {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists())
+}
+
+fn has_node_headers(node: &Path) -> bool {
+    let real = node.canonicalize().unwrap_or_else(|_| node.to_owned());
+    real.ancestors().any(|folder| folder.join("include/node/node_api.h").exists())
+}

@@ -2,8 +2,11 @@
 //!
 //! One module for each task; this file only hands over.
 
+mod cargo;
 mod check_image;
 mod debug_files;
+mod loom;
+mod miri;
 mod selftests;
 mod test;
 
@@ -23,6 +26,8 @@ struct Cli {
 enum Task {
     CheckImage(check_image::Args),
     DebugFiles(debug_files::Args),
+    Loom(loom::Args),
+    Miri(miri::Args),
     Selftests(selftests::Args),
     Test(test::Args),
 }
@@ -31,6 +36,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().task {
         Task::CheckImage(args) => check_image::run(args),
         Task::DebugFiles(args) => debug_files::run(args),
+        Task::Loom(args) => loom::run(args),
+        Task::Miri(args) => miri::run(args),
         Task::Selftests(args) => selftests::run(args),
         Task::Test(args) => test::run(&args),
     }

@@ -131,7 +131,10 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
         command.arg("apt-get");
     }
     let status = command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
-    if !status.context("cannot run apt-get: install the packages by hand, and leave --install out")?.success() {
+    if !status
+        .context("cannot run apt-get: install the packages by hand, and leave --install out")?
+        .success()
+    {
         bail!("apt-get {} failed", arguments.join(" "));
     }
     Ok(())

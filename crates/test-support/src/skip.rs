@@ -14,6 +14,9 @@ pub enum Lacking {
     Tool,
     /// The user may not do what the test does.
     Privilege,
+    /// A part of a toolchain is not installed that no package registry has: Miri. It is no reason to
+    /// fail anywhere.
+    Toolchain,
 }
 
 impl Lacking {
@@ -22,6 +25,7 @@ impl Lacking {
             Lacking::Kernel => "kernel",
             Lacking::Tool => "tool",
             Lacking::Privilege => "privilege",
+            Lacking::Toolchain => "toolchain",
         }
     }
 }
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn only_a_lacking_tool_panics_where_everything_is_installed() {
-        for lacking in [Lacking::Kernel, Lacking::Tool, Lacking::Privilege] {
+        for lacking in [Lacking::Kernel, Lacking::Tool, Lacking::Privilege, Lacking::Toolchain] {
             let panicked = catch_unwind(|| record(&example(lacking), None, true)).is_err();
             assert_eq!(panicked, lacking == Lacking::Tool, "{lacking:?}");
             assert!(catch_unwind(|| record(&example(lacking), None, false)).is_ok(), "{lacking:?}");

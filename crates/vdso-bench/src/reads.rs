@@ -39,10 +39,9 @@ pub fn all() -> Result<()> {
         ];
         bench.row(&format!("clock_gettime({name})"), Call::ClockGettime(id), &goals)?;
     }
-    for (id, name) in [
-        (clock::REALTIME_COARSE, "REALTIME_COARSE"),
-        (clock::MONOTONIC_COARSE, "MONOTONIC_COARSE"),
-    ] {
+    for (id, name) in
+        [(clock::REALTIME_COARSE, "REALTIME_COARSE"), (clock::MONOTONIC_COARSE, "MONOTONIC_COARSE")]
+    {
         bench.row(&format!("clock_gettime({name})"), Call::ClockGettime(id), &quick(1.0))?;
     }
     bench.row("time", Call::Time, &quick(1.0))?;

@@ -107,7 +107,8 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: String) -> Result<Sele
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
     }
-    let payload = Payload { file, template };
+    let padding = vdso_inject::exec::find_padding(host.vdso_addr, &host.image);
+    let payload = Payload { file, template, padding };
     Ok(Selected { source, reason, payload, missing: tailored.missing })
 }
 

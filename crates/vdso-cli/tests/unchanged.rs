@@ -5,13 +5,14 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use support::processes::{Mapping, mappings_of, memory_of, program_of};
 use support::shell::Shell;
@@ -37,17 +38,36 @@ const ARGUMENTS: [&str; 5] = ["--at", "", "two words", "\u{e9}\n", "-v"];
 #[track_caller]
 fn assert_same(plain: &Finished, run: &Finished) {
     assert!(plain.status.success() && run.status.success(), "{plain:#?} {run:#?}");
-    let (plain, run) = (plain.without_ids(), run.without_ids());
-    for (plain, run) in plain.lines().zip(run.lines()) {
-        assert_eq!(run, plain, "under vdso, and plain");
+    let (plain_text, run_text) = (plain.without_ids(), run.without_ids());
+    for (plain_line, run_line) in plain_text.lines().zip(run_text.lines()) {
+        assert_eq!(run_line, plain_line, "{}, and plain", run.command);
     }
-    assert_eq!(run.lines().count(), plain.lines().count(), "{run}");
+    assert_eq!(run_text.lines().count(), plain_text.lines().count(), "{run_text}");
 }
 
 #[test]
 fn a_program_starts_with_all_that_it_starts_with_in_a_plain_run() {
     for options in [[].as_slice(), &["--no-follow"], &["--source", "own", "--rate", "2"]] {
         check_state(options, |_| {});
+    }
+}
+
+#[test]
+fn every_kind_of_executable_finds_itself_laid_out_as_ever() {
+    for (kind, flags) in [
+        ("fixed", ["-O2", "-no-pie"].as_slice()),
+        ("static", &["-O2", "-static"]),
+        ("static-pie", &["-O2", "-static-pie"]),
+        ("separate", &["-O2", "-Wl,-z,separate-code"]),
+        ("together", &["-O2", "-Wl,-z,noseparate-code"]),
+    ] {
+        let state = compile("state.c", &format!("state-{kind}"), flags);
+        let plain = finish(&mut Command::new(&state));
+        for options in [[].as_slice(), &["--no-follow"]] {
+            let run = finish(vdso_run(options).arg(&state));
+            assert_same(&plain, &run);
+            run.quiet();
+        }
     }
 }
 
@@ -128,6 +148,10 @@ fn disturb_limits() -> std::io::Result<()> {
 fn descriptors_stay_so_whatever_their_numbers() {
     check_state(&[], |command| {
         let file = File::open("/etc/passwd").expect("every system has it");
+        // Out of the way of the numbers below.
+        let file = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(500)).expect("a descriptor");
+        // SAFETY: the kernel has just made this descriptor for us.
+        let file = unsafe { OwnedFd::from_raw_fd(file) };
         let open_many = move || {
             for number in [3, 5, 9, 99, 100, 101, 255] {
                 // SAFETY: takes numbers.
@@ -309,22 +333,33 @@ fn the_programs_code_is_what_its_files_hold() {
 
 #[test]
 fn a_program_may_start_anywhere_in_a_page() {
-    // The stub is some hundred bytes long, a jump to it five.
-    for offset in
-        [0x000, 0x123, 0xc00, 0xd80, 0xe00, 0xf00, 0xfe0, 0xff0, 0xffa, 0xffb, 0xffc, 0xffd, 0xffe]
-    {
-        let define = format!("-DOFFSET={offset:#x}");
-        for (kind, flag) in [("pure", "-Wl,-z,separate-code"), ("writable", "-Wl,-N")] {
-            let flags = ["-static", "-nostdlib", flag, &define];
-            let path = compile("edge.S", &format!("edge-{kind}-{offset:x}"), &flags);
-            finish(&mut Command::new(&path)).succeeded();
-            for options in [[].as_slice(), &["--no-follow"]] {
-                let run = finish(vdso_run(options).arg(&path));
-                assert!(run.status.success(), "{kind} at {offset:#x}: {run:#?}");
-                run.quiet();
-            }
+    // With pages for code alone; and with code that is writable, and no program headers in memory.
+    let kinds = [("pure", "-Wl,-z,separate-code"), ("writable", "-Wl,-N")];
+    let cases = kinds.iter().flat_map(|kind| ENTRIES.iter().map(move |at| (kind, *at)));
+    let failures: Vec<String> =
+        cases.filter_map(|(&(kind, flag), at)| start_at(at, kind, flag)).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Offsets within a page. The stub is some hundred bytes long, a jump to it five.
+const ENTRIES: [u64; 15] = [
+    0x000, 0x001, 0x123, 0xc00, 0xc80, 0xd00, 0xd80, 0xe00, 0xf00, 0xff0, 0xffa, 0xffb, 0xffc,
+    0xffd, 0xffe,
+];
+
+/// Runs a program that starts there; what is wrong, if something is.
+#[track_caller]
+fn start_at(offset: u64, kind: &str, flag: &str) -> Option<String> {
+    let flags = ["-static", "-nostdlib", flag, &format!("-DOFFSET={offset:#x}")];
+    let path = compile("edge.S", &format!("edge-{kind}-{offset:x}"), &flags);
+    finish(&mut Command::new(&path)).succeeded();
+    for options in [[].as_slice(), &["--no-follow"]] {
+        let run = finish(vdso_run(options).arg(&path));
+        if !run.status.success() || !run.stderr.is_empty() {
+            return Some(format!("{kind} at {offset:#x}: {}, {}", run.status, run.stderr));
         }
     }
+    None
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The file that is mapped: a page of clocks, room for a process page, and an image.
+//! The file that is mapped: a page of clocks, room for a process page, an image, and the stub's
+//! second stage, which programs do not keep.
 //!
 //! It lives in memory (`memfd_create`), so a full, read-only or `noexec` file system is no obstacle,
 //! and it is a file, so uprobes work on it and all processes share the page of clocks. It is sealed:
@@ -15,6 +16,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use vdso_data::PAGE_BYTES;
 use vdso_data::own::OwnPage;
 
+use crate::arch;
 use crate::error::{Attempt, Error, Result};
 
 /// An image with its pages, ready to be mapped anywhere.
@@ -24,7 +26,7 @@ pub struct ImageFile {
     mapping: NonNull<u8>,
     bytes: NonZeroUsize,
     entry: u64,
-    identity: (u64, u64),
+    second_stage: u64,
 }
 
 // SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics.
@@ -37,8 +39,8 @@ impl ImageFile {
     /// clocks in front.
     pub fn create(name: &str, image: &[u8]) -> Result<Self> {
         let entry = vdso_elf::Image::parse(image).map_err(Error::Image)?.entry();
-        let bytes = (vdso_image::IMAGE + image.len()).next_multiple_of(PAGE_BYTES);
-        let bytes = NonZeroUsize::new(bytes).expect("the pages alone are not empty");
+        let second_stage = (vdso_image::IMAGE + image.len()).next_multiple_of(PAGE_BYTES);
+        let bytes = NonZeroUsize::new(second_stage + PAGE_BYTES).expect("not empty");
         let name = CString::new(name).expect("the name has no zero byte");
         let file =
             memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
@@ -46,17 +48,16 @@ impl ImageFile {
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         let mapping = map_writable(&file, bytes)?;
-        // SAFETY: the mapping is `bytes` long, which has room for the image behind the pages.
-        let destination = unsafe { mapping.as_ptr().add(vdso_image::IMAGE) };
-        // SAFETY: source and destination are valid for the length and do not overlap.
-        unsafe { destination.copy_from_nonoverlapping(image.as_ptr(), image.len()) };
+        for (at, content) in [(vdso_image::IMAGE, image), (second_stage, arch::second_stage())] {
+            // SAFETY: the mapping is `bytes` long, which has room for both.
+            let destination = unsafe { mapping.as_ptr().add(at) };
+            // SAFETY: source and destination are valid for the length and do not overlap.
+            unsafe { destination.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
+        }
         // SAFETY: the mapping is page-aligned and its first page is big enough; nobody else has it.
         unsafe { mapping.cast::<OwnPage>().write(OwnPage::new()) };
         seal(&file)?;
-        let status = nix::sys::stat::fstat(&file)
-            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
-        let identity = (status.st_dev, status.st_ino);
-        Ok(Self { file, mapping, bytes, entry, identity })
+        Ok(Self { file, mapping, bytes, entry, second_stage: second_stage as u64 })
     }
 
     /// The page of clocks, to be published.
@@ -70,9 +71,9 @@ impl ImageFile {
         self.bytes.get()
     }
 
-    /// Its device and inode, by which it is recognised however it was opened.
-    pub fn identity(&self) -> (u64, u64) {
-        self.identity
+    /// Where the stub's second stage is in it, on the last page.
+    pub fn second_stage(&self) -> u64 {
+        self.second_stage
     }
 
     /// The image's entry point: the last step of injection.

@@ -13,6 +13,8 @@ check:
         lea page(%rip), %rdi
         mov $OFFSET, %ecx
         mov $0xcc, %eax
+        // Equal, also where there is nothing to compare.
+        cmp %eax, %eax
         repe scasb
         jne changed
         lea after(%rip), %rdi

@@ -65,7 +65,7 @@ static void print_status(void) {
         "Name:",   "Umask:",  "State:",     "TracerPid:", "Uid:",         "Gid:",
         "Groups:", "SigPnd:", "ShdPnd:",    "SigBlk:",    "SigIgn:",      "SigCgt:",
         "Cap",     "Threads:", "NoNewPrivs:", "Cpus_allowed", "Mems_allowed", "THP_enabled:",
-        "FDSize:", "x86_Thread_features:", "SigQ:0",
+        "x86_Thread_features:",
     };
     FILE *file = fopen("/proc/self/status", "r");
     char line[4096];
@@ -185,11 +185,11 @@ static void print_layout(char **argv) {
     printf("layout: arguments %lld long %lld, environment %lld long %lld, stack %lld\n",
            fields[48] - first_argument, fields[49] - fields[48], fields[50] - first_variable,
            fields[51] - fields[50], fields[28] - ((unsigned long)argv - sizeof argv));
-    extern char etext, edata, end;
-    printf("layout: code %d data %d heap %d\n",
-           fields[26] < fields[27] && (unsigned long)&etext <= fields[27] + 4096,
-           (unsigned long)&edata <= fields[46] + 64 && fields[45] < fields[46],
-           fields[47] >= (unsigned long)&end);
+    // Code and data from this function on: the kernel chooses where a program is, not its layout.
+    unsigned long long here = (unsigned long)&print_layout;
+    extern char end;
+    printf("layout: code %lld %lld data %lld %lld heap %d\n", fields[26] - here, fields[27] - here,
+           fields[45] - here, fields[46] - here, fields[47] >= (unsigned long)&end);
 }
 
 int main(int argc, char **argv) {

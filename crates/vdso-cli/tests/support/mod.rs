@@ -35,7 +35,7 @@ use tempfile::TempDir;
 use test_support::{Clock, Lacking, Program, Reading, Readings, assert_shift};
 
 /// After this long something hangs. Far more than anything takes on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// The command's file.
 pub const VDSO: &str = env!("CARGO_BIN_EXE_vdso");

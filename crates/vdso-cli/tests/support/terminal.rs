@@ -3,18 +3,23 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::unistd::Pid;
 
-use super::LIMIT;
 use super::processes::{kill_hard, wait_for};
+use super::{LIMIT, VDSO};
+
+/// For a bash that is the same on every machine.
+pub const BASH_OPTIONS: [&str; 4] = ["--norc", "--noprofile", "--noediting", "-i"];
 
 /// ^C.
 pub const INTERRUPT: &str = "\x03";
@@ -28,7 +33,8 @@ pub const END: &str = "\x04";
 /// See the module. Hung up when dropped.
 pub struct Terminal {
     child: Child,
-    master: File,
+    /// The only one that lasts; the reading thread has it for moments.
+    master: Option<Arc<File>>,
     output: Receiver<Vec<u8>>,
     unread: String,
     /// All that ever appeared, for messages.
@@ -54,24 +60,19 @@ impl Terminal {
         unsafe { command.pre_exec(take_terminal) };
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         drop(slave);
-        let mut from = File::from(std::os::fd::OwnedFd::from(master));
-        let master = from.try_clone().expect("a descriptor");
+        let master = Arc::new(File::from(OwnedFd::from(master)));
         let (sender, output) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            // A terminal that nobody has open any more gives an error.
-            while let Ok(length @ 1..) = from.read(&mut buffer) {
-                let _ = sender.send(buffer[..length].to_vec());
-            }
-        });
+        let from = Arc::downgrade(&master);
+        std::thread::spawn(move || read_all(&from, &sender));
+        let master = Some(master);
         Self { child, master, output, unread: String::new(), transcript: String::new() }
     }
 
-    /// Starts an interactive bash, which does job control, at its prompt.
+    /// Starts an interactive bash, which does job control, at its prompt. `$V` is `vdso run`.
     #[track_caller]
     pub fn bash() -> Self {
         let mut bash = Command::new("bash");
-        bash.args(["--norc", "--noprofile", "--noediting", "-i"]);
+        bash.args(BASH_OPTIONS).env("V", format!("{VDSO} run --offset 1234567s --"));
         let mut terminal = Self::start(&mut bash);
         terminal.expect("$ ");
         terminal
@@ -85,7 +86,8 @@ impl Terminal {
     /// Types something.
     #[track_caller]
     pub fn keys(&mut self, keys: &str) {
-        self.master.write_all(keys.as_bytes()).expect("the terminal takes it");
+        let mut master = self.master.as_deref().expect("it is not hung up");
+        master.write_all(keys.as_bytes()).expect("the terminal takes it");
     }
 
     /// Types a line. The terminal echoes it, so what is expected must not be part of it.
@@ -132,9 +134,15 @@ impl Terminal {
     #[track_caller]
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let master = self.master.as_ref().expect("it is not hung up").as_raw_fd();
         // SAFETY: the structure is the one that the request takes.
-        let result = unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) };
+        let result = unsafe { libc::ioctl(master, libc::TIOCSWINSZ, &size) };
         assert_eq!(result, 0);
+    }
+
+    /// Takes the terminal away from all in it.
+    pub fn hang_up(&mut self) {
+        self.master = None;
     }
 
     /// Waits for the end of the process that was started.
@@ -142,6 +150,21 @@ impl Terminal {
     pub fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait_for("the end of the session", || child.try_wait().expect("it is our child"))
+    }
+}
+
+/// Passes on what appears, for as long as the terminal exists.
+fn read_all(master: &Weak<File>, sender: &Sender<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Some(master) = master.upgrade() {
+        let mut fds = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+        // Briefly, so that a terminal that is hung up does not stay for this.
+        if poll(&mut fds, PollTimeout::from(20_u8)) == Ok(0) {
+            continue;
+        }
+        // A terminal that nobody has open any more gives an error.
+        let Ok(length @ 1..) = (&*master).read(&mut buffer) else { return };
+        let _ = sender.send(buffer[..length].to_vec());
     }
 }
 

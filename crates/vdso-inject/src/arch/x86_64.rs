@@ -3,11 +3,14 @@
 //! # The stub
 //!
 //! At the end of `execve` a program stands at its first instruction, with empty registers and no
-//! signal handlers. The stub is written over that instruction; it maps the image, announces it, and
-//! leaves through the image's entry point, which takes the stub away again. The tracer has nothing
-//! to do after the one write that puts the stub there: if it dies, the program goes on.
+//! signal handlers. The stub has two stages. The first is put somewhere into the program's memory;
+//! it maps the image's file and jumps into it. The second comes with that file, on a page of its
+//! own behind the image: it builds the rest of the mapping, announces the image, takes the first
+//! stage away, and leaves through the image's entry point, which takes the second one away. The
+//! tracer has nothing to do after the one step that makes the program execute the first stage: if
+//! it dies, the program goes on.
 //!
-//! What the stub works on lies below the stack pointer, where nobody reads until the program has
+//! What the stages work on lies below the stack pointer, where nobody reads until the program has
 //! pushed something there: [`StubData`].
 
 use std::arch::global_asm;
@@ -32,23 +35,10 @@ pub const REQUEST_FILE: u64 = 0;
 /// Second argument: the image could not be mapped; take the stub away. The third is the error.
 pub const REQUEST_RESCUE: u64 = 1;
 
-/// `StubData::fd` of a stub that asks for its descriptor.
-pub const ASK_FOR_FILE: i64 = -1;
-
 /// What a stub works on. Written by the tracer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct StubData {
-    /// Descriptor of the image's file in the program, or [`ASK_FOR_FILE`].
-    pub fd: i64,
-    /// Where the file can usually be opened without asking; zero-terminated.
-    pub path: [u8; PATH_BYTES],
-    /// The file's `st_dev`: in another mount or pid namespace the path may lead elsewhere.
-    pub device: u64,
-    /// The file's `st_ino`.
-    pub inode: u64,
-    /// For the program's own look at what it has opened.
-    pub file_status: [u64; FILE_STATUS_WORDS],
     /// Size of the whole mapping.
     pub mapping_bytes: u64,
     /// The image's entry point, from the mapping's start.
@@ -57,33 +47,24 @@ pub struct StubData {
     pub auxv_value_addr: u64,
     /// Bytes from the stack pointer to the end of the auxiliary vector.
     pub stack_block_bytes: u64,
-    /// Where the program starts.
-    pub program_entry_addr: u64,
-    /// `madvise`, or a system call that does nothing.
-    pub restore_call: u64,
-    /// The page that the stub is on.
-    pub stub_page_addr: u64,
-    /// Bytes to copy back where the page is writable, else zero.
-    pub restore_bytes: u64,
-    /// Where the stub is.
-    pub patch_addr: u64,
-    /// How long it is.
-    pub patch_bytes: u64,
-    /// Where what was there before is kept.
-    pub original_addr: u64,
     /// The stack pointer before the stub.
     pub stack_addr: u64,
+    /// Where the program starts.
+    pub program_entry_addr: u64,
+    /// Where the first stage is.
+    pub first_stage_addr: u64,
+    /// How long it is.
+    pub first_stage_bytes: u64,
+    /// Where what was there before is kept.
+    pub original_addr: u64,
+    /// The page with the first stage, if its changed copy is to be dropped; else zero, and the bytes
+    /// are copied back.
+    pub dropped_page_addr: u64,
     /// For `PR_SET_MM_MAP`.
     pub memory_map: MemoryMap,
     /// The process page, but for the two addresses within it where they are zero.
     pub process_page: [u64; PROCESS_PAGE_WORDS],
 }
-
-/// Room for `/proc/PID/fd/NUMBER`.
-pub const PATH_BYTES: usize = 48;
-
-/// Words of `struct stat`, whose first two are the device and the inode.
-pub const FILE_STATUS_WORDS: usize = size_of::<libc::stat>() / 8;
 
 /// Words of a process page that are worth copying.
 pub const PROCESS_PAGE_WORDS: usize = size_of::<ProcessPage>() / 8;
@@ -109,66 +90,47 @@ pub struct MemoryMap {
     pub exe_fd: i32,
 }
 
-/// `MADV_DONTNEED` takes a changed copy of a file's page away.
-pub const RESTORE_BY_MADVISE: u64 = libc::SYS_madvise as u64;
-/// A call without an effect, where the bytes are copied back instead.
-pub const RESTORE_BY_COPY: u64 = libc::SYS_getpid as u64;
-
 global_asm!(
     ".pushsection .rodata.vdso_stub,\"a\",@progbits",
-    ".globl vdso_stub_start",
-    ".hidden vdso_stub_start",
+    ".globl vdso_first_stage",
+    ".hidden vdso_first_stage",
+    ".globl vdso_first_stage_with_file",
+    ".hidden vdso_first_stage_with_file",
+    ".globl vdso_second_stage",
+    ".hidden vdso_second_stage",
     ".globl vdso_stub_end",
     ".hidden vdso_stub_end",
-    "vdso_stub_start:",
-    "lea rbx, [rsp - {below}]",
-    // r12 = the file
-    "mov r12, [rbx + {fd}]",
-    "test r12, r12",
-    "jns 2f",
-    "lea rdi, [rbx + {path}]",
-    "mov esi, {read_only}",
-    "mov eax, {open}",
+    // Short, as the tracer writes it word by word: what it works on is in the registers already, as
+    // `Registers::start` sets them. Only rax is not, as execve still returns in it.
+    "vdso_first_stage:",
+    "mov eax, r15d",
     "syscall",
-    "mov r12, rax",
-    "test rax, rax",
-    "js 6f",
-    "mov edi, eax",
-    "lea rsi, [rbx + {file_status}]",
-    "mov eax, {fstat}",
+    "mov r8, rax",
+    // Here a program starts that has the file's descriptor, in r8.
+    "vdso_first_stage_with_file:",
+    "push {mmap}",
+    "pop rax",
+    "xor edi, edi",
+    "mov rsi, r12",
     "syscall",
-    "mov rax, [rbx + {file_status}]",
-    "cmp rax, [rbx + {device}]",
-    "jne 5f",
-    "mov rax, [rbx + {file_status} + 8]",
-    "cmp rax, [rbx + {inode}]",
-    "je 2f",
-    "5:",
-    "mov rdi, r12",
-    "mov eax, {close}",
-    "syscall",
-    // It cannot be opened, or is another: ask for it.
-    "6:",
-    "mov edi, {request}",
-    "xor esi, esi",
-    "mov eax, {prctl}",
-    "syscall",
-    "mov r12, rax",
     "test rax, rax",
     "js 9f",
-    // r13 = the whole file, private, readable and executable
-    "2:",
-    "xor edi, edi",
-    "mov rsi, [rbx + {mapping_bytes}]",
-    "mov edx, {read_exec}",
-    "mov r10d, {private}",
-    "mov r8, r12",
-    "xor r9d, r9d",
-    "mov eax, {mmap}",
-    "syscall",
-    "cmp rax, -4095",
-    "jae 9f",
+    "mov rcx, r13",
     "mov r13, rax",
+    "add rcx, rax",
+    "jmp rcx",
+    // The file cannot be mapped. Only the supervisor can take the stub away now; without one the
+    // program cannot go on.
+    "9:",
+    "mov edi, r14d",
+    "mov esi, ebp",
+    "mov rdx, rax",
+    "mov eax, r15d",
+    "syscall",
+    "ud2",
+    // rbx = the data, r12 = the file, r13 = the mapping
+    "vdso_second_stage:",
+    "mov r12, r8",
     // the page of clocks, shared
     "mov rdi, r13",
     "mov esi, {page}",
@@ -177,7 +139,7 @@ global_asm!(
     "mov eax, {mmap}",
     "syscall",
     "cmp rax, -4095",
-    "jae 9f",
+    "jae 8f",
     // the process page
     "lea rdi, [r13 + {page}]",
     "mov edx, {read_write}",
@@ -186,7 +148,7 @@ global_asm!(
     "mov eax, {mmap}",
     "syscall",
     "cmp rax, -4095",
-    "jae 9f",
+    "jae 8f",
     "mov rdi, rax",
     "lea rsi, [rbx + {process_page}]",
     "mov ecx, {process_page_words}",
@@ -203,14 +165,31 @@ global_asm!(
     "mov edx, {read}",
     "mov eax, {mprotect}",
     "syscall",
+    "test rax, rax",
+    "js 8f",
     "mov rdi, r12",
     "mov eax, {close}",
     "syscall",
+    // take the first stage away: drop the changed copy of its page, or copy what was there
+    "mov rdi, [rbx + {dropped_page_addr}]",
+    "test rdi, rdi",
+    "jz 4f",
+    "mov esi, {page}",
+    "mov edx, {dontneed}",
+    "mov eax, {madvise}",
+    "syscall",
+    "jmp 5f",
+    "4:",
+    "mov rdi, [rbx + {first_stage_addr}]",
+    "mov rsi, [rbx + {original_addr}]",
+    "mov rcx, [rbx + {first_stage_bytes}]",
+    "rep movsb",
     // announce the image
+    "5:",
     "lea rdx, [r13 + {image}]",
     "mov rax, [rbx + {auxv_value_addr}]",
     "test rax, rax",
-    "jnz 4f",
+    "jnz 6f",
     // There is no entry to change: move everything from the stack pointer to the vector's end down
     // by one entry, and put ours in front of the last, which is still there.
     "mov rcx, [rbx + {stack_block_bytes}]",
@@ -220,7 +199,7 @@ global_asm!(
     "sub rsp, 16",
     "mov qword ptr [rdi - 16], {at_sysinfo_ehdr}",
     "lea rax, [rdi - 8]",
-    "4:",
+    "6:",
     "mov [rax], rdx",
     // The heap has no size yet, but a place.
     "xor edi, edi",
@@ -236,40 +215,26 @@ global_asm!(
     "xor r8d, r8d",
     "mov eax, {prctl}",
     "syscall",
-    // leave through the image
-    "add r13, [rbx + {entry_offset}]",
+    // forget the data, and leave through the image, which unmaps this page
     "mov rax, [rbx + {program_entry_addr}]",
     "mov [rsp - 16], rax",
-    "mov rdi, [rbx + {stub_page_addr}]",
-    "mov r8, [rbx + {restore_bytes}]",
-    "mov r9, [rbx + {patch_addr}]",
-    "mov r10, [rbx + {original_addr}]",
-    "mov r14, [rbx + {restore_call}]",
-    // forget the data
-    "mov rdx, rdi",
+    "mov r14, [rbx + {entry_offset}]",
+    "mov rsi, [rbx + {mapping_bytes}]",
     "mov rdi, rbx",
     "xor eax, eax",
     "mov ecx, {data_words}",
     "rep stosq",
-    "mov rdi, rdx",
+    "lea rdi, [r13 + rsi - {page}]",
     "mov esi, {page}",
-    "mov edx, {dontneed}",
-    "mov rax, r14",
-    "jmp r13",
-    // The image cannot be mapped. Only the supervisor can take the stub away now; without one
-    // the program cannot go on.
-    "9:",
+    "mov eax, {munmap}",
+    "add r14, r13",
+    "jmp r14",
+    // The rest of the mapping failed: back to the first stage's way out, without what was mapped.
+    "8:",
     "mov r15, rax",
     "mov rdi, r12",
     "mov eax, {close}",
     "syscall",
-    "mov rdi, r13",
-    "mov rsi, [rbx + {mapping_bytes}]",
-    "test rdi, rdi",
-    "jz 8f",
-    "mov eax, {munmap}",
-    "syscall",
-    "8:",
     "mov rdx, r15",
     "mov edi, {request}",
     "mov esi, {rescue}",
@@ -280,27 +245,18 @@ global_asm!(
     "syscall",
     "vdso_stub_end:",
     ".popsection",
-    below = const DATA_BELOW_STACK,
-    fd = const offset_of!(StubData, fd),
-    path = const offset_of!(StubData, path),
-    device = const offset_of!(StubData, device),
-    inode = const offset_of!(StubData, inode),
-    file_status = const offset_of!(StubData, file_status),
-    read_only = const libc::O_RDONLY | libc::O_CLOEXEC,
-    open = const libc::SYS_open,
-    fstat = const libc::SYS_fstat,
     mapping_bytes = const offset_of!(StubData, mapping_bytes),
     entry_offset = const offset_of!(StubData, entry_offset),
     auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
     stack_block_bytes = const offset_of!(StubData, stack_block_bytes),
     program_entry_addr = const offset_of!(StubData, program_entry_addr),
-    restore_call = const offset_of!(StubData, restore_call),
-    stub_page_addr = const offset_of!(StubData, stub_page_addr),
-    restore_bytes = const offset_of!(StubData, restore_bytes),
-    patch_addr = const offset_of!(StubData, patch_addr),
+    first_stage_addr = const offset_of!(StubData, first_stage_addr),
+    first_stage_bytes = const offset_of!(StubData, first_stage_bytes),
     original_addr = const offset_of!(StubData, original_addr),
+    dropped_page_addr = const offset_of!(StubData, dropped_page_addr),
     memory_map = const offset_of!(StubData, memory_map),
     memory_map_bytes = const size_of::<MemoryMap>(),
+    start_brk = const offset_of!(StubData, memory_map) + offset_of!(MemoryMap, start_brk),
     process_page = const offset_of!(StubData, process_page),
     process_page_words = const PROCESS_PAGE_WORDS,
     clock_mode_addr = const CLOCK_MODE_ADDR,
@@ -315,8 +271,6 @@ global_asm!(
     at_sysinfo_ehdr = const libc::AT_SYSINFO_EHDR,
     read = const libc::PROT_READ,
     read_write = const libc::PROT_READ | libc::PROT_WRITE,
-    read_exec = const libc::PROT_READ | libc::PROT_EXEC,
-    private = const libc::MAP_PRIVATE,
     shared_fixed = const libc::MAP_SHARED | libc::MAP_FIXED,
     anonymous_fixed = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
     dontneed = const libc::MADV_DONTNEED,
@@ -324,9 +278,9 @@ global_asm!(
     set_mm_map = const libc::PR_SET_MM_MAP,
     prctl = const libc::SYS_prctl,
     brk = const libc::SYS_brk,
-    start_brk = const offset_of!(StubData, memory_map) + offset_of!(MemoryMap, start_brk),
     mmap = const libc::SYS_mmap,
     munmap = const libc::SYS_munmap,
+    madvise = const libc::SYS_madvise,
     mprotect = const libc::SYS_mprotect,
     close = const libc::SYS_close,
     exit_group = const libc::SYS_exit_group,
@@ -338,36 +292,49 @@ const _: () = assert!(
         && vdso_image::PROCESS_PAGE == PAGE_BYTES
         && vdso_image::IMAGE == 2 * PAGE_BYTES
 );
-// The data, and the original code behind it, must not reach up to what `enter_program` keeps right
+// The data, and the original code behind it, must not reach up to what the image's entry keeps right
 // below the stack pointer.
 const _: () = assert!(size_of::<StubData>() + MAX_PATCH_BYTES < DATA_BELOW_STACK as usize - 128);
 
-/// More than a stub and a jump.
-pub const MAX_PATCH_BYTES: usize = 1024;
+/// More than a first stage.
+pub const MAX_PATCH_BYTES: usize = 64;
 
-/// The stub's instructions; they run at any address.
-pub fn stub() -> &'static [u8] {
-    unsafe extern "C" {
-        static vdso_stub_start: u8;
-        static vdso_stub_end: u8;
-    }
-    let start = &raw const vdso_stub_start;
-    let end = &raw const vdso_stub_end;
-    // SAFETY: both symbols bound one piece of read-only data.
+/// The first stage; it runs at any address.
+pub fn first_stage() -> &'static [u8] {
+    between(&raw const vdso_first_stage, &raw const vdso_second_stage)
+}
+
+/// The second stage; it runs at any address.
+pub fn second_stage() -> &'static [u8] {
+    between(&raw const vdso_second_stage, &raw const vdso_stub_end)
+}
+
+unsafe extern "C" {
+    static vdso_first_stage: u8;
+    static vdso_first_stage_with_file: u8;
+    static vdso_second_stage: u8;
+    static vdso_stub_end: u8;
+}
+
+fn between(start: *const u8, end: *const u8) -> &'static [u8] {
+    // SAFETY: the symbols bound one piece of read-only data.
     unsafe { std::slice::from_raw_parts(start, end as usize - start as usize) }
 }
 
-/// The instructions that go from `from` to `to`, which are less than 2 GiB apart.
-pub fn jump(from: u64, to: u64) -> [u8; JUMP_BYTES] {
-    const JMP_REL32: u8 = 0xe9;
-    let distance = to.wrapping_sub(from + JUMP_BYTES as u64) as u32;
-    let mut bytes = [JMP_REL32, 0, 0, 0, 0];
-    bytes[1..].copy_from_slice(&distance.to_le_bytes());
-    bytes
+/// What the first stage works on.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstStage {
+    /// Where it is.
+    pub addr: u64,
+    /// Descriptor of the image's file in the program; without it, it is asked for.
+    pub file: Option<i32>,
+    /// Size of the whole mapping.
+    pub mapping_bytes: u64,
+    /// The second stage, from the mapping's start.
+    pub second_stage_offset: u64,
+    /// Where its [`StubData`] is.
+    pub data_addr: u64,
 }
-
-/// Bytes of a [`jump`].
-pub const JUMP_BYTES: usize = 5;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -394,6 +361,29 @@ impl Registers {
     /// The stack pointer.
     pub fn stack_addr(&self) -> u64 {
         self.0.rsp
+    }
+
+    /// Makes a stopped program go on with the first stage: one write of all registers.
+    pub fn start(&self, pid: Pid, stage: &FirstStage) -> Result<()> {
+        let with_file = &raw const vdso_first_stage_with_file as u64;
+        let skipped = with_file - &raw const vdso_first_stage as u64;
+        let registers = libc::user_regs_struct {
+            rip: stage.addr + if stage.file.is_some() { skipped } else { 0 },
+            r8: stage.file.unwrap_or_default() as u64,
+            rbx: stage.data_addr,
+            r12: stage.mapping_bytes,
+            r13: stage.second_stage_offset,
+            r14: u64::from(REQUEST),
+            r15: libc::SYS_prctl as u64,
+            rbp: REQUEST_RESCUE,
+            rdi: u64::from(REQUEST),
+            rsi: REQUEST_FILE,
+            rdx: (libc::PROT_READ | libc::PROT_EXEC) as u64,
+            r10: libc::MAP_PRIVATE as u64,
+            ..self.0
+        };
+        nix::sys::ptrace::setregs(pid, registers)
+            .map_err(|errno| Error::on(pid, Attempt::Trace, errno))
     }
 
     /// Where a stub that was stopped has its data.

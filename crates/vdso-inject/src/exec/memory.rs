@@ -1,11 +1,12 @@
 //! Another process's memory and what `/proc` says of it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 
 use super::segments::Extents;
@@ -15,7 +16,6 @@ use crate::error::{Attempt, Error, Result};
 #[derive(Debug)]
 pub struct Memory {
     pid: Pid,
-    file: File,
 }
 
 /// Whether a program may write to a page of its own.
@@ -28,14 +28,9 @@ pub enum Protection {
 }
 
 impl Memory {
-    /// Opens it. Refused for a program that its user may run but not read.
-    pub fn of(pid: Pid) -> Result<Self> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(format!("/proc/{pid}/mem"))
-            .map_err(|error| failed(pid, Attempt::ReadMemory, &error))?;
-        Ok(Self { pid, file })
+    /// That of `pid`. A program that its user may run but not read refuses every access.
+    pub fn of(pid: Pid) -> Self {
+        Self { pid }
     }
 
     /// Whose it is.
@@ -45,19 +40,21 @@ impl Memory {
 
     /// Fills `buffer`.
     pub fn read(&self, addr: u64, buffer: &mut [u8]) -> Result<()> {
-        self.file
-            .read_exact_at(buffer, addr)
-            .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error))
+        let length = buffer.len();
+        if self.read_some(addr, buffer)? == length {
+            Ok(())
+        } else {
+            Err(Error::on(self.pid, Attempt::ReadMemory, Errno::EFAULT))
+        }
     }
 
     /// Reads up to the end of `buffer`, or of what is mapped, and says how many words that were.
     pub fn read_words(&self, addr: u64, buffer: &mut [u64]) -> Result<usize> {
-        const WORD_BYTES: usize = 8;
-        let mut bytes = vec![0; buffer.len() * WORD_BYTES];
-        let read = self
-            .file
-            .read_at(&mut bytes, addr)
-            .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error))?;
+        const WORD_BYTES: usize = size_of::<u64>();
+        // A read across the end of a mapping may give nothing: stop at the page, then go on.
+        let in_page = vdso_data::PAGE_BYTES - addr as usize % vdso_data::PAGE_BYTES;
+        let mut bytes = vec![0; (buffer.len() * WORD_BYTES).min(in_page)];
+        let read = self.read_some(addr, &mut bytes)?;
         let words = bytes[..read].chunks_exact(WORD_BYTES);
         let count = words.len();
         for (word, bytes) in buffer.iter_mut().zip(words) {
@@ -66,20 +63,28 @@ impl Memory {
         Ok(count)
     }
 
-    /// Writes where the program itself may.
-    pub fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all_at(bytes, addr)
-            .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))
+    fn read_some(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
+        let remote = [RemoteIoVec { base: addr as usize, len: buffer.len() }];
+        process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &remote)
+            .map_err(|errno| Error::on(self.pid, Attempt::ReadMemory, errno))
     }
 
-    /// Writes to a page whatever its protection, as debuggers do. All at once, if it is one page.
-    pub fn write_protected(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        match self.file.write_all_at(bytes, addr) {
-            // Kernels may be told to keep this file from doing so (`proc_mem.force_override`).
-            Err(_) => self.poke(addr, bytes),
-            Ok(()) => Ok(()),
+    /// Writes where the program itself may, also where its stack has yet to grow to.
+    pub fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
+        match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            // That call does not let a stack grow, unlike this.
+            Ok(_) | Err(Errno::EFAULT) => self.write_by_file(addr, bytes),
+            Err(errno) => Err(Error::on(self.pid, Attempt::WriteMemory, errno)),
         }
+    }
+
+    fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        let path = format!("/proc/{}/mem", self.pid);
+        let file = File::options().write(true).open(path);
+        file.and_then(|file| file.write_all_at(bytes, addr))
+            .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))
     }
 
     /// The protection of the page at `addr`.
@@ -103,7 +108,8 @@ impl Memory {
         parse_extents(&text).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
     }
 
-    fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    /// Writes to a page whatever its protection, as debuggers do, word by word.
+    pub fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let mut padded = bytes.to_vec();
         let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
         let mut after = vec![0; tail];

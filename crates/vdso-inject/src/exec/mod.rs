@@ -4,12 +4,10 @@ mod memory;
 mod segments;
 mod stack;
 
-use std::os::fd::{AsFd, AsRawFd};
-
 use nix::unistd::Pid;
 use vdso_data::process::Template;
 
-use crate::arch::{self, MemoryMap, Registers, StubData};
+use crate::arch::{self, FirstStage, MemoryMap, Registers, StubData};
 use crate::error::Result;
 use crate::file::ImageFile;
 
@@ -24,6 +22,8 @@ pub struct Payload {
     pub file: ImageFile,
     /// For the process pages.
     pub template: Template,
+    /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].
+    pub padding: Option<u64>,
 }
 
 /// How a stub comes by a descriptor of the image's file.
@@ -31,78 +31,124 @@ pub struct Payload {
 pub enum FileBy {
     /// The program has it already, under this number, and loses it.
     Inheritance(i32),
-    /// It opens it by way of its supervisor's `/proc/PID/fd`, or asks for it.
+    /// It asks its supervisor.
     Request,
 }
 
 /// Makes the program `pid`, which its tracer holds at `PTRACE_EVENT_EXEC`, begin with the image.
 ///
-/// Everything is prepared below the program's stack; a single write of less than a page then puts
-/// the stub in place. Before that write nothing has happened, after it nothing more is needed: the
-/// tracer may detach or die at any time.
+/// Everything is prepared where the program does not look; a single step, the write of its
+/// registers, then makes it execute the stub. Before that step nothing has happened, after it
+/// nothing more is needed: the tracer may detach or die at any time.
 pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<()> {
     let registers = Registers::read(pid)?;
-    let memory = Memory::of(pid)?;
+    let memory = Memory::of(pid);
     let stack = InitialStack::read(&memory, registers.stack_addr())?;
-    let patch = Patch::at(registers.instruction_addr());
-    let mut original = vec![0; patch.bytes.len()];
-    memory.read(patch.addr, &mut original)?;
-
-    let data_addr = registers.stack_addr() - arch::DATA_BELOW_STACK;
-    let original_addr = data_addr + size_of::<StubData>() as u64;
     let program = Segments::of_program(&memory, &stack)?;
-    let program = program.as_ref();
-    // A page that is writable may hold more than its file does: copied back, not dropped.
-    let is_writable = protection(&memory, &stack, program, patch.addr)? == Protection::Writable;
-    let (device, inode) = payload.file.identity();
+    let data_addr = registers.stack_addr() - arch::DATA_BELOW_STACK;
+    let site = Site::choose(payload, &registers, &memory, &stack, program.as_ref())?;
     let data = StubData {
-        path: file_path(payload),
-        device,
-        inode,
-        file_status: [0; arch::FILE_STATUS_WORDS],
-        fd: match by {
-            FileBy::Inheritance(fd) => i64::from(fd),
-            FileBy::Request => arch::ASK_FOR_FILE,
-        },
         mapping_bytes: payload.file.mapping_bytes() as u64,
         entry_offset: vdso_image::IMAGE as u64 + payload.file.entry(),
         auxv_value_addr: stack.vdso_value_addr.unwrap_or(0),
         stack_block_bytes: stack.auxv_end_addr - registers.stack_addr(),
-        program_entry_addr: registers.instruction_addr(),
-        restore_call: if is_writable { arch::RESTORE_BY_COPY } else { arch::RESTORE_BY_MADVISE },
-        stub_page_addr: patch.addr & !(vdso_data::PAGE_BYTES as u64 - 1),
-        restore_bytes: if is_writable { original.len() as u64 } else { 0 },
-        patch_addr: patch.addr,
-        patch_bytes: original.len() as u64,
-        original_addr,
         stack_addr: registers.stack_addr(),
-        memory_map: memory_map(&memory, &stack, program)?,
+        program_entry_addr: registers.instruction_addr(),
+        first_stage_addr: site.addr,
+        first_stage_bytes: site.original.len() as u64,
+        original_addr: data_addr + size_of::<StubData>() as u64,
+        dropped_page_addr: site.dropped_page_addr,
+        memory_map: memory_map(&memory, &stack, program.as_ref())?,
         process_page: process_page(payload, stack.vdso_addr),
     };
-    memory.write(data_addr, &[as_bytes(&data), &original].concat())?;
-    memory.write_protected(patch.addr, &patch.bytes)
+    memory.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
+    memory.poke(site.addr, arch::first_stage())?;
+    let stage = FirstStage {
+        addr: site.addr,
+        file: match by {
+            FileBy::Inheritance(fd) => Some(fd),
+            FileBy::Request => None,
+        },
+        mapping_bytes: data.mapping_bytes,
+        second_stage_offset: payload.file.second_stage(),
+        data_addr,
+    };
+    registers.start(pid, &stage)
 }
 
-/// Where this process's file can be opened by others of the same user, in the same namespaces.
-fn file_path(payload: &Payload) -> [u8; arch::PATH_BYTES] {
-    let fd = payload.file.as_fd().as_raw_fd();
-    let path = format!("/proc/{}/fd/{fd}", std::process::id());
-    let mut bytes = [0; arch::PATH_BYTES];
-    bytes[..path.len()].copy_from_slice(path.as_bytes());
-    bytes
+/// Where the first stage goes.
+struct Site {
+    addr: u64,
+    original: Vec<u8>,
+    /// See [`StubData::dropped_page_addr`].
+    dropped_page_addr: u64,
+}
+
+impl Site {
+    /// Behind the end of the kernel's vDSO, on its last page, where nobody executes anything. On a
+    /// kernel without that, over the program's first instructions: then it must not be our death
+    /// that comes between the write of the stage and that of the registers.
+    fn choose(
+        payload: &Payload,
+        registers: &Registers,
+        memory: &Memory,
+        stack: &InitialStack,
+        program: Option<&Segments>,
+    ) -> Result<Self> {
+        let stage_bytes = arch::first_stage().len();
+        if let Some(padding) = payload.padding.filter(|_| stack.vdso_addr != 0) {
+            let addr = stack.vdso_addr + padding;
+            let original = vec![0; stage_bytes];
+            return Ok(Self { addr, original, dropped_page_addr: page_of(addr) });
+        }
+        // On the page of the first instruction, as that one is known to be there.
+        let entry_addr = registers.instruction_addr();
+        let page_end = page_of(entry_addr) + vdso_data::PAGE_BYTES as u64;
+        let addr = entry_addr.min(page_end - stage_bytes as u64);
+        let mut original = vec![0; stage_bytes];
+        memory.read(addr, &mut original)?;
+        // A page that is writable may hold more than its file does: copied back, not dropped.
+        let is_dropped = protection(memory, stack, program, addr)? == Protection::ReadOnly;
+        let dropped_page_addr = if is_dropped { page_of(addr) } else { 0 };
+        Ok(Self { addr, original, dropped_page_addr })
+    }
 }
 
 /// Takes a stub away that could not do its work, and puts the program, which is stopped in the
 /// stub's call for help, back to its start.
 pub fn rescue(pid: Pid) -> Result<()> {
-    let memory = Memory::of(pid)?;
+    let memory = Memory::of(pid);
     let mut data = [0; size_of::<StubData>()];
     memory.read(Registers::read(pid)?.stub_data_addr(), &mut data)?;
     let data = from_bytes(&data);
-    let mut original = vec![0; data.patch_bytes.min(arch::MAX_PATCH_BYTES as u64) as usize];
+    let mut original = vec![0; data.first_stage_bytes.min(arch::MAX_PATCH_BYTES as u64) as usize];
     memory.read(data.original_addr, &mut original)?;
-    memory.write_protected(data.patch_addr, &original)?;
+    memory.poke(data.first_stage_addr, &original)?;
     Registers::restart(pid, data.program_entry_addr, data.stack_addr)
+}
+
+/// Where in `vdso`, the kernel's as it is mapped in this process at `vdso_addr`, there is room for a
+/// first stage that can be dropped again: zeros behind the image's end, and a kernel that has not
+/// sealed the mapping.
+pub fn find_padding(vdso_addr: u64, vdso: &[u8]) -> Option<u64> {
+    let zeros = vdso.iter().rev().take_while(|&&byte| byte == 0).count();
+    let start = (vdso.len() - zeros).next_multiple_of(ALIGNMENT);
+    let room = vdso.len().checked_sub(start)?.min(vdso_data::PAGE_BYTES);
+    if room < arch::MAX_PATCH_BYTES {
+        return None;
+    }
+    let page = page_of(vdso_addr + vdso.len() as u64 - 1) as *mut libc::c_void;
+    // SAFETY: drops this process's copy of a page that it has not changed; the next read gets the
+    // kernel's again.
+    let dropped = unsafe { libc::madvise(page, vdso_data::PAGE_BYTES, libc::MADV_DONTNEED) };
+    (dropped == 0).then_some((vdso.len() - room.min(arch::MAX_PATCH_BYTES)) as u64)
+}
+
+/// Of a first stage.
+const ALIGNMENT: usize = 16;
+
+fn page_of(addr: u64) -> u64 {
+    addr & !(vdso_data::PAGE_BYTES as u64 - 1)
 }
 
 /// Where an image is in `pid`, if the kernel gives that out as its vDSO's address by now.
@@ -122,30 +168,6 @@ fn announced_vdso(pid: Pid) -> Option<u64> {
         .chunks_exact(stack::ENTRY_BYTES as usize)
         .find(|entry| word(&entry[..8]) == Some(libc::AT_SYSINFO_EHDR))
         .and_then(|entry| word(&entry[8..]))
-}
-
-/// Where the stub goes: on one page, so that it is written at once, and so that the program comes
-/// to it by itself.
-struct Patch {
-    addr: u64,
-    bytes: Vec<u8>,
-}
-
-impl Patch {
-    fn at(entry_addr: u64) -> Self {
-        let stub = arch::stub();
-        let page_bytes = vdso_data::PAGE_BYTES as u64;
-        let left = page_bytes - entry_addr % page_bytes;
-        if stub.len() as u64 <= left {
-            return Self { addr: entry_addr, bytes: stub.to_vec() };
-        }
-        // In front of the entry, which jumps back to it. Only an entry within the last bytes of a
-        // page is written in two parts.
-        let addr = entry_addr - stub.len() as u64;
-        let mut bytes = stub.to_vec();
-        bytes.extend(arch::jump(entry_addr, addr));
-        Self { addr, bytes }
-    }
 }
 
 fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; arch::PROCESS_PAGE_WORDS] {
@@ -174,7 +196,11 @@ fn from_bytes(bytes: &[u8; size_of::<StubData>()]) -> StubData {
 
 /// What `PR_SET_MM_MAP` is told: all as it is, but for the auxiliary vector, which it copies anew
 /// from the stack. The stub fills in the heap, which it can ask for.
-fn memory_map(memory: &Memory, stack: &InitialStack, program: Option<&Segments>) -> Result<MemoryMap> {
+fn memory_map(
+    memory: &Memory,
+    stack: &InitialStack,
+    program: Option<&Segments>,
+) -> Result<MemoryMap> {
     let extents = match program {
         Some(program) => program.extents(),
         None => memory.extents()?,
@@ -202,7 +228,12 @@ fn memory_map(memory: &Memory, stack: &InitialStack, program: Option<&Segments>)
 }
 
 /// The protection of the page that the stub is written to.
-fn protection(memory: &Memory, stack: &InitialStack, program: Option<&Segments>, addr: u64) -> Result<Protection> {
+fn protection(
+    memory: &Memory,
+    stack: &InitialStack,
+    program: Option<&Segments>,
+    addr: u64,
+) -> Result<Protection> {
     let in_program = program.and_then(|program| program.protection(addr));
     if let Some(protection) = in_program {
         return Ok(protection);

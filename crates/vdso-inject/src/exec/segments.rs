@@ -72,9 +72,9 @@ impl Segments {
         }
         let entries = read(memory, addr + offset, count)?;
         let first = entries.iter().find(|segment| segment.kind == PT_LOAD);
-        Ok(first.map(|first| first.vaddr & !(vdso_data::PAGE_BYTES as u64 - 1)).map(|first| {
-            Self { entries: entries.clone(), bias: addr.wrapping_sub(first) }
-        }))
+        Ok(first
+            .map(|first| first.vaddr & !(vdso_data::PAGE_BYTES as u64 - 1))
+            .map(|first| Self { entries: entries.clone(), bias: addr.wrapping_sub(first) }))
     }
 
     /// The protection of the page at `addr`, if it is in one of them.
@@ -85,8 +85,7 @@ impl Segments {
 
     /// As `load_elf_binary` computes them in `fs/binfmt_elf.c` (Linux 6.18).
     pub fn extents(&self) -> Extents {
-        let mut extents =
-            Extents { start_code: u64::MAX, end_code: 0, start_data: 0, end_data: 0 };
+        let mut extents = Extents { start_code: u64::MAX, end_code: 0, start_data: 0, end_data: 0 };
         for segment in self.entries.iter().filter(|segment| segment.kind == PT_LOAD) {
             let start = segment.vaddr.wrapping_add(self.bias);
             let end = start.wrapping_add(segment.file_bytes);

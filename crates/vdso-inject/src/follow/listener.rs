@@ -126,10 +126,7 @@ pub struct Listener<'a> {
 
 nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
-nix::ioctl_write_int_bad!(
-    notif_set_flags,
-    nix::request_code_write!(b'!', 4, size_of::<u64>())
-);
+nix::ioctl_write_int_bad!(notif_set_flags, nix::request_code_write!(b'!', 4, size_of::<u64>()));
 nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
 impl<'a> Listener<'a> {

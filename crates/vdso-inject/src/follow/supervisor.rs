@@ -206,6 +206,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             }
             Call::Stub(arch::REQUEST_FILE) => {
                 listener.give(report, self.payload.file.as_fd().as_raw_fd());
+                self.announce(report.pid);
             }
             Call::Stub(arch::REQUEST_RESCUE) => {
                 let seized = ptrace::seize(report.pid);
@@ -256,6 +257,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 let injected = exec::inject(pid, self.payload, by);
                 self.release(pid);
                 match injected {
+                    // A stub that asks for its file is heard of again.
+                    Ok(()) if by == FileBy::Request => {}
                     Ok(()) => self.announce(pid),
                     Err(error) => self.untouched(pid, error),
                 }

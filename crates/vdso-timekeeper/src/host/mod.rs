@@ -135,8 +135,8 @@ pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
 
 /// The layout that the kernel's types describe, if it is one that is known.
 fn layout() -> Result<(&'static str, Layout), PageError> {
-    let types = btf::Vmlinux::open()
-        .map_err(|source| PageError::NoTypes { path: btf::VMLINUX, source })?;
+    let types =
+        btf::Vmlinux::open().map_err(|source| PageError::NoTypes { path: btf::VMLINUX, source })?;
     let described = described_layout(types.bytes()).ok_or(PageError::UnknownLayout)?;
     linux::LAYOUTS
         .iter()

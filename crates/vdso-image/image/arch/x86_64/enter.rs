@@ -1,12 +1,10 @@
 //! The image's ELF entry point: the last step of injection.
 //!
-//! The injected stub stands where the program's first instruction belongs. It cannot put that back
-//! itself, as it would erase the code it runs on, so it ends with a jump to this code, which
+//! The injected stub ends on a page that does not belong to the program. It cannot unmap that
+//! itself, as it would unmap the code it runs on, so it jumps to this code, which
 //!
-//! 1. makes the system call that is set up in the registers (`madvise`, which drops the changed
-//!    copy of the page, so the file's own bytes are back), or
-//! 2. copies `r8` bytes from `r10` to `r9` instead, where the program's page is writable anyway;
-//! 3. clears every register, as `execve` leaves them, and jumps to the address at `rsp - 16`.
+//! 1. makes the system call that is set up in the registers (`munmap`);
+//! 2. clears every register, as `execve` leaves them, and jumps to the address at `rsp - 16`.
 //!
 //! Nothing below the stack pointer can be lost meanwhile: a process that has just been exec'd has no
 //! signal handlers.
@@ -24,10 +22,6 @@ global_asm!(
     // There is no caller: a backtrace ends here.
     ".cfi_undefined rip",
     "syscall",
-    "mov rcx, r8",
-    "mov rsi, r10",
-    "mov rdi, r9",
-    "rep movsb",
     "xor eax, eax",
     "xor ebx, ebx",
     "xor ecx, ecx",

@@ -1,0 +1,376 @@
+//! The pages: what a program of another language or another version may rely on, and that values
+//! come out of a line as they went in.
+#![cfg(not(loom))]
+
+use std::mem::{align_of, offset_of, size_of};
+
+use proptest::prelude::*;
+use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform};
+use vdso_data::own::{self, CounterView, Halves, Header, Line, NOT_ONLY_OFFSET, OwnPage};
+use vdso_data::process::{self, ClockTemplate, Functions, KernelClock, ProcessPage, Template};
+use vdso_data::sync::Ordering::Relaxed;
+use vdso_data::{PAGE_BYTES, clock, latch, linux};
+
+fn config() -> ProptestConfig {
+    let cases = if cfg!(miri) { 16 } else { 2048 };
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+fn timespec() -> impl Strategy<Value = Timespec> {
+    (any::<i64>(), 0..NSEC_PER_SEC as i64).prop_map(|(sec, nsec)| Timespec { sec, nsec })
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    let any_rate =
+        (any::<u64>(), any::<u64>()).prop_map(|(whole, fraction)| Rate { whole, fraction });
+    let near_one = prop_oneof![
+        Just(Rate::ONE),
+        Just(Rate::ZERO),
+        Just(Rate { whole: 1, fraction: 1 }),
+        Just(Rate { whole: 0, fraction: u64::MAX }),
+        Just(Rate { whole: 2, fraction: 0 }),
+    ];
+    prop_oneof![any_rate, near_one]
+}
+
+fn transform() -> impl Strategy<Value = Transform> {
+    (timespec(), timespec(), rate()).prop_map(|(offset, base, rate)| Transform {
+        offset,
+        base,
+        rate,
+    })
+}
+
+fn counter_view() -> impl Strategy<Value = CounterView> {
+    (any::<[u64; 6]>(), any::<i64>()).prop_map(|(words, sec)| CounterView {
+        cycle_last: words[0],
+        stale_cycles: words[1],
+        mult: Mult { whole: words[2], fraction: words[3] },
+        sec,
+        nanos: Nanos { ns: words[4], fraction: words[5] },
+    })
+}
+
+fn halves(cycles: u64) -> Halves {
+    Halves { low: cycles as u32, high: (cycles >> 32) as u32 }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_counter_view_comes_out_as_it_went_in(first in counter_view(), second in counter_view()) {
+        let line = Line::new();
+        for view in [first, second] {
+            line.store_counter_view(&view);
+            prop_assert_eq!(line.load_counter_view(), view);
+            prop_assert_eq!(line.load_cycle_last().joined(), view.cycle_last);
+            prop_assert_eq!(line.load_mult(), view.mult);
+            prop_assert_eq!(line.load_nanos(), view.nanos);
+        }
+        prop_assert_eq!(line.load_transform(), Transform::IDENTITY);
+    }
+
+    #[test]
+    fn a_transform_comes_out_as_it_went_in(first in transform(), second in transform()) {
+        let line = Line::new();
+        for transform in [first, second] {
+            line.store_transform(&transform);
+            prop_assert_eq!(line.load_transform(), transform);
+        }
+        prop_assert_eq!(line.load_counter_view(), CounterView::UNUSABLE);
+    }
+
+    #[test]
+    fn an_offset_says_whether_it_is_all(transform in transform()) {
+        let line = Line::new();
+        line.store_transform(&transform);
+        let offset = line.load_offset();
+        prop_assert_eq!(offset.is_all(), transform.rate == Rate::ONE);
+        prop_assert_eq!(offset.is_all(), transform.is_offset_only());
+        prop_assert_eq!(offset.sec as i64, transform.offset.sec);
+        prop_assert_eq!((offset.nsec & !NOT_ONLY_OFFSET) as i64, transform.offset.nsec);
+        if offset.is_all() {
+            let host = Timespec { sec: 1, nsec: 999_999_999 };
+            let added = Timespec::carried(
+                (host.sec as u64).wrapping_add(offset.sec),
+                host.nsec as u64 + offset.nsec,
+            );
+            prop_assert_eq!(added, transform.apply(host));
+        }
+    }
+
+    #[test]
+    fn a_difference_by_halves_is_that_of_the_whole(
+        now in any::<u64>(),
+        back in prop_oneof![
+            any::<u64>(),
+            0..1u64 << 34,
+            (-3i64..=3).prop_map(|by| (1u64 << 32).wrapping_add_signed(by)),
+            (-3i64..=3).prop_map(|by| 0u64.wrapping_add_signed(by)),
+        ],
+    ) {
+        let start = now.wrapping_sub(back);
+        let (low, beyond) = halves(now).since(halves(start));
+        prop_assert_eq!(low, back & u64::from(u32::MAX));
+        prop_assert_eq!(u64::from(beyond), back >> 32);
+        prop_assert_eq!(beyond == 0, back < 1 << 32);
+        prop_assert_eq!(halves(now).joined(), now);
+    }
+
+    #[test]
+    fn a_set_of_clocks_answers_for_any_id(id in any::<u32>(), near in 0u32..70) {
+        for id in [id, near] {
+            let fine = clock::HIGH_RESOLUTION_IDS.contains(&id);
+            prop_assert_eq!(clock::is_in(id, clock::HIGH_RESOLUTION), fine);
+            let coarse = id == clock::REALTIME_COARSE || id == clock::MONOTONIC_COARSE;
+            prop_assert_eq!(clock::is_in(id, clock::COARSE), coarse);
+            let settable = id == clock::REALTIME || id == clock::TAI;
+            prop_assert_eq!(clock::is_in(id, clock::SETTABLE), settable);
+        }
+    }
+}
+
+/// Byte offsets of our page, as in `docs/DATAPAGE.md`. A reader of version 1 has them built in.
+#[test]
+fn our_page_has_version_1s_layout() {
+    assert_eq!(own::VERSION, 1, "another version needs other offsets here");
+    assert_eq!(size_of::<OwnPage>(), 4096);
+    assert_eq!(PAGE_BYTES, 4096);
+    assert_eq!(offset_of!(OwnPage, header), 0);
+    let header = [
+        (offset_of!(Header, magic), 0),
+        (offset_of!(Header, version), 8),
+        (offset_of!(Header, size_bytes), 12),
+        (offset_of!(Header, seq), 16),
+        (offset_of!(Header, hrtimer_res_ns), 20),
+        (offset_of!(Header, coarse_res_ns), 24),
+        (offset_of!(Header, reserved), 28),
+    ];
+    let line = [
+        (offset_of!(Line, cycle_last_low), 0),
+        (offset_of!(Line, cycle_last_high), 4),
+        (offset_of!(Line, stale_cycles), 8),
+        (offset_of!(Line, mult_whole), 16),
+        (offset_of!(Line, mult_fraction), 24),
+        (offset_of!(Line, sec), 32),
+        (offset_of!(Line, nsec), 40),
+        (offset_of!(Line, fraction), 48),
+        (offset_of!(Line, offset_sec), 56),
+        (offset_of!(Line, offset_nsec), 64),
+        (offset_of!(Line, rate_whole), 72),
+        (offset_of!(Line, rate_fraction), 80),
+        (offset_of!(Line, base_sec), 88),
+        (offset_of!(Line, base_nsec), 96),
+        (offset_of!(Line, reserved), 104),
+    ];
+    for (at, documented) in header.into_iter().chain(line) {
+        assert_eq!(at, documented);
+    }
+    assert_eq!((size_of::<Header>(), size_of::<Line>()), (512, 128));
+}
+
+/// The first copy's line n at 512 + 128 n, the second's 2048 bytes on.
+#[test]
+fn the_lines_of_both_copies_stand_where_they_should() {
+    let page = OwnPage::new();
+    let within = |line: &Line| std::ptr::from_ref(line).addr() - std::ptr::from_ref(&page).addr();
+    for copy in 0..latch::COPIES {
+        for id in 0..clock::LINES {
+            let documented = 512 + 2048 * copy + 128 * id;
+            assert_eq!(within(&page.copy(copy)[id]), documented, "copy {copy}, clock {id}");
+            assert_eq!(within(page.line(copy, id as u32)), documented, "copy {copy}, clock {id}");
+        }
+        for id in [clock::LINES as u32, 31, 32, u32::MAX] {
+            assert_eq!(within(page.line(copy, id)), 512 + 2048 * copy, "no line of {id}");
+        }
+    }
+}
+
+#[test]
+fn our_page_describes_itself() {
+    let page = OwnPage::new();
+    assert!(page.is_readable());
+    assert_eq!(page.header.magic.load(Relaxed).to_be_bytes(), *b"vdsopage");
+    assert_eq!(page.header.size_bytes.load(Relaxed), 4096);
+    page.header.version.store(own::VERSION + 1, Relaxed);
+    assert!(!page.is_readable(), "a page of the next version");
+    page.header.version.store(own::VERSION, Relaxed);
+    page.header.magic.store(process::MAGIC, Relaxed);
+    assert!(!page.is_readable(), "another kind of page");
+}
+
+/// A new page is right for every clock without any publisher: the host's time, by the kernel.
+#[test]
+fn a_new_page_leads_to_the_host() {
+    let page = OwnPage::new();
+    for copy in 0..latch::COPIES {
+        for line in page.copy(copy) {
+            assert_eq!(line.load_transform(), Transform::IDENTITY);
+            assert_eq!(line.load_counter_view(), CounterView::UNUSABLE);
+            assert!(line.load_offset().is_all());
+        }
+    }
+    assert_eq!(page.header.hrtimer_res_ns.load(Relaxed), 0);
+}
+
+/// Every field that is written about stands where it is said to.
+#[test]
+#[cfg(not(miri))]
+fn the_document_has_the_layout() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/DATAPAGE.md");
+    let document = std::fs::read_to_string(path).expect("the repository has docs/DATAPAGE.md");
+    let own_page = part(&document, "## The own page", "A line has two views");
+    let line = part(&document, "A line has two views", "**The counter view**");
+    let process_page = part(&document, "## The process page", "## The kernel's page");
+    macro_rules! documented {
+        ($text:ident, $type:ident: $($field:ident)*) => {
+            $(assert_eq!(offset_in($text, stringify!($field)), offset_of!($type, $field));)*
+        };
+    }
+    documented!(own_page, Header: magic version size_bytes seq hrtimer_res_ns coarse_res_ns);
+    documented!(line, Line: cycle_last_low cycle_last_high stale_cycles mult_whole mult_fraction);
+    documented!(line, Line: sec nsec fraction offset_sec offset_nsec rate_whole rate_fraction);
+    documented!(line, Line: base_sec base_nsec);
+    documented!(process_page, ProcessPage: magic version flags clock_mode_addr counter_mode);
+    documented!(process_page, ProcessPage: never_even_seq never_even_mode hres raw functions);
+    let functions = offset_of!(ProcessPage, functions);
+    let forwarded = functions + offset_of!(Functions, forwarded);
+    assert_eq!(offset_in(process_page, "forwarded"), forwarded);
+}
+
+fn part<'a>(document: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = document.split_once(start).unwrap_or_else(|| panic!("no {start:?}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
+}
+
+/// From a row like ``| 0x008 | u32 | `version` | ...``.
+fn offset_in(table: &str, field: &str) -> usize {
+    let field = format!("`{field}`");
+    let mut rows = table.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let row = rows.find(|cells| cells.get(3) == Some(&field.as_str()));
+    let row = row.unwrap_or_else(|| panic!("no row about {field}"));
+    let offset = row[1].strip_prefix("0x").and_then(|hex| usize::from_str_radix(hex, 16).ok());
+    offset.unwrap_or_else(|| panic!("no offset of {field}: {}", row[1]))
+}
+
+/// No counter that counts from zero gets near an unusable line in the fast path's reach.
+#[test]
+fn an_unusable_line_is_beyond_the_fast_path() {
+    let start = halves(CounterView::UNUSABLE.cycle_last);
+    // Two centuries at 1 GHz.
+    for cycles in [0, 1, u64::from(u32::MAX), 1 << 40, 200 * 365 * 86_400 * NSEC_PER_SEC] {
+        let (_, beyond) = halves(cycles).since(start);
+        assert_ne!(beyond, 0, "counter at {cycles}");
+    }
+    assert_eq!(CounterView::UNUSABLE.stale_cycles, 0);
+}
+
+/// Byte offsets of the process page: injection writes it by these from outside.
+#[test]
+fn the_process_page_has_version_1s_layout() {
+    assert_eq!(process::VERSION, 1, "another version needs other offsets here");
+    let page = [
+        (offset_of!(ProcessPage, magic), 0),
+        (offset_of!(ProcessPage, version), 8),
+        (offset_of!(ProcessPage, flags), 12),
+        (offset_of!(ProcessPage, clock_mode_addr), 16),
+        (offset_of!(ProcessPage, counter_mode), 24),
+        (offset_of!(ProcessPage, never_even_seq), 28),
+        (offset_of!(ProcessPage, never_even_mode), 32),
+        (offset_of!(ProcessPage, reserved), 36),
+        (offset_of!(ProcessPage, hres), 40),
+        (offset_of!(ProcessPage, raw), 80),
+        (offset_of!(ProcessPage, functions), 120),
+    ];
+    let clock = [
+        (offset_of!(KernelClock, seq_addr), 0),
+        (offset_of!(KernelClock, cycle_last_addr), 8),
+        (offset_of!(KernelClock, mult_addr), 16),
+        (offset_of!(KernelClock, basetime_addr), 24),
+        (offset_of!(KernelClock, max_cycles), 32),
+    ];
+    let functions = [
+        (offset_of!(Functions, clock_gettime), 0),
+        (offset_of!(Functions, gettimeofday), 8),
+        (offset_of!(Functions, getcpu), 16),
+        (offset_of!(Functions, forwarded), 24),
+    ];
+    for (at, documented) in page.into_iter().chain(clock).chain(functions) {
+        assert_eq!(at, documented);
+    }
+    assert_eq!(process::COUNTER_MODE, 24);
+    assert_eq!(process::NEVER_EVEN_SEQ, 28);
+    assert_eq!(process::CLOCK_MODE_ADDR, 16);
+    assert_eq!(process::HRES_SEQ_ADDR, 40);
+    assert!(size_of::<ProcessPage>() <= PAGE_BYTES);
+    assert_eq!(align_of::<ProcessPage>(), 64);
+    // A reader that finds the odd number looks for the mode right behind it.
+    assert_eq!(offset_of!(ProcessPage, never_even_mode), process::NEVER_EVEN_SEQ + 4);
+}
+
+fn clock_template(seq: i64) -> ClockTemplate {
+    ClockTemplate { seq, cycle_last: seq + 8, mult: seq + 32, basetime: seq + 40, max_cycles: 77 }
+}
+
+fn template() -> Template {
+    Template {
+        flags: process::FLAG_RDPID,
+        hres: Some(clock_template(-0x6000)),
+        raw: Some(clock_template(-0x6000 + 0xe8)),
+        clock_gettime: Some(0x100),
+        gettimeofday: None,
+        getcpu: Some(0x300),
+        forwarded: [Some(0x400), None, None, Some(0x700)],
+    }
+}
+
+#[test]
+fn a_process_page_has_the_addresses_of_its_process() {
+    let vdso_addr = 0x7fff_0000_0000;
+    let page = template().page_for(vdso_addr);
+    let vvar = vdso_addr - 0x6000;
+    assert!(page.has_rdpid());
+    assert_eq!(page.clock_mode_addr.load(Relaxed), vvar + 4);
+    for (clock, at) in [(&page.hres, vvar), (&page.raw, vvar + 0xe8)] {
+        assert_eq!(clock.seq_addr.load(Relaxed), at);
+        assert_eq!(clock.cycle_last_addr.load(Relaxed), at + 8);
+        assert_eq!(clock.mult_addr.load(Relaxed), at + 32);
+        assert_eq!(clock.basetime_addr.load(Relaxed), at + 40);
+        assert_eq!(clock.max_cycles.load(Relaxed), 77);
+    }
+    assert_eq!(page.functions.clock_gettime.load(Relaxed), vdso_addr + 0x100);
+    assert_eq!(page.functions.gettimeofday.load(Relaxed), 0);
+    assert_eq!(page.functions.getcpu.load(Relaxed), vdso_addr + 0x300);
+    let forwarded = page.functions.forwarded.each_ref().map(|slot| slot.load(Relaxed));
+    assert_eq!(forwarded, [vdso_addr + 0x400, 0, 0, vdso_addr + 0x700]);
+}
+
+/// Zero says "none" in every place; where a reader would follow it, injection must put its own.
+#[test]
+fn a_process_without_a_kernel_vdso_gets_no_addresses() {
+    let page = template().page_for(0);
+    assert!(page.has_rdpid(), "this is the CPU's, not the vDSO's");
+    let functions = &page.functions;
+    let addresses = [&page.clock_mode_addr, &page.hres.seq_addr, &page.raw.seq_addr];
+    let entries = [&functions.clock_gettime, &functions.gettimeofday, &functions.getcpu];
+    for word in addresses.into_iter().chain(entries).chain(&functions.forwarded) {
+        assert_eq!(word.load(Relaxed), 0);
+    }
+    assert_eq!(page.counter_mode.load(Relaxed), linux::CLOCK_MODE_COUNTER);
+    assert_eq!(page.never_even_seq.load(Relaxed) % 2, 1);
+    assert_eq!(page.never_even_mode.load(Relaxed), linux::CLOCK_MODE_TIMENS);
+}
+
+#[test]
+fn the_recognised_layouts_differ_from_each_other() {
+    for (index, (name, layout)) in linux::LAYOUTS.iter().enumerate() {
+        for (other_name, other) in &linux::LAYOUTS[..index] {
+            assert_ne!(layout, other, "{name} and {other_name}");
+        }
+        // A page's clocks do not overlap.
+        let clock_bytes = layout.basetime + clock::LINES * linux::BASETIME_BYTES;
+        assert!(layout.hres + clock_bytes <= layout.raw, "{name}");
+        assert!(layout.raw + clock_bytes <= PAGE_BYTES, "{name}");
+    }
+}

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
+use vdso_data::own::OwnPage;
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
 use vdso_timekeeper::host::Host;
-use vdso_timekeeper::{Report, Timekeeper};
+use vdso_timekeeper::Timekeeper;
 
 use crate::interleave::{Subject, measure};
 use crate::table::{Goal, print};
@@ -84,23 +85,32 @@ pub fn preloaded() -> Result<()> {
     Ok(())
 }
 
-/// How well an own page follows the host.
+/// How well an own page follows the host, and what that costs.
 pub fn steering() -> Result<()> {
     const SECONDS: u64 = 6;
-    let bench = Bench::new()?;
-    let report = bench.publish_for(Duration::from_secs(SECONDS));
+    let host = Host::find()?;
+    let page = OwnPage::new();
+    let mut timekeeper = Timekeeper::new(&page, &host, [Transform::IDENTITY; clock::LINES]);
+    let (start, mut busy) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < Duration::from_secs(SECONDS) {
+        let update = Instant::now();
+        let wait = timekeeper.update();
+        busy += update.elapsed();
+        thread::sleep(wait);
+    }
+    let report = timekeeper.report();
     println!("\nown page against the host, over {SECONDS} s");
     println!("  updates                      {:>10}", report.updates);
-    println!("  deviation at an update, mean {:>10.2} ns", report.mean_deviation_ns());
-    println!("  deviation at an update, worst{:>10.2} ns", report.worst_deviation_ns);
-    println!("  publisher's CPU time         {:>10.4} % of one CPU", bench.publisher_share());
+    println!("  deviation at an update, mean {:>10.4} ns", report.mean_deviation_ns());
+    println!("  deviation at an update, worst{:>10.4} ns", report.worst_deviation_ns);
+    let share = 100.0 * busy.as_secs_f64() / start.elapsed().as_secs_f64();
+    println!("  publisher's time at work     {share:>10.5} % of one CPU");
     Ok(())
 }
 
 struct Bench {
     host: Host,
     images: Vec<(&'static str, LocalImage)>,
-    own: &'static ImageFile,
 }
 
 impl Bench {
@@ -108,7 +118,6 @@ impl Bench {
         let host = Host::find()?;
         let half_more = Rate { whole: 1, fraction: 1 << 63 };
         let mut images = Vec::new();
-        let mut own = None;
         for (name, source, offset_sec, rate) in [
             ("own", Source::Own, 0, Rate::ONE),
             ("own, offset", Source::Own, 1_000, Rate::ONE),
@@ -121,12 +130,9 @@ impl Bench {
             }
             let offset = Timespec { sec: offset_sec, nsec: 0 };
             let transform = Transform { offset, base: Timespec::default(), rate };
-            let (image, file) = map(&host, source, transform)?;
-            images.push((name, image));
-            own = own.or(Some(file));
+            images.push((name, map(&host, source, transform)?));
         }
-        let own = own.context("there is at least one image")?;
-        Ok(Self { host, images, own })
+        Ok(Self { host, images })
     }
 
     fn row(&self, title: &str, call: Call, goals: &[Goal]) -> Result<()> {
@@ -141,29 +147,6 @@ impl Bench {
         print(title, &measure(&mut subjects, TIMES), goals);
         Ok(())
     }
-
-    fn publish_for(&self, duration: Duration) -> Report {
-        let transforms = [Transform::IDENTITY; clock::LINES];
-        let mut timekeeper = Timekeeper::new(self.own.page(), &self.host, transforms);
-        let start = Instant::now();
-        while start.elapsed() < duration {
-            thread::sleep(timekeeper.update());
-        }
-        timekeeper.report()
-    }
-
-    /// CPU time of an update, as a share of the interval between two in the long run.
-    fn publisher_share(&self) -> f64 {
-        const UPDATES: u32 = 200;
-        let transforms = [Transform::IDENTITY; clock::LINES];
-        let mut timekeeper = Timekeeper::new(self.own.page(), &self.host, transforms);
-        let start = Instant::now();
-        let mut interval = Duration::ZERO;
-        for _ in 0..UPDATES {
-            interval = timekeeper.update();
-        }
-        100.0 * start.elapsed().as_secs_f64() / f64::from(UPDATES) / interval.as_secs_f64()
-    }
 }
 
 /// Maps an image; an own page is published for as long as the process lives.
@@ -171,7 +154,7 @@ fn map(
     host: &Host,
     source: Source,
     transform: Transform,
-) -> Result<(LocalImage, &'static ImageFile)> {
+) -> Result<LocalImage> {
     let transforms = [transform; clock::LINES];
     let image = vdso_image::tailor(source, &host.image).bytes;
     let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));
@@ -187,7 +170,7 @@ fn map(
         });
     }
     let template = host.template(&vdso_image::FORWARDED);
-    Ok((LocalImage::map(file, &template, host.vdso_addr)?, file))
+    Ok(LocalImage::map(file, &template, host.vdso_addr)?)
 }
 
 /// What is called, and how.

@@ -123,9 +123,15 @@ impl Terminal {
         self.code()
     }
 
-    /// Waits for what [`Self::code_of`] has the shell print.
+    /// The exit code of a shell's last command.
     #[track_caller]
-    pub fn code(&mut self) -> i32 {
+    pub fn last_code(&mut self) -> i32 {
+        self.line("echo \"<\"\"$?>\"");
+        self.code()
+    }
+
+    #[track_caller]
+    fn code(&mut self) -> i32 {
         self.expect("\n<");
         self.expect(">").parse().expect("a number")
     }

@@ -209,11 +209,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 self.announce(report.pid);
             }
             Call::Stub(arch::REQUEST_RESCUE) => {
+                // Stopped before it returns to the stub, or it would go on there.
                 let seized = ptrace::seize(report.pid);
-                listener.refuse(report, Errno::ENOMEM);
                 if seized.is_ok() && ptrace::interrupt(report.pid).is_ok() {
                     self.traced.insert(report.pid, Purpose::Rescue);
                 }
+                listener.refuse(report, Errno::ENOMEM);
             }
             // Not a stub of ours: what the kernel would say.
             Call::Stub(_) => listener.refuse(report, Errno::EINVAL),

@@ -24,7 +24,7 @@ pub fn command(program: &Path, folder: &str) -> Command {
 }
 
 /// Where this task was built, whatever was said about it when.
-fn target_folder() -> PathBuf {
+pub fn target_folder() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
     // Cargo marks the folder with this file.
     let marked = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());

@@ -94,7 +94,8 @@ fn the_c_program_finds_one_address_in_every_auxiliary_vector() {
 
 #[test]
 fn the_c_program_reaches_main_from_every_signal() {
-    let glibc = [Program::CDynamic, Program::CStatic, Program::CStaticPie, Program::CI386];
+    // Not CI386: the kernel's own 32-bit vDSO cannot be unwound through from everywhere.
+    let glibc = [Program::CDynamic, Program::CStatic, Program::CStaticPie];
     for_each(&glibc, |path| {
         let text = run(path, &["signals"]);
         let fields: Vec<&str> = text.split_whitespace().collect();

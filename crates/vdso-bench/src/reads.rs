@@ -11,8 +11,8 @@ use vdso_data::clock;
 use vdso_data::own::OwnPage;
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
-use vdso_timekeeper::host::Host;
 use vdso_timekeeper::Timekeeper;
+use vdso_timekeeper::host::Host;
 
 use crate::interleave::{Subject, measure};
 use crate::table::{Goal, print};
@@ -150,11 +150,7 @@ impl Bench {
 }
 
 /// Maps an image; an own page is published for as long as the process lives.
-fn map(
-    host: &Host,
-    source: Source,
-    transform: Transform,
-) -> Result<LocalImage> {
+fn map(host: &Host, source: Source, transform: Transform) -> Result<LocalImage> {
     let transforms = [transform; clock::LINES];
     let image = vdso_image::tailor(source, &host.image).bytes;
     let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));

@@ -28,11 +28,8 @@ pub fn fail(error: &anyhow::Error) {
 /// Says what the supervisor reports.
 pub fn notice(notice: &Notice) {
     match notice {
-        Notice::Injected { pid, image_addr: Some(addr) } => {
-            say(format_args!("{}: image at {addr:#x}", name(*pid)));
-        }
-        Notice::Injected { pid, image_addr: None } => {
-            say(format_args!("{}: the image is not announced yet", name(*pid)));
+        Notice::Injected { pid, image_addr } => {
+            say(format_args!("{}: image at {image_addr:#x}", name(*pid)));
         }
         Notice::Untouched { pid, error } => {
             let name = name(*pid);

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
 use vdso_inject::launch::{Follow, Launch, Outcome};
@@ -31,7 +33,7 @@ const SIGNALED: i32 = 128;
 pub fn run(run: &Run) -> ExitCode {
     match outcome(run) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
-        Ok(Outcome::Signaled(signal)) => ExitCode::from((SIGNALED + signal) as u8),
+        Ok(Outcome::Signaled(signal)) => die_like(signal),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = run.command[0].to_string_lossy();
             message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));
@@ -43,6 +45,22 @@ pub fn run(run: &Run) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// Ends by the signal that ended the program, for a caller that looks: a shell ends its script after
+/// ^C only then. To all others that is 128 and the signal's number.
+fn die_like(number: i32) -> ExitCode {
+    // A core file would be of the wrong program.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    if let Ok(signal) = Signal::try_from(number) {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the default disposition runs no code of ours.
+        let _ = unsafe { sigaction(signal, &default) };
+        let mut only = SigSet::empty();
+        only.add(signal);
+        let _ = raise(signal).and_then(|()| only.thread_unblock());
+    }
+    ExitCode::from((SIGNALED + number) as u8)
 }
 
 fn outcome(run: &Run) -> Result<Outcome> {
@@ -101,7 +119,7 @@ fn launch(
         notice: &message::notice,
         tell_addresses: run.verbose,
         farewell: &farewell,
-        sigpipe: startup::sigpipe(),
+        inheritance: startup::inheritance(),
     };
     Ok(launch.run()?)
 }
@@ -158,8 +176,7 @@ fn find_in_path(name: &Path) -> Option<PathBuf> {
 
 /// Becomes the program.
 fn untouched(command: &[CString]) -> Outcome {
-    // SAFETY: puts back what this process was started with.
-    unsafe { libc::signal(libc::SIGPIPE, startup::sigpipe()) };
+    startup::inheritance().restore();
     let Err(errno) = nix::unistd::execvp(&command[0], command);
     Outcome::NotExecuted(errno)
 }

@@ -50,12 +50,8 @@ const PREFIXES: [&str; 2] = ["", "$V "];
 const SLEEPER: &str = r#"sh -c 'echo "rea""dy"; exec sleep 1000'"#;
 
 /// A program that counts a signal until it reads `end`.
-fn counter(signal: &str) -> String {
-    let mut perl = "$|=1; $n=0; $SIG{SIGNAL}=sub{$n++; print \"got $n\\n\"}; print \"go\\n\"; "
-        .replace("SIGNAL", signal);
-    // A read that a signal interrupts is begun anew, after the handler.
-    perl += "while(sysread(STDIN,$_,99)||$!{EINTR}){last if /end/} print \"total $n\\n\"";
-    format!("perl -MErrno -e '{perl}'")
+fn counter(signal: i32) -> String {
+    format!("{} {signal}", helper("count").display())
 }
 
 #[test]
@@ -107,7 +103,7 @@ fn an_interrupt_ends_a_script_as_it_does_in_a_plain_run() {
 fn a_program_that_handles_an_interrupt_gets_it_once() {
     for prefix in PREFIXES {
         let mut bash = Terminal::bash();
-        bash.line(&format!("{prefix}{}", counter("INT")));
+        bash.line(&format!("{prefix}{}", counter(libc::SIGINT)));
         bash.expect("go\r\n");
         for round in 1..=3 {
             bash.keys(INTERRUPT);
@@ -124,7 +120,7 @@ fn a_program_that_handles_an_interrupt_gets_it_once() {
 fn a_change_of_the_terminals_size_reaches_the_program_once() {
     for prefix in PREFIXES {
         let mut bash = Terminal::bash();
-        bash.line(&format!("{prefix}{}", counter("WINCH")));
+        bash.line(&format!("{prefix}{}", counter(libc::SIGWINCH)));
         bash.expect("go\r\n");
         for (round, columns) in [(1, 81), (2, 132)] {
             bash.resize(40, columns);
@@ -340,21 +336,30 @@ fn a_program_has_the_terminal_of_a_plain_run() {
 
 #[test]
 fn a_signal_to_the_launcher_reaches_the_program_once() {
-    for signal in
-        ["TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "WINCH", "CONT", "RTMIN", "NUM40"]
-    {
-        let perl = format!("exec {}", counter(signal));
-        let mut run = Shell::start(vdso_run(["--offset", "1y"]).args(["sh", "-c", &perl]));
-        run.read_to("go\n");
-        let name = signal.replace("NUM", "");
-        let launcher = run.pid().to_string();
-        finish(Command::new("kill").args([&format!("-{name}"), &launcher])).succeeded();
-        println!("{signal} was sent to {launcher}");
-        run.read_to("got 1\n");
-        run.send("end");
-        assert_eq!(run.read_to_end(), "total 1\n", "{signal}");
-        assert_eq!(run.wait().code(), Some(0));
+    use libc::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+    for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH] {
+        pass_on(signal);
     }
+}
+
+#[test]
+fn a_real_time_signal_to_the_launcher_reaches_the_program_once() {
+    for signal in [libc::SIGRTMIN(), libc::SIGRTMIN() + 5, libc::SIGRTMAX()] {
+        pass_on(signal);
+    }
+}
+
+#[track_caller]
+fn pass_on(signal: i32) {
+    let mut run = vdso_run(["--offset", "1y"]);
+    let mut run = Shell::start(run.arg(helper("count")).arg(signal.to_string()));
+    run.read_to("go\n");
+    let launcher = run.pid().to_string();
+    finish(Command::new("kill").args([&format!("-{signal}"), &launcher])).succeeded();
+    run.read_to("got 1\n");
+    run.send("end");
+    assert_eq!(run.read_to_end(), "total 1\n", "signal {signal}");
+    assert_eq!(run.wait().code(), Some(0), "signal {signal}");
 }
 
 #[test]

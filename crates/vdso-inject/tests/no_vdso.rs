@@ -16,7 +16,7 @@ use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::ImageFile;
-use vdso_inject::exec::{FileBy, Payload, inject};
+use vdso_inject::exec::{Announce, FileBy, Payload, inject};
 
 const OFFSET_SEC: i64 = 1_000_000;
 
@@ -27,8 +27,11 @@ fn an_entry_is_added_where_there_is_none() {
     };
     for source in [Source::Own, Source::Chain] {
         let output = run_without_vdso(Command::new(&program).arg("auxv"), source, true);
-        let addresses: Vec<&str> =
-            output.lines().filter_map(|line| line.split(' ').nth(2)).filter(|a| *a != "-").collect();
+        let addresses: Vec<&str> = output
+            .lines()
+            .filter_map(|line| line.split(' ').nth(2))
+            .filter(|a| *a != "-")
+            .collect();
         assert!(addresses.len() >= 2, "{output}");
         assert!(addresses.iter().all(|address| *address == addresses[0]), "{output}");
         assert_ne!(addresses[0].trim_start_matches("0x").trim_start_matches('0'), "", "{output}");
@@ -77,7 +80,7 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
     let pid = Pid::from_raw(child.id() as i32);
     hide_vdso(pid);
     if is_injected {
-        inject(pid, &payload, FileBy::Inheritance(inherited)).expect("injection");
+        inject(pid, &payload, FileBy::Inheritance(inherited), Announce::No).expect("injection");
     }
     ptrace::detach(pid, None).expect("detach");
     let output = child.wait_with_output().expect("the program ends");

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-pub use checks::workspace;
 use checks::{CHECKS, Check, Needs};
 use subject::Subject;
 use vdso_image::Source;

@@ -109,27 +109,27 @@ impl Column {
 
 /// Prints the table on standard output, and what is behind a failure on standard error.
 fn report(tree: &SourceTree, plain: &Column, columns: &[Column]) -> ExitCode {
-    let width = TESTS.iter().map(|test| test.to_string().len()).max().unwrap_or(0);
-    print!("{:width$}", tree.name());
-    for column in [plain].into_iter().chain(columns) {
-        print!("  {:11}", column.name);
-    }
-    println!();
+    let columns_with_plain = || [plain].into_iter().chain(columns);
+    print_row(tree.name(), columns_with_plain().map(|column| column.name));
     let (mut counted, mut failed) = (0, 0);
     for (index, test) in TESTS.iter().enumerate() {
-        print!("{:width$}  {:11}", test.to_string(), plain.runs[index].1.word());
-        for column in columns {
-            let verdict = &column.runs[index].1;
-            print!("  {:11}", verdict.word());
+        let verdicts = columns_with_plain().map(|column| column.runs[index].1.word());
+        print_row(&test.to_string(), verdicts);
+        for Column { runs, .. } in columns {
+            let verdict = &runs[index].1;
             counted += usize::from(*verdict != Verdict::NotCounted);
             failed += usize::from(matches!(verdict, Verdict::Fail(_) | Verdict::Skip(_)));
         }
-        println!();
         explain(index, test, plain, columns);
     }
     eprintln!("{counted} runs under vdso, {failed} failed");
     // Nothing counted is nothing shown.
     if failed == 0 && counted > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_row<'a>(name: &str, words: impl Iterator<Item = &'a str>) {
+    let words: String = words.map(|word| format!("  {word:11}")).collect();
+    println!("{}", format!("{name:38}{words}").trim_end());
 }
 
 fn explain(index: usize, test: &Test, plain: &Column, columns: &[Column]) {
@@ -178,7 +178,7 @@ fn build_vdso() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "vdso-cli"]);
-    cargo.arg("--manifest-path").arg(crate::check_image::workspace().join("Cargo.toml"));
+    cargo.arg("--manifest-path").arg(crate::cargo::workspace().join("Cargo.toml"));
     if own.parent().is_some_and(|folder| folder.ends_with("release")) {
         cargo.arg("--release");
     }

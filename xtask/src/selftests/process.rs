@@ -98,3 +98,29 @@ impl fmt::Display for Finished {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_gives_its_exit_code_and_output() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo out; echo err >&2; exit 4"]);
+        let finished = Finished::of(&mut command, Duration::from_secs(60));
+        assert!(matches!(finished.end, End::Status(status) if status.code() == Some(4)));
+        assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("out\n", "err\n"));
+    }
+
+    #[test]
+    fn a_hanging_command_is_killed_with_its_children() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo $!; wait"]);
+        let finished = Finished::of(&mut command, Duration::from_millis(500));
+        assert!(matches!(finished.end, End::Hung(_)), "{finished}");
+        let child = finished.stdout.trim();
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        let is_dead = status.is_empty() || status.contains("State:\tZ");
+        assert!(is_dead, "{status}");
+    }
+}

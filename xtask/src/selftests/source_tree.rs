@@ -39,7 +39,7 @@ impl SourceTree {
         }
         let file_name = tarball.file_name().context("the tarball is a folder")?.to_string_lossy();
         let name = file_name.trim_end_matches(SUFFIX).to_owned();
-        let cache = target_directory()?.join("selftests");
+        let cache = crate::cargo::target_folder().join("selftests");
         let unpacked = cache.join(&name);
         unpack(&tarball, &name, &unpacked)?;
         let programs = tempfile::Builder::new().prefix("programs-").tempdir_in(&cache)?;
@@ -103,11 +103,4 @@ fn unpack(tarball: &Path, name: &str, into: &Path) -> Result<()> {
     let status = tar.status().context("cannot run tar")?;
     ensure!(status.success(), "tar cannot unpack {}: {status}", tarball.display());
     fs::write(&stamp_path, stamp).context("cannot write a stamp")
-}
-
-/// Cargo marks its target directory with a file; this program is below it.
-fn target_directory() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot tell where this program is")?;
-    let marked = own.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    Ok(marked.context("this program is not in a target directory of cargo's")?.to_owned())
 }

@@ -15,7 +15,7 @@ const CLOCK: i32 = 1;
 #[test]
 fn gdb_steps_through_our_source_in_a_running_program() {
     const STEPS: usize = 12;
-    if !has_tool("gdb", "gdb_steps_through_our_source_in_a_running_program") {
+    if !has_tool("gdb", "gdb", "gdb_steps_through_our_source_in_a_running_program") {
         return;
     }
     let look = ["echo <<stop>>\\n", "frame", "info source"];
@@ -48,7 +48,7 @@ fn gdb_steps_through_our_source_in_a_running_program() {
 fn gdb_unwinds_from_every_instruction_without_debug_information() {
     // More than a read takes.
     const INSTRUCTIONS: usize = 300;
-    if !has_tool("gdb", "gdb_unwinds_from_every_instruction_without_debug_information") {
+    if !has_tool("gdb", "gdb", "gdb_unwinds_from_every_instruction_without_debug_information") {
         return;
     }
     for source in sources() {

@@ -101,12 +101,12 @@ fn sources() -> impl Iterator<Item = Source> {
     Source::all().into_iter().filter(|source| *source != Source::AUTO)
 }
 
-/// Whether a tool is here; if not, that is reported.
+/// Whether a tool is here, which Debian has in `package`; if not, that is reported.
 #[track_caller]
-fn has_tool(tool: &str, test: &str) -> bool {
+fn has_tool(tool: &str, package: &str, test: &str) -> bool {
     let run = Command::new(tool).arg("--version").output();
     if let Err(error) = &run {
-        skip(Lacking::Tool, test, &format!("cannot run `{tool}` (Debian: {tool}): {error}"));
+        skip(Lacking::Tool, test, &format!("cannot run `{tool}` (Debian: {package}): {error}"));
     }
     run.is_ok()
 }

@@ -41,7 +41,7 @@ fn the_kernel_counts_every_call() {
 #[test]
 fn perf_counts_every_call() {
     const TEST: &str = "perf_counts_every_call";
-    if !has_tool("perf", TEST) {
+    if !has_tool("perf", "linux-perf", TEST) {
         return;
     }
     let Some(tracefs) = Tracefs::find(TEST) else { return };
@@ -68,7 +68,7 @@ fn bpftrace_counts_every_call_by_name() {
     const TEST: &str = "bpftrace_counts_every_call_by_name";
     /// `CLOCK_MONOTONIC_COARSE`: reads of it show that bpftrace is there, and are not counted.
     const MARK: i32 = 6;
-    if !has_tool("bpftrace", TEST) || !has_bpf(TEST) {
+    if !has_tool("bpftrace", "bpftrace", TEST) || !has_bpf(TEST) {
         return;
     }
     let (function, calls) = CALLS[0];

@@ -35,6 +35,9 @@ pub const REQUEST_FILE: u64 = 0;
 /// Second argument: the image could not be mapped; take the stub away. The third is the error.
 pub const REQUEST_RESCUE: u64 = 1;
 
+/// Second argument: the image is in place; the third is its address.
+pub const REQUEST_ANNOUNCE: u64 = 2;
+
 /// What a stub works on. Written by the tracer.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -60,6 +63,8 @@ pub struct StubData {
     /// The page with the first stage, if its changed copy is to be dropped; else zero, and the bytes
     /// are copied back.
     pub dropped_page_addr: u64,
+    /// Not zero: tell the supervisor when the image is in place.
+    pub announces: u64,
     /// For `PR_SET_MM_MAP`.
     pub memory_map: MemoryMap,
     /// The process page, but for the two addresses within it where they are zero.
@@ -215,6 +220,14 @@ global_asm!(
     "xor r8d, r8d",
     "mov eax, {prctl}",
     "syscall",
+    "cmp qword ptr [rbx + {announces}], 0",
+    "je 7f",
+    "mov edi, {request}",
+    "mov esi, {announce}",
+    "lea rdx, [r13 + {image}]",
+    "mov eax, {prctl}",
+    "syscall",
+    "7:",
     // forget the data, and leave through the image, which unmaps this page
     "mov rax, [rbx + {program_entry_addr}]",
     "mov [rsp - 16], rax",
@@ -268,6 +281,8 @@ global_asm!(
     image = const vdso_image::IMAGE,
     request = const REQUEST,
     rescue = const REQUEST_RESCUE,
+    announce = const REQUEST_ANNOUNCE,
+    announces = const offset_of!(StubData, announces),
     at_sysinfo_ehdr = const libc::AT_SYSINFO_EHDR,
     read = const libc::PROT_READ,
     read_write = const libc::PROT_READ | libc::PROT_WRITE,

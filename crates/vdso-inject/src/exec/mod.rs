@@ -35,12 +35,21 @@ pub enum FileBy {
     Request,
 }
 
+/// Whether a program tells when the image is in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announce {
+    /// It does not: one call less.
+    No,
+    /// It does, if there is a supervisor that listens.
+    ToSupervisor,
+}
+
 /// Makes the program `pid`, which its tracer holds at `PTRACE_EVENT_EXEC`, begin with the image.
 ///
 /// Everything is prepared where the program does not look; a single step, the write of its
 /// registers, then makes it execute the stub. Before that step nothing has happened, after it
 /// nothing more is needed: the tracer may detach or die at any time.
-pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<()> {
+pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Result<()> {
     let registers = Registers::read(pid)?;
     let memory = Memory::of(pid);
     let stack = InitialStack::read(&memory, registers.stack_addr())?;
@@ -58,6 +67,7 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy) -> Result<()> {
         first_stage_bytes: site.original.len() as u64,
         original_addr: data_addr + size_of::<StubData>() as u64,
         dropped_page_addr: site.dropped_page_addr,
+        announces: u64::from(announce == Announce::ToSupervisor),
         memory_map: memory_map(&memory, &stack, program.as_ref())?,
         process_page: process_page(payload, stack.vdso_addr),
     };
@@ -149,25 +159,6 @@ const ALIGNMENT: usize = 16;
 
 fn page_of(addr: u64) -> u64 {
     addr & !(vdso_data::PAGE_BYTES as u64 - 1)
-}
-
-/// Where an image is in `pid`, if the kernel gives that out as its vDSO's address by now.
-pub fn announced_image(pid: Pid) -> Option<u64> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    let kernels = maps.lines().find(|line| line.ends_with("[vdso]")).and_then(|line| {
-        let (start, _) = line.split_once('-')?;
-        u64::from_str_radix(start, 16).ok()
-    });
-    announced_vdso(pid).filter(|&announced| Some(announced) != kernels)
-}
-
-fn announced_vdso(pid: Pid) -> Option<u64> {
-    let vector = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
-    let word = |bytes: &[u8]| bytes.try_into().map(u64::from_ne_bytes).ok();
-    vector
-        .chunks_exact(stack::ENTRY_BYTES as usize)
-        .find(|entry| word(&entry[..8]) == Some(libc::AT_SYSINFO_EHDR))
-        .and_then(|entry| word(&entry[8..]))
 }
 
 fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; arch::PROCESS_PAGE_WORDS] {

@@ -51,7 +51,10 @@ impl Segments {
         let Some(count) = usize::try_from(stack.segments).ok().filter(|&n| n <= MAX_ENTRIES) else {
             return Ok(None);
         };
-        let entries = read(memory, stack.segments_addr, count)?;
+        // A program need not have loaded its headers.
+        let Ok(entries) = read(memory, stack.segments_addr, count) else {
+            return Ok(None);
+        };
         let table = entries.iter().find(|segment| segment.kind == PT_PHDR);
         let bias = table.map_or(0, |table| stack.segments_addr.wrapping_sub(table.vaddr));
         let segments = Self { entries, bias };

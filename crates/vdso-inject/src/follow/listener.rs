@@ -66,8 +66,8 @@ pub struct Report {
 pub enum Call {
     /// `execve` or `execveat`, by any of the processor's system call tables.
     Exec,
-    /// A stub's request, with what it asks for.
-    Stub(u64),
+    /// A stub's request: what it asks for, and what it says to that.
+    Stub(u64, u64),
 }
 
 /// The report that is being worked on, in memory that outlives the supervisor: whoever takes over
@@ -92,7 +92,7 @@ impl InFlight {
     fn set(&self, report: Report) {
         let stub = match report.call {
             Call::Exec => 0,
-            Call::Stub(request) => request.wrapping_add(1),
+            Call::Stub(request, _) => request.wrapping_add(1),
         };
         // Relaxed, but for the id: it stands for the rest, and is read after its writer's death.
         self.pid.store(report.pid.as_raw() as u64, Ordering::Relaxed);
@@ -110,7 +110,7 @@ impl InFlight {
         let id = self.id.load(Ordering::Acquire);
         let call = match self.stub.load(Ordering::Relaxed) {
             0 => Call::Exec,
-            request => Call::Stub(request - 1),
+            request => Call::Stub(request - 1, 0),
         };
         let pid = Pid::from_raw(self.pid.load(Ordering::Relaxed) as i32);
         (id != 0).then_some(Report { id, pid, call })
@@ -161,7 +161,11 @@ impl<'a> Listener<'a> {
         let report = Report {
             id: report.id,
             pid: Pid::from_raw(report.pid as i32),
-            call: if is_prctl { Call::Stub(report.data.args[1]) } else { Call::Exec },
+            call: if is_prctl {
+                Call::Stub(report.data.args[1], report.data.args[2])
+            } else {
+                Call::Exec
+            },
         };
         self.in_flight.set(report);
         Some(report)

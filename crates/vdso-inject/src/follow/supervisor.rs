@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::listener::{Call, Listener, Report};
 use crate::arch;
 use crate::error::{Attempt, Error, Result};
-use crate::exec::{self, FileBy, Payload};
+use crate::exec::{self, Announce, FileBy, Payload};
 use crate::ptrace::{self, Event};
 
 /// What a person may want to know.
@@ -24,8 +24,8 @@ pub enum Notice {
     Injected {
         /// Which process.
         pid: Pid,
-        /// Where the image is, once the program says so.
-        image_addr: Option<u64>,
+        /// Where the image is.
+        image_addr: u64,
     },
     /// A program runs as it is, on the kernel's vDSO.
     Untouched {
@@ -55,7 +55,7 @@ pub trait Observer {
     fn notice(&mut self, notice: &Notice);
     /// A child of the supervisor's, which it does not trace, ended or stopped; as from `waitpid`.
     fn child(&mut self, pid: Pid, status: i32);
-    /// Whether notices of successful injections are wanted, which take a little time.
+    /// Whether notices of successful injections are wanted, which take one more call in each program.
     fn wants_addresses(&self) -> bool;
     /// Descriptors to watch besides, and to call [`input`](Self::input) for.
     fn watched(&self) -> Vec<BorrowedFd<'_>>;
@@ -204,11 +204,15 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                     Err(error) => self.untouched(pid, error),
                 }
             }
-            Call::Stub(arch::REQUEST_FILE) => {
+            Call::Stub(arch::REQUEST_FILE, _) => {
                 listener.give(report, self.payload.file.as_fd().as_raw_fd());
-                self.announce(report.pid);
             }
-            Call::Stub(arch::REQUEST_RESCUE) => {
+            Call::Stub(arch::REQUEST_ANNOUNCE, image_addr) => {
+                let pid = report.pid;
+                self.observer.notice(&Notice::Injected { pid, image_addr });
+                listener.refuse(report, Errno::EINVAL);
+            }
+            Call::Stub(arch::REQUEST_RESCUE, _) => {
                 // Stopped before it returns to the stub, or it would go on there.
                 let seized = ptrace::seize(report.pid);
                 if seized.is_ok() && ptrace::interrupt(report.pid).is_ok() {
@@ -217,7 +221,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 listener.refuse(report, Errno::ENOMEM);
             }
             // Not a stub of ours: what the kernel would say.
-            Call::Stub(_) => listener.refuse(report, Errno::EINVAL),
+            Call::Stub(..) => listener.refuse(report, Errno::EINVAL),
         }
     }
 
@@ -255,13 +259,15 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 self.observer.child(pid, status);
             }
             (Event::Exec, Purpose::Exec(by)) => {
-                let injected = exec::inject(pid, self.payload, by);
+                let announce = if self.observer.wants_addresses() {
+                    Announce::ToSupervisor
+                } else {
+                    Announce::No
+                };
+                let injected = exec::inject(pid, self.payload, by, announce);
                 self.release(pid);
-                match injected {
-                    // A stub that asks for its file is heard of again.
-                    Ok(()) if by == FileBy::Request => {}
-                    Ok(()) => self.announce(pid),
-                    Err(error) => self.untouched(pid, error),
+                if let Err(error) = injected {
+                    self.untouched(pid, error);
                 }
             }
             (Event::Stop, Purpose::Rescue) => {
@@ -285,21 +291,6 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         if !matches!(error, Error::Gone { .. }) {
             self.observer.notice(&Notice::Untouched { pid, error });
         }
-    }
-
-    fn announce(&mut self, pid: Pid) {
-        if !self.observer.wants_addresses() {
-            return;
-        }
-        // The stub announces the image right after this; it is worth a moment's wait.
-        const LONGEST_WAIT: Duration = Duration::from_millis(20);
-        let start = Instant::now();
-        let mut image_addr = None;
-        while image_addr.is_none() && start.elapsed() < LONGEST_WAIT {
-            image_addr = exec::announced_image(pid);
-            std::thread::yield_now();
-        }
-        self.observer.notice(&Notice::Injected { pid, image_addr });
     }
 }
 

@@ -1,11 +1,12 @@
 //! The front: stands for the program towards the terminal and whoever started it.
 
-use nix::errno::Errno;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::unistd::{Pid, getpgid, getpgrp};
-use std::os::fd::AsFd;
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::message::{Kind, Socket};
 use super::supervise::{Refusal, Started, fork_successor};
@@ -137,20 +138,24 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
 /// Gives a signal that was meant for the program to it.
 fn pass_on(signal: &siginfo, program: Pid) {
-    let Ok(number) = Signal::try_from(signal.ssi_signo as i32) else {
-        return;
-    };
-    // From the terminal it goes to the whole foreground group, and so to the program by itself.
+    let number = signal.ssi_signo as i32;
+    // From the terminal it goes to the whole foreground group, and so to the program by itself; but
+    // a hang-up goes to the session's leader alone.
     let is_from_kernel = signal.ssi_code > 0;
+    let is_hang_up = number == libc::SIGHUP && is_session_leader();
     match number {
-        Signal::SIGCHLD => {}
+        libc::SIGCHLD => {}
         // The shell continues its whole job.
-        Signal::SIGCONT if is_in_our_group(program) => {}
-        _ if is_from_kernel => {}
-        number => {
-            let _ = kill(program, number);
-        }
+        libc::SIGCONT if is_in_our_group(program) => {}
+        _ if is_from_kernel && !is_hang_up => {}
+        // Real-time signals are signals, too, but none of the enumeration's.
+        // SAFETY: sends a signal, and nothing else.
+        number => drop(unsafe { libc::kill(program.as_raw(), number) }),
     }
+}
+
+fn is_session_leader() -> bool {
+    getsid(None) == Ok(getpid())
 }
 
 fn is_in_our_group(program: Pid) -> bool {
@@ -159,19 +164,48 @@ fn is_in_our_group(program: Pid) -> bool {
 
 /// Stops as the program has, so that the shell sees its job stopped; returns when continued.
 fn stop_like(program: Pid, signal: i32) {
-    let signal = Signal::try_from(signal).unwrap_or(Signal::SIGSTOP);
+    let had_terminal = foreground_group().is_some_and(|group| Ok(group) == getpgid(Some(program)));
+    stop_by(Signal::try_from(signal).unwrap_or(Signal::SIGSTOP));
+    let is_elsewhere = !is_in_our_group(program);
+    // The shell has given the terminal to our group. A program that had made a group of its own and
+    // taken the terminal, as shells do, expects it there.
+    if is_elsewhere
+        && had_terminal
+        && foreground_group() == Some(getpgrp())
+        && let (Some(terminal), Ok(group)) = (terminal(), getpgid(Some(program)))
+    {
+        let _ = tcsetpgrp(terminal, group);
+    }
+    if is_elsewhere || is_still_stopped(program) {
+        let _ = kill(program, Signal::SIGCONT);
+    }
+}
+
+fn stop_by(signal: Signal) {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     let mut only = SigSet::empty();
     only.add(signal);
-    // What the terminal sent to the group is for this process, too, and still waits.
     // SAFETY: the default disposition runs no code of ours.
     let _ = unsafe { sigaction(signal, &default) };
     let stopped = raise(signal).and_then(|()| only.thread_unblock());
     let _ = only.thread_block();
-    if stopped == Err(Errno::EINVAL) {
+    if stopped.is_err() {
         let _ = raise(Signal::SIGSTOP);
     }
-    if !is_in_our_group(program) {
-        let _ = kill(program, Signal::SIGCONT);
-    }
+}
+
+/// Whether the program was not continued with this process. A shell continues both at once, but one
+/// after the other: it is given a moment.
+fn is_still_stopped(program: Pid) -> bool {
+    std::thread::sleep(Duration::from_millis(2));
+    let stat = std::fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
+}
+
+fn terminal() -> Option<std::fs::File> {
+    std::fs::File::options().read(true).write(true).open("/dev/tty").ok()
+}
+
+fn foreground_group() -> Option<Pid> {
+    tcgetpgrp(terminal()?).ok()
 }

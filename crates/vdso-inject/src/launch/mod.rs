@@ -53,8 +53,40 @@ pub struct Launch<'a> {
     pub tell_addresses: bool,
     /// Called in the supervisor when the program has ended, before the front ends.
     pub farewell: &'a dyn Fn(),
-    /// `SIGPIPE`'s disposition before this process changed it.
+    /// What the program gets back.
+    pub inheritance: Inheritance,
+}
+
+/// What a Rust program's runtime, and this crate, change in the launching process at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Inheritance {
+    /// `SIGPIPE`'s disposition, as it was.
     pub sigpipe: libc::sighandler_t,
+    /// `SIGCHLD`'s, which must be the default in the launching process.
+    pub sigchld: libc::sighandler_t,
+    /// Which of the standard streams were closed.
+    pub closed_streams: [bool; 3],
+}
+
+impl Default for Inheritance {
+    fn default() -> Self {
+        Self { sigpipe: libc::SIG_DFL, sigchld: libc::SIG_DFL, closed_streams: [false; 3] }
+    }
+}
+
+impl Inheritance {
+    /// Makes this process as it was.
+    pub fn restore(&self) {
+        for (signal, disposition) in [(libc::SIGPIPE, self.sigpipe), (libc::SIGCHLD, self.sigchld)]
+        {
+            // SAFETY: puts back what the process was started with.
+            unsafe { libc::signal(signal, disposition) };
+        }
+        for (stream, _) in (0..).zip(self.closed_streams).filter(|&(_, is_closed)| is_closed) {
+            // SAFETY: nothing of ours uses it: it is `/dev/null`, opened by the runtime.
+            unsafe { libc::close(stream) };
+        }
+    }
 }
 
 /// How it ended.

@@ -10,7 +10,8 @@ use crate::follow;
 
 /// Becomes the program. `file` is the image's, for a program that cannot ask for it.
 pub fn become_program(launch: &Launch<'_>, supervisor: &Socket, file: OwnedFd, mask: &SigSet) -> ! {
-    restore_signals(launch, mask);
+    launch.inheritance.restore();
+    let _ = mask.thread_set_mask();
     let listener = match launch.follow {
         Follow::All => Some(follow::install()),
         Follow::None => None,
@@ -35,10 +36,4 @@ fn leave_to(supervisor: &Socket, errno: i32, file: OwnedFd) {
     // Stays open across `execve`; the stub closes it.
     let _ = file.into_raw_fd();
     supervisor.send(Kind::NotFollowing, errno, None);
-}
-
-fn restore_signals(launch: &Launch<'_>, mask: &SigSet) {
-    // SAFETY: puts back what the process was started with.
-    unsafe { libc::signal(libc::SIGPIPE, launch.sigpipe) };
-    let _ = mask.thread_set_mask();
 }

@@ -1,4 +1,4 @@
-//! The two pages in front of the image: ours, shared and written by the timekeeper, and the one
+//! The two pages behind the image: ours, shared and written by the timekeeper, and the one
 //! that belongs to this process. The linker script gives their place.
 
 use vdso_data::latch;
@@ -10,7 +10,7 @@ use crate::arch;
 /// The page of clocks.
 #[inline(always)]
 pub fn own() -> &'static OwnPage {
-    // SAFETY: whoever maps the image maps this page in front of it, read-only, for as long; all of
+    // SAFETY: whoever maps the image maps this page behind it, read-only, for as long; all of
     // its fields are atomics, so the timekeeper may write meanwhile.
     unsafe { &*arch::own_page().cast() }
 }

@@ -3,13 +3,13 @@
 //! The image's own source is in `image/`, beside this crate's; `build.rs` compiles it. This crate
 //! gives the result as bytes, for whoever maps them: the launcher, a kernel, a sandbox, a VMM.
 //!
-//! An image is mapped read-only and executable, with two pages in front of it:
+//! An image is mapped read-only and executable, with two pages behind it:
 //!
 //! | offset | page | protection |
 //! |---|---|---|
+//! | [`IMAGE`] | the image | read, execute |
 //! | [`OWN_PAGE`] | [`vdso_data::own::OwnPage`], shared | read |
 //! | [`PROCESS_PAGE`] | [`vdso_data::process::ProcessPage`], private | read |
-//! | [`IMAGE`] | the image | read, execute |
 
 #![forbid(unsafe_code)]
 
@@ -17,12 +17,14 @@ mod tailor;
 
 pub use tailor::{Tailored, tailor};
 
-/// Offset of the page of clocks in a mapping.
-pub const OWN_PAGE: usize = 0;
+/// Offset of the image in a mapping.
+pub const IMAGE: usize = 0;
+/// Offset of the page of clocks: the image is at most this long.
+pub const OWN_PAGE: usize = 2 * vdso_data::PAGE_BYTES;
 /// Offset of the process page.
-pub const PROCESS_PAGE: usize = vdso_data::PAGE_BYTES;
-/// Offset of the image.
-pub const IMAGE: usize = 2 * vdso_data::PAGE_BYTES;
+pub const PROCESS_PAGE: usize = 3 * vdso_data::PAGE_BYTES;
+/// Bytes of the whole mapping.
+pub const MAPPING_BYTES: usize = 4 * vdso_data::PAGE_BYTES;
 
 /// The functions that an image only passes on to the kernel's vDSO, in the order of
 /// [`vdso_data::process::Functions::forwarded`].

@@ -1,5 +1,6 @@
-//! The file that is mapped: a page of clocks, room for a process page, an image, and the stub's
-//! second stage, which programs do not keep.
+//! The file that is mapped: an image, a page of clocks, room for a process page, and the stub's
+//! second stage, which programs do not keep. The image comes first, so that tools which know ELF
+//! files know this one.
 //!
 //! It lives in memory (`memfd_create`), so a full, read-only or `noexec` file system is no obstacle,
 //! and it is a file, so uprobes work on it and all processes share the page of clocks. It is sealed:
@@ -10,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -36,11 +38,14 @@ unsafe impl Sync for ImageFile {}
 
 impl ImageFile {
     /// Makes a file of `image` under `name`, which `/proc/PID/maps` shows, with a fresh page of
-    /// clocks in front.
+    /// clocks behind it.
     pub fn create(name: &str, image: &[u8]) -> Result<Self> {
         let entry = vdso_elf::Image::parse(image).map_err(Error::Image)?.entry();
-        let second_stage = (vdso_image::IMAGE + image.len()).next_multiple_of(PAGE_BYTES);
+        let second_stage = vdso_image::MAPPING_BYTES;
         let bytes = NonZeroUsize::new(second_stage + PAGE_BYTES).expect("not empty");
+        if image.len() > vdso_image::OWN_PAGE {
+            return Err(Error::on_self(Attempt::CreateFile, Errno::EFBIG));
+        }
         let name = CString::new(name).expect("the name has no zero byte");
         let file =
             memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
@@ -54,8 +59,8 @@ impl ImageFile {
             // SAFETY: source and destination are valid for the length and do not overlap.
             unsafe { destination.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
         }
-        // SAFETY: the mapping is page-aligned and its first page is big enough; nobody else has it.
-        unsafe { mapping.cast::<OwnPage>().write(OwnPage::new()) };
+        // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
+        unsafe { own_page(mapping).write(OwnPage::new()) };
         seal(&file)?;
         Ok(Self { file, mapping, bytes, entry, second_stage: second_stage as u64 })
     }
@@ -63,7 +68,7 @@ impl ImageFile {
     /// The page of clocks, to be published.
     pub fn page(&self) -> &OwnPage {
         // SAFETY: `create` has written a page there; it is mapped until drop, and is all atomics.
-        unsafe { self.mapping.cast().as_ref() }
+        unsafe { own_page(self.mapping).as_ref() }
     }
 
     /// Size of a mapping of the whole.
@@ -93,6 +98,10 @@ impl Drop for ImageFile {
         // SAFETY: mapped by `create` with this length, and no reference outlives `self`.
         let _ = unsafe { munmap(self.mapping.cast(), self.bytes.get()) };
     }
+}
+
+fn own_page(mapping: NonNull<u8>) -> NonNull<OwnPage> {
+    mapping.map_addr(|start| start.saturating_add(vdso_image::OWN_PAGE)).cast()
 }
 
 fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {

@@ -43,7 +43,7 @@ impl LocalImage {
 
     /// Address of an exported function.
     pub fn function(&self, name: &str) -> Option<usize> {
-        let bytes = self.bytes.get() - vdso_image::IMAGE;
+        let bytes = vdso_image::OWN_PAGE - vdso_image::IMAGE;
         // SAFETY: that many bytes are mapped there, readable, until drop.
         let image = unsafe { std::slice::from_raw_parts(self.image_addr() as *const u8, bytes) };
         let symbol = vdso_elf::Image::parse(image).ok()?.lookup(name, None)?;
@@ -54,8 +54,9 @@ impl LocalImage {
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
         let at = self.page_addr(vdso_image::OWN_PAGE);
         let page = NonZeroUsize::new(PAGE_BYTES).expect("a page is not empty");
+        let offset = vdso_image::OWN_PAGE as i64;
         // SAFETY: replaces a page of our own mapping that nobody has looked at yet.
-        unsafe { mmap(Some(at), page, ProtFlags::PROT_READ, flags, fd, 0) }.map_err(failed)?;
+        unsafe { mmap(Some(at), page, ProtFlags::PROT_READ, flags, fd, offset) }.map_err(failed)?;
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub enum Event {
     Stop,
     /// It is about to get a signal.
     Signal(i32),
+    /// It was stopped, and goes on.
+    Continued,
     /// It is no more.
     Ended,
 }
@@ -25,6 +27,9 @@ pub enum Event {
 impl Event {
     /// Takes a status of `waitpid` apart.
     pub fn of(status: i32) -> Self {
+        if libc::WIFCONTINUED(status) {
+            return Self::Continued;
+        }
         if !libc::WIFSTOPPED(status) {
             return Self::Ended;
         }
@@ -102,8 +107,9 @@ fn set_alarm(after: Duration) {
 
 fn wait(flags: libc::c_int) -> Option<(Pid, i32)> {
     let mut status = 0;
+    let flags = libc::__WALL | libc::WUNTRACED | libc::WCONTINUED | flags;
     // SAFETY: the status is ours.
-    let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL | libc::WUNTRACED | flags) };
+    let pid = unsafe { libc::waitpid(-1, &mut status, flags) };
     match Errno::result(pid) {
         Ok(pid) if pid > 0 => Some((Pid::from_raw(pid), status)),
         _ => None,

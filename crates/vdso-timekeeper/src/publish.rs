@@ -199,3 +199,6 @@ fn resolution_ns(id: u32) -> u32 {
     let res = Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec };
     u32::try_from(res.as_nanos()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,6 @@ pub fn slope_between(from: &Sample, to: &Sample, id: u32) -> Option<u128> {
     let passed = u128::try_from(passed).ok()?;
     Some((passed << 32) / u128::from(cycles))
 }
+
+#[cfg(test)]
+mod tests;

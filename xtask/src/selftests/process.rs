@@ -118,9 +118,13 @@ mod tests {
         command.args(["-c", "sleep 1000 & echo $!; wait"]);
         let finished = Finished::of(&mut command, Duration::from_millis(500));
         assert!(matches!(finished.end, End::Hung(_)), "{finished}");
-        let child = finished.stdout.trim();
-        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        let is_dead = status.is_empty() || status.contains("State:\tZ");
-        assert!(is_dead, "{status}");
+        let status = format!("/proc/{}/status", finished.stdout.trim());
+        let lives =
+            || std::fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ"));
+        let start = Instant::now();
+        while lives() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{status} is still there");
+            std::thread::sleep(POLL);
+        }
     }
 }

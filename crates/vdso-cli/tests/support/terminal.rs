@@ -119,14 +119,14 @@ impl Terminal {
     /// Types a command for a shell and waits for its exit code, which it has the shell print.
     #[track_caller]
     pub fn code_of(&mut self, command: &str) -> i32 {
-        self.line(&format!("{command}; echo \"<\"\"$?>\""));
+        self.line(&format!(r#"{command}; printf '\n<%s>\n' "$?""#));
         self.code()
     }
 
     /// The exit code of a shell's last command.
     #[track_caller]
     pub fn last_code(&mut self) -> i32 {
-        self.line("echo \"<\"\"$?>\"");
+        self.line(r#"printf '\n<%s>\n' "$?""#);
         self.code()
     }
 

@@ -137,19 +137,21 @@ global_asm!(
     "vdso_second_stage:",
     "mov r12, r8",
     // the page of clocks, shared
-    "mov rdi, r13",
+    "lea rdi, [r13 + {own_page}]",
     "mov esi, {page}",
     "mov edx, {read}",
     "mov r10d, {shared_fixed}",
+    "mov r9d, {own_page}",
     "mov eax, {mmap}",
     "syscall",
     "cmp rax, -4095",
     "jae 8f",
     // the process page
-    "lea rdi, [r13 + {page}]",
+    "lea rdi, [r13 + {process_page_offset}]",
     "mov edx, {read_write}",
     "mov r10d, {anonymous_fixed}",
     "or r8, -1",
+    "xor r9d, r9d",
     "mov eax, {mmap}",
     "syscall",
     "cmp rax, -4095",
@@ -279,6 +281,8 @@ global_asm!(
     data_words = const size_of::<StubData>() / 8,
     page = const PAGE_BYTES,
     image = const vdso_image::IMAGE,
+    own_page = const vdso_image::OWN_PAGE,
+    process_page_offset = const vdso_image::PROCESS_PAGE,
     request = const REQUEST,
     rescue = const REQUEST_RESCUE,
     announce = const REQUEST_ANNOUNCE,
@@ -301,12 +305,6 @@ global_asm!(
     exit_group = const libc::SYS_exit_group,
 );
 
-// The layout of the mapping that the stub builds.
-const _: () = assert!(
-    vdso_image::OWN_PAGE == 0
-        && vdso_image::PROCESS_PAGE == PAGE_BYTES
-        && vdso_image::IMAGE == 2 * PAGE_BYTES
-);
 // The data, and the original code behind it, must not reach up to what the image's entry keeps right
 // below the stack pointer.
 const _: () = assert!(size_of::<StubData>() + MAX_PATCH_BYTES < DATA_BELOW_STACK as usize - 128);

@@ -53,7 +53,7 @@ pub type Tick<'a> = Box<dyn FnMut() -> Duration + 'a>;
 pub trait Observer {
     /// Something that a person may want to know.
     fn notice(&mut self, notice: &Notice);
-    /// A child of the supervisor's, which it does not trace, ended or stopped; as from `waitpid`.
+    /// A child of the supervisor's ended, or was stopped or continued; as from `waitpid`.
     fn child(&mut self, pid: Pid, status: i32);
     /// Whether notices of successful injections are wanted, which take one more call in each program.
     fn wants_addresses(&self) -> bool;
@@ -278,6 +278,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             }
             // The exec failed, and the program goes on; or it was stopped like any other.
             (Event::Stop | Event::Exec, _) => self.release(pid),
+            (Event::Continued, _) => self.observer.child(pid, status),
             (Event::Signal(signal), _) => ptrace::resume_with(pid, signal),
         }
     }

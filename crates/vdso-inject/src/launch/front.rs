@@ -1,7 +1,7 @@
 //! The front: stands for the program towards the terminal and whoever started it.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction};
@@ -37,7 +37,12 @@ pub struct Front<'a, 'launch> {
     started: Started,
     signals: SignalFd,
     successors: usize,
+    /// Set when this process was continued, until the program was, too: when to help it.
+    continue_at: Option<Instant>,
 }
+
+/// A shell continues both processes at once; somebody who continues only this one means the program.
+const CONTINUED_BY_OTHERS_WITHIN: Duration = Duration::from_millis(50);
 
 impl<'a, 'launch> Front<'a, 'launch> {
     /// Stands for the program that was `started`.
@@ -49,7 +54,15 @@ impl<'a, 'launch> Front<'a, 'launch> {
         signals: SignalFd,
     ) -> Self {
         let supervisor_socket = Some(supervisor_socket);
-        Self { launch, in_flight, supervisor_socket, started, signals, successors: 0 }
+        Self {
+            launch,
+            in_flight,
+            supervisor_socket,
+            started,
+            signals,
+            successors: 0,
+            continue_at: None,
+        }
     }
 
     /// Until the program has ended.
@@ -76,6 +89,10 @@ impl<'a, 'launch> Front<'a, 'launch> {
             if let Some(outcome) = self.reap(program) {
                 return Ok(outcome);
             }
+            if self.continue_at.is_some_and(|at| Instant::now() >= at) {
+                self.continue_at = None;
+                let _ = kill(program, Signal::SIGCONT);
+            }
         }
     }
 
@@ -84,7 +101,11 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if let Some(socket) = &self.supervisor_socket {
             fds.push(PollFd::new(socket.0.as_fd(), PollFlags::POLLIN));
         }
-        let _ = poll(&mut fds, PollTimeout::NONE);
+        let timeout = self.continue_at.map_or(PollTimeout::NONE, |at| {
+            let wait = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
+        });
+        let _ = poll(&mut fds, timeout);
     }
 
     /// What the supervisor says; if it is gone, there must be another.
@@ -101,7 +122,8 @@ impl<'a, 'launch> Front<'a, 'launch> {
                     return Some(Outcome::of(message.number));
                 }
                 Kind::EndedAlone => return Some(Outcome::of(message.number)),
-                Kind::Stopped => stop_like(program, message.number),
+                Kind::Stopped => self.stop_like(program, message.number),
+                Kind::Continued => self.continue_at = None,
                 _ => {}
             }
         }
@@ -127,12 +149,34 @@ impl<'a, 'launch> Front<'a, 'launch> {
                 continue;
             }
             if libc::WIFSTOPPED(status) {
-                stop_like(program, libc::WSTOPSIG(status));
+                self.stop_like(program, libc::WSTOPSIG(status));
+            } else if libc::WIFCONTINUED(status) {
+                self.continue_at = None;
             } else {
                 return Some(Outcome::of(status));
             }
         }
         None
+    }
+
+    /// Stops as the program has, so that the shell sees its job stopped; returns when continued.
+    fn stop_like(&mut self, program: Pid, signal: i32) {
+        let had_terminal =
+            foreground_group().is_some_and(|group| Ok(group) == getpgid(Some(program)));
+        stop_by(Signal::try_from(signal).unwrap_or(Signal::SIGSTOP));
+        if is_in_our_group(program) {
+            self.continue_at = Some(Instant::now() + CONTINUED_BY_OTHERS_WITHIN);
+            return;
+        }
+        // The shell has given the terminal to our group. A program that had made a group of its own
+        // and taken the terminal, as shells do, expects it there.
+        if had_terminal
+            && foreground_group() == Some(getpgrp())
+            && let (Some(terminal), Ok(group)) = (terminal(), getpgid(Some(program)))
+        {
+            let _ = tcsetpgrp(terminal, group);
+        }
+        let _ = kill(program, Signal::SIGCONT);
     }
 }
 
@@ -162,25 +206,6 @@ fn is_in_our_group(program: Pid) -> bool {
     getpgid(Some(program)) == Ok(getpgrp())
 }
 
-/// Stops as the program has, so that the shell sees its job stopped; returns when continued.
-fn stop_like(program: Pid, signal: i32) {
-    let had_terminal = foreground_group().is_some_and(|group| Ok(group) == getpgid(Some(program)));
-    stop_by(Signal::try_from(signal).unwrap_or(Signal::SIGSTOP));
-    let is_elsewhere = !is_in_our_group(program);
-    // The shell has given the terminal to our group. A program that had made a group of its own and
-    // taken the terminal, as shells do, expects it there.
-    if is_elsewhere
-        && had_terminal
-        && foreground_group() == Some(getpgrp())
-        && let (Some(terminal), Ok(group)) = (terminal(), getpgid(Some(program)))
-    {
-        let _ = tcsetpgrp(terminal, group);
-    }
-    if is_elsewhere || is_still_stopped(program) {
-        let _ = kill(program, Signal::SIGCONT);
-    }
-}
-
 fn stop_by(signal: Signal) {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     let mut only = SigSet::empty();
@@ -192,14 +217,6 @@ fn stop_by(signal: Signal) {
     if stopped.is_err() {
         let _ = raise(Signal::SIGSTOP);
     }
-}
-
-/// Whether the program was not continued with this process. A shell continues both at once, but one
-/// after the other: it is given a moment.
-fn is_still_stopped(program: Pid) -> bool {
-    std::thread::sleep(Duration::from_millis(2));
-    let stat = std::fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
 }
 
 fn terminal() -> Option<std::fs::File> {

@@ -33,9 +33,11 @@ pub enum Kind {
     EndedAlone,
     /// Supervisor to front: the program has been stopped; the signal.
     Stopped,
+    /// Supervisor to front: the program goes on.
+    Continued,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Following,
     Kind::NotFollowing,
     Kind::Go,
@@ -45,6 +47,7 @@ const KINDS: [Kind; 9] = [
     Kind::Ended,
     Kind::EndedAlone,
     Kind::Stopped,
+    Kind::Continued,
 ];
 
 /// One message.

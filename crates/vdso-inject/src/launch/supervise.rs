@@ -258,6 +258,9 @@ impl Observer for Watcher<'_, '_> {
         if libc::WIFSTOPPED(status) {
             return self.tell(Kind::Stopped, libc::WSTOPSIG(status));
         }
+        if libc::WIFCONTINUED(status) {
+            return self.tell(Kind::Continued, 0);
+        }
         (self.launch.farewell)();
         let kind = if self.has_descendants() { Kind::EndedAlone } else { Kind::Ended };
         self.tell(kind, status);

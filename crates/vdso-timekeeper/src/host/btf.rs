@@ -213,3 +213,6 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         from += zero + 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,28 +192,6 @@ impl KernelPage {
         }
     }
 }
+
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn dbg() {
-        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
-        let t = std::time::Instant::now();
-        println!("{:x?} {:?}", super::described_layout(&bytes), t.elapsed());
-        let b = super::btf::Btf::parse(&bytes).unwrap();
-        let s = b.structure("vdso_time_data");
-        println!("{:?}", s.map(|s| (s.bytes(), s.offset("clock_data"))));
-        let s = b.structure("vdso_clock");
-        println!(
-            "{:?}",
-            s.map(|s| (
-                s.bytes(),
-                s.offset("seq"),
-                s.offset("clock_mode"),
-                s.offset("cycle_last"),
-                s.offset("mult"),
-                s.offset("shift"),
-                s.offset("basetime")
-            ))
-        );
-    }
-}
+mod tests;

@@ -1,0 +1,358 @@
+//! Killed at any moment, short of everything, refused by the kernel: the program goes on with a
+//! right clock, or vdso says what is wrong and what to do.
+
+mod support;
+
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::processes::{
+    children_of, is_alive, kill_hard, name_of, supervisor_of, wait_for, wait_until,
+};
+use support::shell::Shell;
+use support::{Source, assert_realtime_shift, clocks, finish, helper, vdso_run};
+use test_support::{Program, Readings};
+
+const OFFSET: &str = "1234567s";
+const SHIFT_NS: i128 = 1_234_567_000_000_000;
+
+/// Lines that the C program prints at a time.
+const LINES: usize = 9;
+
+// ---------------------------------------------------------------------------------------------
+// Processes killed
+
+/// A shell under `vdso run`, which waits for commands.
+#[track_caller]
+fn shell_of(source: Source) -> Shell {
+    let options = source.and(&["--offset", OFFSET]);
+    let mut shell = Shell::start(vdso_run(options).arg("bash").env("CLOCKS", clocks()));
+    assert_eq!(shell.ask("echo ready"), "ready\n");
+    shell
+}
+
+/// The shell's own clock, its children's, and a chain of execs must be right.
+#[track_caller]
+fn assert_goes_on(shell: &mut Shell, source: Source) {
+    for command in [r#""$CLOCKS""#, r#"("$CLOCKS" exec 2)"#, r#"sh -c '"$CLOCKS" threads 3'"#] {
+        let readings = Readings::parse(&shell.ask(command)).expect("clocks");
+        assert_realtime_shift(&readings, SHIFT_NS, source.tolerance_ns);
+    }
+    let by_bash =
+        shell.ask(r#"a=$(date +%s); b=$EPOCHSECONDS; c=$(date +%s); echo $((a<=b && b<=c))"#);
+    assert_eq!(by_bash, "1\n");
+}
+
+#[test]
+fn the_program_goes_on_when_the_launcher_is_killed() {
+    for source in Source::all() {
+        let mut shell = shell_of(source);
+        let supervisor = supervisor_of(shell.pid());
+        kill_hard(shell.pid());
+        shell.wait();
+        assert_goes_on(&mut shell, source);
+        shell.send("exit");
+        shell.read_to_end();
+        wait_until("the supervisor ends with the last program", || !is_alive(supervisor));
+    }
+}
+
+#[test]
+fn the_program_goes_on_when_the_supervisor_is_killed_and_its_exit_code_arrives() {
+    for source in Source::all() {
+        let mut shell = shell_of(source);
+        for _ in 0..3 {
+            let supervisor = supervisor_of(shell.pid());
+            kill_hard(supervisor);
+            wait_until("the supervisor's end", || !is_alive(supervisor));
+            assert_goes_on(&mut shell, source);
+        }
+        shell.send("exit 42");
+        shell.read_to_end();
+        assert_eq!(shell.wait().code(), Some(42), "{source:?}");
+    }
+}
+
+#[test]
+fn a_signal_that_ends_the_program_arrives_when_the_supervisor_was_killed() {
+    let mut shell = shell_of(Source::AUTO);
+    kill_hard(supervisor_of(shell.pid()));
+    assert_goes_on(&mut shell, Source::AUTO);
+    shell.send("kill -TERM $$");
+    shell.read_to_end();
+    let status = shell.wait();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(status.code().or(signal.map(|signal| 128 + signal)), Some(143));
+}
+
+/// The process that will take a supervisor's place: its child that is not the program.
+#[track_caller]
+fn standby_of(supervisor: Pid) -> Pid {
+    wait_for("a standby", || {
+        children_of(supervisor).into_iter().find(|&child| name_of(child) == "vdso")
+    })
+}
+
+#[test]
+fn the_program_goes_on_when_launcher_and_supervisors_are_killed_one_after_another() {
+    for source in Source::all() {
+        let mut shell = shell_of(source);
+        let mut supervisor = supervisor_of(shell.pid());
+        kill_hard(shell.pid());
+        shell.wait();
+        for _ in 0..3 {
+            let standby = standby_of(supervisor);
+            kill_hard(supervisor);
+            wait_until("the supervisor's end", || !is_alive(supervisor));
+            assert_goes_on(&mut shell, source);
+            supervisor = standby;
+        }
+        shell.send("exit");
+        shell.read_to_end();
+        wait_until("the last supervisor's end", || !is_alive(supervisor));
+    }
+}
+
+#[test]
+fn the_program_goes_on_when_supervisor_and_launcher_are_killed() {
+    for source in Source::all() {
+        let mut shell = shell_of(source);
+        let first = supervisor_of(shell.pid());
+        kill_hard(first);
+        wait_until("the supervisor's end", || !is_alive(first));
+        let second = wait_for("a successor", || {
+            children_of(shell.pid()).into_iter().find(|&child| name_of(child) == "vdso")
+        });
+        kill_hard(shell.pid());
+        shell.wait();
+        assert_goes_on(&mut shell, source);
+        let standby = standby_of(second);
+        kill_hard(second);
+        wait_until("the successor's end", || !is_alive(second));
+        assert_goes_on(&mut shell, source);
+        shell.send("exit");
+        shell.read_to_end();
+        wait_until("the last supervisor's end", || !is_alive(standby));
+    }
+}
+
+/// Programs are started all the time while supervisors are killed. Each must run; only one that was
+/// being worked on at that very moment may have kept the kernel's clocks.
+#[test]
+fn no_program_is_lost_when_supervisors_are_killed_at_any_moment() {
+    const ROUNDS: usize = 300;
+    const KILLS: usize = 8;
+    let mut shell = shell_of(Source::AUTO);
+    shell.send(&format!(
+        r#"for i in {{1..{ROUNDS}}}; do "$CLOCKS" || echo "FAILED $?"; [ $((i % 30)) = 5 ] && echo KILL; done; echo END"#
+    ));
+    let mut output = String::new();
+    for _ in 0..KILLS {
+        output += &shell.read_to("KILL\n");
+        kill_hard(supervisor_of(shell.pid()));
+    }
+    output += &shell.read_to("END\n").replace("KILL\n", "");
+    let readings = Readings::parse(&output).unwrap_or_else(|error| panic!("{error}: {output}"));
+    assert_eq!(readings.iter().count(), ROUNDS * LINES);
+    let is_untouched = |reading: &&test_support::Reading| {
+        reading.clock == test_support::Clock::Realtime && reading.shift_range().contains(&0)
+    };
+    let untouched = readings.iter().filter(is_untouched).count();
+    assert!(untouched <= KILLS, "{untouched} programs ran on the kernel's clocks");
+    shell.send("exit 3");
+    shell.read_to_end();
+    assert_eq!(shell.wait().code(), Some(3));
+}
+
+#[test]
+fn nobody_hangs_when_all_of_ours_is_killed() {
+    let mut shell = shell_of(Source::AUTO);
+    let front = shell.pid();
+    let supervisor = supervisor_of(front);
+    for process in [front, supervisor] {
+        kill(process, Signal::SIGSTOP).expect("it runs");
+    }
+    for process in [front, supervisor] {
+        kill_hard(process);
+    }
+    shell.wait();
+    wait_until("the supervisor's end", || !is_alive(supervisor));
+    // Nobody is left to follow an exec. The shell itself goes on, and so does its clock.
+    let seconds: i64 = shell.ask("echo $EPOCHSECONDS").trim().parse().expect("a number");
+    let host = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let behind = host.expect("it is past 1970").as_secs() as i64 + 1_234_567 - seconds;
+    assert!((0..=support::LIMIT.as_secs() as i64).contains(&behind), "{behind}");
+    // An exec may fail, but it must not wait for ever.
+    shell.send("/bin/true; echo \"code $?\"");
+    shell.read_to("code ");
+}
+
+// ---------------------------------------------------------------------------------------------
+// Large and small
+
+#[test]
+fn there_may_be_twenty_thousand_arguments() {
+    for source in Source::all() {
+        let script = r#"a=$#; exec "$0" -c 'echo $1 $#; exec "$CLOCKS"' "$0" "$a" "$@""#;
+        let mut run = vdso_run(source.and(&["--offset", OFFSET]));
+        run.args(["sh", "-c", script, "sh"]).args((0..20_000).map(|n| n.to_string()));
+        let mut run = finish(run.env("CLOCKS", clocks())).succeeded().quiet();
+        let (counts, rest) = run.stdout.split_once('\n').expect("a line");
+        assert_eq!(counts, "20000 20001");
+        run.stdout = rest.to_owned();
+        assert_realtime_shift(&run.readings(), SHIFT_NS, source.tolerance_ns);
+    }
+}
+
+#[test]
+fn the_environment_may_be_huge() {
+    for source in Source::all() {
+        let mut run = vdso_run(source.and(&["--offset", OFFSET]));
+        // A variable may have 32 pages, all together a quarter of the stack's limit.
+        run.envs((0..14).map(|n| (format!("HUGE{n}"), "x".repeat(120_000))));
+        let run = finish(run.arg(clocks()).args(["exec", "2"])).succeeded().quiet();
+        assert_realtime_shift(&run.readings(), SHIFT_NS, source.tolerance_ns);
+    }
+}
+
+#[test]
+fn there_may_be_no_environment_and_no_arguments_at_all() {
+    let mut run = vdso_run(["--offset", OFFSET]);
+    let run = finish(run.env_clear().arg(clocks()).args(["exec", "1"])).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    // With an empty list of arguments, which the kernel makes one empty argument.
+    let python = format!("import os; os.execve({:?}, [''], {{}})", clocks());
+    let mut run = vdso_run(["--offset", OFFSET]);
+    let run = finish(run.args(["python3", "-c", &python])).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+}
+
+/// Below a limit on memory that a plain run needs, the program must run, too: perhaps without room
+/// for the image, and then with a warning.
+#[test]
+fn a_program_without_room_for_the_image_runs_untouched() {
+    let path = support::program(Program::Exit).expect("it needs gcc alone");
+    let limited = |command: &mut Command, pages: u64| {
+        let limit = format!("--as={}", pages * 4096);
+        finish(command.arg(limit).arg("--").arg(&path))
+    };
+    let runs = |pages: u64| limited(&mut Command::new("prlimit"), pages).status.success();
+    let (mut too_little, mut enough) = (1, 4096);
+    assert!(runs(enough), "16 MiB is enough for a program of one page");
+    while enough - too_little > 1 {
+        let middle = (too_little + enough) / 2;
+        *(if runs(middle) { &mut enough } else { &mut too_little }) = middle;
+    }
+    let mut warnings = 0;
+    for pages in enough..enough + 12 {
+        for options in [[].as_slice(), &["--source", "chain"]] {
+            let run = limited(vdso_run(options).arg("prlimit"), pages);
+            assert!(run.status.success(), "{pages} pages, {enough} are enough: {run:#?}");
+            if !run.stderr.is_empty() {
+                warnings += 1;
+                run.said(&["warning", "runs on the kernel's own clocks"]);
+            }
+        }
+    }
+    assert!(warnings > 0, "there is no room for an image in {enough} pages");
+}
+
+#[test]
+fn a_program_without_room_for_a_descriptor_runs() {
+    let path = support::program(Program::CStatic).expect("it needs gcc alone");
+    for source in Source::all() {
+        for limit in ["0:0", "3:3", "4:4"] {
+            let mut run = vdso_run(source.and(&["--offset", OFFSET]));
+            let run = finish(run.args(["prlimit", &format!("--nofile={limit}"), "--"]).arg(&path));
+            let run = run.succeeded();
+            let is_untouched = run.stderr.contains("runs on the kernel's own clocks");
+            let shift_ns = if is_untouched { 0 } else { SHIFT_NS };
+            assert_realtime_shift(&run.readings(), shift_ns, source.tolerance_ns);
+            if !is_untouched {
+                run.quiet();
+            }
+        }
+    }
+}
+
+/// A launcher has a few descriptors for itself. Where it has not, it says so.
+#[test]
+fn a_launcher_with_few_descriptors_runs_or_says_why_not() {
+    for limit in [4, 5, 6, 7, 8, 10, 12, 16, 20, 32, 64, 100] {
+        for options in [[].as_slice(), &["--no-follow"]] {
+            let mut run = Command::new("prlimit");
+            run.arg(format!("--nofile={limit}:{limit}")).args([support::VDSO, "run"]).args(options);
+            let run = finish(run.args(["--offset", OFFSET, "--"]).arg(clocks()));
+            if limit >= 20 || run.status.success() {
+                let run = run.succeeded().quiet();
+                assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+            } else if run.status.code() != Some(127) {
+                // 127: the dynamic linker itself had no descriptor.
+                run.exited(125).said(&["vdso: error: ", "Too many open files"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_launcher_that_may_write_no_file_runs_or_says_why_not() {
+    // The limit is on the size of files, which the image's file in memory has, too.
+    let run =
+        finish(Command::new("prlimit").args(["--fsize=0", support::VDSO, "run", "--", "true"]));
+    assert!([Some(0), Some(125)].contains(&run.status.code()), "{run:#?}");
+    if run.status.code() == Some(125) {
+        run.said(&["vdso: error: ", "File too large"]);
+    }
+}
+
+#[test]
+fn a_program_ends_by_its_own_limits_as_ever() {
+    let script = "ulimit -t 1; ulimit -c 0; while :; do :; done";
+    let run = finish(vdso_run(["--offset", "1y"]).args(["sh", "-c", script]));
+    assert_eq!(run.shell_code(), 128 + libc::SIGKILL);
+}
+
+#[test]
+fn nothing_is_lost_under_a_debugger_inside() {
+    let Ok(probe) = Command::new("strace").arg("-V").output() else {
+        return test_support::skip(
+            test_support::Lacking::Tool,
+            "nothing_is_lost_under_a_debugger_inside",
+            "no `strace` in PATH",
+        );
+    };
+    assert!(probe.status.success());
+    let mut run = vdso_run(["--offset", OFFSET]);
+    let run = finish(run.args(["strace", "-f", "-o", "/dev/null"]).arg(clocks())).succeeded();
+    // The kernel lets a process have one tracer only.
+    let run = run.said(&["warning", "runs on the kernel's own clocks", "hint"]);
+    assert_realtime_shift(&run.readings(), 0, 0);
+    // And outside, the launcher itself is traced, with all below it.
+    let mut run = Command::new("strace");
+    run.args(["-f", "-o", "/dev/null", support::VDSO, "run", "--offset", OFFSET, "--", "true"]);
+    finish(&mut run).exited(125).said(&["vdso: error: cannot trace", "hint", "strace"]);
+}
+
+// ---------------------------------------------------------------------------------------------
+// One in another
+
+#[test]
+fn the_inner_of_two_launches_decides() {
+    let inner = [support::VDSO, "run", "--offset", OFFSET, "--"];
+    for outer in [["--offset", "1y"].as_slice(), &["--offset", "1y", "--no-follow"]] {
+        let mut run = vdso_run(outer);
+        let run = finish(run.args(inner).arg(clocks())).succeeded();
+        assert!(run.stderr.lines().count() <= 4, "{run:#?}");
+    }
+}
+
+#[test]
+fn the_helpers_see_no_difference_between_a_killed_and_a_living_launcher() {
+    let mut shell = shell_of(Source::AUTO);
+    let describe = format!("{} fds", helper("execs").display());
+    let before = shell.ask(&describe);
+    kill_hard(shell.pid());
+    shell.wait();
+    assert_eq!(shell.ask(&describe), before);
+}

@@ -1,0 +1,401 @@
+//! Type information made by hand, whole and broken in every way.
+//!
+//! Whatever may end the process, as a stack that overflows does, is run in a process of its own: the
+//! test calls itself again.
+
+use std::process::Command;
+
+use vdso_data::linux::{LINUX_6_15, Layout};
+
+use super::super::described_layout;
+use super::*;
+
+/// Writes BTF: types from id 1 on, strings once each.
+struct Writer {
+    types: Vec<u8>,
+    strings: Vec<u8>,
+    next_id: u32,
+}
+
+/// A member: its name, its type and its byte offset.
+type Member<'a> = (&'a str, u32, usize);
+
+impl Writer {
+    fn new() -> Self {
+        Self { types: Vec::new(), strings: vec![0], next_id: 1 }
+    }
+
+    fn string(&mut self, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let whole: Vec<u8> = [&[0][..], text.as_bytes(), &[0]].concat();
+        let at = self.strings.windows(whole.len()).position(|window| window == whole);
+        let at = at.map_or(self.strings.len(), |at| at + 1);
+        if at == self.strings.len() {
+            self.strings.extend_from_slice(&whole[1..]);
+        }
+        at as u32
+    }
+
+    /// A type's three words and what follows them; gives its id.
+    fn add(&mut self, name: &str, kind: u32, count: usize, size: u32, tail: &[u32]) -> u32 {
+        let name = self.string(name);
+        for word in [&[name, (kind << 24) | count as u32, size][..], tail].concat() {
+            self.types.extend_from_slice(&word.to_ne_bytes());
+        }
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    fn structure(&mut self, name: &str, kind: u32, bytes: u32, members: &[Member<'_>]) -> u32 {
+        let mut tail = Vec::new();
+        for &(name, type_id, offset) in members {
+            tail.extend([self.string(name), type_id, offset as u32 * 8]);
+        }
+        self.add(name, kind, members.len(), bytes, &tail)
+    }
+
+    fn finish(&self) -> Vec<u8> {
+        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        let version_and_flags = 1 << 16;
+        let header = [MAGIC | version_and_flags, HEADER_BYTES as u32, 0, types, types, strings];
+        let header = header.into_iter().flat_map(u32::to_ne_bytes).collect();
+        [header, self.types.clone(), self.strings.clone()].concat()
+    }
+}
+
+/// One type of each kind, which are to be passed over.
+fn add_every_kind(writer: &mut Writer) {
+    writer.add("int", KIND_INT, 0, 4, &[32]);
+    writer.add("", 2, 0, 1, &[]);
+    writer.add("", KIND_ARRAY, 0, 0, &[1, 1, 12]);
+    writer.structure("other", KIND_STRUCT, 8, &[("first", 1, 0), ("seq", 1, 4)]);
+    writer.structure("choice", KIND_UNION, 4, &[("one", 1, 0), ("two", 1, 0)]);
+    writer.add("colour", KIND_ENUM, 2, 4, &[0, 0, 0, 1]);
+    for kind in 7..=12 {
+        writer.add("vdso_clock", kind, 0, 1, &[]);
+    }
+    writer.add("", KIND_FUNC_PROTO, 2, 1, &[0, 1, 0, 1]);
+    writer.add("variable", KIND_VAR, 0, 1, &[0]);
+    writer.add(".data", KIND_DATASEC, 1, 4, &[1, 0, 4]);
+    writer.add("float", 16, 0, 8, &[]);
+    writer.add("tag", KIND_DECL_TAG, 0, 1, &[0]);
+    writer.add("tag", 18, 0, 1, &[]);
+    writer.add("large", KIND_ENUM64, 1, 8, &[0, 1, 2]);
+}
+
+/// Where a made-up kernel has the members of `struct vdso_clock`.
+#[derive(Clone, Copy)]
+struct Places {
+    seq: usize,
+    clock_mode: usize,
+    cycle_last: usize,
+    mult: usize,
+    shift: usize,
+    basetime: usize,
+    clock_bytes: u32,
+    clock_data: usize,
+}
+
+/// Linux 6.18 on x86-64.
+const LINUX_6_18: Places = Places {
+    seq: 0,
+    clock_mode: 4,
+    cycle_last: 8,
+    mult: 0x20,
+    shift: 0x24,
+    basetime: 0x28,
+    clock_bytes: 0xe8,
+    clock_data: 0,
+};
+
+/// As the kernel writes it: `basetime` and `offset` share a nameless union.
+fn kernel(places: Places) -> Vec<u8> {
+    let mut writer = Writer::new();
+    add_every_kind(&mut writer);
+    let in_union = [("basetime", 3, 0), ("offset", 3, 0)];
+    let union_id = writer.structure("", KIND_UNION, 192, &in_union);
+    let clock_id = writer.structure(
+        "vdso_clock",
+        KIND_STRUCT,
+        places.clock_bytes,
+        &[
+            ("seq", 1, places.seq),
+            ("clock_mode", 1, places.clock_mode),
+            ("cycle_last", 1, places.cycle_last),
+            ("max_cycles", 1, 0x10),
+            ("mask", 1, 0x18),
+            ("mult", 1, places.mult),
+            ("shift", 1, places.shift),
+            ("", union_id, places.basetime),
+        ],
+    );
+    let array_id = writer.add("", KIND_ARRAY, 0, 0, &[clock_id, 1, 2]);
+    let members = [("arch_data", 1, 0), ("clock_data", array_id, places.clock_data)];
+    writer.structure("vdso_time_data", KIND_STRUCT, 4096, &members);
+    writer.structure("vdso_clock_of_another_kind", KIND_STRUCT, 4, &[("seq", 1, 2)]);
+    writer.finish()
+}
+
+#[test]
+fn a_kernel_is_described_as_it_is() {
+    assert_eq!(described_layout(&kernel(LINUX_6_18)), Some(LINUX_6_15));
+    let elsewhere = Places {
+        seq: 0x10,
+        clock_mode: 0x14,
+        cycle_last: 0x20,
+        mult: 0x30,
+        shift: 0x34,
+        basetime: 0x40,
+        clock_bytes: 0x200,
+        clock_data: 0x80,
+    };
+    let expected =
+        Layout { hres: 0x80, raw: 0x280, seq: 0x10, cycle_last: 0x20, mult: 0x30, basetime: 0x40 };
+    assert_eq!(described_layout(&kernel(elsewhere)), Some(expected));
+}
+
+/// A kernel of the future or of a distribution: any member elsewhere is another layout, and what is
+/// not adjacent cannot be read at all.
+#[test]
+fn a_moved_member_is_not_a_known_layout() {
+    let known = |places| {
+        let described = described_layout(&kernel(places));
+        described.is_some_and(|found| vdso_data::linux::LAYOUTS.iter().any(|(_, it)| *it == found))
+    };
+    assert!(known(LINUX_6_18));
+    let moved = [
+        Places { seq: 0x18, clock_mode: 0x1c, ..LINUX_6_18 },
+        Places { cycle_last: 0x10, ..LINUX_6_18 },
+        Places { mult: 0x1c, shift: 0x20, ..LINUX_6_18 },
+        Places { basetime: 0x30, ..LINUX_6_18 },
+        Places { clock_bytes: 0xf0, ..LINUX_6_18 },
+        Places { clock_data: 8, ..LINUX_6_18 },
+        Places { clock_mode: 0x18, ..LINUX_6_18 },
+        Places { shift: 0x28, ..LINUX_6_18 },
+    ];
+    for (index, places) in moved.into_iter().enumerate() {
+        assert!(!known(places), "moved in way {index}");
+    }
+    let apart = [moved[6], moved[7]];
+    assert!(apart.iter().all(|&places| described_layout(&kernel(places)).is_none()));
+}
+
+#[test]
+fn a_missing_structure_or_member_is_none() {
+    let whole = kernel(LINUX_6_18);
+    let names = ["vdso_clock", "vdso_time_data", "clock_data", "seq", "basetime", "shift"];
+    for name in names {
+        let text = [&[0][..], name.as_bytes(), &[0]].concat();
+        let at = whole.windows(text.len()).position(|window| window == text).unwrap();
+        let mut renamed = whole.clone();
+        renamed[at + 1] = b'X';
+        assert_eq!(described_layout(&renamed), None, "without {name}");
+    }
+}
+
+#[test]
+fn a_structure_has_its_size_and_its_own_members() {
+    let bytes = kernel(LINUX_6_18);
+    let btf = Btf::parse(&bytes).unwrap();
+    let clock = btf.structure("vdso_clock").unwrap();
+    assert_eq!(clock.bytes(), 0xe8);
+    assert_eq!(clock.offset("max_cycles"), Some(0x10));
+    assert_eq!(clock.offset("offset"), Some(0x28), "the union's other member");
+    for not_a_member in ["first", "mul", "multi", "vdso_clock", ""] {
+        assert_eq!(clock.offset(not_a_member), None, "{not_a_member}");
+    }
+    assert_eq!(btf.structure("other").unwrap().offset("seq"), Some(4));
+    // Its name is not a structure's, or nothing's.
+    assert!(btf.structure("choice").is_none());
+    assert!(btf.structure("vdso").is_none());
+    assert!(btf.structure("").is_none());
+}
+
+/// Two nameless parts within each other.
+#[test]
+fn a_nameless_part_of_a_nameless_part_is_found() {
+    let mut writer = Writer::new();
+    writer.add("int", KIND_INT, 0, 4, &[32]);
+    let inner = writer.structure("", KIND_STRUCT, 8, &[("a", 1, 0), ("b", 1, 4)]);
+    let outer = writer.structure("", KIND_UNION, 8, &[("c", 1, 0), ("", inner, 0)]);
+    writer.structure("whole", KIND_STRUCT, 24, &[("d", 1, 0), ("", outer, 16), ("", 1, 4)]);
+    let bytes = writer.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    let whole = btf.structure("whole").unwrap();
+    let offsets = ["a", "b", "c", "d"].map(|name| whole.offset(name));
+    assert_eq!(offsets, [Some(16), Some(20), Some(16), Some(0)]);
+}
+
+/// In the form that the kernel uses where there are bit-fields, offsets have their width above.
+#[test]
+fn a_bit_fields_width_is_no_part_of_an_offset() {
+    let mut writer = Writer::new();
+    let name = writer.string("member");
+    let (bits, kind_flag) = ((17 << 24) | (64 * 8), 1 << 31);
+    let words = [writer.string("whole"), kind_flag | (KIND_STRUCT << 24) | 1, 80, name, 0, bits];
+    words.iter().for_each(|word| writer.types.extend_from_slice(&word.to_ne_bytes()));
+    let bytes = writer.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    assert_eq!(btf.structure("whole").unwrap().offset("member"), Some(64));
+}
+
+/// Another byte order is another magic number; no header of a future format is taken for this one.
+#[test]
+fn what_is_not_btf_is_none() {
+    let whole = kernel(LINUX_6_18);
+    let with_word = |at: usize, word: u32| {
+        let mut bytes = whole.clone();
+        bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+        bytes
+    };
+    assert!(Btf::parse(&with_word(0, MAGIC.swap_bytes())).is_none());
+    assert!(Btf::parse(&with_word(4, HEADER_BYTES as u32 - 1)).is_none());
+    for section in [8, 12, 16, 20] {
+        for wrong in [u32::MAX, whole.len() as u32, i32::MAX as u32] {
+            assert!(Btf::parse(&with_word(section, wrong)).is_none(), "{wrong} at {section}");
+        }
+    }
+    assert!(Btf::parse(&with_word(4, u32::MAX)).is_none());
+    assert!(Btf::parse(b"").is_none());
+    assert!(Btf::parse(b"\x7fELF").is_none());
+}
+
+/// A longer header, as a later version may have.
+#[test]
+fn a_longer_header_is_passed_over() {
+    let whole = kernel(LINUX_6_18);
+    let mut longer = whole[..HEADER_BYTES].to_vec();
+    longer[4..8].copy_from_slice(&(HEADER_BYTES as u32 + 8).to_ne_bytes());
+    longer.extend([0xff; 8]);
+    longer.extend(&whole[HEADER_BYTES..]);
+    assert_eq!(described_layout(&longer), Some(LINUX_6_15));
+}
+
+/// The types end at one whose kind is from the future: what comes behind it cannot be found.
+#[test]
+fn a_kind_from_the_future_ends_the_search() {
+    let mut writer = Writer::new();
+    writer.structure("before", KIND_STRUCT, 4, &[]);
+    writer.add("new", 20, 0, 0, &[]);
+    writer.structure("behind", KIND_STRUCT, 4, &[]);
+    let bytes = writer.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    assert!(btf.structure("before").is_some());
+    assert!(btf.structure("behind").is_none());
+}
+
+/// Asks everything that can be asked.
+fn exercise(bytes: &[u8]) {
+    let _ = described_layout(bytes);
+    if let Some(btf) = Btf::parse(bytes) {
+        for name in ["vdso_clock", "vdso_time_data", "other", "choice", ""] {
+            if let Some(found) = btf.structure(name) {
+                let members = ["basetime", "seq", "offset", "absent", ""];
+                let _ = (found.bytes(), members.map(|member| found.offset(member)));
+            }
+        }
+    }
+}
+
+#[test]
+fn any_beginning_of_it_is_answered() {
+    let whole = kernel(LINUX_6_18);
+    for length in 0..whole.len() {
+        exercise(&whole[..length]);
+        // What the header promises is not all there.
+        assert_eq!(described_layout(&whole[..length]), None);
+        // The same with a header that knows.
+        if let Some(strings) = length.checked_sub(HEADER_BYTES) {
+            let mut cut = whole[..length].to_vec();
+            cut[12..16].copy_from_slice(&(strings as u32 / 2).to_ne_bytes());
+            cut[16..20].copy_from_slice(&(strings as u32 / 2).to_ne_bytes());
+            cut[20..24].copy_from_slice(&(strings as u32 / 2).to_ne_bytes());
+            exercise(&cut);
+        }
+    }
+}
+
+/// Runs the test of this name again, alone, with `part` to do.
+fn in_a_process_of_its_own(test: &str, part: fn()) {
+    const VARIABLE: &str = "VDSO_TEST_OF_ITS_OWN";
+    let name = format!("host::btf::tests::{test}");
+    if std::env::var_os(VARIABLE).is_some_and(|value| value == *name) {
+        return part();
+    }
+    let executable = std::env::current_exe().expect("this test is a file");
+    let mut command = Command::new(executable);
+    command.args(["--exact", &name, "--nocapture"]).env(VARIABLE, &name);
+    let output = command.output().expect("this test runs again");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().filter(|line| line.contains("stack") || line.contains("panicked"));
+    let said: Vec<_> = said.take(2).collect();
+    assert!(output.status.success(), "{}: {}", output.status, said.join("; "));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "it ran {name}");
+}
+
+#[test]
+fn any_mutation_of_it_is_answered() {
+    in_a_process_of_its_own("any_mutation_of_it_is_answered", || {
+        let whole = kernel(LINUX_6_18);
+        let mut seed = 1u64;
+        let mut random = |limit: usize| {
+            // Knuth's MMIX; the upper bits are good.
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % limit
+        };
+        let words = [0, 1, 2, 20, 22, 0xff, 0xffff, i32::MAX as u32, u32::MAX];
+        for _ in 0..20_000 {
+            let mut mutated = whole.clone();
+            for _ in 0..=random(4) {
+                let at = random(whole.len());
+                match random(4) {
+                    0 => mutated[at] ^= 1 << random(8),
+                    1 => mutated[at] = random(256) as u8,
+                    _ => {
+                        let at = at.min(whole.len() - 4) & !3;
+                        let word = words[random(words.len())].wrapping_add(random(3) as u32);
+                        mutated[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+                    }
+                }
+            }
+            exercise(&mutated);
+        }
+    });
+}
+
+/// A structure that has itself as a nameless part, at once or by way of another.
+#[test]
+fn a_structure_within_itself_is_answered() {
+    in_a_process_of_its_own("a_structure_within_itself_is_answered", || {
+        let mut writer = Writer::new();
+        writer.structure("vdso_clock", KIND_STRUCT, 8, &[("", 1, 0)]);
+        writer.structure("vdso_time_data", KIND_STRUCT, 8, &[("", 3, 0)]);
+        writer.structure("other", KIND_STRUCT, 8, &[("", 2, 0)]);
+        exercise(&writer.finish());
+    });
+}
+
+#[test]
+fn the_running_kernel_is_described_as_it_is() {
+    let types = match Vmlinux::open() {
+        Ok(types) => types,
+        Err(error) => {
+            let reason = format!("cannot read {VMLINUX}: {error}");
+            return test_support::skip(test_support::Lacking::Kernel, "btf", &reason);
+        }
+    };
+    assert_eq!(types.bytes(), fs::read(VMLINUX).unwrap(), "mapped as it is read");
+    let btf = Btf::parse(types.bytes()).expect("the kernel writes BTF");
+    // In every kernel, and of a size that is known.
+    assert_eq!(btf.structure("list_head").map(|list| list.bytes()), Some(2 * size_of::<usize>()));
+    assert_eq!(btf.structure("list_head").unwrap().offset("prev"), Some(size_of::<usize>()));
+    let Some(described) = described_layout(types.bytes()) else {
+        let reason = "the running kernel has no vdso_time_data with clock_data (Linux 6.15)";
+        return test_support::skip(test_support::Lacking::Kernel, "btf-layout", reason);
+    };
+    assert_eq!(described, LINUX_6_15);
+}

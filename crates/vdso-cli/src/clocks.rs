@@ -45,9 +45,10 @@ pub fn parse_at(text: &str) -> Result<At> {
 
 fn parse_seconds(text: &str) -> Result<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     ensure!(
-        is_number(whole.trim_start_matches('-')) && is_number(fraction) && fraction.len() <= 9,
+        is_number(digits) && !digits.is_empty() && is_number(fraction) && fraction.len() <= 9,
         "cannot read '@{text}': after @ come seconds since 1970, with up to nine decimals"
     );
     let sec: i64 = whole.parse().with_context(|| format!("'@{text}' is out of range"))?;
@@ -196,20 +197,21 @@ impl Now {
             (None, Some(Offset(span))) => now
                 .to_zoned(TimeZone::UTC)
                 .checked_add(*span)
-                .context("this offset leads out of the years from -9999 to 9999")?
+                .context("--offset leads out of the years from -9999 to 9999; use a smaller one")?
                 .timestamp(),
             (None, None) => now,
         };
         let ns = then.as_nanosecond() - now.as_nanosecond();
-        Timespec::from_nanos(ns).context("this offset is out of range")
+        Timespec::from_nanos(ns).context("--at or --offset is out of range")
     }
 }
 
 const HALF_A_SECOND: Timespec = Timespec { sec: 0, nsec: NSEC_PER_SEC as i64 / 2 };
 
+/// The host's clock, by the system call: this process may itself run on an image that moves it.
 fn read(id: u32) -> Timespec {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `ts` is ours; the id is one that every Linux has.
-    unsafe { libc::clock_gettime(id as libc::clockid_t, &mut ts) };
+    unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
     Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }

@@ -23,6 +23,8 @@ use crate::clocks::Plan;
 use crate::source::{Selected, select};
 use crate::{message, startup};
 
+/// A mistake in the arguments.
+const USAGE: u8 = 2;
 /// Our own failure, as in env(1) and timeout(1).
 const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
@@ -31,13 +33,20 @@ const SIGNALED: i32 = 128;
 
 /// Runs the command, and gives its exit code.
 pub fn run(run: &Run) -> ExitCode {
-    match outcome(run) {
+    let plan = match Plan::of(run) {
+        Ok(plan) => plan,
+        Err(error) => {
+            message::fail(&error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => die_like(signal),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = run.command[0].to_string_lossy();
             message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));
-            let is_missing = matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
+            let is_missing = errno == Errno::ENOENT;
             ExitCode::from(if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
         }
         Err(error) => {
@@ -63,9 +72,8 @@ fn die_like(number: i32) -> ExitCode {
     ExitCode::from((SIGNALED + number) as u8)
 }
 
-fn outcome(run: &Run) -> Result<Outcome> {
+fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     let command = c_strings(run)?;
-    let plan = Plan::of(run)?;
     if let Some(path) = privileged_program(&run.command[0]) {
         message::say(format_args!(
             "warning: '{}' is set-user-ID or set-group-ID and would lose that privilege: it runs \
@@ -76,9 +84,9 @@ fn outcome(run: &Run) -> Result<Outcome> {
         return Ok(untouched(&command));
     }
     let host = Host::find().context("cannot read /proc/self/maps")?;
-    let selected = select(&host, &plan, run.source.map(Source::from))?;
-    explain(run, &plan, &selected);
-    launch(run, &command, &plan, &host, &selected)
+    let selected = select(&host, plan, run.source.map(Source::from))?;
+    explain(run, plan, &selected);
+    launch(run, &command, plan, &host, &selected)
 }
 
 fn launch(

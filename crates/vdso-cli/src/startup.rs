@@ -15,10 +15,13 @@ extern "C" fn look() {
     let inheritance = Inheritance {
         sigpipe: disposition(libc::SIGPIPE),
         sigchld: disposition(libc::SIGCHLD),
+        sigxfsz: disposition(libc::SIGXFSZ),
         closed_streams: [0, 1, 2].map(is_closed),
     };
     // SAFETY: the default disposition runs no code of ours.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    // SAFETY: as above; a limit then shows as an error.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let _ = INHERITANCE.set(inheritance);
 }
 

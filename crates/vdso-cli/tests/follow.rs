@@ -219,7 +219,9 @@ fn a_daemon_keeps_its_clock_and_keeps_nobody_waiting() {
         run.arg("run").args(source.and(&["--offset", OFFSET, "--", "sh", "-c", script]));
         // It ends, and so do its output and its complaints, although the daemon lives.
         finish(run.current_dir(folder.path()).env("CLOCKS", clocks())).exited(7).quiet();
-        assert_eq!(processes_of(&vdso), 1, "a supervisor for the daemon");
+        support::processes::wait_until("a supervisor for the daemon, and its standby", || {
+            processes_of(&vdso) == 2
+        });
         fs::write(folder.path().join("go"), "").expect("a file");
         let out = folder.path().join("out");
         wait_until("the daemon's clocks", || out.exists());

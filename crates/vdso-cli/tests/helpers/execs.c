@@ -107,6 +107,13 @@ static int run_at(char **arguments) {
     return failed("execveat");
 }
 
+// Without arguments and environment, as no shell would.
+static int run_bare(char **arguments) {
+    char *nothing[] = {NULL};
+    execve(arguments[0], nothing, nothing);
+    return failed("execve");
+}
+
 // ---------------------------------------------------------------------------------------------
 // Executing under fire
 
@@ -165,7 +172,7 @@ static const struct mode {
     int (*run)(char **arguments);
 } MODES[] = {
     {"fds", 0, run_fds}, {"fail", 0, run_fail},   {"thread", 1, run_thread}, {"fd", 1, run_fd},
-    {"at", 2, run_at},   {"storm", 2, run_storm}, {"die", 2, run_die},
+    {"at", 2, run_at},   {"storm", 2, run_storm}, {"die", 2, run_die},       {"bare", 1, run_bare},
 };
 
 int main(int argc, char **argv) {

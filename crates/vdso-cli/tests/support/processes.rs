@@ -55,10 +55,15 @@ pub fn is_alive(pid: Pid) -> bool {
     state_of(pid).is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-/// The supervisor of a front: its only child.
+/// The supervisor of a front. The program is the front's child, too, once a supervisor was killed.
 #[track_caller]
 pub fn supervisor_of(front: Pid) -> Pid {
-    wait_for("the supervisor", || children_of(front).first().copied())
+    wait_for("the supervisor", || child_of_ours(front))
+}
+
+/// A living child that executes vdso.
+pub fn child_of_ours(parent: Pid) -> Option<Pid> {
+    children_of(parent).into_iter().find(|&child| name_of(child) == "vdso" && is_alive(child))
 }
 
 /// The program of a front, once it goes by `name`.

@@ -65,8 +65,13 @@ impl Memory {
 
     fn read_some(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
         let remote = [RemoteIoVec { base: addr as usize, len: buffer.len() }];
-        process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &remote)
-            .map_err(|errno| Error::on(self.pid, Attempt::ReadMemory, errno))
+        match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &remote) {
+            // Containers' filters may refuse that call, but not this file.
+            Err(Errno::EPERM | Errno::ENOSYS) => File::open(format!("/proc/{}/mem", self.pid))
+                .and_then(|file| file.read_at(buffer, addr))
+                .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error)),
+            read => read.map_err(|errno| Error::on(self.pid, Attempt::ReadMemory, errno)),
+        }
     }
 
     /// Writes where the program itself may, also where its stack has yet to grow to.
@@ -74,8 +79,10 @@ impl Memory {
         let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
         match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
             Ok(written) if written == bytes.len() => Ok(()),
-            // That call does not let a stack grow, unlike this.
-            Ok(_) | Err(Errno::EFAULT) => self.write_by_file(addr, bytes),
+            // That call does not let a stack grow, and may be refused, unlike this.
+            Ok(_) | Err(Errno::EFAULT | Errno::EPERM | Errno::ENOSYS) => {
+                self.write_by_file(addr, bytes)
+            }
             Err(errno) => Err(Error::on(self.pid, Attempt::WriteMemory, errno)),
         }
     }

@@ -79,6 +79,8 @@ pub struct InFlight {
     pid: AtomicU64,
     /// One more than what a stub asks for, or zero for an exec.
     stub: AtomicU64,
+    /// The last id that was received, answered or not.
+    last_id: AtomicU64,
     /// A [`Waiting`], the same for all reports.
     waiting: AtomicU32,
 }
@@ -97,6 +99,7 @@ impl InFlight {
         // Relaxed, but for the id: it stands for the rest, and is read after its writer's death.
         self.pid.store(report.pid.as_raw() as u64, Ordering::Relaxed);
         self.stub.store(stub, Ordering::Relaxed);
+        self.last_id.store(report.id, Ordering::Relaxed);
         self.id.store(report.id, Ordering::Release);
     }
 
@@ -171,6 +174,26 @@ impl<'a> Listener<'a> {
         Some(report)
     }
 
+    /// Lets go on whoever's report was received by a supervisor that died before it could note that.
+    ///
+    /// Ids are consecutive, so it is one of the next. One that nobody has received yet is not
+    /// answered by this: it is received as ever.
+    pub fn carry_on_unnoted(&self) {
+        const MOST_WAITING: u64 = 256;
+        let last = self.in_flight.last_id.load(Ordering::Relaxed);
+        if last == 0 {
+            return;
+        }
+        for next in 1..=MOST_WAITING {
+            self.send(last.wrapping_add(next), 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
+        }
+    }
+
+    /// What a supervisor that died had not answered.
+    pub fn left_behind(&self) -> Option<Report> {
+        self.in_flight.left_behind()
+    }
+
     /// Lets the call take its course.
     pub fn carry_on(&self, report: Report) {
         self.answer(report, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
@@ -200,11 +223,15 @@ impl<'a> Listener<'a> {
     }
 
     fn answer(&self, report: Report, val: i64, error: i32, flags: u32) {
-        let mut answer = libc::seccomp_notif_resp { id: report.id, val, error, flags };
+        self.send(report.id, val, error, flags);
+        self.in_flight.clear();
+    }
+
+    fn send(&self, id: u64, val: i64, error: i32, flags: u32) {
+        let mut answer = libc::seccomp_notif_resp { id, val, error, flags };
         // SAFETY: the structure is the one that the request takes. An error means that the process
         // is gone, and there is nothing to do about that.
         let _ = unsafe { notif_send(self.fd.as_raw_fd(), &mut answer) };
-        self.in_flight.clear();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -120,8 +121,14 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     /// Answers what a predecessor left unanswered.
-    pub fn take_over(&mut self, report: Report) {
-        self.handle(report);
+    pub fn take_over(&mut self) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        listener.carry_on_unnoted();
+        if let Some(report) = listener.left_behind() {
+            self.handle(report);
+        }
     }
 
     /// Works until `is_done`, or until nobody is left who could report anything.
@@ -265,9 +272,14 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                     Announce::No
                 };
                 let injected = exec::inject(pid, self.payload, by, announce);
+                let lost_privilege = lost_privilege(pid);
                 self.release(pid);
-                if let Err(error) = injected {
-                    self.untouched(pid, error);
+                match injected {
+                    Ok(()) if lost_privilege => {
+                        self.observer.notice(&Notice::Unprivileged { pid });
+                    }
+                    Ok(()) => {}
+                    Err(error) => self.untouched(pid, error),
                 }
             }
             (Event::Stop, Purpose::Rescue) => {
@@ -293,6 +305,17 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             self.observer.notice(&Notice::Untouched { pid, error });
         }
     }
+}
+
+/// Whether a program's file would have given it another user's rights. Root has lost nothing.
+fn lost_privilege(pid: Pid) -> bool {
+    const SET_USER_ID: u32 = 0o4000;
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        return false;
+    }
+    std::fs::metadata(format!("/proc/{pid}/exe"))
+        .is_ok_and(|file| file.mode() & SET_USER_ID != 0 && file.uid() != user.as_raw())
 }
 
 #[derive(Clone, Copy, Debug, Default)]

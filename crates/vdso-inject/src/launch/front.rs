@@ -73,10 +73,8 @@ impl<'a, 'launch> Front<'a, 'launch> {
                 let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
                 return Ok(Outcome::NotExecuted(errno));
             }
-            Err(Refusal::NotTraced(errno)) => {
-                let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
-                return Err(Error::on_self(Attempt::Seize, errno));
-            }
+            Err(Refusal::NotTraced(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
+            Err(Refusal::NotStarted(errno)) => return Err(failed(errno)),
         };
         loop {
             self.wait();

@@ -24,6 +24,8 @@ pub enum Kind {
     ExecFailed,
     /// Supervisor to front: the program's pid; comes with the listener, if there is one.
     Started,
+    /// Supervisor to front: the program cannot be traced; the errno.
+    NotTraced,
     /// Supervisor to front: it could not be set up; the errno.
     Refused,
     /// Supervisor to front: the program has ended, and with it the supervisor; the wait status.
@@ -37,12 +39,13 @@ pub enum Kind {
     Continued,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Following,
     Kind::NotFollowing,
     Kind::Go,
     Kind::ExecFailed,
     Kind::Started,
+    Kind::NotTraced,
     Kind::Refused,
     Kind::Ended,
     Kind::EndedAlone,

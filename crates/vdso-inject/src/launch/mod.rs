@@ -64,21 +64,28 @@ pub struct Inheritance {
     pub sigpipe: libc::sighandler_t,
     /// `SIGCHLD`'s, which must be the default in the launching process.
     pub sigchld: libc::sighandler_t,
+    /// `SIGXFSZ`'s, which would end the launching process where a file may not be made.
+    pub sigxfsz: libc::sighandler_t,
     /// Which of the standard streams were closed.
     pub closed_streams: [bool; 3],
 }
 
 impl Default for Inheritance {
     fn default() -> Self {
-        Self { sigpipe: libc::SIG_DFL, sigchld: libc::SIG_DFL, closed_streams: [false; 3] }
+        let (sigpipe, sigchld, sigxfsz) = (libc::SIG_DFL, libc::SIG_DFL, libc::SIG_DFL);
+        Self { sigpipe, sigchld, sigxfsz, closed_streams: [false; 3] }
     }
 }
 
 impl Inheritance {
     /// Makes this process as it was.
     pub fn restore(&self) {
-        for (signal, disposition) in [(libc::SIGPIPE, self.sigpipe), (libc::SIGCHLD, self.sigchld)]
-        {
+        let dispositions = [
+            (libc::SIGPIPE, self.sigpipe),
+            (libc::SIGCHLD, self.sigchld),
+            (libc::SIGXFSZ, self.sigxfsz),
+        ];
+        for (signal, disposition) in dispositions {
             // SAFETY: puts back what the process was started with.
             unsafe { libc::signal(signal, disposition) };
         }
@@ -119,8 +126,7 @@ impl Launch<'_> {
         let in_flight = SharedInFlight::new()?;
         let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let signals = front::block_signals()?;
-        let (ours, theirs) = message::Socket::pair().map_err(failed)?;
-        let started = supervise::fork_first(self, &in_flight, theirs, &ours, &original_mask)?;
+        let (started, ours) = supervise::fork_first(self, &in_flight, &original_mask)?;
         front::Front::new(self, &in_flight, ours, started, signals).run()
     }
 }

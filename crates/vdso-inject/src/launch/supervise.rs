@@ -33,23 +33,28 @@ pub enum Refusal {
     NotExecuted(Errno),
     /// It could not be traced.
     NotTraced(Errno),
+    /// Something that it takes could not be had.
+    NotStarted(Errno),
 }
 
 /// Starts the first supervisor, which starts the program.
 pub fn fork_first(
     launch: &Launch<'_>,
     in_flight: &SharedInFlight,
-    theirs: Socket,
-    ours: &Socket,
     mask: &SigSet,
-) -> Result<Started> {
+) -> Result<(Started, Socket)> {
+    let (ours, theirs) = Socket::pair().map_err(failed)?;
     // So that a program whose supervisor was killed becomes the front's child, which then has its
     // exit status.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     // SAFETY: this process has one thread, so the child may do anything.
     match unsafe { fork() }.map_err(|errno| Error::on_self(Attempt::Fork, errno))? {
         ForkResult::Child => {
-            run_first(launch, in_flight, theirs, mask);
+            // Only then does the supervisor see the front's end.
+            drop(ours);
+            if let Err((front, errno)) = run_first(launch, in_flight, theirs, mask) {
+                front.send(Kind::Refused, errno as i32, None);
+            }
             exit()
         }
         ForkResult::Parent { child } => {
@@ -59,9 +64,10 @@ pub fn fork_first(
             let program = match answer.kind {
                 Kind::Started => Ok(Pid::from_raw(answer.number)),
                 Kind::ExecFailed => Err(Refusal::NotExecuted(errno)),
-                _ => Err(Refusal::NotTraced(errno)),
+                Kind::NotTraced => Err(Refusal::NotTraced(errno)),
+                _ => Err(Refusal::NotStarted(errno)),
             };
-            Ok(Started { supervisor: child, program, listener: answer.fd })
+            Ok((Started { supervisor: child, program, listener: answer.fd }, ours))
         }
     }
 }
@@ -86,11 +92,19 @@ pub fn fork_successor(
     }
 }
 
-fn run_first(launch: &Launch<'_>, in_flight: &SharedInFlight, front: Socket, mask: &SigSet) {
-    let Ok(signals) = own_signals() else { return };
+fn run_first(
+    launch: &Launch<'_>,
+    in_flight: &SharedInFlight,
+    front: Socket,
+    mask: &SigSet,
+) -> std::result::Result<(), (Socket, Errno)> {
     keep_ancestry_for_yama();
-    let Ok((ours, theirs)) = Socket::pair() else { return };
-    let Ok(inherited) = inheritable(launch) else { return };
+    let prepared =
+        || -> nix::Result<_> { Ok((own_signals()?, Socket::pair()?, inheritable(launch)?)) };
+    let (signals, (ours, theirs), inherited) = match prepared() {
+        Ok(prepared) => prepared,
+        Err(errno) => return Err((front, errno)),
+    };
     // SAFETY: this process has one thread, so the child may do anything.
     let program = match unsafe { fork() } {
         Ok(ForkResult::Child) => {
@@ -98,14 +112,14 @@ fn run_first(launch: &Launch<'_>, in_flight: &SharedInFlight, front: Socket, mas
             become_program(launch, &theirs, inherited, mask)
         }
         Ok(ForkResult::Parent { child }) => child,
-        Err(errno) => return front.send(Kind::Refused, errno as i32, None),
+        Err(errno) => return Err((front, errno)),
     };
     drop(theirs);
     let _ = ptrace::allow_alarm();
     let_go_of_standard_streams(&[0, 1]);
     let inherited_fd = inherited.as_raw_fd();
     drop(inherited);
-    let Some(ready) = ours.receive() else { return };
+    let Some(ready) = ours.receive() else { return Err((front, Errno::EPIPE)) };
     let listener = (ready.kind == Kind::Following).then_some(ready.fd).flatten();
     in_flight.set_waiting(ready.number);
     let spare = listener.as_ref().and_then(|listener| listener.try_clone().ok());
@@ -122,16 +136,20 @@ fn run_first(launch: &Launch<'_>, in_flight: &SharedInFlight, front: Socket, mas
     // Before it starts: a program that cannot be traced is not run at all.
     if let Err(error) = supervisor.trace_exec(program, by) {
         let errno = if let Error::System { errno, .. } = error { errno } else { Errno::EPERM };
-        return supervisor.observer().refuse(errno);
+        supervisor.observer().refuse(errno);
+        return Ok(());
     }
     supervisor.observer().go();
     supervisor.run(&signals, |watcher, has_reporters| watcher.is_done(has_reporters));
+    Ok(())
 }
 
 /// The image's file under a number out of the program's way, for one that nobody follows.
 fn inheritable(launch: &Launch<'_>) -> nix::Result<OwnedFd> {
     const AT_LEAST: i32 = 100;
-    let fd = fcntl(&launch.payload.file, FcntlArg::F_DUPFD(AT_LEAST))?;
+    let duplicate = |at_least| fcntl(&launch.payload.file, FcntlArg::F_DUPFD(at_least));
+    // Where so high a number is not allowed, the next one does.
+    let fd = duplicate(AT_LEAST).or_else(|_| duplicate(0))?;
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -154,9 +172,7 @@ fn run_successor(
     let tick = launch.publisher.map(|publisher| publisher());
     let mut supervisor = Supervisor::new(launch.payload, listener, tick, watcher);
     supervisor.tick();
-    if let Some(report) = in_flight.left_behind() {
-        supervisor.take_over(report);
-    }
+    supervisor.take_over();
     if supervisor.observer().front.is_none() {
         supervisor.observer().start_standby();
     }
@@ -212,7 +228,7 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
     }
 
     fn refuse(&mut self, errno: Errno) {
-        self.tell(Kind::Refused, errno as i32);
+        self.tell(Kind::NotTraced, errno as i32);
     }
 
     /// The program has said that it could not be executed, or nothing, which means that it was.

@@ -126,6 +126,23 @@ fn a_page_that_is_no_clock_is_refused() {
     assert!(matches!(small, Err(PageError::UnknownLayout)));
 }
 
+/// What images are told of a page: where everything is, seen from the kernel's vDSO.
+#[test]
+fn a_template_has_the_places_of_the_page() {
+    let vvar = FakeVvar::new();
+    let host = host_of(&vvar);
+    let template = host.template(&[]);
+    for (clock, at) in [(template.hres, LINUX_6_15.hres), (template.raw, LINUX_6_15.raw)] {
+        let clock = clock.expect("the page is known");
+        let place = |member: usize| -0x2000 + (at + member) as i64;
+        assert_eq!(clock.seq, place(LINUX_6_15.seq));
+        assert_eq!(clock.cycle_last, place(LINUX_6_15.cycle_last));
+        assert_eq!(clock.mult, place(LINUX_6_15.mult));
+        assert_eq!(clock.basetime, place(LINUX_6_15.basetime));
+        assert_eq!(clock.max_cycles, vvar.recognise().unwrap().max_cycles(at));
+    }
+}
+
 /// Sums of what the kernel may have in its base and steer by must stay below 2^64.
 #[test]
 fn arithmetic_of_64_bits_is_good_for_max_cycles() {
@@ -218,6 +235,24 @@ fn a_timekeeper_publishes_what_the_page_says() {
     let (realtime, tai) = (published(&own, clock::REALTIME), published(&own, clock::TAI));
     assert_eq!(realtime.start >> 32, i128::from(realtime.cycles - start) / 2);
     assert_eq!(tai.start - realtime.start, 37_000_000_000 << 32);
+}
+
+/// The image's fast path is good for 2^32 cycles and looks at nothing else, so no line may end before:
+/// its end would then be behind what readers have seen. Counters are slow where CPUs are not x86.
+#[test]
+fn a_line_of_a_slow_counter_outlives_the_fast_path() {
+    for ns_a_cycle in [1, 16, 41] {
+        let vvar = FakeVvar::new();
+        for clock in [LINUX_6_15.hres, LINUX_6_15.raw] {
+            vvar.set(clock + LINUX_6_15.mult, ns_a_cycle << SHIFT);
+        }
+        let own = OwnPage::new();
+        let host = host_of(&vvar);
+        Timekeeper::new(&own, &host, [Transform::IDENTITY; clock::LINES]).update();
+        let copy = latch::read(&own.header.seq, || (), |(), copy| copy);
+        let stale_cycles = own.line(copy, clock::MONOTONIC).load_counter_view().stale_cycles;
+        assert!(stale_cycles >= 1 << 32, "{ns_a_cycle} ns a cycle: {stale_cycles} cycles");
+    }
 }
 
 /// The kernel gives up the counter: the readers look at its mode themselves and ask the kernel from

@@ -228,6 +228,19 @@ fn a_nameless_part_of_a_nameless_part_is_found() {
     assert_eq!(offsets, [Some(16), Some(20), Some(16), Some(0)]);
 }
 
+/// A nameless member that is an enumeration has no members, although its values look like some.
+#[test]
+fn a_nameless_part_that_is_no_structure_is_passed_over() {
+    let mut writer = Writer::new();
+    let values = [writer.string("trap"), 0, 0, 0, 0, 0];
+    let colour = writer.add("colour", KIND_ENUM, 3, 4, &values);
+    writer.structure("whole", KIND_STRUCT, 8, &[("", colour, 0), ("member", colour, 4)]);
+    let bytes = writer.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    let whole = btf.structure("whole").unwrap();
+    assert_eq!((whole.offset("trap"), whole.offset("member")), (None, Some(4)));
+}
+
 /// In the form that the kernel uses where there are bit-fields, offsets have their width above.
 #[test]
 fn a_bit_fields_width_is_no_part_of_an_offset() {

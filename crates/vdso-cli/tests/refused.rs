@@ -1,0 +1,426 @@
+//! What the kernel or the system keeps vdso from doing: programs that cannot be given a clock run
+//! untouched, with a warning; system calls that are denied and file systems that are full,
+//! read-only, `noexec` or missing are no obstacle, or are named.
+
+mod support;
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{
+    Finished, Source, assert_realtime_shift, clocks, compile, copy_into, finish, program, scratch,
+    set_mode, vdso_run,
+};
+use tempfile::TempDir;
+use test_support::{Lacking, Program, skip};
+
+const OFFSET: &str = "1234567s";
+const SHIFT_NS: i128 = 1_234_567_000_000_000;
+const NOBODY: u32 = 65534;
+
+/// Whether this is root, without whom the test cannot set up what it needs.
+fn is_root(test: &str) -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        skip(Lacking::Privilege, test, "it needs root to prepare users, files or mounts");
+    }
+    is_root
+}
+
+// ---------------------------------------------------------------------------------------------
+// Programs that cannot be given a clock
+
+/// Copies of vdso and of a program that every user can reach.
+struct Shared {
+    folder: TempDir,
+    vdso: PathBuf,
+    clocks: PathBuf,
+}
+
+impl Shared {
+    #[track_caller]
+    fn new() -> Self {
+        let folder = scratch();
+        let vdso = copy_into(folder.path(), Path::new(support::VDSO), 0o755);
+        let clocks = copy_into(folder.path(), &clocks(), 0o755);
+        Self { folder, vdso, clocks }
+    }
+
+    /// A second program, with such a mode.
+    #[track_caller]
+    fn add(&self, file: &Path, name: &str, mode: u32) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        set_mode(&folder, 0o755);
+        copy_into(&folder, file, mode)
+    }
+
+    /// `vdso run` by nobody.
+    fn run(&self, options: &[&str]) -> Command {
+        let mut run = Command::new(&self.vdso);
+        run.args(["run", "--offset", OFFSET]).args(options).arg("--");
+        run.uid(NOBODY).gid(NOBODY).current_dir("/");
+        run
+    }
+}
+
+#[test]
+fn another_user_has_a_clock_that_follows() {
+    if !is_root("another_user_has_a_clock_that_follows") {
+        return;
+    }
+    let shared = Shared::new();
+    for source in Source::all() {
+        let run = finish(shared.run(source.options).arg(&shared.clocks).args(["threads", "4"]));
+        assert_realtime_shift(&run.succeeded().quiet().readings(), SHIFT_NS, source.tolerance_ns);
+    }
+}
+
+#[test]
+fn a_set_user_id_program_keeps_its_privilege_and_the_hosts_clock() {
+    if !is_root("a_set_user_id_program_keeps_its_privilege_and_the_hosts_clock") {
+        return;
+    }
+    let shared = Shared::new();
+    for (name, mode) in [("user", 0o4755), ("group", 0o2755)] {
+        let privileged = shared.add(Path::new("/usr/bin/id"), name, mode);
+        let clocks = shared.add(&clocks(), &format!("clocks-{name}"), mode);
+        let option = if name == "user" { "-u" } else { "-g" };
+        let plain = finish(Command::new(&privileged).arg(option).uid(NOBODY).gid(NOBODY));
+        assert_eq!(plain.stdout, "0\n", "{plain:#?}");
+        let run = finish(shared.run(&[]).arg(&privileged).arg(option)).succeeded();
+        assert_eq!(run.stdout, "0\n", "{run:#?}");
+        run.said(&["warning", "set-", "kernel's own clocks"]);
+        let run = finish(shared.run(&[]).arg(&clocks)).succeeded();
+        assert_realtime_shift(&run.readings(), 0, 0);
+    }
+}
+
+#[test]
+fn a_child_that_loses_its_set_user_id_privilege_is_warned_about() {
+    if !is_root("a_child_that_loses_its_set_user_id_privilege_is_warned_about") {
+        return;
+    }
+    let shared = Shared::new();
+    let privileged = shared.add(Path::new("/usr/bin/id"), "user", 0o4755);
+    let script = format!("{} -u; {0} -u", privileged.display());
+    let run = finish(shared.run(&[]).args(["sh", "-c", &script])).succeeded();
+    // Following sets no_new_privs, which takes the privilege.
+    assert_eq!(run.stdout, format!("{NOBODY}\n{NOBODY}\n"), "{run:#?}");
+    run.said(&["warning", "set-user-ID", "--no-follow"]);
+    // What the warning says, helps.
+    let run = finish(shared.run(&["--no-follow"]).args(["sh", "-c", &script])).succeeded().quiet();
+    assert_eq!(run.stdout, "0\n0\n");
+}
+
+#[test]
+fn root_has_nothing_to_gain_from_a_set_user_id_program_and_nothing_to_lose() {
+    if !is_root("root_has_nothing_to_gain_from_a_set_user_id_program_and_nothing_to_lose") {
+        return;
+    }
+    let shared = Shared::new();
+    let privileged = shared.add(&clocks(), "user", 0o4755);
+    let run = finish(vdso_run(["--offset", OFFSET]).arg(&privileged)).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+}
+
+#[test]
+fn a_program_that_may_be_executed_but_not_read_runs_untouched() {
+    if !is_root("a_program_that_may_be_executed_but_not_read_runs_untouched") {
+        return;
+    }
+    let shared = Shared::new();
+    let secret = shared.add(&clocks(), "secret", 0o711);
+    for options in [[].as_slice(), &["--no-follow"], &["--source", "chain"]] {
+        let run = finish(shared.run(options).arg(&secret)).succeeded();
+        let run = run.said(&["warning", "kernel's own clocks", "hint", "root"]);
+        assert_realtime_shift(&run.readings(), 0, 0);
+    }
+    let script = format!("{} && exec {}", secret.display(), shared.clocks.display());
+    let run = finish(shared.run(&[]).args(["sh", "-c", &script])).succeeded();
+    let mut lines: Vec<&str> = run.stdout.lines().collect();
+    let after = lines.split_off(lines.len() / 2).join("\n");
+    let parse = |text: &str| test_support::Readings::parse(text).expect("clocks");
+    assert_realtime_shift(&parse(&lines.join("\n")), 0, 0);
+    assert_realtime_shift(&parse(&after), SHIFT_NS, 0);
+    // Root may read it.
+    let run = finish(vdso_run(["--offset", OFFSET]).arg(&secret)).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+}
+
+/// A 32-bit program made without a 32-bit C library; `None` if the kernel does not run it.
+fn tiny32(test: &str) -> Option<PathBuf> {
+    let flags = ["-m32", "-static", "-nostdlib", "-no-pie"];
+    let path = compile("tiny32.S", "tiny32", &flags);
+    match Command::new(&path).status() {
+        Ok(status) if status.code() == Some(7) => Some(path),
+        _ => {
+            skip(Lacking::Kernel, test, "this machine does not run 32-bit x86 programs");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_32_bit_program_runs_untouched() {
+    let Some(tiny) = tiny32("a_32_bit_program_runs_untouched") else { return };
+    for options in [[].as_slice(), &["--no-follow"], &["--source", "own"]] {
+        let run = finish(vdso_run(options).arg(&tiny)).exited(7);
+        run.said(&["warning", "'tiny32'", "kernel's own clocks", "32-bit", "hint"]);
+    }
+    let run =
+        finish(vdso_run(["--offset", "1y"]).args(["sh", "-c", r#""$0"; exit $?"#]).arg(&tiny));
+    run.exited(7).said(&["warning", "32-bit"]);
+    if let Some(path) = program(Program::CI386) {
+        let run = finish(vdso_run(["--offset", OFFSET]).arg(path)).succeeded().said(&["warning"]);
+        assert_realtime_shift(&run.readings(), 0, 0);
+    }
+}
+
+#[test]
+fn what_a_32_bit_program_executes_has_the_clock() {
+    let Some(tiny) = tiny32("what_a_32_bit_program_executes_has_the_clock") else { return };
+    let run = finish(vdso_run(["--offset", OFFSET]).arg(&tiny).arg(clocks())).succeeded();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    let run = finish(vdso_run(["--offset", OFFSET]).arg(&tiny).arg(&tiny).arg(clocks()));
+    assert_realtime_shift(&run.succeeded().readings(), SHIFT_NS, 0);
+}
+
+// ---------------------------------------------------------------------------------------------
+// System calls denied, as by a container's seccomp profile
+
+/// Has the kernel refuse a system call to the command and all below it.
+fn deny(command: &mut Command, call: libc::c_long, errno: i32) -> &mut Command {
+    let install = move || {
+        const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+        const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        const ANSWER: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+        let refuse = libc::SECCOMP_RET_ERRNO | errno as u32;
+        let mut filter = [
+            libc::sock_filter { code: LOAD, jt: 0, jf: 0, k: 0 },
+            libc::sock_filter { code: EQUAL, jt: 0, jf: 1, k: call as u32 },
+            libc::sock_filter { code: ANSWER, jt: 0, jf: 0, k: refuse },
+            libc::sock_filter { code: ANSWER, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+        ];
+        let filter = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+        nix::sys::prctl::set_no_new_privs()?;
+        let mode = libc::SECCOMP_MODE_FILTER;
+        // By prctl(2), as seccomp(2) may be what is refused to whoever comes after this.
+        // SAFETY: the kernel copies the filter, which is valid for the call.
+        match unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &filter) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(install) }
+}
+
+#[test]
+fn without_seccomp_the_program_has_its_clock_and_children_do_not() {
+    for errno in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
+        for source in Source::all() {
+            let mut run = vdso_run(source.and(&["--offset", OFFSET]));
+            let run = finish(deny(run.arg(clocks()), libc::SYS_seccomp, errno)).succeeded();
+            let run = run.said(&["warning", "children", "seccomp", "refused"]);
+            assert_realtime_shift(&run.readings(), SHIFT_NS, source.tolerance_ns);
+            let mut run = vdso_run(source.and(&["--offset", OFFSET]));
+            let run = run.arg(clocks()).arg("vfork");
+            let run = finish(deny(run, libc::SYS_seccomp, errno)).succeeded();
+            assert_realtime_shift(&run.readings(), 0, 0);
+        }
+    }
+}
+
+#[test]
+fn without_ptrace_nothing_is_run_and_a_hint_is_given() {
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        for options in [[].as_slice(), &["--no-follow"], &["--source", "own"]] {
+            let mut run = vdso_run(options);
+            let run = finish(deny(run.args(["echo", "RAN"]), libc::SYS_ptrace, errno)).exited(125);
+            assert_eq!(run.stdout, "", "{run:#?}");
+            run.said(&["error", "cannot trace", "hint", "SYS_PTRACE", "ptrace_scope"]);
+        }
+    }
+}
+
+#[test]
+fn without_a_file_in_memory_nothing_is_run_and_the_reason_is_given() {
+    let mut run = vdso_run(["--offset", "1y"]);
+    let run = deny(run.args(["echo", "RAN"]), libc::SYS_memfd_create, libc::ENOSYS);
+    let run = finish(run).exited(125);
+    assert_eq!(run.stdout, "", "{run:#?}");
+    run.said(&["vdso: error: cannot create a file in memory"]);
+}
+
+/// Each of these has another way, or may be left out.
+#[test]
+fn calls_that_are_only_convenient_may_be_refused() {
+    let mut failures = Vec::new();
+    for (name, call) in [
+        ("process_vm_readv", libc::SYS_process_vm_readv),
+        ("process_vm_writev", libc::SYS_process_vm_writev),
+        ("pidfd_open", libc::SYS_pidfd_open),
+        ("kcmp", libc::SYS_kcmp),
+        ("perf_event_open", libc::SYS_perf_event_open),
+        ("bpf", libc::SYS_bpf),
+        ("setitimer", libc::SYS_setitimer),
+        ("timer_create", libc::SYS_timer_create),
+        ("sched_setaffinity", libc::SYS_sched_setaffinity),
+        ("sched_getaffinity", libc::SYS_sched_getaffinity),
+        ("mlock", libc::SYS_mlock),
+        ("setpriority", libc::SYS_setpriority),
+        ("sched_setscheduler", libc::SYS_sched_setscheduler),
+    ] {
+        for errno in [libc::EPERM, libc::ENOSYS] {
+            let mut run = vdso_run(["--offset", OFFSET]);
+            let run = finish(deny(run.arg(clocks()).args(["threads", "2"]), call, errno));
+            if !run.status.success() || !run.stderr.is_empty() {
+                failures.push(format!("{name}: {}, {}", run.status, run.stderr));
+                continue;
+            }
+            assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn processes_that_cannot_be_started_are_named() {
+    if !is_root("processes_that_cannot_be_started_are_named") {
+        return;
+    }
+    let shared = Shared::new();
+    let limited = |processes: u64| {
+        let mut run = Command::new("prlimit");
+        run.arg(format!("--nproc={processes}:{processes}"));
+        run.args(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]);
+        run.arg(&shared.vdso).args(["run", "--", "/bin/echo", "RAN"]);
+        finish(&mut run)
+    };
+    let run = limited(1).exited(125);
+    assert_eq!(run.stdout, "", "{run:#?}");
+    run.said(&["vdso: error: cannot start a process"]);
+    let run = limited(2);
+    assert!(matches!(run.status.code(), Some(0 | 125)), "{run:#?}");
+    assert_eq!(limited(4).succeeded().stdout, "RAN\n");
+}
+
+// ---------------------------------------------------------------------------------------------
+// File systems
+
+/// Runs `vdso run OPTIONS -- clocks` where `prepare` has changed the mounts; vdso and the program
+/// are in /mnt then, whatever is mounted over their places.
+#[track_caller]
+fn mounted(prepare: &str, options: &[&str]) -> Finished {
+    let copy = r#"mount -t tmpfs -o mode=755 none /mnt && cp "$VDSO" /mnt/vdso && cp "$CLOCKS" /mnt/clocks"#;
+    let script =
+        format!(r#"set -e; {copy}; {prepare}; exec /mnt/vdso run "$@" -- /mnt/clocks threads 2"#);
+    let mut run = Command::new("unshare");
+    run.args(["-m", "sh", "-c", &script, "sh", "--offset", OFFSET]).args(options);
+    finish(run.env("VDSO", support::VDSO).env("CLOCKS", clocks()).current_dir("/"))
+}
+
+#[test]
+fn no_file_system_needs_room_or_rights() {
+    if !is_root("no_file_system_needs_room_or_rights") {
+        return;
+    }
+    let folders = "/tmp /var/tmp /dev/shm /run";
+    for prepare in [
+        // Full.
+        format!("for f in {folders}; do mount -t tmpfs -o size=4k none $f; head -c 4096 /dev/zero >$f/full || true; done"),
+        // Read-only.
+        format!("for f in {folders}; do mount -t tmpfs -o ro none $f; done"),
+        // Nothing on it is executable.
+        format!("for f in {folders}; do mount -t tmpfs -o noexec none $f; done"),
+        // Everything but /proc, /sys and /dev is read-only and not writable by root.
+        "mount -o remount,ro,bind / / 2>/dev/null || { mount --bind / / && mount -o remount,ro,bind /; }".to_owned(),
+    ] {
+        for source in Source::all() {
+            let run = mounted(&prepare, source.options).succeeded().quiet();
+            assert_realtime_shift(&run.readings(), SHIFT_NS, source.tolerance_ns);
+        }
+    }
+}
+
+#[test]
+fn without_sys_a_slower_source_is_right() {
+    if !is_root("without_sys_a_slower_source_is_right") {
+        return;
+    }
+    let run = mounted("mount -t tmpfs none /sys", &["-v"]).succeeded();
+    let run = run.said(&["vdso: source chain: "]);
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    // Forced, it is refused with the reason, or right.
+    for source in [Source::OWN, Source::HOST] {
+        let run = mounted("mount -t tmpfs none /sys", source.options);
+        if run.status.code() == Some(125) {
+            run.said(&["cannot be used here", "leave --source out"]);
+        } else {
+            assert_realtime_shift(&run.succeeded().readings(), SHIFT_NS, source.tolerance_ns);
+        }
+    }
+    let run = mounted("mount -t tmpfs none /sys", &["--freeze"]).succeeded().quiet();
+    let realtime = run.readings().of(test_support::Clock::Realtime).next().cloned();
+    assert!(realtime.is_some());
+}
+
+#[test]
+fn an_unreadable_btf_is_no_btf() {
+    if !is_root("an_unreadable_btf_is_no_btf") || !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return;
+    }
+    for make in [
+        ": >/mnt/btf",
+        "head -c 100 /sys/kernel/btf/vmlinux >/mnt/btf",
+        "head -c 100000 /sys/kernel/btf/vmlinux >/mnt/btf",
+        "head -c 1000000 /dev/urandom >/mnt/btf",
+        "cp /sys/kernel/btf/vmlinux /mnt/btf; head -c 4096 /dev/urandom | dd of=/mnt/btf conv=notrunc bs=1 seek=24 2>/dev/null",
+    ] {
+        let prepare = format!("{make}; mount --bind /mnt/btf /sys/kernel/btf/vmlinux");
+        let run = mounted(&prepare, &["-v"]).succeeded();
+        let run = run.said(&["vdso: source chain: "]);
+        assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    }
+}
+
+#[test]
+fn another_clocksource_is_believed() {
+    if !is_root("another_clocksource_is_believed") {
+        return;
+    }
+    let file = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    if !Path::new(file).exists() {
+        return skip(
+            Lacking::Kernel,
+            "another_clocksource_is_believed",
+            "there is no clocksource file",
+        );
+    }
+    // Only with no known page is that file what tells: without BTF.
+    let prepare = format!(
+        "echo hpet >/mnt/source; mount --bind /mnt/source {file}; : >/mnt/btf; \
+         [ ! -e /sys/kernel/btf/vmlinux ] || mount --bind /mnt/btf /sys/kernel/btf/vmlinux"
+    );
+    let run = mounted(&prepare, &["--source", "own"]).exited(125);
+    run.said(&["'own' cannot be used here", "hpet", "leave --source out"]);
+    let run = mounted(&prepare, &[]).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+}
+
+#[test]
+fn without_proc_the_reason_is_given() {
+    if !is_root("without_proc_the_reason_is_given") {
+        return;
+    }
+    let run = mounted("mount -t tmpfs none /proc", &[]);
+    if run.status.code() == Some(125) {
+        run.said(&["vdso: error: ", "/proc"]);
+    } else {
+        let run = run.succeeded();
+        let is_untouched = run.stderr.contains("kernel's own clocks");
+        assert_realtime_shift(&run.readings(), if is_untouched { 0 } else { SHIFT_NS }, 0);
+    }
+}

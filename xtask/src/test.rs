@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
     "gdb",
     "golang-go",
     "libc6-dev",
+    "linux-perf",
     "linux-source-6.1",
     "make",
     "musl-tools",

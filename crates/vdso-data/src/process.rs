@@ -146,17 +146,19 @@ pub struct ClockTemplate {
 
 /// Byte offset of `counter_mode`, which `clock_mode_addr` names where the kernel's is unknown.
 pub const COUNTER_MODE: usize = core::mem::offset_of!(ProcessPage, counter_mode);
-/// Byte offset of `never_even_seq`, which `hres.seq_addr` names where the kernel's is unknown.
+/// Byte offset of `never_even_seq`, which `seq_addr` names where the kernel's is unknown.
 pub const NEVER_EVEN_SEQ: usize = core::mem::offset_of!(ProcessPage, never_even_seq);
 /// Byte offset of `clock_mode_addr`.
 pub const CLOCK_MODE_ADDR: usize = core::mem::offset_of!(ProcessPage, clock_mode_addr);
 /// Byte offset of `hres.seq_addr`.
 pub const HRES_SEQ_ADDR: usize = core::mem::offset_of!(ProcessPage, hres);
+/// Byte offset of `raw.seq_addr`.
+pub const RAW_SEQ_ADDR: usize = core::mem::offset_of!(ProcessPage, raw);
 
 impl Template {
     /// The page of a process that has the kernel's vDSO at `vdso_addr`, zero for none.
     ///
-    /// Where the kernel's page is unknown, `clock_mode_addr` and `hres.seq_addr` are zero: whoever
+    /// Where the kernel's page is unknown, `clock_mode_addr` and the two `seq_addr` are zero: whoever
     /// maps the page puts its own address plus [`COUNTER_MODE`] and [`NEVER_EVEN_SEQ`] there.
     pub fn page_for(&self, vdso_addr: u64) -> ProcessPage {
         let page = ProcessPage::new();

@@ -51,8 +51,10 @@ fn hide(bytes: &mut [u8], image: &Image<'_>, name: &str) {
     let Some(symbol) = image.lookup(name, None) else {
         return;
     };
+    // With the address and the size that follow it in `Elf64_Sym`: gdb takes an undefined symbol that
+    // has an address for a trampoline there, and names all that comes behind it after that.
     let at = symbol.section_index_offset;
-    if let Some(section_index) = bytes.get_mut(at..at + 2) {
-        section_index.fill(0);
+    if let Some(index_address_and_size) = bytes.get_mut(at..at + 2 + 8 + 8) {
+        index_address_and_size.fill(0);
     }
 }

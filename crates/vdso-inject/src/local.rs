@@ -66,7 +66,9 @@ impl LocalImage {
         if page.clock_mode_addr.load(Ordering::Relaxed) == 0 {
             let within = |offset| (at.get() + offset) as u64;
             page.clock_mode_addr.store(within(process::COUNTER_MODE), Ordering::Relaxed);
-            page.hres.seq_addr.store(within(process::NEVER_EVEN_SEQ), Ordering::Relaxed);
+            for clock in [&page.hres, &page.raw] {
+                clock.seq_addr.store(within(process::NEVER_EVEN_SEQ), Ordering::Relaxed);
+            }
         }
         let length = NonZeroUsize::new(PAGE_BYTES).expect("a page is not empty");
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;

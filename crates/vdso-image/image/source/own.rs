@@ -64,18 +64,26 @@ pub fn read_again(id: u32) -> Option<Timespec> {
     }
 }
 
-/// The line is too old: nobody publishes any more. `time`, which is the kernel's, is right, but a
-/// reader may have seen the line's end already: the clock waits there rather than go back.
+/// The line cannot be used: nobody publishes any more, or the kernel has given the counter up.
+/// `time`, which is the kernel's, is right, but a reader may have been further along the line: the
+/// clock waits there rather than go back.
 #[inline(always)]
 pub fn settle(id: u32, time: Timespec) -> Timespec {
-    let (_, view) = line_now(id);
+    let (cycles, view) = line_now(id);
     if view.stale_cycles == 0 || mode() == CLOCK_MODE_TIMENS {
         return time;
     }
-    let end = at(&view, view.stale_cycles);
-    let behind = end.wrapping_sub(time);
+    let delta_cycles = cycles.wrapping_sub(view.cycle_last);
+    let furthest = if delta_cycles as i64 <= 0 {
+        at(&view, 0)
+    } else if delta_cycles < view.stale_cycles {
+        at(&view, delta_cycles)
+    } else {
+        at(&view, view.stale_cycles)
+    };
+    let behind = furthest.wrapping_sub(time);
     let is_slow = behind.sec == 0 && behind.nsec < SLOW_NOT_SET_NS;
-    if time < end && (is_slow || !clock::is_in(id, clock::SETTABLE)) { end } else { time }
+    if time < furthest && (is_slow || !clock::is_in(id, clock::SETTABLE)) { furthest } else { time }
 }
 
 #[inline(always)]

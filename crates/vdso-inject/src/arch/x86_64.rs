@@ -19,7 +19,7 @@ use std::mem::offset_of;
 use nix::unistd::Pid;
 use vdso_data::PAGE_BYTES;
 use vdso_data::process::{
-    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage,
+    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage, RAW_SEQ_ADDR,
 };
 
 use crate::error::{Attempt, Error, Result};
@@ -67,7 +67,7 @@ pub struct StubData {
     pub announces: u64,
     /// For `PR_SET_MM_MAP`.
     pub memory_map: MemoryMap,
-    /// The process page, but for the two addresses within it where they are zero.
+    /// The process page, but for the addresses within it where they are zero.
     pub process_page: [u64; PROCESS_PAGE_WORDS],
 }
 
@@ -166,6 +166,7 @@ global_asm!(
     "mov [rax + {clock_mode_addr}], rcx",
     "lea rcx, [rax + {never_even_seq}]",
     "mov [rax + {hres_seq_addr}], rcx",
+    "mov [rax + {raw_seq_addr}], rcx",
     "3:",
     "mov rdi, rax",
     "mov esi, {page}",
@@ -277,6 +278,7 @@ global_asm!(
     clock_mode_addr = const CLOCK_MODE_ADDR,
     counter_mode = const COUNTER_MODE,
     hres_seq_addr = const HRES_SEQ_ADDR,
+    raw_seq_addr = const RAW_SEQ_ADDR,
     never_even_seq = const NEVER_EVEN_SEQ,
     data_words = const size_of::<StubData>() / 8,
     page = const PAGE_BYTES,

@@ -301,9 +301,23 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn untouched(&mut self, pid: Pid, error: Error) {
-        if !matches!(error, Error::Gone { .. }) {
+        let is_inner = matches!(error, Error::System { attempt: Attempt::Seize, .. })
+            && is_traced_by_one_of_us(pid);
+        if !is_inner && !matches!(error, Error::Gone { .. }) {
             self.observer.notice(&Notice::Untouched { pid, error });
         }
+    }
+}
+
+/// Whether a launch within this one has the process: it gets a clock, though not from here.
+fn is_traced_by_one_of_us(pid: Pid) -> bool {
+    let file =
+        |pid: &str| std::fs::metadata(format!("/proc/{pid}/exe")).map(|f| (f.dev(), f.ino()));
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    match (tracer.map(str::trim).map(file), file("self")) {
+        (Some(Ok(tracer)), Ok(own)) => tracer == own,
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A test of one program goes through the modules in this order:
 //!
-//! 1. [`build`] compiles a [`Program`] of the folder `test-programs/`, or says why it cannot
+//! 1. [`build()`] compiles a [`Program`] of the folder `test-programs/`, or says why it cannot
 //!    ([`Skip`]).
 //! 2. The test runs it and hands its output to [`Readings::parse`].
 //! 3. [`assert_shift`] holds each [`Reading`] against the shift that the clock should have.
@@ -25,7 +25,7 @@
 //!
 //! # Skipped tests
 //!
-//! A test that cannot run on a machine says so through [`skip`] and returns; it never passes in
+//! A test that cannot run on a machine says so through [`skip()`] and returns; it never passes in
 //! silence. Two variables of the environment decide what follows:
 //!
 //! - `VDSO_SKIPS=/absolute/path`: each skip is appended to this file as one line,

@@ -47,7 +47,7 @@ impl Skip {
         Skip { lacking: Lacking::Tool, name: name.to_owned(), reason }
     }
 
-    /// Does what [`skip`] does.
+    /// Does what [`skip()`] does.
     #[track_caller]
     pub fn report(&self) {
         skip(self.lacking, &self.name, &self.reason);

@@ -69,12 +69,12 @@ impl<'a, 'launch> Front<'a, 'launch> {
     pub fn run(mut self) -> Result<Outcome> {
         let program = match self.started.program {
             Ok(program) => program,
-            Err(Refusal::NotExecuted(errno)) => {
+            Err(Refusal::Exec(errno)) => {
                 let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
                 return Ok(Outcome::NotExecuted(errno));
             }
-            Err(Refusal::NotTraced(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
-            Err(Refusal::NotStarted(errno)) => return Err(failed(errno)),
+            Err(Refusal::Trace(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
+            Err(Refusal::Start(errno)) => return Err(failed(errno)),
         };
         loop {
             self.wait();

@@ -30,11 +30,11 @@ pub struct Started {
 /// Why a program was not started.
 pub enum Refusal {
     /// It could not be executed.
-    NotExecuted(Errno),
+    Exec(Errno),
     /// It could not be traced.
-    NotTraced(Errno),
+    Trace(Errno),
     /// Something that it takes could not be had.
-    NotStarted(Errno),
+    Start(Errno),
 }
 
 /// Starts the first supervisor, which starts the program.
@@ -63,9 +63,9 @@ pub fn fork_first(
             let errno = Errno::from_raw(answer.number);
             let program = match answer.kind {
                 Kind::Started => Ok(Pid::from_raw(answer.number)),
-                Kind::ExecFailed => Err(Refusal::NotExecuted(errno)),
-                Kind::NotTraced => Err(Refusal::NotTraced(errno)),
-                _ => Err(Refusal::NotStarted(errno)),
+                Kind::ExecFailed => Err(Refusal::Exec(errno)),
+                Kind::NotTraced => Err(Refusal::Trace(errno)),
+                _ => Err(Refusal::Start(errno)),
             };
             Ok((Started { supervisor: child, program, listener: answer.fd }, ours))
         }

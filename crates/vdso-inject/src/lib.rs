@@ -1,4 +1,13 @@
 //! Puts a vDSO image into a process.
+//!
+//! - [`ImageFile`]: the file that is mapped, and [`LocalImage`]: mapped in this very process.
+//! - [`exec`]: into a program that stands at its first instruction.
+//! - [`follow`]: into all that a program's children exec, without staying attached to any.
+//! - [`launch`]: starts a program, follows it, and stands for it towards the terminal.
+//! - [`arch`]: the instructions that a program executes for that, by architecture.
+//!
+//! [`launch`] is what the `vdso` command uses; start there.
+
 pub mod arch;
 mod error;
 pub mod exec;
@@ -7,6 +16,7 @@ pub mod follow;
 pub mod launch;
 mod local;
 mod ptrace;
-pub use error::*;
-pub use file::*;
-pub use local::*;
+
+pub use error::{Attempt, Error, Result};
+pub use file::ImageFile;
+pub use local::LocalImage;

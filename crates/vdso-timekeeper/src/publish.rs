@@ -92,14 +92,14 @@ impl<'page> Timekeeper<'page> {
     /// Publishes the clocks as they are now, and says when to call again.
     pub fn update(&mut self) -> Duration {
         let Some(sample) = self.sampler.sample() else {
-            self.publish(|_| CounterView::UNUSABLE);
-            self.last = None;
+            self.give_up_counter();
             return self.interval;
         };
         let slopes = self.slopes(&sample);
         let interval_cycles = self.cycles_in(self.interval);
         let lines = std::array::from_fn(|id| self.line(id, &sample, slopes[id], interval_cycles));
-        let stale_after = self.cycles_in(INTERVAL) * INTERVALS_UNTIL_STALE;
+        // Not before the image's fast path ends, which does not look.
+        let stale_after = (self.cycles_in(INTERVAL) * INTERVALS_UNTIL_STALE).max(1 << 32);
         let transforms = self.transforms;
         self.publish(|id| {
             if transforms[id].rate == vdso_data::arithmetic::Rate::ZERO {
@@ -114,6 +114,25 @@ impl<'page> Timekeeper<'page> {
         let wait = self.interval;
         self.interval = (self.interval * 2).min(INTERVAL);
         wait
+    }
+
+    /// Sends every reader to the kernel, but not back behind what it may have read.
+    fn give_up_counter(&mut self) {
+        let now = crate::counter::read();
+        let reached = |id: usize| {
+            let nothing = Line { cycles: now, start: 0, slope: 0 };
+            self.line_before(id, (now, Fixed::MIN), 0)
+                .map(|line| line.at(now))
+                .unwrap_or(nothing.start)
+        };
+        let reached: [Fixed; clock::LINES] = std::array::from_fn(reached);
+        self.publish(|id| {
+            let line =
+                Line { cycles: CounterView::UNUSABLE.cycle_last, start: reached[id], slope: 0 };
+            // One cycle in the far future: never read, but waited at.
+            if reached[id] == 0 { CounterView::UNUSABLE } else { line.view(1) }
+        });
+        self.last = None;
     }
 
     /// How well the page has followed so far.

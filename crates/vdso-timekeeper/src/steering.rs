@@ -93,16 +93,24 @@ pub fn continued(
     let deviation = target - reads;
     let was_set = deviation.abs() > STEP_NS << 32;
     if was_set && (kind == Kind::Settable || deviation > 0) {
-        return Line { cycles: now, start: target, slope };
+        let floor = match kind {
+            Kind::Settable => target,
+            Kind::NeverBack => reads + lift(old.slope, slope),
+        };
+        return Line { cycles: now, start: target.max(floor), slope };
     }
     let most = (slope as i128 / MAX_SLEW_DIVISOR).max(0);
     let wanted = (deviation << 32) / i128::from(interval_cycles.max(1));
     let corrected = (slope as i128 + wanted.clamp(-most, most)).max(0) as u128;
-    // The new line may be slower than the old one: lift it so far that they meet at the overlap's
-    // end. The shift drops a fraction, so one unit more.
-    let slower_by = old.slope.saturating_sub(corrected);
-    let lift = ((slower_by * u128::from(OVERLAP_CYCLES)) >> 32) as i128 + i128::from(slower_by > 0);
-    Line { cycles: now, start: reads + lift, slope: corrected }
+    Line { cycles: now, start: reads + lift(old.slope, corrected), slope: corrected }
+}
+
+/// How far above an old line a slower new one has to start, so that they meet at the overlap's end.
+fn lift(old_slope: u128, slope: u128) -> Fixed {
+    let slower_by = old_slope.saturating_sub(slope);
+    // Every shift drops a fraction of a unit, so two units more.
+    let dropped = if old_slope == 0 && slope == 0 { 0 } else { 2 };
+    ((slower_by * u128::from(OVERLAP_CYCLES)) >> 32) as Fixed + dropped
 }
 
 /// The virtual time at the host's `fixed`.

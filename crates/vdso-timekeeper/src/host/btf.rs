@@ -175,12 +175,19 @@ impl Structure<'_> {
 
     /// Byte offset of the member called `name`, which may be in a nameless union.
     pub fn offset(&self, name: &str) -> Option<usize> {
+        /// The kernel's are nested once; broken types could be nested in themselves.
+        const DEEPEST: usize = 4;
+        self.offset_within(name, DEEPEST)
+    }
+
+    fn offset_within(&self, name: &str, deepest: usize) -> Option<usize> {
         self.members.chunks_exact(MEMBER_BYTES).find_map(|member| {
             // The upper byte is a bit-field's width; none of ours is one.
             let offset = (word(member, 8)? & 0xff_ffff) as usize / 8;
             let stored = self.btf.strings.get(word(member, 0)? as usize..)?;
             if stored.first() == Some(&0) {
-                return Some(offset + self.nameless(word(member, 4)?)?.offset(name)?);
+                let nameless = self.nameless(word(member, 4)?)?;
+                return Some(offset + nameless.offset_within(name, deepest.checked_sub(1)?)?);
             }
             let is_it = stored.strip_prefix(name.as_bytes())?.first() == Some(&0);
             is_it.then_some(offset)

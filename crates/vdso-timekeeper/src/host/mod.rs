@@ -124,7 +124,12 @@ impl Mapping {
 
 /// The mapping whose line in `maps` ends with `name`.
 pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
-    let line = maps.lines().find(|line| line.ends_with(name))?;
+    // Exactly that: a file may be called anything, but has an inode.
+    let is_it = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(4);
+        (fields.next(), fields.next(), fields.next()) == (Some("0"), Some(name), None)
+    };
+    let line = maps.lines().find(is_it)?;
     let (start, rest) = line.split_once('-')?;
     let (end, _) = rest.split_once(' ')?;
     Some(Mapping {

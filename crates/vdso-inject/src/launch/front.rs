@@ -159,6 +159,11 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Stops as the program has, so that the shell sees its job stopped; returns when continued.
     fn stop_like(&mut self, program: Pid, signal: i32) {
+        // The terminal's own signal may have stopped this process, too, in the moment after an
+        // earlier stop in which it is not blocked; then both have been continued since.
+        if !is_stopped(program) {
+            return;
+        }
         let had_terminal =
             foreground_group().is_some_and(|group| Ok(group) == getpgid(Some(program)));
         stop_by(Signal::try_from(signal).unwrap_or(Signal::SIGSTOP));
@@ -202,6 +207,16 @@ fn is_session_leader() -> bool {
 
 fn is_in_our_group(program: Pid) -> bool {
     getpgid(Some(program)) == Ok(getpgrp())
+}
+
+/// Whether any thread of the process is in a group stop. Its leader may have ended before the others.
+fn is_stopped(program: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{program}/task"));
+    threads.into_iter().flatten().flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state comes after the name, which may have anything in it.
+        stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('T'))
+    })
 }
 
 fn stop_by(signal: Signal) {

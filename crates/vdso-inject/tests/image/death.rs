@@ -24,9 +24,14 @@ const CLOCKS: [u32; 4] = [clock::MONOTONIC, clock::MONOTONIC_RAW, clock::BOOTTIM
 
 /// A process that publishes without a pause.
 fn publisher(mapped: &Mapped, host: &Host, transforms: Transforms) -> Pid {
+    let parent = std::process::id();
     // SAFETY: the child only computes, reads the kernel's page and writes ours; it ends by a signal.
     match unsafe { fork() }.expect("a process can be forked") {
         ForkResult::Child => {
+            // Nor does it live on when the test ends early.
+            // SAFETY: sets a number of this process's.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            assert_eq!(nix::unistd::getppid().as_raw() as u32, parent, "the test has ended");
             let mut timekeeper = Timekeeper::new(mapped.page(), host, transforms);
             loop {
                 timekeeper.update();
@@ -80,7 +85,7 @@ fn no_reader_hangs_or_goes_back() {
         let readers: Vec<_> = counts.iter().map(spawn).collect();
         for _ in 0..KILLS {
             let before = mapped.page().header.seq.load(Ordering::Acquire);
-            let child = publisher(&mapped, &host, transforms);
+            let child = publisher(&mapped, host, transforms);
             // At its first update, or anywhere within a millisecond.
             while mapped.page().header.seq.load(Ordering::Acquire) == before {
                 thread::yield_now();
@@ -123,7 +128,7 @@ fn a_page_of_a_dead_publisher_is_kept() {
     }
     let mapped = Mapped::new(Source::Own, &offset_by(seconds(0)));
     let host = host();
-    let child = publisher(&mapped, &host, offset_by(seconds(0)));
+    let child = publisher(&mapped, host, offset_by(seconds(0)));
     while mapped.page().header.seq.load(Ordering::Acquire) < 10 {
         thread::yield_now();
     }

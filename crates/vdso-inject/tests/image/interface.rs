@@ -44,7 +44,7 @@ fn variants(test: &str) -> Vec<(String, Mapped, Option<Publisher>)> {
     for source in [Source::Own, Source::Chain] {
         let unpublished = Mapped::new(source, &transforms);
         let without_page =
-            Mapped::with(source, &transforms, &template(&host, Source::Chain), host.vdso_addr);
+            Mapped::with(source, &transforms, &template(host, Source::Chain), host.vdso_addr);
         let nothing = Template::default();
         let alone = Mapped::with(source, &transforms, &nothing, 0);
         for (how, mapped) in [
@@ -243,7 +243,7 @@ fn getcpu_says_where_it_runs() {
     let mut variants = variants("getcpu_says_where_it_runs");
     let host = host();
     // As on a CPU without RDPID.
-    let mut template = template(&host, Source::Chain);
+    let mut template = template(host, Source::Chain);
     template.flags &= !process::FLAG_RDPID;
     let old_cpu = Mapped::with(Source::Chain, &offset_by(seconds(0)), &template, host.vdso_addr);
     variants.push(("Chain, without RDPID".to_owned(), old_cpu, None));

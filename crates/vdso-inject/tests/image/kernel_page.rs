@@ -110,7 +110,7 @@ fn time_of(id: u32) -> Timespec {
 fn image_on(vvar: &FakeVvar, source: Source, transforms: &Transforms) -> Mapped {
     let host = host();
     assert_ne!(host.vdso_addr, 0, "the tests of a kernel's page need a kernel's vDSO");
-    Mapped::with(source, transforms, &vvar.template(&host), host.vdso_addr)
+    Mapped::with(source, transforms, &vvar.template(host), host.vdso_addr)
 }
 
 const OFFSET: Timespec = Timespec { sec: -1000, nsec: 900_000_000 };
@@ -258,7 +258,7 @@ fn what_64_bits_cannot_do_the_kernel_is_asked() {
         assert_real(&mapped, &HIGH_RESOLUTION_IDS, OFFSET);
     }
     // A fast-running clock, whose multiplication overflows early.
-    let mut template = vvar.template(&host);
+    let mut template = vvar.template(host);
     for clock in [&mut template.hres, &mut template.raw] {
         clock.as_mut().expect("the page is known").max_cycles = 1 << 20;
     }

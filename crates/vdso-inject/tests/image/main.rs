@@ -7,6 +7,7 @@
 mod bracketing;
 mod death;
 mod interface;
+mod kernel_function;
 mod kernel_page;
 mod moves;
 mod ordering;

@@ -78,7 +78,7 @@ fn a_transform_is_changed_at_once() {
         [Timespec { sec: 5_000_000, nsec: 1 }, Timespec { sec: -7_000_000, nsec: 999_999_999 }];
     let state = |offset| Transform { offset, ..Transform::IDENTITY };
     let mapped =
-        Mapped::with(Source::Host, &offset_by(offsets[0]), &vvar.template(&host), host.vdso_addr);
+        Mapped::with(Source::Host, &offset_by(offsets[0]), &vvar.template(host), host.vdso_addr);
     let functions = mapped.functions();
     // Before anything changes: what each clock is in either state.
     let now = |update: usize| {
@@ -131,7 +131,7 @@ fn a_rate_is_changed_at_once() {
 #[test]
 fn a_line_is_changed_at_once() {
     let host = host();
-    let template = template(&host, Source::Chain);
+    let template = template(host, Source::Chain);
     let mapped = Mapped::with(Source::Own, &offset_by(seconds(0)), &template, host.vdso_addr);
     let functions = mapped.functions();
     let time =
@@ -164,7 +164,7 @@ fn a_line_is_changed_at_once() {
 #[test]
 fn realtime_and_tai_are_moved_together() {
     let host = host();
-    let template = template(&host, Source::Chain);
+    let template = template(host, Source::Chain);
     let mapped = Mapped::with(Source::Own, &offset_by(seconds(0)), &template, host.vdso_addr);
     let functions = mapped.functions();
     let update = std::cell::Cell::new(0u32);

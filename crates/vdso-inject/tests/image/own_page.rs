@@ -3,17 +3,12 @@
 //!
 //! The lines are written by hand: so any age can be had at once, and nothing waits.
 
-use std::ffi::c_int;
-use std::sync::{Arc, OnceLock};
-
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock::{self, HIGH_RESOLUTION_IDS};
 use vdso_data::latch;
 use vdso_data::linux::CLOCK_MODE_NONE;
 use vdso_data::own::{CounterView, OwnPage};
-use vdso_data::process::Template;
 use vdso_image::Source;
-use vdso_inject::ImageFile;
 use vdso_timekeeper::host::{Host, PageError};
 use vdso_timekeeper::steering::Line;
 use vdso_timekeeper::{Timekeeper, counter};
@@ -30,7 +25,7 @@ const MS: i128 = 1_000_000;
 fn own_image(transforms: &Transforms) -> Mapped {
     // As where the kernel's page is not known: then the mode is the process page's own.
     let host = host();
-    Mapped::with(Source::Own, transforms, &template(&host, Source::Chain), host.vdso_addr)
+    Mapped::with(Source::Own, transforms, &template(host, Source::Chain), host.vdso_addr)
 }
 
 fn unmoved() -> Mapped {
@@ -225,7 +220,7 @@ fn a_settable_clock_that_was_only_steered_does_not_go_back() {
 /// An `own` image whose kernel is a page of ours, which can give up the counter.
 fn image_on(vvar: &FakeVvar) -> Mapped {
     let host = host();
-    Mapped::with(Source::Own, &offset_by(seconds(0)), &vvar.template(&host), host.vdso_addr)
+    Mapped::with(Source::Own, &offset_by(seconds(0)), &vvar.template(host), host.vdso_addr)
 }
 
 /// The kernel gives up the counter: readers who were ahead stay where they were, from that very read
@@ -268,47 +263,6 @@ fn without_a_counter_nobody_jumps_ahead() {
     }
 }
 
-/// The page of the next test, for the function that stands in for the kernel's.
-static TO_BE_PUBLISHED: OnceLock<Arc<ImageFile>> = OnceLock::new();
-
-/// A kernel that takes so long that a publisher comes meanwhile.
-extern "C" fn slow_kernel(id: c_int, ts: *mut Timespec) -> c_int {
-    let file = TO_BE_PUBLISHED.get().expect("the test has set it");
-    publish(file.page(), |id| {
-        // No counter is faster than 4 GHz.
-        let line = |start| Line { cycles: counter::read(), start, slope: 1 << 62 }.view(1 << 60);
-        match HIGH_RESOLUTION_IDS.contains(&id) {
-            true => line(kernels(id).as_nanos() << 32),
-            false => CounterView::UNUSABLE,
-        }
-    });
-    let (error, now) = syscall_clock_gettime(id);
-    // SAFETY: the image calls this with what it was called with, which is the test's.
-    unsafe { ts.write(now) };
-    error
-}
-
-/// A reader has found a page that nobody publishes, and asks the kernel; before it has the answer,
-/// somebody publishes. The fresh line's end is years ahead, and no time to answer with.
-#[test]
-fn a_publisher_that_comes_meanwhile_is_no_jump() {
-    let address = slow_kernel as ClockGettime as usize as u64;
-    let template = Template { clock_gettime: Some(address - 1), ..Template::default() };
-    let mapped = Mapped::with(Source::Own, &offset_by(seconds(0)), &template, 1);
-    TO_BE_PUBLISHED.get_or_init(|| mapped.file.clone());
-    for id in HIGH_RESOLUTION_IDS {
-        let gone = |id| standing(0, FAST_CYCLES * 3, FAST_CYCLES * 2 + u64::from(id));
-        for (how, view) in [("unusable", None), ("stale", Some(gone(id)))] {
-            publish(mapped.page(), |_| view.unwrap_or(CounterView::UNUSABLE));
-            let before = kernels(id).as_nanos();
-            let now = mapped.functions().read_ns(id);
-            let after = kernels(id).as_nanos();
-            let is_between = before <= now && now <= after;
-            assert!(is_between, "clock {id}, {how}: ahead by {} ns", now - after);
-        }
-    }
-}
-
 /// What a reader has seen, for each fine clock.
 struct Seen([i128; clock::LINES]);
 
@@ -341,7 +295,7 @@ fn a_clock_goes_on_from_publisher_to_publisher() {
     let functions = mapped.functions();
     let (mut seen, mut random) = (Seen::nothing(), Random(7));
     for round in 0..300 {
-        let mut timekeeper = Timekeeper::new(mapped.page(), &host, transforms);
+        let mut timekeeper = Timekeeper::new(mapped.page(), host, transforms);
         for update in 0..random.below(3) + 1 {
             timekeeper.update();
             seen.read(&functions, &format!("at update {update} of publisher {round}"));
@@ -387,7 +341,7 @@ fn a_publisher_without_a_kernel_page_is_close() {
     }
     let transforms = offset_by(seconds(-7));
     let mapped = own_image(&transforms);
-    let blind = Host { page: Err(PageError::NoVvar), ..host() };
+    let blind = Host { page: Err(PageError::NoVvar), ..Host::find().unwrap() };
     let mut timekeeper = Timekeeper::new(mapped.page(), &blind, transforms);
     let mut seen = Seen::nothing();
     for _ in 0..5 {
@@ -435,7 +389,7 @@ fn a_frozen_line_outlives_its_publisher() {
     }
     let transforms = rate_from_now(Rate::ZERO, seconds(1));
     let mapped = Mapped::new(Source::Own, &transforms);
-    Timekeeper::new(mapped.page(), &host(), transforms).update();
+    Timekeeper::new(mapped.page(), host(), transforms).update();
     let copy = latch::read(&mapped.page().header.seq, || (), |(), copy| copy);
     for id in HIGH_RESOLUTION_IDS {
         let view = mapped.page().line(copy, id).load_counter_view();

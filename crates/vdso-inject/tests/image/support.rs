@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fmt, io, mem, ptr, thread};
@@ -65,8 +65,9 @@ impl fmt::Display for Mapped {
 }
 
 /// What this machine's kernel offers.
-pub fn host() -> Host {
-    Host::find().expect("/proc is mounted")
+pub fn host() -> &'static Host {
+    static HOST: OnceLock<Host> = OnceLock::new();
+    HOST.get_or_init(|| Host::find().expect("/proc is mounted"))
 }
 
 /// What an image of `source` is told of the kernel, as the launcher does it.
@@ -82,7 +83,7 @@ impl Mapped {
     /// As the launcher makes it.
     pub fn new(source: Source, transforms: &Transforms) -> Self {
         let host = host();
-        Self::with(source, transforms, &template(&host, source), host.vdso_addr)
+        Self::with(source, transforms, &template(host, source), host.vdso_addr)
     }
 
     pub fn with(source: Source, moves: &Transforms, template: &Template, vdso_addr: u64) -> Self {
@@ -114,7 +115,7 @@ pub fn images(test: &str, transforms: &Transforms) -> Vec<(Mapped, Option<Publis
 
 /// Whether `source` is safe here; if not, says so by name.
 pub fn is_usable(test: &str, source: Source) -> bool {
-    match host().page {
+    match &host().page {
         Err(reason) if source != Source::Chain => {
             skip(Lacking::Kernel, &format!("{test} {}", source.name()), &reason.to_string());
             false
@@ -146,8 +147,7 @@ impl Publisher {
         let thread = thread::spawn({
             let (file, stop, is_published) = (file.clone(), stop.clone(), is_published.clone());
             move || {
-                let host = host();
-                let mut timekeeper = Timekeeper::new(file.page(), &host, transforms);
+                let mut timekeeper = Timekeeper::new(file.page(), host(), transforms);
                 while !stop.load(Ordering::Relaxed) {
                     let wanted = timekeeper.update();
                     is_published.store(true, Ordering::Release);

@@ -22,6 +22,9 @@ const INTERVAL: Duration = Duration::from_millis(1024);
 /// kernel.
 const INTERVALS_UNTIL_STALE: u64 = 8;
 
+/// REALTIME that moves by more than this against MONOTONIC was set, ns.
+const SET_NS: Fixed = crate::host::CALL_NOISE_NS;
+
 /// Publishes a page. There may be only one for a page.
 #[derive(Debug)]
 pub struct Timekeeper<'page> {
@@ -150,9 +153,17 @@ impl<'page> Timekeeper<'page> {
         if id == clock::MONOTONIC as usize {
             self.note_deviation(target - old.at(sample.cycles));
         }
-        let kind =
-            if clock::is_in(id as u32, clock::SETTABLE) { Kind::Settable } else { Kind::NeverBack };
+        let kind = if self.was_set(id, sample) { Kind::Settable } else { Kind::NeverBack };
         steering::continued(&old, (sample.cycles, target), slope, interval_cycles, kind)
+    }
+
+    /// Whether somebody has set the host's clock since the last update: slewing leaves its distance
+    /// from MONOTONIC as it is, and is no reason to go back, however fast a virtual clock runs.
+    fn was_set(&self, id: usize, sample: &Sample) -> bool {
+        let distance = |it: &Sample| it.fixed[id] - it.fixed[clock::MONOTONIC as usize];
+        let moved = |last: &Published| (distance(sample) - distance(&last.sample)).abs();
+        clock::is_in(id as u32, clock::SETTABLE)
+            && self.last.as_ref().is_none_or(|last| moved(last) > SET_NS << 32)
     }
 
     /// The line that readers are on, `None` if the page has none.

@@ -6,7 +6,7 @@
 //!
 //! - the new line is nowhere below the old one for [`OVERLAP_CYCLES`]: a reader with the old line
 //!   and a later reader with the new one never see time go back, however the update is preempted
-//!   within that;
+//!   within that (for [`SHORT_OVERLAP_CYCLES`] where not the host slews but the clock's rate changes);
 //! - its slope is at least zero.
 //!
 //! Times here are in units of 2^-32 ns (`Fixed`), slopes in units of 2^-64 ns a cycle.
@@ -22,6 +22,10 @@ pub type Fixed = i128;
 /// A tenth of a second and more of any counter up to 5 GHz: how long an update may be preempted
 /// between reading the counter and publishing.
 pub const OVERLAP_CYCLES: u64 = 1 << 29;
+
+/// The same where a rate was changed: as long as publishing takes, and a hundred times more. To stay
+/// above a much faster line for longer would be a jump.
+pub const SHORT_OVERLAP_CYCLES: u64 = 1 << 20;
 
 /// The largest correction of a slope, as a part of it: 500 ppm, as NTP's.
 const MAX_SLEW_DIVISOR: i128 = 2_000;
@@ -100,7 +104,9 @@ pub fn continued(
         return Line { cycles: now, start: target.max(floor), slope };
     }
     let most = (slope as i128 / MAX_SLEW_DIVISOR).max(0);
-    let wanted = (deviation << 32) / i128::from(interval_cycles.max(1));
+    // Not within less than some overlaps: the end of a correction lifts the line by what it corrects
+    // in one overlap, and a short, strong one would be worse than what it is for.
+    let wanted = (deviation << 32) / i128::from(interval_cycles.max(4 * OVERLAP_CYCLES));
     let corrected = (slope as i128 + wanted.clamp(-most, most)).max(0) as u128;
     Line { cycles: now, start: reads + lift(old.slope, corrected), slope: corrected }
 }
@@ -108,9 +114,12 @@ pub fn continued(
 /// How far above an old line a slower new one has to start, so that they meet at the overlap's end.
 fn lift(old_slope: u128, slope: u128) -> Fixed {
     let slower_by = old_slope.saturating_sub(slope);
+    // NTP's 500 ppm and a correction of as much, either way.
+    let is_slewed = slower_by <= old_slope / 500;
+    let overlap_cycles = if is_slewed { OVERLAP_CYCLES } else { SHORT_OVERLAP_CYCLES };
     // Every shift drops a fraction of a unit, so two units more.
     let dropped = if old_slope == 0 && slope == 0 { 0 } else { 2 };
-    ((slower_by * u128::from(OVERLAP_CYCLES)) >> 32) as Fixed + dropped
+    ((slower_by * u128::from(overlap_cycles)) >> 32) as Fixed + dropped
 }
 
 /// The virtual time at the host's `fixed`.

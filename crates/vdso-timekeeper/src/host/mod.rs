@@ -14,7 +14,7 @@ use vdso_data::linux::{self, Layout};
 use vdso_data::process::{ClockTemplate, Template};
 
 pub use page::KernelPage;
-pub use sample::{Sample, Sampler};
+pub use sample::{CALL_NOISE_NS, Sample, Sampler};
 
 /// What the running kernel offers.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ const TRIES: usize = 16;
 
 /// A shift of a clock against another that is smaller than this is taken for noise of sampling by
 /// calls, ns. Real ones are made by people and leap seconds.
-const CALL_NOISE_NS: i128 = 2_000;
+pub const CALL_NOISE_NS: i128 = 2_000;
 
 /// The fine clocks at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,8 +54,16 @@ pub struct Header {
     /// Resolution of the coarse clocks, ns: the host's timer tick.
     pub coarse_res_ns: AtomicU32,
     /// Zero.
-    pub reserved: [AtomicU32; 121],
+    pub reserved: [AtomicU32; 9],
+    /// By clock id: the whole seconds of [`Transform::offset`] where adding those is all there is to
+    /// do, as `i64`, or else [`MORE_THAN_SECONDS`]. One word, so it can be read without the latch.
+    pub seconds_offset: [AtomicU64; LINES],
+    /// Zero.
+    pub reserved_too: [AtomicU64; 44],
 }
+
+/// See [`Header::seconds_offset`]. No time can be moved by as much without overflow.
+pub const MORE_THAN_SECONDS: i64 = i64::MAX;
 
 /// One clock.
 #[derive(Debug)]
@@ -314,11 +322,31 @@ impl OwnPage {
                 hrtimer_res_ns: AtomicU32::new(0),
                 coarse_res_ns: AtomicU32::new(0),
                 reserved: core::array::from_fn(|_| AtomicU32::new(0)),
+                seconds_offset: core::array::from_fn(|_| AtomicU64::new(0)),
+                reserved_too: core::array::from_fn(|_| AtomicU64::new(0)),
             },
             first: lines(),
             unused: core::array::from_fn(|_| Line::new()),
             second: lines(),
         }
+    }
+
+    /// Writes the words that are read without the latch. For the timekeeper.
+    pub fn store_seconds_offsets(&self, transforms: &[Transform; LINES]) {
+        for (word, transform) in self.header.seconds_offset.iter().zip(transforms) {
+            let is_whole = transform.is_offset_only() && transform.offset.nsec == 0;
+            let seconds = if is_whole { transform.offset.sec } else { MORE_THAN_SECONDS };
+            word.store(seconds as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The seconds `sec` of clock `id`, moved as the page says, where adding seconds does that.
+    #[inline(always)]
+    pub fn moved_by_seconds(&self, id: u32, sec: i64) -> Option<i64> {
+        let index = if (id as usize) < LINES { id as usize } else { 0 };
+        // Relaxed: one word that stands for itself.
+        let offset = self.header.seconds_offset[index].load(Ordering::Relaxed) as i64;
+        sec.checked_add(offset)
     }
 
     /// Whether this is a page that this version of the crate can read.

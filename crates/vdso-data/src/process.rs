@@ -94,13 +94,6 @@ impl ProcessPage {
             functions: Functions::default(),
         }
     }
-
-    /// Whether the CPU has RDPID.
-    #[inline(always)]
-    pub fn has_rdpid(&self) -> bool {
-        // Relaxed, here and below: the page does not change while it can be read.
-        self.flags.load(Ordering::Relaxed) & FLAG_RDPID != 0
-    }
 }
 
 impl Default for ProcessPage {

@@ -146,6 +146,8 @@ fn our_page_has_version_1s_layout() {
         (offset_of!(Header, hrtimer_res_ns), 20),
         (offset_of!(Header, coarse_res_ns), 24),
         (offset_of!(Header, reserved), 28),
+        (offset_of!(Header, seconds_offset), 0x40),
+        (offset_of!(Header, reserved_too), 0xa0),
     ];
     let line = [
         (offset_of!(Line, cycle_last_low), 0),
@@ -229,6 +231,7 @@ fn the_document_has_the_layout() {
         };
     }
     documented!(own_page, Header: magic version size_bytes seq hrtimer_res_ns coarse_res_ns);
+    documented!(own_page, Header: seconds_offset);
     documented!(line, Line: cycle_last_low cycle_last_high stale_cycles mult_whole mult_fraction);
     documented!(line, Line: sec nsec fraction offset_sec offset_nsec rate_whole rate_fraction);
     documented!(line, Line: base_sec base_nsec);
@@ -330,7 +333,7 @@ fn a_process_page_has_the_addresses_of_its_process() {
     let vdso_addr = 0x7fff_0000_0000;
     let page = template().page_for(vdso_addr);
     let vvar = vdso_addr - 0x6000;
-    assert!(page.has_rdpid());
+    assert!(page.flags.load(Relaxed) & process::FLAG_RDPID != 0);
     assert_eq!(page.clock_mode_addr.load(Relaxed), vvar + 4);
     for (clock, at) in [(&page.hres, vvar), (&page.raw, vvar + 0xe8)] {
         assert_eq!(clock.seq_addr.load(Relaxed), at);
@@ -350,7 +353,7 @@ fn a_process_page_has_the_addresses_of_its_process() {
 #[test]
 fn a_process_without_a_kernel_vdso_gets_no_addresses() {
     let page = template().page_for(0);
-    assert!(page.has_rdpid(), "this is the CPU's, not the vDSO's");
+    assert!(page.flags.load(Relaxed) & process::FLAG_RDPID != 0, "this is the CPU's, not the vDSO's");
     let functions = &page.functions;
     let addresses = [&page.clock_mode_addr, &page.hres.seq_addr, &page.raw.seq_addr];
     let entries = [&functions.clock_gettime, &functions.gettimeofday, &functions.getcpu];

@@ -5,8 +5,7 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
-use vdso_data::sync::Ordering;
-use vdso_data::{clock, seqlock};
+use vdso_data::seqlock;
 
 use crate::{kernel, pages, slow};
 
@@ -27,12 +26,15 @@ pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
 
 /// The time of a coarse clock, `None` if it must be asked for.
 #[inline(always)]
-pub fn read(id: u32) -> Option<Timespec> {
+fn read(id: u32) -> Option<Timespec> {
     let known = &pages::process().hres;
     let in_time_namespace = || kernel::mode(known) == CLOCK_MODE_TIMENS;
     let host = seqlock::read(kernel::seq(known), in_time_namespace, || (), |()| {
         kernel::basetime(known, id)
     })?;
+    if let Some(sec) = pages::own().moved_by_seconds(id, host.sec) {
+        return Some(Timespec { sec, ..host });
+    }
     let offset = pages::offset_of(id);
     let sum = Timespec::carried(
         (host.sec as u64).wrapping_add(offset.sec),
@@ -44,12 +46,10 @@ pub fn read(id: u32) -> Option<Timespec> {
 /// The whole seconds of REALTIME as of the last tick, `None` if they must be computed or asked for.
 #[inline(always)]
 pub fn whole_seconds() -> Option<i64> {
-    let known = &pages::process().hres;
-    let offset = pages::offset_of(clock::REALTIME);
-    // Relaxed: an odd number is all that is looked for.
-    let is_elsewhere = kernel::seq(known).load(Ordering::Relaxed) & 1;
-    if offset.nsec | u64::from(is_elsewhere) != 0 {
+    let host = kernel::realtime_sec();
+    if host == 0 {
         return None;
     }
-    Some(kernel::basetime_sec(known, clock::REALTIME).wrapping_add(offset.sec) as i64)
+    // For a clock that adding seconds does not make, the sum overflows.
+    host.checked_add(pages::realtime_seconds_offset())
 }

@@ -1,8 +1,9 @@
 //! `getcpu(2)`.
 
 use core::ffi::c_int;
+use core::hint::cold_path;
 
-use crate::{arch, pages, slow};
+use crate::{arch, slow};
 
 /// Bits of the kernel's per-CPU word that are the CPU's number; the node is above them.
 /// `VDSO_CPUNODE_BITS` in `arch/x86/include/asm/segment.h` (Linux 6.18).
@@ -14,15 +15,27 @@ const CPU_BITS: u32 = 12;
 /// What is not null must be writable.
 #[inline(always)]
 pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
-    let Some(word) = arch::cpu_and_node(pages::process()) else {
+    match arch::cpu_and_node() {
         // SAFETY: the caller's promise is passed on.
-        return unsafe { slow::getcpu(cpu, node) };
-    };
+        Some(word) => unsafe { write(word, cpu, node) },
+        // SAFETY: the caller's promise is passed on.
+        None => unsafe { slow::getcpu(cpu, node) },
+    }
+}
+
+/// Takes the kernel's per-CPU word apart.
+///
+/// # Safety
+/// What is not null must be writable.
+#[inline(always)]
+pub unsafe fn write(word: u32, cpu: *mut u32, node: *mut u32) -> c_int {
     if !cpu.is_null() {
         // SAFETY: not null, and the caller promises that it is writable then.
         unsafe { cpu.write(word & ((1 << CPU_BITS) - 1)) };
     }
     if !node.is_null() {
+        // C libraries' `sched_getcpu` does not ask for it.
+        cold_path();
         // SAFETY: as above.
         unsafe { node.write(word >> CPU_BITS) };
     }

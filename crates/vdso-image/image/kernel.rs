@@ -3,15 +3,17 @@
 //! Every dereference of an address that injection wrote down is in this file.
 
 use core::ffi::{c_int, c_void};
-use core::mem;
+use core::mem::{self, offset_of};
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::clock;
 use vdso_data::linux::BASETIME_BYTES;
 use vdso_data::process::ProcessPage;
 use vdso_data::own::Halves;
 use vdso_data::process::{Functions, KernelClock};
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
+use crate::arch;
 use crate::gettimeofday::Timeval;
 
 /// The mode that says whether the counter may be used at all. Changes when the kernel gives up its
@@ -59,11 +61,17 @@ pub fn basetime(clock: &KernelClock, id: u32) -> Timespec {
     }
 }
 
-/// The seconds of `basetime[id]`, which are one word and need no lock.
+/// The seconds of REALTIME as of the last tick, which are one word and need no lock; zero if they are
+/// elsewhere: in a time namespace the kernel's page has what is added to each clock in their place,
+/// and to REALTIME nothing ever is.
 #[inline(always)]
-pub fn basetime_sec(clock: &KernelClock, id: u32) -> u64 {
-    let addr = load(&clock.basetime_addr) + u64::from(id) * BASETIME_BYTES as u64;
-    double_word(addr).load(Ordering::Relaxed)
+pub fn realtime_sec() -> i64 {
+    const _: () = assert!(clock::REALTIME == 0);
+    let addr = arch::process_page_u64::<{ offset_of!(ProcessPage, hres.basetime_addr) }>();
+    if addr == 0 {
+        return 0;
+    }
+    double_word(addr).load(Ordering::Relaxed) as i64
 }
 
 /// The kernel's vDSO functions, by their C types.

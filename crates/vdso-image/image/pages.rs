@@ -1,7 +1,9 @@
 //! The two pages behind the image: ours, shared and written by the timekeeper, and the one
 //! that belongs to this process. The linker script gives their place.
 
-use vdso_data::latch;
+use core::mem::offset_of;
+
+use vdso_data::{clock, latch};
 use vdso_data::own::{Offset, OwnPage};
 use vdso_data::process::ProcessPage;
 
@@ -20,6 +22,19 @@ pub fn own() -> &'static OwnPage {
 pub fn process() -> &'static ProcessPage {
     // SAFETY: as above; this page never changes once it is mapped.
     unsafe { &*arch::process_page().cast() }
+}
+
+/// Whether all of these `FLAG_` bits are set in the process page.
+#[inline(always)]
+pub fn has_flags(flags: u32) -> bool {
+    arch::process_page_u32::<{ offset_of!(ProcessPage, flags) }>() & flags == flags
+}
+
+/// [`Header::seconds_offset`](vdso_data::own::Header::seconds_offset) of REALTIME.
+#[inline(always)]
+pub fn realtime_seconds_offset() -> i64 {
+    const _: () = assert!(clock::REALTIME == 0);
+    arch::own_page_u64::<{ offset_of!(OwnPage, header.seconds_offset) }>() as i64
 }
 
 /// What our page adds to the host's clock `id`.

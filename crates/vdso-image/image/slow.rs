@@ -9,7 +9,7 @@ use vdso_data::arithmetic::Timespec;
 use vdso_data::{clock, latch};
 
 use crate::gettimeofday::Timeval;
-use crate::{arch, coarse, kernel, pages, source};
+use crate::{arch, coarse, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
 ///
@@ -117,6 +117,10 @@ pub unsafe fn time(seconds: *mut i64) -> i64 {
 #[cold]
 #[inline(never)]
 pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
+    if let Some(word) = arch::cpu_and_node_of_segment() {
+        // SAFETY: the caller's promise is passed on.
+        return unsafe { getcpu::write(word, cpu, node) };
+    }
     match kernel::getcpu(&pages::process().functions) {
         // SAFETY: the kernel's own function, called by its C type.
         Some(function) => unsafe { function(cpu, node, ptr::null_mut()) },

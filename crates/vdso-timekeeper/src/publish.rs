@@ -70,6 +70,7 @@ pub fn initialise(page: &OwnPage, transforms: &[Transform; clock::LINES]) {
     // Relaxed: nobody else has the page yet.
     page.header.hrtimer_res_ns.store(resolution_ns(clock::MONOTONIC), Ordering::Relaxed);
     page.header.coarse_res_ns.store(resolution_ns(clock::MONOTONIC_COARSE), Ordering::Relaxed);
+    page.store_seconds_offsets(transforms);
     for copy in 0..latch::COPIES {
         for (line, transform) in page.copy(copy).iter().zip(transforms) {
             line.store_transform(transform);
@@ -219,6 +220,7 @@ impl<'page> Timekeeper<'page> {
                 }
             }
         });
+        self.page.store_seconds_offsets(&self.transforms);
     }
 }
 

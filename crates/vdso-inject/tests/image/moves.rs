@@ -25,6 +25,7 @@ fn publish(page: &OwnPage, transform: &Transform, line: Option<&Line>) {
             spare.store_counter_view(&line.map_or(view, |line| line.view(1 << 45)));
         }
     });
+    page.store_seconds_offsets(&[*transform; clock::LINES]);
 }
 
 /// Changes `page` from one state to the other and back, for as long as `read` is at work.

@@ -137,11 +137,13 @@ fn the_publisher_still_writes() {
     let mapped = mapped();
     let page = mapped.page();
     let zero = Timespec::default();
+    let transform = Transform { offset: seconds(77), base: zero, rate: Rate::ZERO };
     latch::write(&page.header.seq, |_, spare| {
         for line in page.copy(spare) {
-            line.store_transform(&Transform { offset: seconds(77), base: zero, rate: Rate::ZERO });
+            line.store_transform(&transform);
         }
     });
+    page.store_seconds_offsets(&[transform; clock::LINES]);
     for id in PAGE_CLOCKS {
         assert_eq!(mapped.functions().read(id), seconds(77), "clock {id}");
     }

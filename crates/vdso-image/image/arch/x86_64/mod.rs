@@ -5,13 +5,13 @@ mod exports;
 
 use core::arch::asm;
 use core::ffi::{c_int, c_void};
-use core::hint::cold_path;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::own::Halves;
-use vdso_data::process::ProcessPage;
+use vdso_data::process::FLAG_RDPID;
 
 use crate::gettimeofday::Timeval;
+use crate::pages;
 
 /// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.
@@ -54,20 +54,56 @@ pub fn process_page() -> *const u8 {
     page
 }
 
+/// Functions that read a field of a page in one instruction. Where a whole call takes a few cycles,
+/// computing the page's address first is one too many.
+macro_rules! field {
+    ($($name:ident: $type:ty = $page:literal, $register:literal, $($option:ident),+;)*) => {
+        $(
+            #[doc = concat!("The field at `OFFSET` in `", $page, "`.")]
+            #[inline(always)]
+            pub fn $name<const OFFSET: usize>() -> $type {
+                let field;
+                // SAFETY: whoever maps the image maps this page, readable, for as long. An aligned
+                // load, so it is atomic. Only the process page never changes, and is `pure`.
+                unsafe {
+                    asm!(
+                        concat!("mov {field", $register, "}, [rip + ", $page, " + {offset}]"),
+                        field = out(reg) field,
+                        offset = const OFFSET,
+                        options($($option,)+ nostack, preserves_flags),
+                    );
+                };
+                field
+            }
+        )*
+    };
+}
+
+field! {
+    own_page_u64: u64 = "own_page", "", readonly;
+    process_page_u64: u64 = "process_page", "", pure, readonly;
+    process_page_u32: u32 = "process_page", ":e", pure, readonly;
+}
+
 /// Selector of the segment whose limit is the kernel's per-CPU word: `__CPUNODE_SEG` in
 /// `arch/x86/include/asm/segment.h` (Linux 6.18).
 const CPUNODE_SEGMENT: u32 = 0x7b;
 
 /// The kernel's word for the CPU that this runs on: node above 12 bits of CPU.
 #[inline(always)]
-pub fn cpu_and_node(process: &ProcessPage) -> Option<u32> {
-    if process.has_rdpid() {
-        let word: u64;
-        // SAFETY: reads a register that the kernel set up; the CPU has the instruction.
-        unsafe { asm!("rdpid {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
-        return Some(word as u32);
+pub fn cpu_and_node() -> Option<u32> {
+    if !pages::has_flags(FLAG_RDPID) {
+        return None;
     }
-    cold_path();
+    let word: u64;
+    // SAFETY: reads a register that the kernel set up; the CPU has the instruction.
+    unsafe { asm!("rdpid {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
+    Some(word as u32)
+}
+
+/// The same on a CPU without RDPID.
+#[inline(always)]
+pub fn cpu_and_node_of_segment() -> Option<u32> {
     // A failing LSL leaves its target unchanged, and no CPU has this word.
     let mut word = u32::MAX;
     // SAFETY: reads a segment's limit, or nothing.

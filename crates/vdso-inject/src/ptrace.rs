@@ -1,6 +1,6 @@
 //! The few ptrace requests that are needed, with their errors named.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
@@ -75,34 +75,65 @@ pub fn wait_any() -> Option<(Pid, i32)> {
     wait(libc::WNOHANG)
 }
 
-/// The next child or tracee with news, if there is one within `at_most`.
+/// A clock that interrupts waits, so that none lasts for ever.
 ///
-/// A wait of this kind is worth a bound: the kernel wakes whoever is in `waitpid` on the CPU where
-/// the news is, which saves the wake-up of an idle one, several times the cost of all else.
-pub fn wait_any_for(at_most: Duration) -> Option<(Pid, i32)> {
-    set_alarm(at_most);
-    let news = wait(0);
-    set_alarm(Duration::ZERO);
-    news
+/// The kernel wakes whoever is in `waitpid` on the CPU where the news is, which saves the wake-up of
+/// an idle one, several times the cost of all else: so a wait of that kind is worth a bound. To set
+/// a timer for each would cost as much as it saves, where a hypervisor has to do it: this one goes on
+/// from wait to wait, and stops when nobody has waited for a while.
+///
+/// For a process that has blocked all signals: nothing but these waits is interrupted.
+#[derive(Debug)]
+pub struct Alarm {
+    signal: SigSet,
+    /// When there was a wait last, if the timer is set.
+    last_wait: Option<Instant>,
 }
 
-/// Lets the alarm of [`wait_any_for`] end the wait. For a process that has blocked all signals.
-pub fn allow_alarm() -> nix::Result<()> {
-    extern "C" fn ignore(_: libc::c_int) {}
-    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler does nothing.
-    unsafe { sigaction(Signal::SIGALRM, &action) }?;
-    let mut alarm = SigSet::empty();
-    alarm.add(Signal::SIGALRM);
-    alarm.thread_unblock()
+impl Alarm {
+    const INTERVAL: Duration = Duration::from_millis(4);
+    const STOPS_AFTER: Duration = Duration::from_millis(20);
+
+    /// Not set yet.
+    pub fn new() -> nix::Result<Self> {
+        extern "C" fn ignore(_: libc::c_int) {}
+        let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing.
+        unsafe { sigaction(Signal::SIGALRM, &action) }?;
+        Ok(Self { signal: SigSet::from(Signal::SIGALRM), last_wait: None })
+    }
+
+    /// The next child or tracee with news, if there is one within an interval; perhaps none even if it
+    /// would come sooner.
+    pub fn wait_any(&mut self) -> Option<(Pid, i32)> {
+        if self.last_wait.replace(Instant::now()).is_none() {
+            set_timer(Self::INTERVAL);
+        }
+        self.signal.thread_unblock().ok()?;
+        let news = wait(0);
+        let _ = self.signal.thread_block();
+        news
+    }
+
+    /// How soon to call [`stop_if_unused`](Self::stop_if_unused).
+    pub fn looks_again_in(&self) -> Option<Duration> {
+        self.last_wait.map(|_| Self::STOPS_AFTER)
+    }
+
+    /// Stops the timer when nobody has waited for a while.
+    pub fn stop_if_unused(&mut self) {
+        if self.last_wait.is_some_and(|last| last.elapsed() > Self::STOPS_AFTER) {
+            self.last_wait = None;
+            set_timer(Duration::ZERO);
+        }
+    }
 }
 
-fn set_alarm(after: Duration) {
-    let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    let value = libc::timeval { tv_sec: 0, tv_usec: i64::from(after.subsec_micros()) };
-    let timer = libc::itimerval { it_interval: none, it_value: value };
+fn set_timer(every: Duration) {
+    let every = libc::timeval { tv_sec: 0, tv_usec: i64::from(every.subsec_micros()) };
+    let value = libc::itimerval { it_interval: every, it_value: every };
     // SAFETY: the timer is read, and no old value asked for.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &value, std::ptr::null_mut()) };
 }
 
 fn wait(flags: libc::c_int) -> Option<(Pid, i32)> {

@@ -107,6 +107,7 @@ global_asm!(
     ".hidden vdso_stub_end",
     // Short, as the tracer writes it word by word: what it works on is in the registers already, as
     // `Registers::start` sets them. Only rax is not, as execve still returns in it.
+    ".balign 8",
     "vdso_first_stage:",
     "mov eax, r15d",
     "syscall",
@@ -133,6 +134,8 @@ global_asm!(
     "mov eax, r15d",
     "syscall",
     "ud2",
+    // As it is written by words, a part of one would have to be read first.
+    ".balign 8",
     // rbx = the data, r12 = the file, r13 = the mapping
     "vdso_second_stage:",
     "mov r12, r8",

@@ -119,9 +119,11 @@ impl Memory {
     pub fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let mut padded = bytes.to_vec();
         let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
-        let mut after = vec![0; tail];
-        self.read(addr + bytes.len() as u64, &mut after)?;
-        padded.extend(after);
+        if tail != 0 {
+            let mut after = vec![0; tail];
+            self.read(addr + bytes.len() as u64, &mut after)?;
+            padded.extend(after);
+        }
         for (index, word) in padded.chunks_exact(size_of::<libc::c_long>()).enumerate() {
             let word = libc::c_long::from_ne_bytes(word.try_into().expect("chunks are words"));
             let at = addr + (index * size_of::<libc::c_long>()) as u64;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
@@ -15,7 +16,7 @@ use super::listener::{Call, Listener, Report};
 use crate::arch;
 use crate::error::{Attempt, Error, Result};
 use crate::exec::{self, Announce, FileBy, Payload};
-use crate::ptrace::{self, Event};
+use crate::ptrace::{self, Alarm, Event};
 
 /// What a person may want to know.
 #[derive(Debug)]
@@ -70,6 +71,7 @@ pub struct Supervisor<'a, O> {
     listener: Option<Listener<'a>>,
     tick: Option<Tick<'a>>,
     next_tick: Instant,
+    alarm: Option<Alarm>,
     traced: HashMap<Pid, Purpose>,
     observer: O,
 }
@@ -83,10 +85,6 @@ enum Purpose {
     Rescue,
 }
 
-/// An `execve` is over within this, unless it reads from something slow; then it is waited for with
-/// everything else.
-const LONGEST_EXEC: Duration = Duration::from_millis(1);
-
 impl<'a, O: Observer> Supervisor<'a, O> {
     /// A supervisor; without a listener it follows nobody.
     pub fn new(
@@ -96,7 +94,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         observer: O,
     ) -> Self {
         let traced = HashMap::new();
-        Self { payload, listener, tick, next_tick: Instant::now(), traced, observer }
+        let (next_tick, alarm) = (Instant::now(), Alarm::new().ok());
+        Self { payload, listener, tick, next_tick, alarm, traced, observer }
     }
 
     /// Who hears of it.
@@ -136,6 +135,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let mut has_reporters = self.listener.is_some();
         while !is_done(&self.observer, has_reporters) {
             self.tick();
+            if let Some(alarm) = &mut self.alarm {
+                alarm.stop_if_unused();
+            }
             let ready = self.wait(signals, has_reporters);
             if ready.input {
                 self.observer.input();
@@ -161,13 +163,14 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let inputs = 1..fds.len();
         let listener = self.listener.as_ref().filter(|_| has_reporters);
         let listener_at = listener.map(|listener| push(&mut fds, listener.fd().as_fd()));
-        let timeout = match &self.tick {
-            Some(_) => {
-                let wait = self.next_tick.saturating_duration_since(Instant::now());
-                PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-            }
-            None => PollTimeout::NONE,
-        };
+        let until_tick = self.tick.as_ref().map(|_| {
+            self.next_tick.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
+        });
+        let until_alarm = self.alarm.as_ref().and_then(Alarm::looks_again_in);
+        let timeout = [until_tick, until_alarm].into_iter().flatten().min();
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
+        });
         if poll(&mut fds, timeout).is_err() {
             return Ready::default();
         }
@@ -189,6 +192,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         match report.call {
             Call::Exec => {
                 let pid = report.pid;
+                let _here = StayHere::new();
                 // Traced already: by an interrupted try that is not over for us yet.
                 let seized =
                     if self.traced.contains_key(&pid) { Ok(()) } else { ptrace::seize(pid) };
@@ -203,8 +207,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                             let _ = ptrace::interrupt(pid);
                         }
                         self.traced.insert(pid, Purpose::Exec(FileBy::Request));
-                        // What comes of the exec, usually; others that want to exec wait meanwhile.
-                        if let Some((pid, status)) = ptrace::wait_any_for(LONGEST_EXEC) {
+                        // What comes of the exec, usually; others that want to exec wait meanwhile,
+                        // but not for one that reads from something slow.
+                        if let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any) {
                             self.news(pid, status);
                         }
                     }
@@ -306,6 +311,28 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         if !is_inner && !matches!(error, Error::Gone { .. }) {
             self.observer.notice(&Notice::Untouched { pid, error });
         }
+    }
+}
+
+/// Keeps this process on the CPU that it is on, which is usually the reporter's: woken elsewhere, it
+/// would find every other step's data in the wrong cache, and an idle CPU takes long to wake.
+struct StayHere(CpuSet);
+
+impl StayHere {
+    /// `None` where that is not allowed; then it only takes longer.
+    fn new() -> Option<Self> {
+        let this_process = Pid::from_raw(0);
+        let all = sched_getaffinity(this_process).ok()?;
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu().ok()?).ok()?;
+        sched_setaffinity(this_process, &here).ok()?;
+        Some(Self(all))
+    }
+}
+
+impl Drop for StayHere {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.0);
     }
 }
 

@@ -15,7 +15,6 @@ use super::{Launch, SharedInFlight, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
 use crate::follow::{Listener, Notice, Observer, Supervisor};
-use crate::ptrace;
 
 /// What the front knows once the program is on its way.
 pub struct Started {
@@ -115,7 +114,6 @@ fn run_first(
         Err(errno) => return Err((front, errno)),
     };
     drop(theirs);
-    let _ = ptrace::allow_alarm();
     let_go_of_standard_streams(&[0, 1]);
     let inherited_fd = inherited.as_raw_fd();
     drop(inherited);
@@ -161,7 +159,6 @@ fn run_successor(
     listener: OwnedFd,
 ) {
     let Ok(signals) = own_signals() else { return };
-    let _ = ptrace::allow_alarm();
     keep_ancestry_for_yama();
     let_go_of_standard_streams(&[0, 1]);
     let spare = listener.try_clone().ok();

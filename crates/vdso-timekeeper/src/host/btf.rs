@@ -119,12 +119,13 @@ impl<'a> Btf<'a> {
     }
 
     fn type_at(&self, at: usize) -> Option<Type> {
-        let info = word(self.types, at + 4)?;
+        let entry = self.types.get(at..at.checked_add(TYPE_BYTES)?)?;
+        let info = word(entry, 4)?;
         Some(Type {
-            name: word(self.types, at)?,
+            name: word(entry, 0)?,
             kind: info >> 24 & 0x1f,
             count: (info & 0xffff) as usize,
-            size: word(self.types, at + 8)?,
+            size: word(entry, 8)?,
         })
     }
 
@@ -134,7 +135,7 @@ impl<'a> Btf<'a> {
         wanted.push(0);
         wanted.extend_from_slice(name.as_bytes());
         wanted.push(0);
-        let at = find(self.strings, &wanted)?;
+        let at = memchr::memmem::find(self.strings, &wanted)?;
         u32::try_from(at + 1).ok()
     }
 }
@@ -206,19 +207,6 @@ impl Structure<'_> {
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let word = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_ne_bytes(word.try_into().ok()?))
-}
-
-/// First place of `needle`, which begins with a zero byte: skips from one zero to the next.
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let rest = haystack.get(from..)?;
-        let zero = rest.iter().position(|&byte| byte == 0)?;
-        if rest.get(zero..)?.starts_with(needle) {
-            return Some(from + zero);
-        }
-        from += zero + 1;
-    }
 }
 
 #[cfg(test)]

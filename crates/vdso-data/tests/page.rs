@@ -353,7 +353,10 @@ fn a_process_page_has_the_addresses_of_its_process() {
 #[test]
 fn a_process_without_a_kernel_vdso_gets_no_addresses() {
     let page = template().page_for(0);
-    assert!(page.flags.load(Relaxed) & process::FLAG_RDPID != 0, "this is the CPU's, not the vDSO's");
+    assert!(
+        page.flags.load(Relaxed) & process::FLAG_RDPID != 0,
+        "this is the CPU's, not the vDSO's"
+    );
     let functions = &page.functions;
     let addresses = [&page.clock_mode_addr, &page.hres.seq_addr, &page.raw.seq_addr];
     let entries = [&functions.clock_gettime, &functions.gettimeofday, &functions.getcpu];

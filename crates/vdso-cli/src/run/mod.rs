@@ -1,4 +1,10 @@
-//! `vdso run`.
+//! `vdso run`: a program on our vDSO, with a clock of its own.
+
+mod args;
+mod clocks;
+pub mod notice;
+mod source;
+mod startup;
 
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -18,10 +24,11 @@ use vdso_inject::launch::{Follow, Launch, Outcome};
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
-use crate::args::Run;
-use crate::clocks::Plan;
-use crate::source::{Selected, select};
-use crate::{message, startup};
+use crate::message;
+
+pub use args::Run;
+use clocks::Plan;
+use source::{Selected, select};
 
 /// A mistake in the arguments.
 const USAGE: u8 = 2;
@@ -124,7 +131,7 @@ fn launch(
         payload: &selected.payload,
         publisher: (selected.source == Source::Own).then_some(&publisher),
         follow: if run.no_follow { Follow::None } else { Follow::All },
-        notice: &message::notice,
+        notice: &notice::notice,
         tell_addresses: run.verbose,
         farewell: &farewell,
         inheritance: startup::inheritance(),

@@ -9,7 +9,7 @@ use jiff::{Span, Timestamp, Zoned};
 use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
 use vdso_data::clock;
 
-use crate::args::{ClockGroup, Run};
+use super::args::{ClockGroup, Run};
 
 /// A point in time to start at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

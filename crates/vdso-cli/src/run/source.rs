@@ -10,7 +10,7 @@ use vdso_inject::exec::Payload;
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{counter, initialise};
 
-use crate::clocks::Plan;
+use super::clocks::Plan;
 
 /// How often each clock is compared with the kernel's before its page is trusted.
 const VALIDATION_READS: u32 = 500;

@@ -1,0 +1,112 @@
+//! The arguments of `vdso run`.
+
+use std::ffi::OsString;
+
+use clap::ValueEnum;
+use vdso_data::arithmetic::Rate;
+use vdso_image::Source;
+
+use super::clocks::{self, At, Offset};
+
+/// `vdso run`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_EXIT_CODES)]
+pub struct Run {
+    /// Start at TIME: RFC 3339 (2038-01-19T03:14:07Z), a date, or @SECONDS
+    ///
+    /// A date or time without a zone is in the local one.
+    #[arg(long, value_name = "TIME", value_parser = clocks::parse_at, conflicts_with = "offset")]
+    pub at: Option<At>,
+
+    /// Be ahead of the host by DURATION, or behind it: +30d, -2h30m, 1y
+    ///
+    /// Units are y, mo, w, d, h, m, s, ms, us, ns; a day has 24 hours. ISO 8601 (P1DT2H) is read, too.
+    #[arg(long, value_name = "DURATION", value_parser = clocks::parse_offset, allow_hyphen_values = true)]
+    pub offset: Option<Offset>,
+
+    /// Run X times as fast as the host, from 0 to 1000000
+    #[arg(long, value_name = "X", value_parser = clocks::parse_rate, allow_hyphen_values = true)]
+    pub rate: Option<Rate>,
+
+    /// Stand still
+    #[arg(long, conflicts_with = "rate")]
+    pub freeze: bool,
+
+    /// Which clocks to move
+    ///
+    /// "realtime" goes with TAI, gettimeofday and time, "monotonic" with MONOTONIC_RAW, and both
+    /// with their coarse twins.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "realtime")]
+    pub clocks: Vec<ClockGroup>,
+
+    /// Where the time is to come from; the fastest that is safe, if not given
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<SourceName>,
+
+    /// Leave children and later execs alone
+    ///
+    /// Following them sets no_new_privs unless you are root, so sudo and its like do not work below
+    /// the program; without it they do.
+    #[arg(long)]
+    pub no_follow: bool,
+
+    /// Say on standard error which source was taken and why, and where the image is
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Clocks that are moved together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClockGroup {
+    Realtime,
+    Monotonic,
+    Boottime,
+    All,
+}
+
+/// [`Source`], as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SourceName {
+    /// The counter and a page that vdso publishes
+    Own,
+    /// The running kernel's data page
+    Host,
+    /// The kernel's own vDSO function
+    Chain,
+}
+
+impl From<SourceName> for Source {
+    fn from(name: SourceName) -> Self {
+        match name {
+            SourceName::Own => Self::Own,
+            SourceName::Host => Self::Host,
+            SourceName::Chain => Self::Chain,
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vdso run --at 2038-01-19T03:14:00Z -- ./server
+  vdso run --offset +30d -- make test
+  vdso run --rate 60 -- python3 simulation.py
+  vdso run --freeze --at 2000-01-01 -- date
+  vdso run --offset 1y --clocks all -v -- bash";
+
+const EXAMPLES_AND_EXIT_CODES: &str = "\
+Examples:
+  vdso run --at 2038-01-19T03:14:00Z -- ./server
+  vdso run --offset +30d -- make test
+  vdso run --rate 60 -- python3 simulation.py
+  vdso run --freeze --at 2000-01-01 -- date
+  vdso run --offset 1y --clocks all -v -- bash
+
+Exit code: that of the program; 128 and the signal's number if a signal ended it; 127 if it was not
+found, 126 if it could not be executed, 125 if vdso itself failed, 2 for a mistake in its arguments.
+
+What a program reads through its C library, its runtime or the vDSO itself is moved. System calls
+that it makes directly are not, and neither are time-outs: they are the kernel's own.";

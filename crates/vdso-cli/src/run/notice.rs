@@ -1,0 +1,64 @@
+//! What the supervisor reports, in words, and what to do about errors of injection.
+
+use std::fs;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use vdso_inject::follow::Notice;
+use vdso_inject::{Attempt, Error};
+
+use crate::message::say;
+
+/// Says what the supervisor reports.
+pub fn notice(notice: &Notice) {
+    match notice {
+        Notice::Injected { pid, image_addr } => {
+            say(format_args!("{}: image at {image_addr:#x}", name(*pid)));
+        }
+        Notice::Untouched { pid, error } => {
+            let name = name(*pid);
+            say(format_args!("warning: {name} runs on the kernel's own clocks: {error}"));
+            if let Some(hint) = hint(error) {
+                say(format_args!("hint: {hint}"));
+            }
+        }
+        Notice::NotFollowing { errno } => {
+            say(format_args!(
+                "warning: children will run on the kernel's own clocks: the seccomp filter that \
+                 follows them was refused ({})",
+                errno.desc()
+            ));
+        }
+        Notice::Unprivileged { pid } => {
+            say(format_args!(
+                "warning: {} runs without its set-user-ID privilege, as its parent is followed",
+                name(*pid)
+            ));
+            say("hint: run it with --no-follow, or as root");
+        }
+        _ => {}
+    }
+}
+
+/// What to do about `error`, where that is known.
+pub fn hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::System { attempt: Attempt::Seize, errno: Errno::EPERM | Errno::ENOSYS, .. } => Some(
+            "ptrace is needed for a moment at the start of each program: allow it (in a container \
+             with --cap-add=SYS_PTRACE, on the host with kernel.yama.ptrace_scope below 2), and do \
+             not trace the program by strace or gdb at the same time",
+        ),
+        Error::System {
+            attempt: Attempt::ReadMemory, errno: Errno::EACCES | Errno::EPERM, ..
+        } => Some(
+            "a program that its user may execute but not read can only be given a clock by root",
+        ),
+        Error::Foreign { .. } => Some("only 64-bit programs can be given a clock yet"),
+        _ => None,
+    }
+}
+
+fn name(pid: Pid) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("'{}' (pid {pid})", name.trim_end())
+}

@@ -1,0 +1,3 @@
+//! Finds the vDSO and calls it.
+
+#![no_std]

@@ -3,7 +3,6 @@
 //! Everything that can be is measured in one process, in turns, and compared within a turn, so that
 //! a noisy machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 
-mod interleave;
 mod programs;
 mod reads;
 mod table;

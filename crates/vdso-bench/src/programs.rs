@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use test_support::Program;
-
-use crate::interleave::median;
+use vdso_measure::statistics;
 
 /// How often each measurement is repeated, plain and under `vdso run` in turns.
 const ROUNDS: usize = 15;
@@ -101,6 +100,10 @@ fn vdso_binary() -> Result<PathBuf> {
         bail!("{} is not built: cargo build --release", path.display());
     }
     Ok(path)
+}
+
+fn median(values: Vec<f64>) -> f64 {
+    statistics::median(&values).unwrap_or(f64::NAN)
 }
 
 /// The hidden part that [`injection`] starts.

@@ -1,6 +1,5 @@
 //! Clock reads, by pointer, in this process.
 
-use std::hint::black_box;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,18 +9,15 @@ use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::own::OwnPage;
 use vdso_image::Source;
-use vdso_inject::{ImageFile, LocalImage};
+use vdso_inject::LocalImage;
+use vdso_measure::calls::Function;
+use vdso_measure::{Call, Turns, images, measure};
 use vdso_timekeeper::Timekeeper;
 use vdso_timekeeper::host::Host;
 
-use crate::interleave::{Subject, measure};
 use crate::table::{Goal, print};
 
-/// Reads in one turn: so many that what its beginning costs, after another's turn, is lost in them.
-const TIMES: u32 = 20_000;
-
-/// Any of the functions, by what they have in common.
-type Function = unsafe extern "C" fn(usize, usize, usize) -> i64;
+const TURNS: Turns = Turns { rounds: 301, times: 20_000 };
 
 /// Every row.
 pub fn all() -> Result<()> {
@@ -80,7 +76,7 @@ pub fn preloaded() -> Result<()> {
             call.subject("libfaketime, offset", call.library()),
         ];
         let title = format!("clock_gettime({name}), libfaketime preloaded");
-        print(&title, &measure(&mut subjects, TIMES), &[]);
+        print(&title, &measure(&mut subjects, TURNS, || {}), &[]);
     }
     Ok(())
 }
@@ -109,13 +105,13 @@ pub fn steering() -> Result<()> {
 }
 
 struct Bench {
-    host: Host,
+    host: &'static Host,
     images: Vec<(&'static str, LocalImage)>,
 }
 
 impl Bench {
     fn new() -> Result<Self> {
-        let host = Host::find()?;
+        let host: &'static Host = Box::leak(Box::new(Host::find()?));
         let half_more = Rate { whole: 1, fraction: 1 << 63 };
         let mut images = Vec::new();
         for (name, source, offset_sec, rate) in [
@@ -130,127 +126,24 @@ impl Bench {
             }
             let offset = Timespec { sec: offset_sec, nsec: 0 };
             let transform = Transform { offset, base: Timespec::default(), rate };
-            images.push((name, map(&host, source, transform)?));
+            images.push((name, images::map(host, source, transform)?));
         }
         Ok(Self { host, images })
     }
 
     fn row(&self, title: &str, call: Call, goals: &[Goal]) -> Result<()> {
-        let mut subjects = vec![call.subject("kernel's vDSO", kernels(&self.host, call)?)];
+        let mut subjects = vec![call.subject("kernel's vDSO", kernels(self.host, call)?)];
         for (label, image) in &self.images {
-            let name = format!("__vdso_{}", call.name());
-            let address = image.function(&name).context("an image lacks a function")?;
-            subjects.push(call.subject(label, function(address)));
+            let function = call.ours(image).context("an image lacks a function")?;
+            subjects.push(call.subject(label, function));
         }
         subjects.push(call.subject("glibc", call.library()));
-        subjects.push(call.system_call());
-        print(title, &measure(&mut subjects, TIMES), goals);
+        subjects.push(call.system_call("system call"));
+        print(title, &measure(&mut subjects, TURNS, || {}), goals);
         Ok(())
     }
 }
 
-/// Maps an image; an own page is published for as long as the process lives.
-fn map(host: &Host, source: Source, transform: Transform) -> Result<LocalImage> {
-    let transforms = [transform; clock::LINES];
-    let image = vdso_image::tailor(source, &host.image).bytes;
-    let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));
-    vdso_timekeeper::initialise(file.page(), &transforms);
-    if source == Source::Own {
-        let host = Host::find()?;
-        let mut timekeeper = Timekeeper::new(file.page(), &host, transforms);
-        timekeeper.update();
-        thread::spawn(move || {
-            loop {
-                thread::sleep(timekeeper.update());
-            }
-        });
-    }
-    let template = host.template(&vdso_image::FORWARDED);
-    Ok(LocalImage::map(file, &template, host.vdso_addr)?)
-}
-
-/// What is called, and how.
-#[derive(Clone, Copy)]
-enum Call {
-    ClockGettime(u32),
-    Time,
-    Getcpu,
-    Gettimeofday,
-}
-
-impl Call {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::ClockGettime(_) => "clock_gettime",
-            Self::Time => "time",
-            Self::Getcpu => "getcpu",
-            Self::Gettimeofday => "gettimeofday",
-        }
-    }
-
-    /// The first two arguments, given a buffer to write to. The others are null.
-    const fn arguments(self, buffer: usize) -> (usize, usize) {
-        match self {
-            Self::ClockGettime(id) => (id as usize, buffer),
-            _ => (buffer, 0),
-        }
-    }
-
-    const fn number(self) -> libc::c_long {
-        match self {
-            Self::ClockGettime(_) => libc::SYS_clock_gettime,
-            Self::Time => libc::SYS_time,
-            Self::Getcpu => libc::SYS_getcpu,
-            Self::Gettimeofday => libc::SYS_gettimeofday,
-        }
-    }
-
-    /// The C library's own function.
-    fn library(self) -> Function {
-        let address = match self {
-            Self::ClockGettime(_) => libc::clock_gettime as *const (),
-            Self::Time => libc::time as *const (),
-            Self::Getcpu => getcpu as *const (),
-            Self::Gettimeofday => libc::gettimeofday as *const (),
-        };
-        function(address as usize)
-    }
-
-    fn subject(self, name: &str, function: Function) -> Subject<'static> {
-        Subject::new(name, move |times| {
-            let mut buffer = [0i64; 2];
-            let (first, second) = self.arguments(buffer.as_mut_ptr() as usize);
-            for _ in 0..times {
-                // SAFETY: a function of this name, with arguments that it takes.
-                unsafe { black_box(function)(first, second, 0) };
-            }
-        })
-    }
-
-    fn system_call(self) -> Subject<'static> {
-        Subject::new("system call", move |times| {
-            let mut buffer = [0i64; 2];
-            let (first, second) = self.arguments(buffer.as_mut_ptr() as usize);
-            for _ in 0..times.div_ceil(10) * 10 {
-                // SAFETY: as above.
-                unsafe { libc::syscall(self.number(), first, second, 0) };
-            }
-        })
-    }
-}
-
-unsafe extern "C" {
-    fn getcpu(cpu: *mut u32, node: *mut u32) -> i32;
-}
-
 fn kernels(host: &Host, call: Call) -> Result<Function> {
-    let name = format!("__vdso_{}", call.name());
-    let offset = host.function(&name).with_context(|| format!("the kernel's vDSO lacks {name}"))?;
-    Ok(function((host.vdso_addr + offset) as usize))
-}
-
-fn function(address: usize) -> Function {
-    // SAFETY: the address of a function that stays mapped, called by integers in the registers of
-    // its C arguments.
-    unsafe { std::mem::transmute(address) }
+    call.kernels(host).with_context(|| format!("the kernel's vDSO lacks {}", call.name()))
 }

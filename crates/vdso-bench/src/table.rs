@@ -1,6 +1,6 @@
 //! The tables.
 
-use crate::interleave::Cost;
+use vdso_measure::Cost;
 
 /// What a row must reach and should reach, as a ratio to the first row.
 #[derive(Clone, Copy)]
@@ -31,8 +31,8 @@ pub fn print(title: &str, costs: &[Cost], goals: &[Goal]) {
         println!(
             "  {:28} {:>10.2} {:>10.2} {:>7.3}  {}",
             cost.name,
-            cost.median_ns,
-            cost.min_ns,
+            cost.summary.median_ns,
+            cost.summary.min_ns,
             cost.ratio,
             goal.unwrap_or_default()
         );

@@ -1,0 +1,29 @@
+//! Images of ours, mapped into this process to be measured.
+
+use std::thread;
+
+use vdso_data::arithmetic::Transform;
+use vdso_data::clock;
+use vdso_image::Source;
+use vdso_inject::{Error, ImageFile, LocalImage};
+use vdso_timekeeper::Timekeeper;
+use vdso_timekeeper::host::Host;
+
+/// Maps the image of `source` with every clock moved by `transform`. An own page is published for as
+/// long as the process lives.
+pub fn map(host: &'static Host, source: Source, transform: Transform) -> Result<LocalImage, Error> {
+    let transforms = [transform; clock::LINES];
+    let image = vdso_image::tailor(source, &host.image).bytes;
+    let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));
+    vdso_timekeeper::initialise(file.page(), &transforms);
+    if source == Source::Own {
+        let mut timekeeper = Timekeeper::new(file.page(), host, transforms);
+        timekeeper.update();
+        thread::spawn(move || {
+            loop {
+                thread::sleep(timekeeper.update());
+            }
+        });
+    }
+    LocalImage::map(file, &host.template(&vdso_image::FORWARDED), host.vdso_addr)
+}

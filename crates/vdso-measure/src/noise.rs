@@ -1,0 +1,109 @@
+//! Whether a machine was quiet enough for its figures to be trusted.
+
+use std::fs;
+
+use crate::statistics::{median, spread};
+
+/// More than this between the fast and the slow turns of the same thing, as a part of the median.
+const MOST_SPREAD: f64 = 0.10;
+/// More than this part of the time taken by the hypervisor for others.
+const MOST_STOLEN: f64 = 0.02;
+
+/// What disturbed a measurement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// How far apart turns of one subject typically were: [`spread`], the median of all subjects'.
+    pub spread: f64,
+    /// Part of the machine's time that its hypervisor gave to others; zero where that is not told.
+    pub stolen: f64,
+}
+
+impl Noise {
+    /// Of subjects' turns, and of the machine's time before and after them.
+    pub fn of<'a>(turns: impl IntoIterator<Item = &'a [f64]>, before: Times, after: Times) -> Self {
+        let spreads: Vec<f64> = turns.into_iter().filter_map(spread).collect();
+        Self { spread: median(&spreads).unwrap_or(0.0), stolen: after.stolen_since(before) }
+    }
+
+    /// What is wrong with the figures, in words; `None` if nothing is.
+    pub fn complaint(&self) -> Option<String> {
+        if self.stolen > MOST_STOLEN {
+            let percent = self.stolen * 100.0;
+            return Some(format!("the hypervisor took {percent:.0} % of the time for others"));
+        }
+        if self.spread > MOST_SPREAD {
+            let percent = self.spread * 100.0;
+            return Some(format!("turns of the same call differ by {percent:.0} %"));
+        }
+        None
+    }
+}
+
+/// The machine's time since its boot, in ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    all: u64,
+    stolen: u64,
+}
+
+impl Times {
+    /// Now; zeros where `/proc/stat` cannot be read.
+    pub fn now() -> Self {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        Self::parse(&stat).unwrap_or_default()
+    }
+
+    /// From the first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; what
+    /// follows is part of user and nice. Source: proc_stat(5).
+    fn parse(stat: &str) -> Option<Self> {
+        const STEAL: usize = 7;
+        let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+        let ticks: Vec<u64> =
+            fields.map_while(|field| field.parse().ok()).take(STEAL + 1).collect();
+        Some(Self { all: ticks.iter().sum(), stolen: ticks.get(STEAL).copied().unwrap_or(0) })
+    }
+
+    fn stolen_since(self, before: Self) -> f64 {
+        let all = self.all.saturating_sub(before.all);
+        if all == 0 { 0.0 } else { self.stolen.saturating_sub(before.stolen) as f64 / all as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &str = "cpu  100 10 50 800 20 0 0 20 7 7\ncpu0 1 2 3\n";
+
+    #[test]
+    fn stolen_time_is_a_part_of_all_time() {
+        let before = Times::parse(STAT).unwrap();
+        assert_eq!(before, Times { all: 1000, stolen: 20 });
+        let after = Times { all: 1200, stolen: 30 };
+        assert_eq!(after.stolen_since(before), 0.05);
+        assert_eq!(before.stolen_since(before), 0.0);
+        // A virtual machine that was moved.
+        assert_eq!(Times::default().stolen_since(before), 0.0);
+    }
+
+    #[test]
+    fn an_unreadable_line_is_none() {
+        for stat in ["", "cpu0 1 2 3", "intr 5"] {
+            assert_eq!(Times::parse(stat), None, "{stat:?}");
+        }
+        assert_eq!(Times::parse("cpu  1 2 x"), Some(Times { all: 3, stolen: 0 }));
+    }
+
+    #[test]
+    fn a_quiet_machine_is_trusted_and_a_noisy_one_is_not() {
+        let (quiet, loud) = (vec![10.0; 20], [vec![10.0; 10], vec![13.0; 10]].concat());
+        let noise = |turns: [&[f64]; 3]| Noise::of(turns, Times::default(), Times::default());
+        assert_eq!(noise([&quiet, &quiet, &quiet]).complaint(), None);
+        // One subject alone is not the machine.
+        assert_eq!(noise([&quiet, &loud, &quiet]).complaint(), None);
+        let complaint = noise([&loud, &loud, &quiet]).complaint().expect("that is noise");
+        assert!(complaint.contains("30 %"), "{complaint}");
+        let stolen = Noise { spread: 0.0, stolen: 0.3 };
+        assert!(stolen.complaint().expect("that is noise").contains("30 %"));
+    }
+}

@@ -41,11 +41,11 @@ pub struct Bench {
     pub calls: Vec<String>,
 
     /// Turns that each way of a call gets
-    #[arg(long, value_name = "N", default_value_t = 101, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 101, overrides_with = "rounds", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: u32,
 
     /// Calls in one turn
-    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 5_000, overrides_with = "times", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub times: u32,
 
     /// Print one JSON document

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// Install what the tests need, and run all of them
 #[derive(clap::Args)]
@@ -79,16 +81,25 @@ fn step(name: &str, arguments: &[&str], skips: &Path) -> Result<()> {
     println!("\n== {name}: cargo {}", arguments.join(" "));
     let start = Instant::now();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(arguments)
-        .env("VDSO_SKIPS", skips)
-        .env("RUSTDOCFLAGS", "-Dwarnings")
-        .status()
-        .context("cannot run cargo")?;
+    let mut command = Command::new(cargo);
+    command.args(arguments).env("VDSO_SKIPS", skips).env("RUSTDOCFLAGS", "-Dwarnings");
+    // SAFETY: between fork and exec only this is called, which signal-safety(7) allows.
+    unsafe { command.pre_exec(heed_signals) };
+    let status = command.status().context("cannot run cargo")?;
     if !status.success() {
         bail!("{name}: cargo {} failed ({status})", arguments.join(" "));
     }
     println!("== {name}: passed in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// nohup(1), and shells that start something in the background, have it ignore signals, which every
+/// program that a test starts would inherit: then plain runs are not what they are in a terminal.
+fn heed_signals() -> std::io::Result<()> {
+    for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { signal(number, SigHandler::SigDfl) }?;
+    }
     Ok(())
 }
 

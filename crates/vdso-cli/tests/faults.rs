@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use support::processes::{child_of_ours, is_alive, kill_hard, supervisor_of, wait_for, wait_until};
 use support::shell::Shell;
@@ -38,8 +39,9 @@ fn assert_goes_on(shell: &mut Shell, source: Source) {
         let readings = Readings::parse(&shell.ask(command)).expect("clocks");
         assert_realtime_shift(&readings, SHIFT_NS, source.tolerance_ns);
     }
-    let by_bash =
-        shell.ask(r#"a=$(date +%s); b=$EPOCHSECONDS; c=$(date +%s); echo $((a<=b && b<=c))"#);
+    // Not EPOCHSECONDS, which is as of the last tick, and so may be a second behind date's.
+    let by_bash = shell
+        .ask(r#"a=$(date +%s); b=${EPOCHREALTIME%%[.,]*}; c=$(date +%s); echo $((a<=b && b<=c))"#);
     assert_eq!(by_bash, "1\n");
 }
 
@@ -83,6 +85,20 @@ fn a_signal_that_ends_the_program_arrives_when_the_supervisor_was_killed() {
     let status = shell.wait();
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!(status.code().or(signal.map(|signal| 128 + signal)), Some(143));
+}
+
+#[test]
+fn nothing_of_ours_is_left_when_the_launcher_was_killed() {
+    // Orphans come to this process, which can count them then.
+    nix::sys::prctl::set_child_subreaper(true).expect("it is allowed");
+    let script = r#"read -r _ _ _ front _ </proc/$PPID/stat; kill -KILL "$front"; exec true"#;
+    for (options, at_most) in [([].as_slice(), 3), (&["--no-follow"], 1)] {
+        let run = finish(vdso_run(options).args(["sh", "-c", script])).quiet();
+        assert_eq!(run.shell_code(), 128 + Signal::SIGKILL as i32);
+        let group = Pid::from_raw(-(run.pid as i32));
+        let orphans = std::iter::from_fn(|| waitpid(group, None).ok()).count();
+        assert!((1..=at_most).contains(&orphans), "{options:?}: {orphans} processes were left");
+    }
 }
 
 /// The process that will take a supervisor's place.

@@ -248,7 +248,10 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
                 drop(ours);
                 // Nothing is ever said here: this ends when the other end's process does.
                 let _ = theirs.receive();
-                if let Some(listener) = self.spare_listener.take() {
+                // It may have ended because nobody is left; then this process is not needed either.
+                if self.has_descendants()
+                    && let Some(listener) = self.spare_listener.take()
+                {
                     run_successor(self.launch, self.in_flight, None, listener);
                 }
                 exit()

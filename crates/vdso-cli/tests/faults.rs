@@ -87,6 +87,38 @@ fn a_signal_that_ends_the_program_arrives_when_the_supervisor_was_killed() {
 }
 
 #[test]
+fn any_number_of_supervisors_may_be_killed() {
+    let mut shell = shell_of(Source::AUTO);
+    for _ in 0..20 {
+        let supervisor = supervisor_of(shell.pid());
+        kill_hard(supervisor);
+        wait_until("the supervisor's end", || !is_alive(supervisor));
+        assert_eq!(shell.ask("/bin/echo here"), "here\n");
+    }
+    shell.send("exit 4");
+    shell.read_to_end();
+    assert_eq!(shell.wait().code(), Some(4));
+}
+
+#[test]
+fn nobody_hangs_when_supervisors_do_not_live_to_do_anything() {
+    let mut shell = shell_of(Source::AUTO);
+    let mut kills = 0;
+    while let Some(supervisor) = wait_for("a supervisor, or the decision to have none", || {
+        let found = child_of_ours(shell.pid());
+        (found.is_some() || kills > 16).then_some(found)
+    }) {
+        kill_hard(supervisor);
+        wait_until("the supervisor's end", || !is_alive(supervisor));
+        kills += 1;
+        assert!(kills < 100, "there is always another");
+    }
+    // Nobody is left to follow an exec. It may fail, but it must not wait for ever.
+    shell.send("/bin/true; echo \"code $?\"");
+    shell.read_to("code ");
+}
+
+#[test]
 fn nothing_of_ours_is_left_when_the_launcher_was_killed() {
     // Orphans come to this process, which can count them then.
     nix::sys::prctl::set_child_subreaper(true).expect("it is allowed");

@@ -91,6 +91,11 @@ impl InFlight {
         self.waiting.store(waiting as u32, Ordering::Relaxed);
     }
 
+    /// Changes whenever a report is received, by whichever supervisor.
+    pub fn last_id(&self) -> u64 {
+        self.last_id.load(Ordering::Relaxed)
+    }
+
     fn set(&self, report: Report) {
         let stub = match report.call {
             Call::Exec => 0,

@@ -14,7 +14,7 @@ use super::{Launch, Outcome, SharedInFlight, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::ptrace;
 
-/// How many supervisors may be killed before the front gives up.
+/// How many supervisors in a row may end without having received a report before the front gives up.
 const SUCCESSORS: usize = 16;
 
 /// Blocks every signal and gives a descriptor to read them from.
@@ -37,6 +37,8 @@ pub struct Front<'a, 'launch> {
     started: Started,
     signals: SignalFd,
     successors: usize,
+    /// Of the last report, when a supervisor ended last.
+    last_id: u64,
     /// Set when this process was continued, until the program was, too: when to help it.
     continue_at: Option<Instant>,
 }
@@ -61,6 +63,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             started,
             signals,
             successors: 0,
+            last_id: 0,
             continue_at: None,
         }
     }
@@ -131,13 +134,21 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// The program's parent is gone, and this process is its parent now: its status comes here.
     fn replace_supervisor(&mut self) {
         self.supervisor_socket = None;
+        let last_id = self.in_flight.last_id();
+        if last_id != self.last_id {
+            (self.last_id, self.successors) = (last_id, 0);
+        }
         self.successors += 1;
-        if self.successors <= SUCCESSORS
-            && let Some(listener) = &self.started.listener
-            && let Ok((pid, socket)) = fork_successor(self.launch, self.in_flight, listener)
-        {
-            self.started.supervisor = pid;
-            self.supervisor_socket = Some(socket);
+        let listener = self.started.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
+        let successor = listener
+            .and_then(|listener| fork_successor(self.launch, self.in_flight, listener).ok());
+        match successor {
+            Some((pid, socket)) => {
+                self.started.supervisor = pid;
+                self.supervisor_socket = Some(socket);
+            }
+            // With a listener that nobody listens to, whoever execs would wait for ever.
+            None => self.started.listener = None,
         }
     }
 

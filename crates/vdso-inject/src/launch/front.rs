@@ -12,7 +12,7 @@ use super::message::{Kind, Socket};
 use super::supervise::{Refusal, Started, fork_successor};
 use super::{Launch, Outcome, SharedInFlight, failed};
 use crate::error::{Attempt, Error, Result};
-use crate::ptrace;
+use crate::{proc, ptrace};
 
 /// How many supervisors in a row may end without having received a report before the front gives up.
 const SUCCESSORS: usize = 16;
@@ -221,7 +221,11 @@ fn is_in_our_group(program: Pid) -> bool {
 }
 
 /// Whether any thread of the process is in a group stop. Its leader may have ended before the others.
+/// So it is taken to be where that cannot be told.
 fn is_stopped(program: Pid) -> bool {
+    if !proc::is_ours() {
+        return true;
+    }
     let threads = std::fs::read_dir(format!("/proc/{program}/task"));
     threads.into_iter().flatten().flatten().any(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();

@@ -9,7 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::message::{Kind, Socket};
-use super::supervise::{Refusal, Started, fork_successor};
+use super::supervise::{Refusal, Started, fork_successor, let_go_of_standard_streams};
 use super::{Launch, Outcome, SharedInFlight, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::{proc, ptrace};
@@ -79,6 +79,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             Err(Refusal::Trace(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
             Err(Refusal::Start(errno)) => return Err(failed(errno)),
         };
+        let_go_of_standard_streams(&[0, 1]);
         loop {
             self.wait();
             if let Some(outcome) = self.hear(program) {

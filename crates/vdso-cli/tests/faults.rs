@@ -9,7 +9,9 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use support::processes::{child_of_ours, is_alive, kill_hard, supervisor_of, wait_for, wait_until};
+use support::processes::{
+    child_of_ours, is_alive, kill_hard, state_of, supervisor_of, wait_for, wait_until,
+};
 use support::shell::Shell;
 use support::{Source, assert_realtime_shift, clocks, finish, helper, vdso_run};
 use test_support::{Clock, Program, Readings};
@@ -212,14 +214,14 @@ fn nobody_hangs_when_all_of_ours_is_killed() {
     let mut shell = shell_of(Source::AUTO);
     let front = shell.pid();
     let supervisor = supervisor_of(front);
-    for process in [front, supervisor] {
-        kill(process, Signal::SIGSTOP).expect("it runs");
-    }
-    for process in [front, supervisor] {
-        kill_hard(process);
-    }
-    shell.wait();
+    // So that it starts no successor. Nobody may be stopped when it ends in its turn: the kernel hangs
+    // up a group that has become an orphan if any of it is stopped.
+    kill(front, Signal::SIGSTOP).expect("it runs");
+    wait_until("the launcher stops", || state_of(front) == Some('T'));
+    kill_hard(supervisor);
     wait_until("the supervisor's end", || !is_alive(supervisor));
+    kill_hard(front);
+    shell.wait();
     // Nobody is left to follow an exec. The shell itself goes on, and so does its clock.
     let seconds: i64 = shell.ask("echo $EPOCHSECONDS").trim().parse().expect("a number");
     let host = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -9,7 +9,9 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use support::processes::{child_of_ours, is_alive, kill_hard, supervisor_of, wait_for, wait_until};
+use support::processes::{
+    child_of_ours, is_alive, kill_hard, state_of, supervisor_of, wait_for, wait_until,
+};
 use support::shell::Shell;
 use support::{Source, assert_realtime_shift, clocks, finish, helper, vdso_run};
 use test_support::{Clock, Program, Readings};
@@ -85,6 +87,38 @@ fn a_signal_that_ends_the_program_arrives_when_the_supervisor_was_killed() {
     let status = shell.wait();
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!(status.code().or(signal.map(|signal| 128 + signal)), Some(143));
+}
+
+#[test]
+fn any_number_of_supervisors_may_be_killed() {
+    let mut shell = shell_of(Source::AUTO);
+    for _ in 0..20 {
+        let supervisor = supervisor_of(shell.pid());
+        kill_hard(supervisor);
+        wait_until("the supervisor's end", || !is_alive(supervisor));
+        assert_eq!(shell.ask("/bin/echo here"), "here\n");
+    }
+    shell.send("exit 4");
+    shell.read_to_end();
+    assert_eq!(shell.wait().code(), Some(4));
+}
+
+#[test]
+fn nobody_hangs_when_supervisors_do_not_live_to_do_anything() {
+    let mut shell = shell_of(Source::AUTO);
+    let mut kills = 0;
+    while let Some(supervisor) = wait_for("a supervisor, or the decision to have none", || {
+        let found = child_of_ours(shell.pid());
+        (found.is_some() || kills > 16).then_some(found)
+    }) {
+        kill_hard(supervisor);
+        wait_until("the supervisor's end", || !is_alive(supervisor));
+        kills += 1;
+        assert!(kills < 100, "there is always another");
+    }
+    // Nobody is left to follow an exec. It may fail, but it must not wait for ever.
+    shell.send("/bin/true; echo \"code $?\"");
+    shell.read_to("code ");
 }
 
 #[test]
@@ -181,14 +215,14 @@ fn nobody_hangs_when_all_of_ours_is_killed() {
     let mut shell = shell_of(Source::AUTO);
     let front = shell.pid();
     let supervisor = supervisor_of(front);
-    for process in [front, supervisor] {
-        kill(process, Signal::SIGSTOP).expect("it runs");
-    }
-    for process in [front, supervisor] {
-        kill_hard(process);
-    }
-    shell.wait();
+    // So that it starts no successor. Nobody may be stopped when it ends in its turn: the kernel hangs
+    // up a group that has become an orphan if any of it is stopped.
+    kill(front, Signal::SIGSTOP).expect("it runs");
+    wait_until("the launcher stops", || state_of(front) == Some('T'));
+    kill_hard(supervisor);
     wait_until("the supervisor's end", || !is_alive(supervisor));
+    kill_hard(front);
+    shell.wait();
     // Nobody is left to follow an exec. The shell itself goes on, and so does its clock.
     let seconds: i64 = shell.ask("echo $EPOCHSECONDS").trim().parse().expect("a number");
     let host = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -75,6 +75,14 @@ fn an_exec_from_a_thread_that_is_not_the_first_is_followed() {
 }
 
 #[test]
+fn threads_that_all_exec_at_once_become_one_program_and_nobody_complains() {
+    const ROUNDS: usize = 300;
+    let rounds = ROUNDS.to_string();
+    let mut race = shifted();
+    check(race.arg(helper("execs")).args(["race", &rounds]).arg(clocks()), ROUNDS * LINES, 0);
+}
+
+#[test]
 fn an_exec_by_descriptor_is_followed() {
     check(shifted().arg(helper("execs")).arg("fd").arg(clocks()), LINES, 0);
     let path = clocks();

@@ -147,3 +147,19 @@ fn a_rate_does_not_mix_with_what_a_fork_inside_enters() {
         }
     }
 }
+
+#[test]
+fn where_proc_tells_of_another_namespace_nobody_is_taken_for_another() {
+    let test = "where_proc_tells_of_another_namespace_nobody_is_taken_for_another";
+    let enter = ["unshare", "--map-root-user", "--pid", "--fork", "--"];
+    let probe = finish(Command::new(enter[0]).args(&enter[1..]).arg("true"));
+    if !probe.status.success() {
+        skip(Lacking::Privilege, test, probe.stderr.trim());
+        return;
+    }
+    let mut run = Command::new(enter[0]);
+    run.args(&enter[1..]).args([support::VDSO, "run", "--offset", OFFSET, "--"]);
+    let run =
+        finish(run.arg(program(Program::CDynamic).expect("a C compiler")).args(["exec", "2"]));
+    assert_realtime_shift(&run.succeeded().quiet().readings(), SHIFT_NS, 0);
+}

@@ -432,3 +432,18 @@ fn a_pipe_breaks_as_ever() {
         assert_eq!(run, output("env"), "{script}");
     }
 }
+
+#[test]
+fn a_pipe_that_the_program_lets_go_of_ends() {
+    let folder = support::scratch();
+    for script in [
+        "{ yes; echo gone >fifo; } | $V bash -c 'exec <&-; cat fifo'",
+        "$V bash -c 'exec >&-; cat fifo >&2' | { cat; echo gone >fifo; }",
+    ] {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &format!("rm -f fifo && mkfifo fifo && {script} 2>&1")]);
+        bash.env("V", format!("{} run --offset 1y --", support::VDSO));
+        let run = finish(bash.current_dir(folder.path())).succeeded();
+        assert_eq!(run.stdout + &run.stderr, "gone\n", "{script}");
+    }
+}

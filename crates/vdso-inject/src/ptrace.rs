@@ -44,18 +44,8 @@ impl Event {
 /// Traces `pid` without stopping it; it stops at the end of `execve`. If this process dies, the
 /// tracee goes on.
 pub fn seize(pid: Pid) -> Result<()> {
-    ptrace::seize(pid, Options::PTRACE_O_TRACEEXEC).map_err(|errno| {
-        // One that has been killed meanwhile and is not reaped yet is refused like a forbidden one.
-        let has_ended = errno == Errno::EPERM && has_ended(pid);
-        Error::on(pid, Attempt::Seize, if has_ended { Errno::ESRCH } else { errno })
-    })
-}
-
-fn has_ended(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state comes after the name, which may have anything in it.
-    let state = stat.rsplit(") ").next().and_then(|fields| fields.chars().next());
-    matches!(state, None | Some('Z' | 'X'))
+    ptrace::seize(pid, Options::PTRACE_O_TRACEEXEC)
+        .map_err(|errno| Error::on(pid, Attempt::Seize, errno))
 }
 
 /// Makes a traced process stop before it next returns to its program.

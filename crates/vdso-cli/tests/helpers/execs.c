@@ -151,6 +151,25 @@ static int run_storm(char **arguments) {
     return 0;
 }
 
+// Each child's threads all execute the program at once: one does, and the others are killed for it.
+static int run_race(char **arguments) {
+    for (int left = atoi(arguments[0]); left > 0; left--) {
+        pid_t child = fork();
+        if (child == 0) {
+            pthread_t thread;
+            for (int i = 0; i < 8; i++)
+                pthread_create(&thread, NULL, exec_in_thread, arguments[1]);
+            wait_in_thread(NULL);
+        }
+        int status;
+        if (waitpid(child, &status, 0) != child || status != 0) {
+            fprintf(stderr, "a child ended with status %#x\n", status);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 // Each child is killed a little later than the one before: somewhere between fork and its end.
 static int run_die(char **arguments) {
     int children = atoi(arguments[0]);
@@ -173,6 +192,7 @@ static const struct mode {
 } MODES[] = {
     {"fds", 0, run_fds}, {"fail", 0, run_fail},   {"thread", 1, run_thread}, {"fd", 1, run_fd},
     {"at", 2, run_at},   {"storm", 2, run_storm}, {"die", 2, run_die},       {"bare", 1, run_bare},
+    {"race", 2, run_race},
 };
 
 int main(int argc, char **argv) {

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
+use crate::proc;
 
 /// The memory of a process whose tracer this is.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Memory {
         let remote = [RemoteIoVec { base: addr as usize, len: buffer.len() }];
         match process_vm_readv(self.pid, &mut [IoSliceMut::new(buffer)], &remote) {
             // Containers' filters may refuse that call, but not this file.
-            Err(Errno::EPERM | Errno::ENOSYS) => File::open(format!("/proc/{}/mem", self.pid))
+            Err(Errno::EPERM | Errno::ENOSYS) => File::open(self.path("mem")?)
                 .and_then(|file| file.read_at(buffer, addr))
                 .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error)),
             read => read.map_err(|errno| Error::on(self.pid, Attempt::ReadMemory, errno)),
@@ -88,17 +89,15 @@ impl Memory {
     }
 
     fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        let path = format!("/proc/{}/mem", self.pid);
-        let file = File::options().write(true).open(path);
+        let file = File::options().write(true).open(self.path("mem")?);
         file.and_then(|file| file.write_all_at(bytes, addr))
             .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))
     }
 
     /// The protection of the page at `addr`.
     pub fn protection(&self, addr: u64) -> Result<Protection> {
-        let path = format!("/proc/{}/maps", self.pid);
-        let maps =
-            File::open(&path).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        let maps = File::open(self.path("maps")?)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
         if let Some(protection) = query_protection(&maps, addr) {
             return Ok(protection);
         }
@@ -109,10 +108,17 @@ impl Memory {
 
     /// Where code and data are, from `/proc/PID/stat`.
     pub fn extents(&self) -> Result<Extents> {
-        let path = format!("/proc/{}/stat", self.pid);
-        let text = fs::read_to_string(path)
+        let text = fs::read_to_string(self.path("stat")?)
             .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
         parse_extents(&text).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
+    }
+
+    fn path(&self, name: &str) -> Result<String> {
+        if proc::is_ours() {
+            Ok(format!("/proc/{}/{name}", self.pid))
+        } else {
+            Err(Error::on(self.pid, Attempt::ReadProc, Errno::ESRCH))
+        }
     }
 
     /// Writes to a page whatever its protection, as debuggers do, word by word.

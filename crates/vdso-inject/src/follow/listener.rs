@@ -91,6 +91,11 @@ impl InFlight {
         self.waiting.store(waiting as u32, Ordering::Relaxed);
     }
 
+    /// Changes whenever a report is received, by whichever supervisor.
+    pub fn last_id(&self) -> u64 {
+        self.last_id.load(Ordering::Relaxed)
+    }
+
     fn set(&self, report: Report) {
         let stub = match report.call {
             Call::Exec => 0,
@@ -129,6 +134,7 @@ pub struct Listener<'a> {
 
 nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
+nix::ioctl_write_ptr!(notif_id_valid, b'!', 2, u64);
 nix::ioctl_write_int_bad!(notif_set_flags, nix::request_code_write!(b'!', 4, size_of::<u64>()));
 nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
@@ -192,6 +198,14 @@ impl<'a> Listener<'a> {
     /// What a supervisor that died had not answered.
     pub fn left_behind(&self) -> Option<Report> {
         self.in_flight.left_behind()
+    }
+
+    /// Whether whoever made it, and waits for the answer, has ended since: it was killed, or a thread
+    /// beside it has exec'd.
+    pub fn is_gone(&self, report: Report) -> bool {
+        // SAFETY: the request reads the number that it is given.
+        let waits = unsafe { notif_id_valid(self.fd.as_raw_fd(), &report.id) };
+        waits == Err(Errno::ENOENT)
     }
 
     /// Lets the call take its course.

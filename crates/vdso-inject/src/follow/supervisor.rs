@@ -200,6 +200,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 if seized.is_ok() && listener.is_undisturbed() {
                     let _ = ptrace::interrupt(pid);
                 }
+                let is_gone = seized.is_err() && listener.is_gone(report);
                 listener.carry_on(report);
                 match seized {
                     Ok(()) => {
@@ -213,6 +214,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                             self.news(pid, status);
                         }
                     }
+                    // What has ended cannot be traced, which is no news.
+                    Err(_) if is_gone => {}
                     Err(error) => self.untouched(pid, error),
                 }
             }

@@ -9,12 +9,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::message::{Kind, Socket};
-use super::supervise::{Refusal, Started, fork_successor};
+use super::supervise::{Refusal, Started, fork_successor, let_go_of_standard_streams};
 use super::{Launch, Outcome, SharedInFlight, failed};
 use crate::error::{Attempt, Error, Result};
-use crate::ptrace;
+use crate::{proc, ptrace};
 
-/// How many supervisors may be killed before the front gives up.
+/// How many supervisors in a row may end without having received a report before the front gives up.
 const SUCCESSORS: usize = 16;
 
 /// Blocks every signal and gives a descriptor to read them from.
@@ -37,6 +37,8 @@ pub struct Front<'a, 'launch> {
     started: Started,
     signals: SignalFd,
     successors: usize,
+    /// Of the last report, when a supervisor ended last.
+    last_id: u64,
     /// Set when this process was continued, until the program was, too: when to help it.
     continue_at: Option<Instant>,
 }
@@ -61,6 +63,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             started,
             signals,
             successors: 0,
+            last_id: 0,
             continue_at: None,
         }
     }
@@ -76,6 +79,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             Err(Refusal::Trace(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
             Err(Refusal::Start(errno)) => return Err(failed(errno)),
         };
+        let_go_of_standard_streams(&[0, 1]);
         loop {
             self.wait();
             if let Some(outcome) = self.hear(program) {
@@ -131,13 +135,21 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// The program's parent is gone, and this process is its parent now: its status comes here.
     fn replace_supervisor(&mut self) {
         self.supervisor_socket = None;
+        let last_id = self.in_flight.last_id();
+        if last_id != self.last_id {
+            (self.last_id, self.successors) = (last_id, 0);
+        }
         self.successors += 1;
-        if self.successors <= SUCCESSORS
-            && let Some(listener) = &self.started.listener
-            && let Ok((pid, socket)) = fork_successor(self.launch, self.in_flight, listener)
-        {
-            self.started.supervisor = pid;
-            self.supervisor_socket = Some(socket);
+        let listener = self.started.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
+        let successor = listener
+            .and_then(|listener| fork_successor(self.launch, self.in_flight, listener).ok());
+        match successor {
+            Some((pid, socket)) => {
+                self.started.supervisor = pid;
+                self.supervisor_socket = Some(socket);
+            }
+            // With a listener that nobody listens to, whoever execs would wait for ever.
+            None => self.started.listener = None,
         }
     }
 
@@ -210,7 +222,11 @@ fn is_in_our_group(program: Pid) -> bool {
 }
 
 /// Whether any thread of the process is in a group stop. Its leader may have ended before the others.
+/// So it is taken to be where that cannot be told.
 fn is_stopped(program: Pid) -> bool {
+    if !proc::is_ours() {
+        return true;
+    }
     let threads = std::fs::read_dir(format!("/proc/{program}/task"));
     threads.into_iter().flatten().flatten().any(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();

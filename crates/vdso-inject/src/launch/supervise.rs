@@ -326,7 +326,8 @@ fn keep_ancestry_for_yama() {
     }
 }
 
-fn let_go_of_standard_streams(streams: &[i32]) {
+/// Whoever is at their other end must see the program let go of them.
+pub fn let_go_of_standard_streams(streams: &[i32]) {
     let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else {
         return;
     };

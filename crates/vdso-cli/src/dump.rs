@@ -113,6 +113,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    if !folder.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such folder"));
+    }
     // The process's umask takes its part away.
     let permissions = Permissions::from_mode(0o666);
     let mut builder = tempfile::Builder::new();

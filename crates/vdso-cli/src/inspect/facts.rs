@@ -207,11 +207,17 @@ impl ElfFacts {
             symbols: image
                 .symbols()
                 .flatten()
-                .filter(|symbol| symbol.is_defined() && !symbol.is_absolute())
+                .filter(is_export)
                 .map(|symbol| SymbolFacts::of(image, &symbol, addr))
                 .collect(),
         }
     }
+}
+
+/// Whether something can be found under the symbol's name. Names of versions are absolute symbols,
+/// and linkers leave nameless ones of sections behind.
+pub fn is_export(symbol: &Symbol<'_>) -> bool {
+    symbol.is_defined() && !symbol.is_absolute() && symbol.binding != Binding::Local
 }
 
 /// `LINUX_VERSION_CODE` as people write it.

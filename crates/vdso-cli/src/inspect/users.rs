@@ -36,9 +36,9 @@ const fn go(calls: &'static [&'static str]) -> User {
 
 const CLOCK_GETTIME: User = glibc(&["clock_gettime", "timespec_get"]);
 /// glibc and musl on 32 bits ask for the 64-bit function first.
-const CLOCK_GETTIME_32: User = glibc(&["clock_gettime, without clock_gettime64"]);
+const CLOCK_GETTIME_32: User = glibc(&["clock_gettime (fallback)"]);
 const MUSL_CLOCKS: User = musl(&["clock_gettime", "gettimeofday", "time"]);
-const MUSL_CLOCKS_32: User = musl(&["clock_gettime, without clock_gettime64"]);
+const MUSL_CLOCKS_32: User = musl(&["clock_gettime (fallback)"]);
 const GO_CLOCKS: User = go(&["time.Now", "runtime timers"]);
 const GO_RANDOM: User = go(&["crypto/rand"]);
 const GETTIMEOFDAY: Row = ("gettimeofday", &[glibc(&["gettimeofday"])]);
@@ -99,13 +99,8 @@ const POWERPC: &[Row] = &[
     GETCPU,
     ("get_tbfreq", &[glibc(&["__ppc_get_timebase_freq"])]),
 ];
-const S390X: &[Row] = &[
-    ("clock_gettime", &[CLOCK_GETTIME, GO_CLOCKS]),
-    GETTIMEOFDAY,
-    CLOCK_GETRES,
-    GETCPU,
-    RANDOM,
-];
+const S390X: &[Row] =
+    &[("clock_gettime", &[CLOCK_GETTIME, GO_CLOCKS]), GETTIMEOFDAY, CLOCK_GETRES, GETCPU, RANDOM];
 const MIPS64: &[Row] = &[ALL_CLOCKS, GETTIMEOFDAY, CLOCK_GETRES];
 const MIPS: &[Row] = &[
     ("clock_gettime", &[CLOCK_GETTIME_32, MUSL_CLOCKS_32]),

@@ -25,7 +25,11 @@ fn value(bytes: &[u8], class: Class, byte_order: ByteOrder, wanted: u64) -> Opti
     };
     let words: Vec<u64> = bytes.chunks_exact(width).map(|word| integer(word, byte_order)).collect();
     let (pairs, _) = words.as_chunks::<2>();
-    pairs.iter().take_while(|[tag, _]| *tag != 0).find(|[tag, _]| *tag == wanted).map(|pair| pair[1])
+    pairs
+        .iter()
+        .take_while(|[tag, _]| *tag != 0)
+        .find(|[tag, _]| *tag == wanted)
+        .map(|pair| pair[1])
 }
 
 fn integer(bytes: &[u8], byte_order: ByteOrder) -> u64 {

@@ -16,7 +16,7 @@ use crate::message::Hinted;
 
 /// Owner of the notes that describe a process.
 const OWNER: &[u8] = b"CORE";
-/// More than any kernel's image has; the memory behind it may be megabytes.
+/// More than any image has; other memory may have gigabytes.
 const LONGEST_BYTES: u64 = 16 << 20;
 
 /// The images in a core file, of which only the parts that matter are read.
@@ -38,21 +38,46 @@ pub fn read(path: &Path, file: File) -> Result<Target> {
         )
         .into());
     };
-    let Some((mapping, bytes)) = core.memory else {
+    let Some(first) = core.images.first().filter(|memory| memory.addr == announced) else {
         return Err(Hinted::new(
             format!("{origin} lacks the memory at {announced:#x}, where the vDSO was"),
             "the file is cut short, or was written without it: the kernel and gdb's gcore include it",
         )
         .into());
     };
-    let image = FoundImage { addr: Some(announced), bytes, in_use: Some(true) };
-    Ok(Target { origin, mappings: vec![mapping], images: vec![image] })
+    let (written, size_bytes) = (first.bytes.len() as u64, first.mapping.bytes());
+    if written < size_bytes {
+        return Err(Hinted::new(
+            format!(
+                "{origin} has {written} of the {size_bytes} bytes of the vDSO at {announced:#x}"
+            ),
+            "the kernel leaves out what comes from files, as images of vdso run do: gdb's gcore \
+             writes all, as does the kernel after echo 0x3f >/proc/PID/coredump_filter",
+        )
+        .into());
+    }
+    let image = |memory: &Memory| FoundImage {
+        addr: Some(memory.addr),
+        bytes: memory.bytes.clone(),
+        in_use: Some(memory.addr == announced),
+    };
+    let images = core.images.iter().map(image).collect();
+    let mappings = core.images.into_iter().map(|memory| memory.mapping).collect();
+    Ok(Target { origin, mappings, images })
 }
 
 /// What a core file has of a vDSO.
 struct Core {
     announced: Option<u64>,
-    memory: Option<(Mapping, Vec<u8>)>,
+    /// The announced one first, if the file has any of it.
+    images: Vec<Memory>,
+}
+
+/// An image in the memory of a process.
+struct Memory {
+    addr: u64,
+    mapping: Mapping,
+    bytes: Vec<u8>,
 }
 
 impl Core {
@@ -65,19 +90,32 @@ impl Core {
         let endian = header.endian().context("its byte order is unknown")?;
         let segments =
             header.program_headers(endian, data).context("its program headers are cut off")?;
-        let byte_order =
-            if endian.is_big_endian() { ByteOrder::Big } else { ByteOrder::Little };
+        let byte_order = if endian.is_big_endian() { ByteOrder::Big } else { ByteOrder::Little };
         let mut announced = None;
         for segment in segments {
             if let Some(vector) = auxiliary_vector::<Elf, R>(segment, endian, data)? {
                 announced = auxv::vdso_addr(vector, class, byte_order);
             }
         }
-        let memory = announced.and_then(|addr| {
-            segments.iter().find_map(|segment| memory_at::<Elf, R>(segment, endian, data, addr))
-        });
-        Ok(Self { announced, memory })
+        let mut images = Vec::new();
+        for segment in segments {
+            let start = segment.p_vaddr(endian).into();
+            let memory = |addr| memory_at::<Elf, R>(segment, endian, data, addr);
+            match announced.and_then(memory) {
+                Some(announced) => images.insert(0, announced),
+                None => images.extend(memory(start).filter(is_kernels)),
+            }
+        }
+        Ok(Self { announced, images })
     }
+}
+
+/// Whether this is an image of a kernel's: by its name, as core files do not say what was mapped.
+fn is_kernels(memory: &Memory) -> bool {
+    vdso_elf::Image::parse(&memory.bytes)
+        .ok()
+        .and_then(|image| image.soname())
+        .is_some_and(|name| name.starts_with("linux-vdso") || name.starts_with("linux-gate"))
 }
 
 fn auxiliary_vector<'a, Elf: FileHeader, R: ReadRef<'a>>(
@@ -96,30 +134,32 @@ fn auxiliary_vector<'a, Elf: FileHeader, R: ReadRef<'a>>(
     Ok(None)
 }
 
-/// The memory from `addr` to the end of the mapping that has it.
+/// The memory from `addr` to the end of the mapping that has it, if it may be an image.
 fn memory_at<'a, Elf: FileHeader, R: ReadRef<'a>>(
     segment: &Elf::ProgramHeader,
     endian: Elf::Endian,
     data: R,
     addr: u64,
-) -> Option<(Mapping, Vec<u8>)> {
+) -> Option<Memory> {
     let start: u64 = segment.p_vaddr(endian).into();
     let (file_offset, file_bytes) = segment.file_range(endian);
     let within = addr.checked_sub(start).filter(|&within| within < file_bytes)?;
-    if segment.p_type(endian) != PT_LOAD {
+    let file_offset = file_offset.checked_add(within)?;
+    let is_image = || data.read_bytes_at(file_offset, 4).is_ok_and(|magic| magic == b"\x7fELF");
+    let bytes = file_bytes - within;
+    if segment.p_type(endian) != PT_LOAD || bytes > LONGEST_BYTES || !is_image() {
         return None;
     }
-    let bytes = (file_bytes - within).min(LONGEST_BYTES);
-    let content = data.read_bytes_at(file_offset.checked_add(within)?, bytes).ok()?;
-    let flags = segment.p_flags(endian);
-    let letter = |flag, letter| if flags.0 & flag != 0 { letter } else { '-' };
+    let flags = segment.p_flags(endian).0;
+    let letter = |flag, letter| if flags & flag != 0 { letter } else { '-' };
     let protection = [letter(PF_R.0, 'r'), letter(PF_W.0, 'w'), letter(PF_X.0, 'x')];
     let mapping = Mapping {
-        addrs: start..start.checked_add(segment.p_memsz(endian).into())?,
+        addrs: addr..start.checked_add(segment.p_memsz(endian).into())?,
         protection: protection.iter().collect(),
         file_offset: 0,
         inode: 0,
-        name: "[vdso]".to_owned(),
+        name: String::new(),
     };
-    Some((mapping, content.to_vec()))
+    let bytes = data.read_bytes_at(file_offset, bytes).ok()?.to_vec();
+    Some(Memory { addr, mapping, bytes })
 }

@@ -36,7 +36,8 @@ pub fn open(path: &Path) -> Result<Target> {
         )
         .into());
     }
-    let is_core = start.get(E_TYPE..E_TYPE + 2).is_some_and(|kind| ET_CORE.iter().any(|c| c == kind));
+    let is_core =
+        start.get(E_TYPE..E_TYPE + 2).is_some_and(|kind| ET_CORE.iter().any(|c| c == kind));
     if is_core {
         if !metadata.is_file() {
             bail!("{shown} is a core file, but cannot be searched as it is no ordinary file");

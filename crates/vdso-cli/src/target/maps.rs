@@ -78,9 +78,8 @@ pub fn of_vdso(all: &[Mapping], announced: Option<u64>) -> Vec<Mapping> {
         .filter(|mapping| mapping.is_our_image())
         .map(|image| image.addrs.start + vdso_image::PROCESS_PAGE as u64)
         .collect();
-    let is_process_page = |mapping: &Mapping| {
-        mapping.inode == 0 && process_pages.contains(&mapping.addrs.start)
-    };
+    let is_process_page =
+        |mapping: &Mapping| mapping.inode == 0 && process_pages.contains(&mapping.addrs.start);
     let belongs = |mapping: &&Mapping| {
         mapping.is_ours()
             || KERNEL_NAMES.iter().any(|name| mapping.is_kernels(name))

@@ -56,7 +56,7 @@ pub fn without_memory(pid: Pid, name: &str) -> Option<Hinted> {
 /// Why the kernel gave this error.
 pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
     // It may have ended meanwhile.
-    let Ok(folder) = fs::metadata(format!("/proc/{pid}")) else {
+    let Ok(file) = fs::metadata(format!("/proc/{pid}/stat")) else {
         return gone(&pid.to_string());
     };
     if let Some(refused) = without_memory(pid, name) {
@@ -67,8 +67,8 @@ pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
         return Hinted::new(format!("{what}: {error}"), "try again: it may have just executed");
     }
     let (why, hint) = reason(&Facts {
-        // The folder is root's where the process may not be traced, whoever runs it.
-        is_dumpable: users(pid).is_none_or(|users| users.contains(&folder.uid())),
+        // The file is root's where the process may not be traced, whoever runs it: proc(5).
+        is_dumpable: users(pid).is_none_or(|users| users.contains(&file.uid())),
         users: users(pid),
         us: geteuid(),
         ptrace_scope: ptrace_scope(),

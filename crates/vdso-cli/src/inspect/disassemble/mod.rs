@@ -13,7 +13,7 @@ use serde::Serialize;
 use vdso_elf::abi::Machine;
 use vdso_elf::{Class, Image, Symbol};
 
-use super::facts::{Addr, SCHEMA_VERSION, TargetFacts};
+use super::facts::{Addr, SCHEMA_VERSION, TargetFacts, is_export};
 use super::{abi, text};
 use crate::message::Hinted;
 use crate::target::{FoundImage, Mapping, Target};
@@ -70,7 +70,7 @@ impl Function {
             return Err(unknown(target, &image, name).into());
         };
         let abi = abi::name(&image);
-        let decode = decoder(&image, &symbol).ok_or_else(|| without_decoder(&abi))?;
+        let decode = decoder(&image, &symbol).ok_or_else(|| without_decoder(&image, &abi))?;
         let code = code_of(&image, &symbol)?;
         let names = Names { image, found, mappings: &target.mappings };
         Ok(Self {
@@ -87,12 +87,8 @@ impl Function {
 }
 
 fn unknown(target: &Target, image: &Image<'_>, name: &str) -> Hinted {
-    let mut names: Vec<&str> = image
-        .symbols()
-        .flatten()
-        .filter(|symbol| symbol.is_defined() && !symbol.is_absolute())
-        .map(|symbol| symbol.name)
-        .collect();
+    let mut names: Vec<&str> =
+        image.symbols().flatten().filter(is_export).map(|symbol| symbol.name).collect();
     names.sort_unstable();
     let hint = match names.as_slice() {
         [] => "it has none".to_owned(),
@@ -101,10 +97,14 @@ fn unknown(target: &Target, image: &Image<'_>, name: &str) -> Hinted {
     Hinted::new(format!("the image of {} has no symbol '{name}'", target.origin), hint)
 }
 
-fn without_decoder(abi: &str) -> Hinted {
+fn without_decoder(image: &Image<'_>, abi: &str) -> Hinted {
+    let machine = if image.machine() == Machine::ARM { "arm's Thumb code" } else { abi };
     Hinted::new(
-        format!("cannot show instructions of {abi}: vdso knows those of x86, arm64, arm, riscv and powerpc"),
-        "objdump -d of a binutils for that machine does; vdso dump writes the image to a file",
+        format!(
+            "cannot show instructions of {machine}: vdso knows those of x86, arm64, arm, riscv \
+             and powerpc"
+        ),
+        "objdump -d of a binutils for that machine does; vdso dump writes a process's image to a file",
     )
 }
 
@@ -138,7 +138,7 @@ fn code_of<'a>(image: &Image<'a>, symbol: &Symbol<'_>) -> Result<Code<'a>> {
     let next = image
         .symbols()
         .flatten()
-        .filter(|other| other.is_defined() && !other.is_absolute())
+        .filter(is_export)
         .filter_map(|other| image.file_offset(other.value))
         .filter(|&other| other > start)
         .min()
@@ -207,8 +207,7 @@ impl Names<'_> {
     /// A symbol that has this address in it, else a mapping.
     fn of(&self, vaddr: u64) -> Option<String> {
         let has_it = |symbol: &Symbol<'_>| {
-            symbol.is_defined()
-                && !symbol.is_absolute()
+            is_export(symbol)
                 && vaddr.checked_sub(symbol.value).is_some_and(|in_it| in_it < symbol.size.max(1))
         };
         // Of several names for one function, the first is shown everywhere.

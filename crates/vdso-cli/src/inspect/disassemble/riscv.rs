@@ -18,8 +18,7 @@ pub fn decode(class: Class, code: &Code<'_>) -> Option<Decoded> {
     let mnemonic = instruction.mnemonic();
     let is_branch = mnemonic.starts_with('b') || matches!(mnemonic, "j" | "jal");
     let last = operands.rsplit(',').next().and_then(|operand| operand.strip_prefix("0x"));
-    let refers_to = last
-        .filter(|_| is_branch)
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let refers_to =
+        last.filter(|_| is_branch).and_then(|digits| u64::from_str_radix(digits, 16).ok());
     Some(Decoded { length: instruction.length(), text: instruction.to_string(), refers_to })
 }

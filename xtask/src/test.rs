@@ -67,6 +67,7 @@ fn steps(skips: &Path) -> Result<()> {
         ("the images", &["xtask", "check-image", "--rebuild"]),
         ("the command", &["build", "--release", "--package", "vdso-cli"]),
         ("tests", &["test", "--workspace"]),
+        ("the package", &["xtask", "dist"]),
         ("the latch under loom", &["xtask", "loom"]),
         ("Miri", &["xtask", "miri"]),
         ("the kernel's selftests", &["xtask", "selftests"]),

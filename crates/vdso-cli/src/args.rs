@@ -33,7 +33,7 @@ pub enum Command {
     /// Measure each call: by the vDSO, through the C library, as a system call
     Bench(Bench),
     /// Print the completion script of a shell
-    #[command(after_help = "Example: vdso completions bash >/etc/bash_completion.d/vdso")]
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// Which shell
         shell: Shell,
@@ -45,3 +45,9 @@ pub enum Command {
         folder: std::path::PathBuf,
     },
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  vdso completions bash >/etc/bash_completion.d/vdso
+  vdso completions zsh >/usr/local/share/zsh/site-functions/_vdso
+  vdso completions fish >~/.config/fish/completions/vdso.fish";

@@ -1,14 +1,126 @@
 //! `vdso dump`: an image from a process's memory, byte for byte.
 
-use anyhow::{Result, bail};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueHint;
 
 use crate::exit::Exit;
+use crate::message::{self, Hinted};
+use crate::target::{FoundImage, Origin, Target, source_of};
 
 /// The arguments of `vdso dump`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Dump {}
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_NOTES)]
+pub struct Dump {
+    /// The number of a process, or the core file of one; without it, vdso's own image is written
+    #[arg(value_name = "PID|CORE", value_hint = ValueHint::FilePath)]
+    target: Option<OsString>,
+
+    /// Write to FILE, or to standard output if that is -
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: PathBuf,
+
+    /// Take the kernel's image, where the program was given one of ours
+    #[arg(long)]
+    kernel: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vdso dump -o vdso.so
+  vdso dump $(pgrep -n firefox) -o vdso.so
+  vdso dump -o - | objdump -d /dev/stdin";
+
+const EXAMPLES_AND_NOTES: &str = "\
+Examples:
+  vdso dump -o vdso.so
+  vdso dump $(pgrep -n firefox) -o vdso.so
+  vdso dump core.1234 -o vdso.so
+  vdso dump -o - | readelf --dyn-syms --wide /dev/stdin
+
+The whole mapping is written as it is in memory: the image, and zeros up to the end of its last page.
+The file is written completely or not at all.
+
+To read the memory of another process takes the right to trace it: it has to be yours, or you root.
+
+Exit code: 0; 1 if the image cannot be read or written, 2 for a mistake in the arguments.";
 
 /// Does it.
-pub fn run(_: &Dump) -> Result<Exit> {
-    bail!("not there yet")
+pub fn run(args: &Dump) -> Result<Exit> {
+    let target = Target::find(args.target.as_deref())?;
+    if let Origin::File(path) = &target.origin {
+        bail!("{} is an image already, not a process or a core file", path.display());
+    }
+    let image = target.image(args.kernel)?;
+    let written = if args.output.as_os_str() == "-" {
+        write_to_stream(&mut io::stdout().lock(), &image.bytes)?;
+        "standard output".to_owned()
+    } else {
+        write_to_file(&args.output, &image.bytes)?;
+        args.output.display().to_string()
+    };
+    message::say(format_args!("{}, to {written}", describe(&target, image)));
+    Ok(Exit::Success)
+}
+
+fn describe(target: &Target, image: &FoundImage) -> String {
+    let maker = match source_of(&image.bytes) {
+        Some(source) => format!("vdso's image, source {},", source.name()),
+        None => "the kernel's image".to_owned(),
+    };
+    let addr = image.addr.unwrap_or_default();
+    format!("{maker} of {}, {} bytes at {addr:#x}", target.origin, image.bytes.len())
+}
+
+/// Writes to something that may be a terminal.
+fn write_to_stream(stream: &mut (impl Write + IsTerminal), bytes: &[u8]) -> Result<()> {
+    if stream.is_terminal() {
+        return Err(Hinted::new(
+            "will not write an image to a terminal",
+            "name a file with -o, or send the output to one",
+        )
+        .into());
+    }
+    stream.write_all(bytes)?;
+    stream.flush()?;
+    Ok(())
+}
+
+fn write_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    // What a link points to is replaced, not the link.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => bail!("{}: it is a folder", failed()),
+        // A device or a pipe is written to; it must not be replaced by a file.
+        Ok(metadata) if !metadata.is_file() => {
+            let mut stream: File =
+                OpenOptions::new().write(true).open(&path).with_context(failed)?;
+            write_to_stream(&mut stream, bytes)
+        }
+        _ => replace(&path, bytes).with_context(failed),
+    }
+}
+
+/// Puts a file with these bytes in this place, in one step.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such folder"));
+    }
+    // The process's umask takes its part away.
+    let permissions = Permissions::from_mode(0o666);
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(".vdso-dump-").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }

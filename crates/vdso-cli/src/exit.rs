@@ -26,9 +26,10 @@ pub fn code(result: Result<Exit>) -> ExitCode {
             let is_broken_pipe = error
                 .downcast_ref::<std::io::Error>()
                 .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-            if !is_broken_pipe {
-                message::fail(&error);
+            if is_broken_pipe {
+                return ExitCode::SUCCESS;
             }
+            message::fail(&error);
             ExitCode::from(1)
         }
     }

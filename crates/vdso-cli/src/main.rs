@@ -9,10 +9,11 @@ mod inspect;
 mod manual;
 mod message;
 mod run;
+mod target;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use args::{Args, Command};
 
@@ -25,11 +26,7 @@ fn main() -> ExitCode {
         Command::Dump(dump) => exit::code(dump::run(&dump)),
         Command::Doctor(doctor) => exit::code(doctor::run(&doctor)),
         Command::Bench(bench) => exit::code(bench::run(&bench)),
-        Command::Completions { shell } => {
-            let mut command = Args::command();
-            clap_complete::generate(shell, &mut command, "vdso", &mut std::io::stdout());
-            ExitCode::SUCCESS
-        }
+        Command::Completions { shell } => exit::code(manual::complete(shell)),
         Command::Manual { folder } => exit::code(manual::write(&folder)),
     }
 }

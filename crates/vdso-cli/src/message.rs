@@ -13,9 +13,34 @@ pub fn say(text: impl Display) {
     let _ = std::io::stderr().write_all(format!("vdso: {text}\n").as_bytes());
 }
 
+/// Something that went wrong, with what to do about it.
+#[derive(Debug)]
+pub struct Hinted {
+    what: String,
+    hint: String,
+}
+
+impl Hinted {
+    /// Both.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+impl Display for Hinted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
 /// Says what went wrong, and what to do about it.
 pub fn fail(error: &anyhow::Error) {
     say(format_args!("error: {error:#}"));
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        say(format_args!("hint: {}", hinted.hint));
+    }
     if let Some(error) = error.downcast_ref::<Error>()
         && let Some(hint) = hint(error)
     {

@@ -19,7 +19,7 @@ const WIDEST_BAR: usize = 40;
 
 /// The terminal's, or as most have it.
 pub fn width() -> usize {
-    Grid::new().width().map_or(USUAL_WIDTH, usize::from)
+    terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0))
 }
 
 /// All of it.
@@ -54,7 +54,7 @@ fn header(report: &Report) -> String {
 
 fn render_table(table: &Table, bar_width: usize) -> String {
     let mut grid = Grid::new();
-    grid.load_preset(presets::NOTHING);
+    grid.load_style(presets::NOTHING);
     grid.set_header(["", "min", "median", "p99", "ratio", ""]);
     let largest = table.rows.iter().map(|row| row.median_ns).fold(0.0, f64::max);
     for row in &table.rows {

@@ -1,0 +1,134 @@
+//! A process's mappings, as `/proc/PID/maps` lists them (proc(5)), and which of them belong to a vDSO.
+
+use std::ops::Range;
+
+/// A mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Its addresses.
+    pub addrs: Range<u64>,
+    /// As in `r-xp`.
+    pub protection: String,
+    /// Offset in the file that is mapped.
+    pub file_offset: u64,
+    /// Inode of that file; zero if there is none.
+    pub inode: u64,
+    /// The file's path, or what the kernel calls the mapping; empty if it has no name.
+    ///
+    /// The process page of an image of ours has none from the kernel: it is [`PROCESS_PAGE`].
+    pub name: String,
+}
+
+impl Mapping {
+    /// Size.
+    pub fn bytes(&self) -> u64 {
+        self.addrs.end - self.addrs.start
+    }
+
+    /// Whether the kernel itself gave the mapping this name: a file may be called anything.
+    pub fn is_kernels(&self, name: &str) -> bool {
+        self.inode == 0 && self.name == name
+    }
+
+    /// Whether this is a part of an image of ours: of a file in memory that `vdso run` has made.
+    pub fn is_ours(&self) -> bool {
+        self.name.starts_with("/memfd:vdso-") && self.name.ends_with(" (deleted)")
+    }
+
+    /// Whether this is where an image of ours begins.
+    pub fn is_our_image(&self) -> bool {
+        self.is_ours() && self.file_offset as usize == vdso_image::IMAGE
+    }
+}
+
+/// What the kernel maps besides its image: data pages, the counters of hypervisors, and the fixed page
+/// of three functions that came before the vDSO.
+const KERNEL_NAMES: [&str; 4] = ["[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]"];
+
+/// What the page behind an image of ours is shown as.
+const PROCESS_PAGE: &str = "(process page of the image)";
+
+/// The mappings of `text`; lines that are not one are left out.
+pub fn parse(text: &str) -> Vec<Mapping> {
+    text.lines().filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<Mapping> {
+    // The name is the rest of the line, and may have spaces.
+    let mut rest = line;
+    let mut field = || {
+        let (field, tail) = rest.split_once(' ').unwrap_or((rest, ""));
+        rest = tail;
+        field
+    };
+    let (start, end) = field().split_once('-')?;
+    let protection = field().to_owned();
+    let file_offset = u64::from_str_radix(field(), 16).ok()?;
+    let _device = field();
+    let inode = field().parse().ok()?;
+    let addrs = u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?;
+    let name = rest.trim_start().to_owned();
+    Some(Mapping { addrs, protection, file_offset, inode, name })
+}
+
+/// The mappings that have to do with a vDSO; `announced` is the address in the auxiliary vector.
+pub fn of_vdso(all: &[Mapping], announced: Option<u64>) -> Vec<Mapping> {
+    let process_pages: Vec<u64> = all
+        .iter()
+        .filter(|mapping| mapping.is_our_image())
+        .map(|image| image.addrs.start + vdso_image::PROCESS_PAGE as u64)
+        .collect();
+    let is_process_page =
+        |mapping: &Mapping| mapping.inode == 0 && process_pages.contains(&mapping.addrs.start);
+    let belongs = |mapping: &&Mapping| {
+        mapping.is_ours()
+            || KERNEL_NAMES.iter().any(|name| mapping.is_kernels(name))
+            || announced.is_some_and(|addr| mapping.addrs.contains(&addr))
+            || is_process_page(mapping)
+    };
+    let named = |mapping: &Mapping| match is_process_page(mapping) {
+        true => Mapping { name: PROCESS_PAGE.to_owned(), ..mapping.clone() },
+        false => mapping.clone(),
+    };
+    all.iter().filter(belongs).map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAPS: &str = "\
+7f0000000000-7f0000002000 r-xp 00000000 00:01 4242                       /memfd:vdso-host (deleted)
+7f0000002000-7f0000003000 r--s 00002000 00:01 4242                       /memfd:vdso-host (deleted)
+7f0000003000-7f0000004000 r--p 00000000 00:00 0 
+7f0000004000-7f0000005000 r--p 00000000 fe:00 77                         /home/a b/[vdso]
+7f0000006000-7f0000008000 r-xp 00000000 00:00 0                          [vdso]
+7ffff0000000-7ffff0021000 rw-p 00000000 00:00 0                          [stack]
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
+";
+
+    #[test]
+    fn lines_are_read_with_their_names() {
+        let maps = parse(MAPS);
+        assert_eq!(maps.len(), 7);
+        assert_eq!(maps[0].name, "/memfd:vdso-host (deleted)");
+        assert_eq!(maps[1].file_offset, 0x2000);
+        assert_eq!(maps[2].name, "");
+        assert_eq!(maps[3].name, "/home/a b/[vdso]");
+        assert_eq!((maps[6].bytes(), maps[6].protection.as_str()), (0x1000, "--xp"));
+        assert!(parse("no such line\n7f00-zz r--p 0 0 0\n").is_empty());
+    }
+
+    #[test]
+    fn a_file_with_the_name_of_the_vdso_is_none() {
+        let names: Vec<_> = of_vdso(&parse(MAPS), None).into_iter().map(|m| m.name).collect();
+        let ours = "/memfd:vdso-host (deleted)";
+        assert_eq!(names, [ours, ours, PROCESS_PAGE, "[vdso]", "[vsyscall]"]);
+    }
+
+    #[test]
+    fn what_the_auxiliary_vector_points_to_belongs_whatever_it_is_called() {
+        let found = of_vdso(&parse(MAPS), Some(0x7f00_0000_4000));
+        assert!(found.iter().any(|mapping| mapping.name == "/home/a b/[vdso]"));
+    }
+}

@@ -1,0 +1,93 @@
+//! A running process: its mappings, and the images in its memory.
+
+use std::fs::{self, File};
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use vdso_elf::ByteOrder;
+
+use super::maps::{self, Mapping};
+use super::{FoundImage, Origin, Target, auxv, refusal};
+
+#[cfg(target_endian = "little")]
+const NATIVE: ByteOrder = ByteOrder::Little;
+#[cfg(target_endian = "big")]
+const NATIVE: ByteOrder = ByteOrder::Big;
+
+/// This one.
+pub fn this() -> Result<Target> {
+    let maps = fs::read_to_string("/proc/self/maps").context("cannot read /proc/self/maps")?;
+    let auxv = fs::read("/proc/self/auxv").context("cannot read /proc/self/auxv")?;
+    target(Origin::ThisProcess, &maps, &auxv, |mapping| Ok(own_memory(mapping)))
+}
+
+/// The one with this number, which is one of digits.
+pub fn other(digits: &str) -> Result<Target> {
+    let Some(pid) = digits.parse().ok().filter(|&pid: &i32| pid > 0).map(Pid::from_raw) else {
+        return Err(refusal::gone(digits).into());
+    };
+    let name = match fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => name.trim_end().to_owned(),
+        Err(_) => return Err(refusal::gone(digits).into()),
+    };
+    if let Some(refused) = refusal::without_memory(pid, &name) {
+        return Err(refused.into());
+    }
+    let refused = |error: io::Error| refusal::explain(pid, &name, &error);
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).map_err(refused)?;
+    let auxv = fs::read(format!("/proc/{pid}/auxv")).map_err(refused)?;
+    let origin = Origin::Process { pid: pid.as_raw() as u32, name: name.clone() };
+    target(origin, &maps, &auxv, |mapping| Ok(read(pid, mapping).map_err(refused)?))
+}
+
+fn target(
+    origin: Origin,
+    maps: &str,
+    auxv: &[u8],
+    read: impl Fn(&Mapping) -> Result<Vec<u8>>,
+) -> Result<Target> {
+    let all = maps::parse(maps);
+    let class = auxv::class(auxv, NATIVE);
+    let announced = class.and_then(|class| auxv::vdso_addr(auxv, class, NATIVE));
+    let mappings = maps::of_vdso(&all, announced);
+    let mut images = Vec::new();
+    for mapping in &mappings {
+        let is_announced = announced == Some(mapping.addrs.start);
+        if is_announced || mapping.is_kernels("[vdso]") || mapping.is_our_image() {
+            let bytes = read(mapping)?;
+            let addr = Some(mapping.addrs.start);
+            images.push(FoundImage { addr, bytes, in_use: Some(is_announced) });
+        }
+    }
+    images.sort_by_key(|image| image.in_use != Some(true));
+    Ok(Target { origin, mappings, images })
+}
+
+/// What this process has there. No system call is made, as some sandboxes deny them.
+fn own_memory(mapping: &Mapping) -> Vec<u8> {
+    // SAFETY: images are mapped readable, stay mapped for as long as the process lives, and do not
+    // change; the addresses are this process's own.
+    unsafe {
+        std::slice::from_raw_parts(mapping.addrs.start as *const u8, mapping.bytes() as usize)
+    }
+    .to_vec()
+}
+
+/// What another process has there.
+fn read(pid: Pid, mapping: &Mapping) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; mapping.bytes() as usize];
+    let remote = RemoteIoVec { base: mapping.addrs.start as usize, len: bytes.len() };
+    match process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]) {
+        Ok(count) if count == remote.len => return Ok(bytes),
+        Err(Errno::ESRCH) => return Err(Errno::ESRCH.into()),
+        // Kernels can be built without it, and containers may deny it: the file may still do.
+        Ok(_) | Err(_) => {}
+    }
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    memory.read_exact_at(&mut bytes, mapping.addrs.start)?;
+    Ok(bytes)
+}

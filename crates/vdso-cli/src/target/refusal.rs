@@ -1,0 +1,195 @@
+//! Why a process's memory cannot be read, in words, and what to do about it.
+//!
+//! The kernel says no more than EPERM or EACCES. Its rules are those of ptrace(2), "Ptrace access mode
+//! checking"; here they are gone through in the same order.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, Uid, User, geteuid};
+
+use crate::message::Hinted;
+
+/// `PF_KTHREAD` in the flags of `/proc/PID/stat`. Source: `include/linux/sched.h` (Linux 6.18).
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// That there is no such process.
+pub fn gone(digits: &str) -> Hinted {
+    let is_hidden = digits
+        .parse()
+        .is_ok_and(|pid: i32| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH));
+    if is_hidden {
+        return Hinted::new(
+            format!("cannot look at process {digits}: /proc does not show it"),
+            "/proc is mounted with hidepid, or is that of another PID namespace; root may see it",
+        );
+    }
+    let hint = match fs::exists(digits) {
+        Ok(true) => format!("to look at the file of that name, write ./{digits}"),
+        _ => "pgrep finds a process by its name".to_owned(),
+    };
+    Hinted::new(format!("no process has the number {digits}"), hint)
+}
+
+/// What is wrong with a process that has no memory at all.
+pub fn without_memory(pid: Pid, name: &str) -> Option<Hinted> {
+    let stat = Stat::read(pid)?;
+    let what = format!("cannot look at process {pid} ({name})");
+    if matches!(stat.state, 'Z' | 'X') {
+        return Some(Hinted::new(
+            format!("{what}: it is a zombie, it has ended and its memory is gone"),
+            "its parent has not asked how it ended; look at the parent, or at a process that runs",
+        ));
+    }
+    if stat.flags & PF_KTHREAD != 0 {
+        return Some(Hinted::new(
+            format!("{what}: it is a thread of the kernel's, which has no memory of its own"),
+            "the kernel's vDSO is in every program: leave the number out to see that of vdso itself",
+        ));
+    }
+    None
+}
+
+/// Why the kernel gave this error.
+pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
+    // It may have ended meanwhile.
+    let Ok(file) = fs::metadata(format!("/proc/{pid}/stat")) else {
+        return gone(&pid.to_string());
+    };
+    if let Some(refused) = without_memory(pid, name) {
+        return refused;
+    }
+    let what = format!("cannot read the memory of process {pid} ({name})");
+    if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) {
+        return Hinted::new(format!("{what}: {error}"), "try again: it may have just executed");
+    }
+    let (why, hint) = reason(&Facts {
+        // The file is root's where the process may not be traced, whoever runs it: proc(5).
+        is_dumpable: users(pid).is_none_or(|users| users.contains(&file.uid())),
+        users: users(pid),
+        us: geteuid(),
+        ptrace_scope: ptrace_scope(),
+    });
+    Hinted::new(format!("{what}: {why}"), hint)
+}
+
+/// What the kernel decides by.
+struct Facts {
+    /// Real, effective and saved user of the process.
+    users: Option<[u32; 3]>,
+    us: Uid,
+    is_dumpable: bool,
+    /// Of the Yama security module, where there is one.
+    ptrace_scope: Option<u8>,
+}
+
+fn reason(facts: &Facts) -> (String, String) {
+    const AS_ROOT: &str = "run vdso as root (sudo), or in a container with CAP_SYS_PTRACE";
+    let foreign = facts.users.and_then(|users| users.into_iter().find(|&u| u != facts.us.as_raw()));
+    if let Some(user) = foreign {
+        let user = User::from_uid(Uid::from_raw(user))
+            .ok()
+            .flatten()
+            .map_or_else(|| user.to_string(), |user| user.name);
+        return (format!("it belongs to another user, {user}"), AS_ROOT.to_owned());
+    }
+    if !facts.is_dumpable {
+        return (
+            "it has made itself undumpable, or runs a file that may not be read".to_owned(),
+            AS_ROOT.to_owned(),
+        );
+    }
+    match facts.ptrace_scope {
+        Some(1) => (
+            "this system lets only parents look into processes (yama.ptrace_scope is 1)".to_owned(),
+            "run vdso as root (sudo), or set it to 0: sysctl kernel.yama.ptrace_scope=0".to_owned(),
+        ),
+        Some(2) => (
+            "this system lets only root look into processes (yama.ptrace_scope is 2)".to_owned(),
+            "run vdso as root (sudo)".to_owned(),
+        ),
+        Some(3) => (
+            "this system lets nobody look into processes (yama.ptrace_scope is 3)".to_owned(),
+            "it can be changed by a reboot only; every 64-bit program has the same image, which \
+             vdso shows when no process is named"
+                .to_owned(),
+        ),
+        _ => (
+            "it has capabilities that vdso lacks, is in a user namespace of its own, or a security \
+             module (seccomp, SELinux, AppArmor) forbids it"
+                .to_owned(),
+            AS_ROOT.to_owned(),
+        ),
+    }
+}
+
+fn ptrace_scope() -> Option<u8> {
+    fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?.trim().parse().ok()
+}
+
+/// Real, effective and saved user.
+fn users(pid: Pid) -> Option<[u32; 3]> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let mut users = line.split_whitespace().map_while(|field| field.parse().ok());
+    Some([users.next()?, users.next()?, users.next()?])
+}
+
+/// What `/proc/PID/stat` says, which everybody may read.
+struct Stat {
+    state: char,
+    flags: u64,
+}
+
+impl Stat {
+    fn read(pid: Pid) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name is in parentheses and may have any of them itself.
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let flags = fields.nth(5)?.parse().ok()?;
+        Some(Self { state, flags })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: Facts = Facts {
+        users: Some([1000; 3]),
+        us: Uid::from_raw(1000),
+        is_dumpable: true,
+        ptrace_scope: None,
+    };
+
+    #[test]
+    fn each_rule_has_a_reason_and_a_hint_of_its_own() {
+        let cases = [
+            (Facts { users: Some([0, 0, 0]), ..USER }, "another user, root", "sudo"),
+            (Facts { users: Some([1000, 1000, 4_000_001]), ..USER }, "user, 4000001", "sudo"),
+            (Facts { is_dumpable: false, ..USER }, "undumpable", "sudo"),
+            (Facts { ptrace_scope: Some(1), ..USER }, "only parents", "ptrace_scope=0"),
+            (Facts { ptrace_scope: Some(2), ..USER }, "only root", "sudo"),
+            (Facts { ptrace_scope: Some(3), ..USER }, "nobody", "reboot"),
+            (Facts { ptrace_scope: Some(0), ..USER }, "capabilities", "CAP_SYS_PTRACE"),
+            (USER, "capabilities", "CAP_SYS_PTRACE"),
+        ];
+        for (facts, why, hint) in cases {
+            let (said, hinted) = reason(&facts);
+            assert!(said.contains(why), "{said}");
+            assert!(hinted.contains(hint), "{hinted}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_no_zombie_and_no_thread_of_the_kernels() {
+        let stat = Stat::read(nix::unistd::getpid()).unwrap();
+        assert!(!matches!(stat.state, 'Z' | 'X'));
+        assert_eq!(stat.flags & PF_KTHREAD, 0);
+        assert_eq!(users(nix::unistd::getpid()).unwrap()[1], geteuid().as_raw());
+    }
+}

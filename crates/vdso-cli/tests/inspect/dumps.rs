@@ -1,0 +1,180 @@
+//! `vdso dump`: the bytes, and where they go.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+
+use vdso_elf::Image;
+
+use crate::processes::{Subject, helper_32};
+use crate::support::terminal::Terminal;
+use crate::support::{Source, VDSO, finish, helper, scratch};
+use crate::{has_vdso, is_root, vdso};
+
+/// What `vdso dump OPTIONS -o -` writes.
+#[track_caller]
+fn dump(options: &[&str]) -> Vec<u8> {
+    let folder = scratch();
+    let path = folder.path().join("image");
+    let run = vdso(
+        ["dump", "-o"]
+            .iter()
+            .map(AsRef::as_ref)
+            .chain([path.as_os_str()])
+            .chain(options.iter().map(AsRef::as_ref)),
+    );
+    let run = run.succeeded();
+    assert_eq!(run.stdout, "", "{run:#?}");
+    let bytes = fs::read(&path).expect("it was written");
+    run.said(&["vdso: ", &format!("{} bytes at 0x", bytes.len()), &path.display().to_string()]);
+    bytes
+}
+
+#[test]
+fn the_bytes_are_those_that_the_process_sees() {
+    if !has_vdso("the_bytes_are_those_that_the_process_sees") {
+        return;
+    }
+    let subject = Subject::start(&helper("image"));
+    let bytes = dump(&[&subject.pid.to_string()]);
+    assert_eq!(bytes, subject.bytes);
+    // vdso's own is the same image, read in another way.
+    assert_eq!(dump(&[]), bytes);
+    assert!(Image::parse(&bytes).is_ok());
+}
+
+#[test]
+fn the_bytes_of_a_32_bit_process_are_those_that_it_sees() {
+    let Some(program) = helper_32() else { return };
+    let subject = Subject::start(&program);
+    if subject.addr != 0 {
+        assert_eq!(dump(&[&subject.pid.to_string()]), subject.bytes);
+    }
+}
+
+#[test]
+fn of_a_process_with_a_clock_the_image_in_use_is_written_or_the_kernels() {
+    if !has_vdso("of_a_process_with_a_clock_the_image_in_use_is_written_or_the_kernels") {
+        return;
+    }
+    let kernels = dump(&[]);
+    for source in Source::all() {
+        let subject = Subject::with_clock(&helper("image"), source);
+        let pid = subject.pid.to_string();
+        assert_eq!(dump(&[&pid]), subject.bytes);
+        assert_eq!(dump(&[&pid, "--kernel"]), kernels);
+        assert_ne!(subject.bytes, kernels);
+    }
+}
+
+#[test]
+fn standard_output_is_data() {
+    if !has_vdso("standard_output_is_data") {
+        return;
+    }
+    let output = Command::new(VDSO).args(["dump", "-o", "-"]).output().expect("vdso");
+    assert_eq!(output.stdout, dump(&[]));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("to standard output"), "{said}");
+}
+
+#[test]
+fn nothing_is_written_to_a_terminal() {
+    if !has_vdso("nothing_is_written_to_a_terminal") {
+        return;
+    }
+    for file in ["-", "/dev/stdout"] {
+        let mut terminal = Terminal::start(Command::new(VDSO).args(["dump", "-o", file]));
+        let text = terminal.expect("hint: name a file with -o");
+        assert!(text.contains("will not write an image to a terminal"), "{text}");
+        assert_eq!(terminal.wait().code(), Some(1));
+    }
+}
+
+#[test]
+fn a_file_is_replaced_in_one_step_with_the_permissions_that_umask_leaves() {
+    if !has_vdso("a_file_is_replaced_in_one_step_with_the_permissions_that_umask_leaves") {
+        return;
+    }
+    let folder = scratch();
+    let path = folder.path().join("image");
+    fs::write(&path, "old").expect("a file");
+    let other_name = folder.path().join("other-name");
+    fs::hard_link(&path, &other_name).expect("a link");
+    let link = folder.path().join("link");
+    symlink(&path, &link).expect("a link");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"umask 027; exec "$1" dump -o "$2""#, "sh", VDSO]).arg(&link);
+    finish(&mut shell).succeeded();
+    assert_eq!(fs::read(&path).expect("it was written"), dump(&[]));
+    assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o640);
+    // Whoever had the old file, has it still; the link is still one.
+    assert_eq!(fs::read(&other_name).expect("the old file"), b"old");
+    assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 3);
+}
+
+#[test]
+fn a_device_is_written_to_and_stays_one() {
+    if !has_vdso("a_device_is_written_to_and_stays_one") {
+        return;
+    }
+    let device = |path: &str| fs::metadata(path).expect("a device").rdev();
+    let (null, full) = (device("/dev/null"), device("/dev/full"));
+    vdso(["dump", "-o", "/dev/null"]).succeeded();
+    vdso(["dump", "-o", "/dev/full"]).exited(1).said(&["vdso: error: ", "No space left"]);
+    assert_eq!((device("/dev/null"), device("/dev/full")), (null, full));
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing_behind() {
+    if !has_vdso("what_cannot_be_written_leaves_nothing_behind") {
+        return;
+    }
+    vdso(["dump", "-o", "/no/such/folder/image"]).exited(1).said(&["/no/such/folder/image"]);
+    vdso(["dump", "-o", "/tmp"]).exited(1).said(&["/tmp", "is a folder"]);
+    vdso(["dump"]).exited(2).said(&["--output"]);
+    if !is_root("what_cannot_be_written_leaves_nothing_behind") {
+        return;
+    }
+    // A file system with room for one page.
+    let folder = scratch();
+    let script =
+        r#"mount -t tmpfs -o size=4k none "$1" && "$2" dump -o "$1/image"; echo $?; ls -A "$1""#;
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", script, "sh"]).arg(folder.path()).arg(VDSO);
+    let run = finish(&mut unshare);
+    assert_eq!(run.stdout, "1\n", "{run:#?}");
+    run.said(&["cannot write", "No space left"]);
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    for arguments in [["inspect", "--json"].as_slice(), &["inspect"], &["completions", "bash"]] {
+        let writer = writer.try_clone().expect("a descriptor");
+        let mut command = Command::new(VDSO);
+        let child = command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn();
+        let output = child.expect("vdso").wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{arguments:?} {output:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?} {output:?}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_or_on_demand() {
+    let plain = vdso(["inspect"]).succeeded().stdout;
+    assert!(!plain.contains('\x1b'));
+    let coloured = vdso(["inspect", "--color", "always"]).succeeded().stdout;
+    assert!(coloured.contains("\x1b[1mvDSO of this process"));
+    let script = format!("unset NO_COLOR; TERM=xterm exec {VDSO} inspect");
+    let mut terminal = Terminal::start(Command::new("sh").args(["-c", &script]));
+    assert_eq!(terminal.expect("vDSO of this process"), "\x1b[1m");
+    terminal.wait();
+    // A full device is one.
+    let full = File::options().write(true).open("/dev/full").expect("a device");
+    let output = Command::new(VDSO).arg("inspect").stdout(full).output().expect("vdso");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"));
+}

@@ -1,0 +1,77 @@
+//! Whole outputs, as they are in `snapshots/`.
+
+use std::process::Command;
+
+use crate::made::{self, Made};
+use crate::support::{VDSO, finish, scratch};
+
+/// What `vdso inspect` prints of a file that is called the same on every machine.
+#[track_caller]
+fn inspect(name: &str, bytes: &[u8], options: &[&str]) -> String {
+    let folder = scratch();
+    crate::write(folder.path(), name, bytes);
+    let mut command = Command::new(VDSO);
+    command.args(["inspect", name]).args(options).current_dir(folder.path());
+    finish(&mut command).succeeded().quiet().stdout
+}
+
+#[test]
+fn images_in_words() {
+    for (name, made) in made::ALL {
+        let text = inspect(&format!("{name}.so"), &made.image(), &[]);
+        for line in text.lines() {
+            assert!(line.len() <= 80 && line == line.trim_end(), "{line:?} of {name}");
+        }
+        insta::assert_snapshot!(format!("{name}-text"), text);
+    }
+}
+
+#[test]
+fn images_as_json() {
+    for (name, made) in made::ALL {
+        let text = inspect(&format!("{name}.so"), &made.image(), &["--json"]);
+        insta::assert_snapshot!(format!("{name}-json"), text);
+    }
+}
+
+/// The first function of each machine whose instructions are known.
+const DISASSEMBLED: [(&str, Made); 6] = [
+    ("x86-64", made::X86_64),
+    ("i386", made::I386),
+    ("arm64", made::ARM64),
+    ("arm", made::ARM),
+    ("riscv64", made::RISCV64),
+    ("ppc", made::POWERPC),
+];
+
+#[test]
+fn instructions_in_words() {
+    let mut all = String::new();
+    for (name, made) in DISASSEMBLED {
+        let functions = made.functions.iter().filter(|function| function.displacement == 0);
+        for function in functions {
+            let options = ["--disassemble", function.name];
+            all += &inspect(&format!("{name}.so"), &made.image(), &options);
+            all += "\n";
+        }
+    }
+    insta::assert_snapshot!("instructions-text", all);
+}
+
+#[test]
+fn instructions_as_json() {
+    let options = ["--json", "--disassemble", "__vdso_clock_gettime"];
+    let text = inspect("x86-64.so", &made::X86_64.image(), &options);
+    insta::assert_snapshot!("instructions-json", text);
+}
+
+#[test]
+fn a_core_file_of_another_machine() {
+    for (name, made) in [("s390x", made::S390X), ("ppc", made::POWERPC)] {
+        let core = made.core(&made.image(), 0x7000_2000);
+        insta::assert_snapshot!(
+            format!("{name}-core-text"),
+            inspect(&format!("core.{name}"), &core, &[])
+        );
+    }
+}

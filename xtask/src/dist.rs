@@ -1,0 +1,216 @@
+//! `cargo xtask dist`: the package that a person downloads, with the command, its manual pages and
+//! completions, and the licences.
+//!
+//! It is laid out as a prefix is, so that unpacking installs it:
+//! `tar -xf vdso-….tar.gz -C ~/.local --strip-components 1`. The same sources give the same bytes,
+//! whoever builds them where and when.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use flate2::{Compression, GzBuilder};
+
+use crate::cargo::{cargo, target_folder, workspace};
+
+/// Build the release binary and pack it with manual pages, completions and licences
+#[derive(clap::Args)]
+pub struct Args {
+    /// Write the package to this folder; target/dist, if not given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Where the package is built, with flags of its own.
+const BUILD_FOLDER: &str = "dist-build";
+/// The time of every file in the package, seconds since 1970: 2026-01-01. `SOURCE_DATE_EPOCH` changes
+/// it, see <https://reproducible-builds.org/specs/source-date-epoch/>.
+const MODIFIED_SEC: u64 = 1_767_225_600;
+const DOCUMENTS: [&str; 3] = ["README.md", "LICENSE-APACHE", "LICENSE-MIT"];
+/// Where each shell looks for completions, below a prefix.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "share/bash-completion/completions/vdso"),
+    ("fish", "share/fish/vendor_completions.d/vdso.fish"),
+    ("zsh", "share/zsh/site-functions/_vdso"),
+];
+
+/// Builds, packs, and tries what was packed.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let out = args.out.clone().unwrap_or_else(|| target_folder().join("dist"));
+    let binary = build()?;
+    let files = files_of(&binary)?;
+    let name = format!("vdso-{}-x86_64-linux", env!("CARGO_PKG_VERSION"));
+    let package = pack(&name, &files)?;
+    try_out(&name, &package)?;
+    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let path = out.join(format!("{name}.tar.gz"));
+    fs::write(&path, &package).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}: {} files, {} bytes", path.display(), files.len(), package.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the command, with nothing in it that tells in which folder.
+fn build() -> Result<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let mut flags = format!("--remap-path-prefix={}=/vdso", workspace().display());
+    if let Some(home) = home {
+        flags += &format!(" --remap-path-prefix={}=/cargo", home.display());
+    }
+    let status = cargo(BUILD_FOLDER)
+        .args(["build", "--quiet", "--release", "--locked", "--package", "vdso-cli"])
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the command could not be built ({status})");
+    }
+    Ok(target_folder().join(BUILD_FOLDER).join("release/vdso"))
+}
+
+/// A file of the package.
+struct Packed {
+    mode: u32,
+    content: Vec<u8>,
+}
+
+/// All files by their paths below the prefix, which sorts them.
+fn files_of(binary: &Path) -> Result<BTreeMap<PathBuf, Packed>> {
+    let mut files = BTreeMap::new();
+    let mut add = |path: PathBuf, mode, content| files.insert(path, Packed { mode, content });
+    add("bin/vdso".into(), 0o755, read(binary)?);
+    for document in DOCUMENTS {
+        let path = Path::new("share/doc/vdso").join(document);
+        add(path, 0o644, read(&workspace().join(document))?);
+    }
+    for (shell, path) in COMPLETIONS {
+        add(path.into(), 0o644, output(Command::new(binary).args(["completions", shell]))?);
+    }
+    let folder = tempfile::tempdir().context("cannot create a folder")?;
+    output(Command::new(binary).arg("manual").arg(folder.path()))?;
+    for page in fs::read_dir(folder.path()).context("the manual pages have gone")? {
+        let page = page.context("the manual pages have gone")?;
+        add(Path::new("share/man/man1").join(page.file_name()), 0o644, read(&page.path())?);
+    }
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// What a command prints; it must succeed.
+fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.stdout)
+}
+
+/// The archive: sorted, everything owned by root, nothing of this machine or this moment in it.
+fn pack(name: &str, files: &BTreeMap<PathBuf, Packed>) -> Result<Vec<u8>> {
+    let asked = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let modified_sec = match asked {
+        Some(text) => text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?,
+        None => MODIFIED_SEC,
+    };
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, file) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(file.mode);
+        header.set_size(file.content.len() as u64);
+        header.set_mtime(modified_sec);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_username("root")?;
+        header.set_groupname("root")?;
+        archive.append_data(&mut header, Path::new(name).join(path), file.content.as_slice())?;
+    }
+    let archive = archive.into_inner()?;
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    gzip.write_all(&archive)?;
+    Ok(gzip.finish()?)
+}
+
+/// Unpacks it as a person would, and runs what comes out.
+fn try_out(name: &str, package: &[u8]) -> Result<()> {
+    let folder = tempfile::tempdir().context("cannot create a folder")?;
+    tar::Archive::new(flate2::read::GzDecoder::new(package))
+        .unpack(folder.path())
+        .context("cannot unpack the package")?;
+    let binary = folder.path().join(name).join("bin/vdso");
+    let version = output(Command::new(&binary).arg("--version"))?;
+    let expected = format!("vdso {}\n", env!("CARGO_PKG_VERSION"));
+    if version != expected.as_bytes() {
+        bail!("the packed command says {:?}, not {expected:?}", String::from_utf8_lossy(&version));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something that answers as the command does.
+    fn stand_in(folder: &Path, version: &str) -> PathBuf {
+        let path = folder.join("vdso");
+        let script = format!(
+            "#!/bin/sh\ncase $1 in\ncompletions) echo complete $2;;\n\
+             manual) echo page >$2/vdso.1; echo page >$2/vdso-run.1;;\n\
+             --version) echo vdso {version};;\nesac\n"
+        );
+        // By another process: one that is forked meanwhile would keep the file open for writing.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"printf %s "$2" >"$1" && chmod 755 "$1""#, "sh"]);
+        output(shell.arg(&path).arg(script)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_package_has_everything_in_order_and_is_the_same_every_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = stand_in(folder.path(), env!("CARGO_PKG_VERSION"));
+        let package = pack("vdso-1", &files_of(&binary).unwrap()).unwrap();
+        assert_eq!(package, pack("vdso-1", &files_of(&binary).unwrap()).unwrap());
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(package.as_slice()));
+        let mut paths = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            let header = entry.header();
+            let mode = if path.ends_with("bin/vdso") { 0o755 } else { 0o644 };
+            assert_eq!(header.mode().unwrap(), mode, "{path}");
+            assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0), "{path}");
+            assert_eq!(header.mtime().unwrap(), MODIFIED_SEC, "{path}");
+            paths.push(path);
+        }
+        let expected = [
+            "vdso-1/bin/vdso",
+            "vdso-1/share/bash-completion/completions/vdso",
+            "vdso-1/share/doc/vdso/LICENSE-APACHE",
+            "vdso-1/share/doc/vdso/LICENSE-MIT",
+            "vdso-1/share/doc/vdso/README.md",
+            "vdso-1/share/fish/vendor_completions.d/vdso.fish",
+            "vdso-1/share/man/man1/vdso-run.1",
+            "vdso-1/share/man/man1/vdso.1",
+            "vdso-1/share/zsh/site-functions/_vdso",
+        ];
+        assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn what_comes_out_of_a_package_is_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = stand_in(folder.path(), env!("CARGO_PKG_VERSION"));
+        let package = pack("vdso-1", &files_of(&good).unwrap()).unwrap();
+        try_out("vdso-1", &package).unwrap();
+        let other = stand_in(folder.path(), "0.0.0");
+        let package = pack("vdso-1", &files_of(&other).unwrap()).unwrap();
+        assert!(try_out("vdso-1", &package).unwrap_err().to_string().contains("0.0.0"));
+    }
+}

@@ -22,8 +22,7 @@ pub fn time_namespace(context: &Context<'_>) -> Check {
                 .iter()
                 .map(|(clock, seconds)| (format!("{clock}_s"), (*seconds).into()))
                 .collect();
-            check(&format!("one of its own ({by}); read without the kernel"))
-                .fact("offsets", offsets)
+            check(&format!("one of its own: {by}")).fact("offsets", offsets)
         }
     }
 }

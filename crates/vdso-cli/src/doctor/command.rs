@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -165,14 +166,41 @@ fn ignore_keys() -> Result<()> {
     Ok(())
 }
 
+/// Where the vDSO is in the program.
+struct Mapped {
+    addrs: Range<u64>,
+    /// Of `__kernel_vsyscall`, whoever calls it.
+    entry: Option<Range<u64>>,
+}
+
+impl Mapped {
+    /// Whether a function of the vDSO makes this call.
+    fn makes(&self, pid: Pid, call: &SystemCall) -> bool {
+        let is_entry = |addr| self.entry.as_ref().is_some_and(|entry| entry.contains(&addr));
+        if is_entry(call.instruction_addr) {
+            return caller_of_entry(pid, call).is_some_and(|caller| self.addrs.contains(&caller));
+        }
+        self.addrs.contains(&call.instruction_addr)
+    }
+}
+
+/// Who has called `__kernel_vsyscall`. It pushes three registers, and is never entered in the middle.
+/// Source: `arch/x86/entry/vdso/vdso32/system_call.S`.
+fn caller_of_entry(pid: Pid, call: &SystemCall) -> Option<u64> {
+    const PUSHED_BYTES: u64 = 3 * 4;
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+    let mut addr = [0; 4];
+    memory.read_exact_at(&mut addr, call.stack_addr + PUSHED_BYTES).ok()?;
+    Some(u64::from(u32::from_le_bytes(addr)))
+}
+
 struct Watch {
     pid: Pid,
     count: bool,
     root: Root,
     latest: Option<(LookedAt, Process)>,
     counts: Option<Counts>,
-    /// Where the vDSO is in the program.
-    vdso: Option<Range<u64>>,
+    vdso: Option<Mapped>,
 }
 
 impl Watch {
@@ -205,7 +233,7 @@ impl Watch {
             }
             Event::SystemCall => {
                 if let Ok(Some(call)) = trace::entered(pid) {
-                    self.note(&call);
+                    self.note(pid, &call);
                 }
             }
             _ => {}
@@ -223,16 +251,22 @@ impl Watch {
             let mut mappings = process.mappings.iter().flatten();
             mappings.find(|mapping| mapping.addrs.contains(&addr))
         };
-        self.vdso = vdso.and_then(|vdso| mapping(vdso.addr)).map(|mapping| mapping.addrs.clone());
+        self.vdso = vdso.and_then(|vdso| {
+            let content = vdso.content.as_ref().ok();
+            let entry = content.and_then(|content| content.system_call_entry.clone());
+            Some(Mapped {
+                addrs: mapping(vdso.addr)?.addrs.clone(),
+                entry: entry.map(|entry| vdso.addr + entry.start..vdso.addr + entry.end),
+            })
+        });
         self.latest = Some((at, process));
     }
 
-    fn note(&mut self, call: &SystemCall) {
+    fn note(&mut self, pid: Pid, call: &SystemCall) {
         let (Some(counts), Some(kind)) = (&mut self.counts, numbers::kind(call)) else {
             return;
         };
-        let is_from_vdso =
-            self.vdso.as_ref().is_some_and(|vdso| vdso.contains(&call.instruction_addr));
+        let is_from_vdso = self.vdso.as_ref().is_some_and(|vdso| vdso.makes(pid, call));
         let count = match (kind, is_from_vdso) {
             (Kind::KernelClock, _) => &mut counts.always_kernel,
             (Kind::Clock, true) => &mut counts.clocks_from_vdso,

@@ -82,6 +82,7 @@ mod tests {
             number: number as u64,
             arguments: [argument as u64, 0, 0, 0, 0, 0],
             instruction_addr: 0,
+            stack_addr: 0,
         }
     }
 

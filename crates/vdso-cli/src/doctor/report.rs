@@ -56,6 +56,8 @@ pub struct Check {
     pub cause: Option<String>,
     /// What to do about it.
     pub action: Option<String>,
+    /// What to type for that, where one command does it or tells more.
+    pub command: Option<String>,
 }
 
 /// How a check ended. In the order of their weight.
@@ -83,6 +85,7 @@ impl Check {
             found: Map::new(),
             cause: None,
             action: None,
+            command: None,
         }
     }
 
@@ -90,6 +93,12 @@ impl Check {
     pub fn fact(mut self, name: &str, value: impl Serialize) -> Self {
         // Strings, numbers and lists of them always have a JSON value.
         self.found.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self
+    }
+
+    /// Adds what to type.
+    pub fn command(mut self, command: impl Into<String>) -> Self {
+        self.command = Some(command.into());
         self
     }
 

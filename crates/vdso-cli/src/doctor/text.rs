@@ -26,6 +26,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
                 paragraph(label, text, out)?;
             }
         }
+        if let Some(command) = &check.command {
+            // Never wrapped: it is there to be copied.
+            writeln!(out, "{INDENT}run      {command}")?;
+        }
     }
     writeln!(out, "\n{}", verdict(report))
 }
@@ -123,6 +127,6 @@ fn verdict(report: &Report) -> String {
     };
     match count(Status::Unknown) {
         0 => verdict,
-        n => format!("{verdict}, as far as it can be seen: {n} not known"),
+        n => format!("{verdict}; {n} could not be found out"),
     }
 }

@@ -13,6 +13,7 @@ pub struct SystemCall {
     pub arguments: [u64; 6],
     /// The instruction behind the one that makes it.
     pub instruction_addr: u64,
+    pub stack_addr: u64,
 }
 
 /// What a tracee that stopped at a system call is about to do; `None` if it has just done it.
@@ -30,6 +31,7 @@ pub fn entered(tracee: Pid) -> Result<Option<SystemCall>, Errno> {
         number: entry.nr,
         arguments: entry.args,
         instruction_addr: info.instruction_pointer,
+        stack_addr: info.stack_pointer,
     }))
 }
 

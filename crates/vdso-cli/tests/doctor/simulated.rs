@@ -41,7 +41,7 @@ impl Machine {
             .write("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/sda1 quiet\n")
             .cpu(FLAGS)
             .clocksource("tsc", "tsc hpet acpi_pm")
-            .status("")
+            .status("TracerPid:\t0\nSeccomp:\t0\n")
             .write("/proc/self/comm", "program\n")
             .time_namespace(4_026_531_834, "")
             .image(elf::X86_64, &FUNCTIONS)

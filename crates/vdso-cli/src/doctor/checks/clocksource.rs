@@ -10,6 +10,35 @@ use crate::doctor::report::{Check, Status};
 const ID: &str = "clocksource";
 const TITLE: &str = "clocksource";
 
+/// Why a clocksource is not the counter, and what to do.
+struct Advice {
+    cause: String,
+    action: String,
+    command: Option<&'static str>,
+}
+
+impl Advice {
+    fn new(cause: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { cause: cause.into(), action: action.into(), command: None }
+    }
+
+    fn command(self, command: &'static str) -> Self {
+        Self { command: Some(command), ..self }
+    }
+
+    /// Adds it to a check, behind what is known of the clocksource.
+    fn add_to(self, check: Check, status: Status, known: &str) -> Check {
+        let check = check.because(status, format!("{known}; {}", self.cause), self.action);
+        match self.command {
+            Some(command) => check.command(command),
+            None => check,
+        }
+    }
+}
+
+/// Shows the kernel's reasons.
+const LOG: &str = "sudo dmesg | grep -iE 'clocksource|tsc'";
+/// Until the next boot.
 const SWITCH: &str =
     "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource";
 
@@ -68,10 +97,7 @@ pub fn check(context: &Context<'_>) -> Check {
     }
     match (readable(current), context.clocks_fall_back()) {
         (Readable::Yes, _) => check,
-        (Readable::No, _) => {
-            let (cause, action) = better(machine, current);
-            check.because(Status::Fail, format!("{}: {cause}", slow(current)), action)
-        }
+        (Readable::No, _) => better(machine, current).add_to(check, Status::Fail, slow(current)),
         (Readable::IfStable, falls_back) => paravirtual(check, machine, current, falls_back),
         (Readable::Unknown, Some(false)) => check,
         (Readable::Unknown, Some(true)) => check.because(
@@ -101,7 +127,6 @@ fn slow(current: &str) -> &'static str {
 }
 
 fn paravirtual(check: Check, machine: &Machine, current: &str, falls_back: Option<bool>) -> Check {
-    let (cause, action) = better(machine, current);
     let (status, reads) = match falls_back {
         Some(true) => (
             Status::Fail,
@@ -117,17 +142,15 @@ fn paravirtual(check: Check, machine: &Machine, current: &str, falls_back: Optio
             "the vDSO can read it only if the hypervisor marks its clock page as stable",
         ),
     };
-    check.because(status, format!("{reads}; {cause}"), action)
+    better(machine, current).add_to(check, status, reads)
 }
 
-/// Why it is not the counter, and what to do.
-fn better(machine: &Machine, current: &str) -> (String, String) {
+fn better(machine: &Machine, current: &str) -> Advice {
     if !machine.is_x86() {
-        return (
+        return Advice::new(
             format!("'{current}' is in use although processors of this kind have a counter"),
             "remove clocksource= from the kernel's command line, or update the kernel or the \
-             device tree, which do not know the counter"
-                .to_owned(),
+             device tree, which do not know the counter",
         );
     }
     by_parameter(machine, current)
@@ -136,35 +159,36 @@ fn better(machine: &Machine, current: &str) -> (String, String) {
         .unwrap_or_else(|| by_availability(machine))
 }
 
-fn by_parameter(machine: &Machine, current: &str) -> Option<(String, String)> {
+fn by_parameter(machine: &Machine, current: &str) -> Option<Advice> {
     let forbidden = match machine.parameter("tsc") {
         Some("unstable") => Some("tsc=unstable"),
         _ => machine.has_parameter("notsc").then_some("notsc"),
     };
     if let Some(parameter) = forbidden {
-        return Some((
+        return Some(Advice::new(
             format!("the kernel's parameter {parameter} forbids the counter"),
             format!("remove {parameter} from the kernel's command line and boot again"),
         ));
     }
     let asked = machine.parameter("clocksource").filter(|name| *name == current)?;
-    Some((
+    let advice = Advice::new(
         format!("the kernel's parameter clocksource={asked} asks for it"),
-        format!("remove clocksource={asked} from the kernel's command line; until then: {SWITCH}"),
-    ))
+        format!("remove clocksource={asked} from the kernel's command line; until the next boot,"),
+    );
+    Some(advice.command(SWITCH))
 }
 
-fn by_log(machine: &Machine) -> Option<(String, String)> {
+fn by_log(machine: &Machine) -> Option<Advice> {
     let message = machine.unstable_clocks.first()?;
-    Some((
+    let advice = Advice::new(
         format!("the kernel found the counter unstable: \"{}\"", message.trim_end()),
         "update the firmware or the hypervisor, which change the counter behind the kernel's back; \
-         if the counter is known to be good, boot with tsc=reliable"
-            .to_owned(),
-    ))
+         if the counter is known to be good, boot with tsc=reliable",
+    );
+    Some(advice.command(LOG))
 }
 
-fn by_flags(machine: &Machine) -> Option<(String, String)> {
+fn by_flags(machine: &Machine) -> Option<Advice> {
     if machine.cpu_flags.is_none() || machine.has_invariant_tsc() {
         return None;
     }
@@ -174,16 +198,16 @@ fn by_flags(machine: &Machine) -> Option<(String, String)> {
         .collect();
     let missing = missing.join(" and ");
     Some(match machine.hypervisor {
-        None => (
+        None => Advice::new(
             format!("the processor's counter changes its rate or stops (no {missing})"),
-            "none on this processor: read the clock less often, or a coarse clock".to_owned(),
+            "nothing on this processor: read the clock less often, or a coarse clock",
         ),
-        Some(hypervisor) => (
+        Some(hypervisor) => Advice::new(
             format!(
                 "{} does not promise a counter of constant rate ({missing} missing)",
                 hypervisor.name()
             ),
-            promise(hypervisor).to_owned(),
+            promise(hypervisor),
         ),
     })
 }
@@ -212,25 +236,24 @@ fn promise(hypervisor: Hypervisor) -> &'static str {
     }
 }
 
-fn by_availability(machine: &Machine) -> (String, String) {
+fn by_availability(machine: &Machine) -> Advice {
     let is_available = machine
         .clocksource
         .as_ref()
         .is_some_and(|source| source.available.iter().any(|name| name == "tsc"));
     if is_available {
-        return (
+        return Advice::new(
             "the counter (tsc) is available, but not used: someone chose another one, or the \
-             kernel rated it higher"
-                .to_owned(),
-            format!("{SWITCH}; to keep it, boot with clocksource=tsc"),
-        );
+             kernel rated it higher",
+            "switch to the counter, and if the clock stays right boot with clocksource=tsc",
+        )
+        .command(SWITCH);
     }
-    (
+    Advice::new(
         "the counter (tsc) is not available: the kernel found it unstable, or not the same on all \
-         processors"
-            .to_owned(),
-        "look for 'unstable' in dmesg; update the firmware or the hypervisor; if the counter is \
-         known to be good, boot with tsc=reliable"
-            .to_owned(),
+         processors",
+        "update the firmware or the hypervisor; if the counter is known to be good, boot with \
+         tsc=reliable; the kernel's log says why it was given up",
     )
+    .command(LOG)
 }

@@ -20,14 +20,20 @@ pub fn check(context: &Context<'_>) -> Option<Check> {
     if missing.is_empty() {
         return Some(check("constant rate, never stops"));
     }
-    let check = check("not invariant").fact("missing", &missing);
+    let current = machine.clocksource.as_ref().map(|source| source.current.as_str());
+    // Of others the check of the clocksource tells the reason, and VMware takes care of its counter.
+    if current != Some("tsc") || machine.has_flag("tsc_reliable") {
+        return Some(check("not invariant, and not relied on").fact("missing", &missing));
+    }
     let cause = format!(
-        "{} missing in /proc/cpuinfo: the kernel does not rely on the counter for long",
+        "{} missing in /proc/cpuinfo: the kernel may find the counter unstable at any time, and \
+         choose a slow clocksource",
         missing.join(" and ")
     );
     let action = match machine.hypervisor {
-        Some(_) => "have the hypervisor expose an invariant counter (for KVM: invtsc)",
-        None => "none on this processor; see the clocksource",
+        Some(_) => "have the hypervisor expose an invariant counter (QEMU: -cpu host,+invtsc)",
+        None => "nothing on this processor; watch the clocksource",
     };
+    let check = check("not invariant").fact("missing", &missing);
     Some(check.because(Status::Warn, cause, action))
 }

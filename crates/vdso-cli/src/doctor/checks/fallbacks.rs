@@ -120,7 +120,6 @@ pub fn cost(context: &Context<'_>) -> Option<Check> {
     Some(check.fact("dear", &dear).because(
         Status::Warn,
         format!("more than half of the system call's cost: {}", dear.join(", ")),
-        "see the check of calls that fall back; if there are none, measure again on a quiet machine: \
-         vdso bench",
-    ))
+        "see the check of calls that fall back; if there are none, measure again on a quiet machine",
+    ).command("vdso bench"))
 }

@@ -17,7 +17,7 @@ const MUSL_TIME64: (u32, u32) = (1, 2);
 pub fn check(context: &Context<'_>) -> Check {
     let check = |summary: &str| Check::ok("libc", "C library", summary);
     match &context.process.libc {
-        Err(reason) => cannot_look(check("not known"), reason),
+        Err(reason) => cannot_look(check("not known"), context, reason),
         Ok(Libc::Glibc { version: Some(version) }) => {
             let (major, minor) = version;
             let check = check(&format!("glibc {major}.{minor}"))
@@ -25,11 +25,10 @@ pub fn check(context: &Context<'_>) -> Check {
                 .fact("version", format!("{major}.{minor}"));
             glibc(check, context, *version)
         }
-        Ok(Libc::Glibc { version: None }) => check("glibc").fact("name", "glibc").because(
-            Status::Unknown,
-            "its version could not be read from its file",
-            "ask it: ldd --version",
-        ),
+        Ok(Libc::Glibc { version: None }) => check("glibc")
+            .fact("name", "glibc")
+            .because(Status::Unknown, "its version could not be read from its file", "ask it")
+            .command("ldd --version"),
         Ok(Libc::Musl { version }) => musl(check, context, version.as_deref()),
         Ok(Libc::Go { version }) => go(check, context, version.as_deref()),
         Ok(Libc::StaticGlibc) => check("glibc, linked into the program").fact("name", "glibc"),

@@ -41,6 +41,7 @@ impl Context<'_> {
 /// All that apply to this machine and process, in the order in which one looks for a cause.
 pub fn all(context: &Context<'_>) -> Vec<Check> {
     let checks = [
+        Some(process::sandbox(context)),
         Some(clocksource::check(context)),
         counter::check(context),
         modes::vdso_parameter(context),
@@ -53,7 +54,6 @@ pub fn all(context: &Context<'_>) -> Vec<Check> {
         Some(process::time_namespace(context)),
         Some(process::seccomp(context)),
         Some(process::tracer(context)),
-        Some(process::sandbox(context)),
         Some(libc::check(context)),
         process::preloaded(context),
     ];

@@ -10,7 +10,7 @@ use crate::doctor::report::{Check, Status};
 pub fn time_namespace(context: &Context<'_>) -> Check {
     let check = |summary: &str| Check::ok("time-namespace", "time namespace", summary);
     match &context.process.time_namespace {
-        Err(reason) => cannot_look(check("not known"), reason),
+        Err(reason) => cannot_look(check("not known"), context, reason),
         Ok(None) => check("the system's own"),
         Ok(Some(namespace)) => {
             let moved = namespace.offsets.iter().filter(|(_, seconds)| *seconds != 0.0);
@@ -94,8 +94,7 @@ pub fn sandbox(context: &Context<'_>) -> Check {
             Status::Warn,
             "gVisor's own kernel and vDSO answer: clocks are its own, and each system call costs \
              several times as much as on Linux",
-            "see which calls fall back; run what reads clocks often under runc, or under runsc with \
-             --platform=kvm",
+            "run what reads clocks often under runc, or under runsc with --platform=kvm",
         );
     }
     // WSL 2 runs Linux, and writes itself in small letters.

@@ -15,7 +15,7 @@ pub fn presence(context: &Context<'_>) -> Check {
             let (cause, action) = absent(context);
             return check("none").because(Status::Fail, cause, action);
         }
-        Err(reason) => return cannot_look(check("not known"), reason),
+        Err(reason) => return cannot_look(check("not known"), context, reason),
     };
     let check = check(if vdso.is_kernels() { "the kernel's" } else { "not the kernel's" })
         .fact("addr", format!("{:#x}", vdso.addr))
@@ -44,8 +44,10 @@ fn name_of(vdso: &Vdso) -> &str {
 }
 
 /// What was not allowed.
-pub fn cannot_look(check: Check, reason: &str) -> Check {
-    check.because(Status::Unknown, reason, "run vdso doctor as the process's user, or by sudo")
+pub fn cannot_look(check: Check, context: &Context<'_>, reason: &str) -> Check {
+    check
+        .because(Status::Unknown, reason, "look as the process's user, or as root")
+        .command(format!("sudo vdso doctor {}", context.process.pid))
 }
 
 fn absent(context: &Context<'_>) -> (&'static str, &'static str) {
@@ -87,14 +89,14 @@ pub fn functions(context: &Context<'_>) -> Option<Check> {
         .fact("answered", calls(&present))
         .fact("missing", calls(&missing))
         .fact("functions", exported(content));
-    let Some(worst) = missing.first() else {
+    let Some(newest) = missing.iter().max_by_key(|function| function.since) else {
         return Some(check);
     };
     // Without this one, all clocks are slow.
     let status =
         if missing.iter().any(|f| f.call == "clock_gettime") { Status::Fail } else { Status::Warn };
     let cause = format!("{} {} to the kernel", calls(&missing).join(", "), go(missing.len()));
-    Some(check.because(status, cause, advice(context.machine, worst)))
+    Some(check.because(status, cause, advice(context.machine, newest)))
 }
 
 fn go(count: usize) -> &'static str {

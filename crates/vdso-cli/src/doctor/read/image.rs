@@ -1,6 +1,7 @@
 //! The vDSO of a process: where it is announced, whose it is, what it answers.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use vdso_elf::abi::Machine as ElfMachine;
@@ -29,6 +30,9 @@ pub struct Content {
     pub class: Class,
     /// The names of all exported functions.
     pub functions: Vec<String>,
+    /// Where in the image `__kernel_vsyscall` is: through it a 32-bit x86 program makes all of its
+    /// system calls.
+    pub system_call_entry: Option<Range<u64>>,
 }
 
 impl Vdso {
@@ -67,7 +71,12 @@ pub fn parse(bytes: &[u8]) -> Result<Content, String> {
     let image = Image::parse(bytes).map_err(|error| error.to_string())?;
     let symbols = image.symbols().flatten().filter(|symbol| symbol.is_defined());
     let functions = symbols.filter(|symbol| !symbol.is_absolute());
+    let entry = image.lookup("__kernel_vsyscall", None).and_then(|symbol| {
+        let start = image.file_offset(symbol.value)? as u64;
+        Some(start..start.saturating_add(symbol.size))
+    });
     Ok(Content {
+        system_call_entry: entry,
         machine: image.machine(),
         class: image.class(),
         functions: functions.map(|symbol| symbol.name.to_owned()).collect(),

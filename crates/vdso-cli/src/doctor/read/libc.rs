@@ -52,7 +52,8 @@ fn is_glibc(file: &str) -> bool {
 }
 
 fn is_musl(file: &str) -> bool {
-    file.starts_with("ld-musl-") || file.starts_with("libc.musl-")
+    // Its loader is a link to this one on Debian; glibc's file of that name is a text.
+    file == "libc.so" || file.starts_with("ld-musl-") || file.starts_with("libc.musl-")
 }
 
 /// From `GNU C Library (…) stable release version 2.36.`

@@ -223,7 +223,7 @@ impl Watch {
 
     fn look(&mut self, pid: Pid, event: Event) {
         match event {
-            Event::Exec => {
+            Event::Exec if pid == self.pid => {
                 self.counts = self.count.then(Counts::default);
                 self.take(LookedAt::Start);
             }

@@ -96,7 +96,7 @@ fn standard_streams_are_the_programs() {
 
 #[test]
 fn what_a_program_sees_of_itself_is_as_in_a_plain_run() {
-    let script = "grep -E '^(Sig|Shd|Seccomp|NoNewPrivs|Cap|Threads)' /proc/self/status; ls -l \
+    let script = "grep -E '^(Sig[PBIC]|Shd|Seccomp|NoNewPrivs|Cap|Threads)' /proc/self/status; ls -l \
                   /proc/self/fd | grep -c ' -> '; ps -o pgid= -p $$ | wc -l; umask; ulimit -a";
     let plain = finish(Command::new("sh").args(["-c", script]));
     for options in [[].as_slice(), &["--no-count"]] {
@@ -197,8 +197,10 @@ fn a_32_bit_program_is_looked_at_and_counted() {
     let examined = examine(&[], &[path]);
     let functions = &check(&examined.report, "functions")["found"]["functions"];
     assert!(functions.to_string().contains("__kernel_vsyscall"), "{functions}");
-    // It reads each clock by a system call, too, to compare.
+    // It reads each clock by a system call, too, to compare: through the vDSO, but not from it.
     assert!(examined.calls("clocks_direct") > 0);
+    let fallbacks = &check(&examined.report, "fallbacks")["status"];
+    assert!(*fallbacks == "fail" || examined.calls("clocks_from_vdso") == 0);
 }
 
 #[test]

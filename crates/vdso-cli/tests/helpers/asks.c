@@ -10,13 +10,13 @@
 
 #define _GNU_SOURCE
 #include <elf.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,12 +44,13 @@ static int inside_vdso(void) {
         return 77;
     const Elf64_Ehdr *header = (const Elf64_Ehdr *)image;
     size_t end = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
-    char *page = (char *)(((uintptr_t)image + end) & ~4095UL);
-    if (end % 4096 == 0 || end % 4096 > 4000
-        || mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
+    char *function = (char *)(((uintptr_t)image + end) & ~4095UL) + 4080;
+    if (end % 4096 == 0 || end % 4096 > 4000)
         return 77;
-    char *function = page + 4080;
-    memcpy(function, "\x0f\x05\xc3", 3);
+    // Not even mprotect may make it writable, but this file gives a process a copy of the page.
+    int memory = open("/proc/self/mem", O_RDWR);
+    if (memory < 0 || pwrite(memory, "\x0f\x05\xc3", 3, (off_t)(uintptr_t)function) != 3)
+        return 77;
     for (long i = 0; i < count; i++) {
         struct timespec now;
         long result = SYS_clock_gettime;

@@ -170,20 +170,9 @@ pub struct VdsoFunction {
 impl Table {
     /// The vDSO that the kernel announced to this process.
     pub fn of_this_process() -> Result<Self, String> {
-        // SAFETY: only asks.
-        let addr = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) } as usize;
-        if addr == 0 {
-            return Err("this process has no vDSO".to_owned());
-        }
-        let maps = std::fs::read_to_string("/proc/self/maps").map_err(|e| e.to_string())?;
-        let mappings = crate::doctor::read::maps::parse(&maps);
-        let mapping = mappings.iter().find(|mapping| mapping.addrs.contains(&(addr as u64)));
-        let end = mapping.ok_or("nothing is mapped where the vDSO should be")?.addrs.end as usize;
-        // SAFETY: the kernel, or whoever announced it, maps the image readable up to there for as
-        // long as the process lives, and it does not change.
-        let bytes = unsafe { std::slice::from_raw_parts(addr as *const u8, end - addr) };
+        let bytes = image_of_this_process()?;
         // SAFETY: these bytes are the image, executable at their own address.
-        unsafe { Self::of_image(bytes, addr) }
+        unsafe { Self::of_image(bytes, bytes.as_ptr() as usize) }
     }
 
     /// The functions that `bytes` says are in the image that is mapped at `addr`.
@@ -215,10 +204,42 @@ impl Table {
         Ok(Self { functions })
     }
 
+    /// Functions that a test made up.
+    ///
+    /// # Safety
+    ///
+    /// Each is the address of a function for its call.
+    #[cfg(test)]
+    pub unsafe fn of_functions(functions: &[(Call, usize)]) -> Self {
+        let state = (ptr::null_mut(), 0);
+        let function = |&(call, addr): &(Call, usize)| VdsoFunction { call, addr, state };
+        Self { functions: functions.iter().map(function).collect() }
+    }
+
     /// The function for a call, if the vDSO has it.
     pub fn get(&self, call: Call) -> Option<VdsoFunction> {
         self.functions.iter().copied().find(|function| function.call == call)
     }
+}
+
+/// The bytes of the vDSO that was announced to this process.
+pub fn image_of_this_process() -> Result<&'static [u8], String> {
+    // SAFETY: only asks.
+    let addr = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) } as usize;
+    if addr == 0 {
+        return Err("this process has no vDSO".to_owned());
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| error.to_string())?;
+    let mappings = crate::doctor::read::maps::parse(&maps);
+    let mapping = mappings.iter().find(|mapping| mapping.addrs.contains(&(addr as u64)));
+    let mapping = mapping.ok_or("nothing is mapped where the vDSO should be")?;
+    if !mapping.rights.starts_with('r') {
+        return Err("the vDSO may not be read".to_owned());
+    }
+    let bytes = mapping.addrs.end as usize - addr;
+    // SAFETY: the kernel, or whoever announced it, maps the image readable up to there for as long as
+    // the process lives, and it does not change.
+    Ok(unsafe { std::slice::from_raw_parts(addr as *const u8, bytes) })
 }
 
 type Getrandom = unsafe extern "C" fn(*mut c_void, usize, c_uint, *mut c_void, usize) -> isize;

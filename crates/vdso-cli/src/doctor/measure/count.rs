@@ -159,3 +159,99 @@ fn watch(child: Pid, calls: usize) -> Result<Vec<u32>, String> {
         let _ = ptrace::syscall(child, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{c_int, c_void};
+
+    use test_support::{Lacking, skip};
+    use vdso_elf::Image;
+
+    use super::*;
+    use crate::doctor::measure::calls::image_of_this_process;
+
+    const MONOTONIC: Call = Call::ClockGettime(libc::CLOCK_MONOTONIC, "CLOCK_MONOTONIC");
+
+    /// As a vDSO's function on a machine whose clocksource only the kernel can read.
+    extern "C" fn falls_back(clock: c_int, out: *mut c_void) -> c_int {
+        // SAFETY: the caller gives room for a timespec.
+        unsafe { libc::syscall(libc::SYS_clock_gettime, clock, out) as c_int }
+    }
+
+    extern "C" fn stays(_: c_int, _: *mut c_void) -> c_int {
+        0
+    }
+
+    fn by_vdso(fallbacks: &[Fallback], call: Call) -> Option<&Fallback> {
+        let mut found = fallbacks.iter().filter(|fallback| fallback.through == Through::Vdso);
+        found.find(|fallback| fallback.call == call.name())
+    }
+
+    /// Counts, or says that it cannot be done here.
+    fn counted(table: &Table, test: &str) -> Option<Vec<Fallback>> {
+        match count(table) {
+            Ok(fallbacks) => Some(fallbacks),
+            Err(reason) => {
+                skip(Lacking::Privilege, test, &reason);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_function_that_asks_the_kernel_is_told_from_one_that_does_not() {
+        let name = "a_function_that_asks_the_kernel_is_told_from_one_that_does_not";
+        let functions = |function: extern "C" fn(c_int, *mut c_void) -> c_int| {
+            // SAFETY: it has the signature of clock_gettime.
+            unsafe { Table::of_functions(&[(MONOTONIC, function as usize)]) }
+        };
+        let Some(fallbacks) = counted(&functions(falls_back), name) else { return };
+        let slow = by_vdso(&fallbacks, MONOTONIC).expect("it was measured");
+        assert_eq!(slow.system_calls, Some(CALLS));
+        assert!(slow.falls_back());
+        let Some(fallbacks) = counted(&functions(stays), name) else { return };
+        let fast = by_vdso(&fallbacks, MONOTONIC).expect("it was measured");
+        assert_eq!(fast.system_calls, Some(0));
+        assert!(!fast.falls_back());
+    }
+
+    #[test]
+    fn a_clock_that_should_ask_the_kernel_and_does_not_spoils_the_count() {
+        let clock = Call::ClockGettime(libc::CLOCK_PROCESS_CPUTIME_ID, "CLOCK_PROCESS_CPUTIME_ID");
+        // SAFETY: it has the signature of clock_gettime.
+        let table = unsafe { Table::of_functions(&[(clock, stays as *const () as usize)]) };
+        assert!(count(&table).is_err());
+    }
+
+    #[test]
+    fn a_function_that_an_image_lacks_is_not_called() {
+        let name = "a_function_that_an_image_lacks_is_not_called";
+        let Ok(whole) = Table::of_this_process() else {
+            return skip(Lacking::Kernel, name, "this process has no vDSO");
+        };
+        if whole.get(Call::Time).is_none() {
+            return skip(Lacking::Kernel, name, "this architecture's vDSO has no time");
+        }
+        let mapped = image_of_this_process().expect("it was read a moment ago");
+        let (mut image, addr) = (mapped.to_vec(), mapped.as_ptr() as usize);
+        for at in places_of(&image, "time") {
+            image[at..at + 2].fill(0);
+        }
+        // SAFETY: but for the hidden symbol it is the image that is mapped there.
+        let table = unsafe { Table::of_image(&image, addr) }.expect("an image");
+        assert!(table.get(Call::Time).is_none());
+        assert!(table.get(MONOTONIC).is_some());
+        let Some(fallbacks) = counted(&table, name) else { return };
+        assert!(by_vdso(&fallbacks, Call::Time).is_none());
+        assert!(fallbacks.iter().any(|f| f.call == "time" && f.through == Through::Libc));
+    }
+
+    /// Where the section indices of all symbols of a function are: zero there hides them.
+    fn places_of(image: &[u8], function: &str) -> Vec<usize> {
+        let image = Image::parse(image).expect("an image");
+        let names =
+            [function.to_owned(), format!("__vdso_{function}"), format!("__kernel_{function}")];
+        let symbols = image.symbols().flatten().filter(|s| names.iter().any(|name| s.name == name));
+        symbols.map(|symbol| symbol.section_index_offset).collect()
+    }
+}

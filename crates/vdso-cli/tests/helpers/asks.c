@@ -36,28 +36,57 @@ static void library(clockid_t clock) {
         clock_gettime(clock, &now);
 }
 
+#if defined(__x86_64__) || defined(__i386__)
 #ifdef __x86_64__
-// Writes a system call and a return into the room behind the image, in the last page of its mapping.
-static int inside_vdso(void) {
-    char *image = (char *)getauxval(AT_SYSINFO_EHDR);
-    if (image == NULL)
-        return 77;
-    const Elf64_Ehdr *header = (const Elf64_Ehdr *)image;
-    size_t end = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
-    char *function = (char *)(((uintptr_t)image + end) & ~4095UL) + 4080;
-    if (end % 4096 == 0 || end % 4096 > 4000)
-        return 77;
-    // Not even mprotect may make it writable, but this file gives a process a copy of the page.
+typedef Elf64_Ehdr Header;
+#else
+typedef Elf32_Ehdr Header;
+#endif
+
+// Writes a function that makes the system call in eax into the room behind the image, in the last page
+// of its mapping. Not even mprotect may make that writable, but /proc/self/mem gives a process a copy.
+static unsigned char *function_behind_image(void) {
+    unsigned char *image = (unsigned char *)getauxval(AT_SYSINFO_EHDR);
     int memory = open("/proc/self/mem", O_RDWR);
-    if (memory < 0 || pwrite(memory, "\x0f\x05\xc3", 3, (off_t)(uintptr_t)function) != 3)
+    if (image == NULL || memory < 0)
+        return NULL;
+    const Header *header = (const Header *)image;
+    size_t end = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
+    if (end % 4096 == 0 || end % 4096 > 4000)
+        return NULL;
+    unsigned char *function = (unsigned char *)(((uintptr_t)image + end) & ~4095UL) + 4080;
+#ifdef __x86_64__
+    // syscall; ret
+    unsigned char code[] = {0x0f, 0x05, 0xc3};
+#else
+    // call __kernel_vsyscall; ret
+    unsigned char code[] = {0xe8, 0, 0, 0, 0, 0xc3};
+    int32_t distance = (int32_t)(getauxval(AT_SYSINFO) - (uintptr_t)(function + 5));
+    memcpy(code + 1, &distance, sizeof distance);
+#endif
+    if (pwrite64(memory, code, sizeof code, (off64_t)(uintptr_t)function) != sizeof code)
+        return NULL;
+    return function;
+}
+
+static int inside_vdso(void) {
+    unsigned char *function = function_behind_image();
+    if (function == NULL)
         return 77;
     for (long i = 0; i < count; i++) {
         struct timespec now;
         long result = SYS_clock_gettime;
+#ifdef __x86_64__
         __asm__ volatile("call *%[function]"
                          : "+a"(result)
                          : [function] "r"(function), "D"((long)CLOCK_MONOTONIC), "S"(&now)
                          : "rcx", "r11", "memory");
+#else
+        __asm__ volatile("call *%[function]"
+                         : "+a"(result)
+                         : [function] "r"(function), "b"(CLOCK_MONOTONIC), "c"(&now)
+                         : "memory");
+#endif
         if (result != 0)
             return 1;
     }

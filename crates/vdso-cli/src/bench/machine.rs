@@ -47,8 +47,10 @@ fn line(path: &str) -> Option<String> {
 
 #[cfg(target_env = "gnu")]
 fn libc_version() -> Option<String> {
-    // SAFETY: gives a string that lives as long as the program.
-    let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
+    // SAFETY: gives a string, and takes nothing.
+    let version = unsafe { libc::gnu_get_libc_version() };
+    // SAFETY: that string lives as long as the program.
+    let version = unsafe { std::ffi::CStr::from_ptr(version) };
     Some(format!("glibc {}", version.to_str().ok()?))
 }
 

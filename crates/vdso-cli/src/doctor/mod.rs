@@ -1,14 +1,117 @@
-//! `vdso doctor`. Finds out whether clocks are on the fast path.
+//! `vdso doctor`: finds out whether clocks are on the fast path, and what keeps them off it.
+//!
+//! 1. [`read`] looks at the machine and at one process, through `/proc` and `/sys`; [`command`] runs
+//!    a program to be that process.
+//! 2. [`measure`] counts and times calls in this command's own process.
+//! 3. [`checks`] judges what came of both.
+//! 4. [`report`] and [`text`] show it.
 
-use anyhow::{Result, bail};
+mod args;
+mod checks;
+mod command;
+mod functions;
+mod measure;
+mod numbers;
+mod read;
+mod report;
+mod text;
+mod trace;
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use anyhow::{Context as _, Result};
+
+pub use args::Doctor;
+use checks::Context;
+use command::{CommandFacts, Watched};
+use measure::Measurements;
+use read::Root;
+use read::machine::Machine;
+use read::process::Process;
+use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
 use crate::exit::Exit;
 
-/// The arguments of `vdso doctor`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Doctor {}
+/// Looks, measures, judges, and shows.
+pub fn run(doctor: &Doctor) -> Result<Exit> {
+    let report = report(doctor)?;
+    match &doctor.output {
+        None => write(doctor, &report, &mut anstream::stdout().lock()),
+        Some(path) => {
+            let failed = || format!("cannot write to {}", path.display());
+            let file = File::create(path).with_context(failed)?;
+            let mut plain = anstream::StripStream::new(file);
+            write(doctor, &report, &mut plain).with_context(failed)
+        }
+    }?;
+    Ok(if report.status == Status::Fail { Exit::Problem } else { Exit::Success })
+}
 
-/// Does it.
-pub fn run(_: &Doctor) -> Result<Exit> {
-    bail!("not there yet")
+fn report(doctor: &Doctor) -> Result<Report> {
+    let root = Root::new(doctor.root.as_deref());
+    let (process, command) = subject(doctor, &root)?;
+    let machine = Machine::read(&root);
+    let measurements = measurements(doctor, &root)?;
+    let counts = command.as_ref().and_then(|command| command.system_calls.as_ref());
+    let context =
+        Context { machine: &machine, process: &process, measurements: &measurements, counts };
+    let checks = checks::all(&context);
+    Ok(Report {
+        schema_version: SCHEMA_VERSION,
+        status: checks.iter().map(|check| check.status).max().unwrap_or(Status::Unknown),
+        checks,
+        machine: MachineFacts {
+            architecture: machine.architecture,
+            kernel_release: machine.release,
+            cpu_model: machine.cpu_model,
+            hypervisor: machine.hypervisor.map(|hypervisor| hypervisor.name().to_owned()),
+        },
+        process: ProcessFacts {
+            pid: process.pid,
+            name: process.name,
+            executable: process.executable,
+        },
+        command,
+        measurements,
+    })
+}
+
+/// Who is looked at.
+fn subject(doctor: &Doctor, root: &Root) -> Result<(Process, Option<CommandFacts>)> {
+    if !doctor.command.is_empty() {
+        let Watched { facts, process } = command::watch(&doctor.command, !doctor.no_count)?;
+        return Ok((process, Some(facts)));
+    }
+    let process = doctor.pid.map_or("self".to_owned(), |pid| pid.to_string());
+    Ok((Process::read(root, &process)?, None))
+}
+
+/// Of this process; of another machine, what was measured there.
+fn measurements(doctor: &Doctor, root: &Root) -> Result<Measurements> {
+    if doctor.root.is_none() {
+        return Ok(measure::measure().unwrap_or_else(|reason| Measurements {
+            method_reason: Some(reason),
+            ..Measurements::default()
+        }));
+    }
+    let path = root.path("measurements.json");
+    match File::open(&path) {
+        Ok(file) => {
+            serde_json::from_reader(file).with_context(|| format!("cannot read {}", path.display()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Measurements::default()),
+        Err(error) => Err(error).with_context(|| format!("cannot open {}", path.display())),
+    }
+}
+
+fn write(doctor: &Doctor, report: &Report, out: &mut dyn Write) -> Result<()> {
+    if doctor.json {
+        serde_json::to_writer_pretty(&mut *out, report).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        text::write(report, out)?;
+    }
+    out.flush()?;
+    Ok(())
 }

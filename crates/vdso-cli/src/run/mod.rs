@@ -4,7 +4,7 @@ mod args;
 mod clocks;
 pub mod notice;
 mod source;
-mod startup;
+pub mod startup;
 
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -163,7 +163,7 @@ fn c_strings(run: &Run) -> Result<Vec<CString>> {
 
 /// The program's file, if executing it would give it another user's or group's rights, which both
 /// tracing and the filter take away. Root has nothing to gain from it, and loses nothing.
-fn privileged_program(name: &std::ffi::OsStr) -> Option<PathBuf> {
+pub fn privileged_program(name: &std::ffi::OsStr) -> Option<PathBuf> {
     const SET_USER_ID: u32 = 0o4000;
     const SET_GROUP_ID: u32 = 0o2010;
     if nix::unistd::geteuid().is_root() {

@@ -1,0 +1,257 @@
+//! How many system calls come of a call: counted in a traced child.
+//!
+//! The child makes each call a few times, with a system call as a mark before. Its parent sees all
+//! system calls and counts those between two marks. A clock that always goes to the kernel is among
+//! the calls: if it does not show, the count is not believed.
+
+use std::ffi::c_long;
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
+
+use super::Fallback;
+use super::calls::{Call, Table, Through, VdsoFunction};
+use crate::doctor::trace;
+
+/// How often each call is made.
+pub const CALLS: u32 = 16;
+
+/// The mark: a system call that needs no arguments, with two that tell it from any other.
+const MARK: c_long = libc::SYS_getppid;
+const MARK_ARGUMENT: u64 = 0x7664_736f;
+
+/// Exit codes of the child.
+const DONE: i32 = 0;
+const NOT_TRACED: i32 = 1;
+
+/// Counts for each call, by the vDSO where it has the function, and through the C library.
+pub fn count(table: &Table) -> Result<Vec<Fallback>, String> {
+    let by_vdso = |call| table.get(call).map(|function| (call, Way::Vdso(function)));
+    let calls: Vec<(Call, Way)> = super::all_calls()
+        .flat_map(|call| [by_vdso(call), Some((call, Way::Libc))])
+        .flatten()
+        .collect();
+    // SAFETY: the child makes system calls and calls that allocate nothing, and ends by `_exit`.
+    let child = match unsafe { fork() } {
+        Ok(ForkResult::Parent { child }) => child,
+        Ok(ForkResult::Child) => make_all(&calls),
+        Err(errno) => return Err(format!("cannot fork: {}", errno.desc())),
+    };
+    let counts = watch(child, calls.len())?;
+    let is_control = |(call, _): &(Call, Way)| call.always_goes_to_the_kernel();
+    let misses = calls.iter().zip(&counts).any(|(call, count)| is_control(call) && *count != CALLS);
+    if misses {
+        return Err("a clock that always asks the kernel did not show in the count".to_owned());
+    }
+    let fallback = |((call, way), system_calls): ((Call, Way), u32)| Fallback {
+        call: call.name(),
+        through: way.through(),
+        always_goes_to_the_kernel: call.always_goes_to_the_kernel(),
+        calls: CALLS,
+        system_calls: Some(system_calls),
+    };
+    Ok(calls.into_iter().zip(counts).map(fallback).collect())
+}
+
+/// [`Through`], with what is needed for it.
+#[derive(Clone, Copy)]
+enum Way {
+    Vdso(VdsoFunction),
+    Libc,
+}
+
+impl Way {
+    fn through(self) -> Through {
+        match self {
+            Self::Vdso(_) => Through::Vdso,
+            Self::Libc => Through::Libc,
+        }
+    }
+
+    fn make(self, call: Call) {
+        match self {
+            Self::Vdso(function) => function.call(),
+            Self::Libc => call.by_libc(),
+        }
+    }
+}
+
+/// The child: makes all the calls, then ends.
+fn make_all(calls: &[(Call, Way)]) -> ! {
+    if ptrace::traceme().is_err() {
+        leave(NOT_TRACED);
+    }
+    // SAFETY: stops this process until its tracer is ready.
+    unsafe { libc::raise(libc::SIGSTOP) };
+    for (index, (call, way)) in calls.iter().enumerate() {
+        // The first may prepare something: a key, the address of a function.
+        way.make(*call);
+        mark(index);
+        for _ in 0..CALLS {
+            way.make(*call);
+        }
+        mark(calls.len());
+    }
+    leave(DONE)
+}
+
+fn mark(index: usize) {
+    // SAFETY: the system call takes no arguments, and is free of effects.
+    unsafe { libc::syscall(MARK, MARK_ARGUMENT, index) };
+}
+
+fn leave(code: i32) -> ! {
+    // SAFETY: ends the process without running what belongs to its parent.
+    unsafe { libc::_exit(code) }
+}
+
+/// The parent: follows the child from system call to system call until it ends.
+fn watch(child: Pid, calls: usize) -> Result<Vec<u32>, String> {
+    let mut counts = vec![0; calls];
+    // Index of the call that is being made; `calls` between two of them.
+    let mut current = calls;
+    let failed = |attempt: &str, errno: Errno| format!("cannot {attempt}: {}", errno.desc());
+    loop {
+        match waitpid(child, Some(WaitPidFlag::__WALL)) {
+            Ok(WaitStatus::Exited(_, DONE)) => return Ok(counts),
+            Ok(WaitStatus::Exited(..)) => {
+                return Err("a child may not be traced here (it is traced already, or ptrace is \
+                            denied)"
+                    .to_owned());
+            }
+            Ok(WaitStatus::Signaled(_, signal, _)) => {
+                return Err(format!("the child that made the calls ended by {signal}"));
+            }
+            Ok(WaitStatus::Stopped(..)) => {
+                let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
+                ptrace::setoptions(child, options).map_err(|errno| failed("trace", errno))?;
+            }
+            Ok(WaitStatus::PtraceSyscall(_)) => {
+                let entered = match trace::entered(child) {
+                    Ok(entered) => entered,
+                    Err(errno) => {
+                        let _ = ptrace::kill(child);
+                        let _ = waitpid(child, Some(WaitPidFlag::__WALL));
+                        return Err(failed("ask which system call a child makes", errno));
+                    }
+                };
+                match entered {
+                    Some(call)
+                        if call.number == MARK as u64 && call.arguments[0] == MARK_ARGUMENT =>
+                    {
+                        current = call.arguments[1] as usize;
+                    }
+                    Some(_) => {
+                        if let Some(count) = counts.get_mut(current) {
+                            *count += 1;
+                        }
+                    }
+                    None => {}
+                }
+            }
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(failed("wait for a child", errno)),
+        }
+        // An error means that it has ended, which the next round finds.
+        let _ = ptrace::syscall(child, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{c_int, c_void};
+
+    use test_support::{Lacking, skip};
+    use vdso_elf::Image;
+
+    use super::*;
+    use crate::doctor::measure::calls::image_of_this_process;
+
+    const MONOTONIC: Call = Call::ClockGettime(libc::CLOCK_MONOTONIC, "CLOCK_MONOTONIC");
+
+    /// As a vDSO's function on a machine whose clocksource only the kernel can read.
+    extern "C" fn falls_back(clock: c_int, out: *mut c_void) -> c_int {
+        // SAFETY: the caller gives room for a timespec.
+        unsafe { libc::syscall(libc::SYS_clock_gettime, clock, out) as c_int }
+    }
+
+    extern "C" fn stays(_: c_int, _: *mut c_void) -> c_int {
+        0
+    }
+
+    fn by_vdso(fallbacks: &[Fallback], call: Call) -> Option<&Fallback> {
+        let mut found = fallbacks.iter().filter(|fallback| fallback.through == Through::Vdso);
+        found.find(|fallback| fallback.call == call.name())
+    }
+
+    /// Counts, or says that it cannot be done here.
+    fn counted(table: &Table, test: &str) -> Option<Vec<Fallback>> {
+        match count(table) {
+            Ok(fallbacks) => Some(fallbacks),
+            Err(reason) => {
+                skip(Lacking::Privilege, test, &reason);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_function_that_asks_the_kernel_is_told_from_one_that_does_not() {
+        let name = "a_function_that_asks_the_kernel_is_told_from_one_that_does_not";
+        let functions = |function: extern "C" fn(c_int, *mut c_void) -> c_int| {
+            // SAFETY: it has the signature of clock_gettime.
+            unsafe { Table::of_functions(&[(MONOTONIC, function as usize)]) }
+        };
+        let Some(fallbacks) = counted(&functions(falls_back), name) else { return };
+        let slow = by_vdso(&fallbacks, MONOTONIC).expect("it was measured");
+        assert_eq!(slow.system_calls, Some(CALLS));
+        assert!(slow.falls_back());
+        let Some(fallbacks) = counted(&functions(stays), name) else { return };
+        let fast = by_vdso(&fallbacks, MONOTONIC).expect("it was measured");
+        assert_eq!(fast.system_calls, Some(0));
+        assert!(!fast.falls_back());
+    }
+
+    #[test]
+    fn a_clock_that_should_ask_the_kernel_and_does_not_spoils_the_count() {
+        let clock = Call::ClockGettime(libc::CLOCK_PROCESS_CPUTIME_ID, "CLOCK_PROCESS_CPUTIME_ID");
+        // SAFETY: it has the signature of clock_gettime.
+        let table = unsafe { Table::of_functions(&[(clock, stays as *const () as usize)]) };
+        assert!(count(&table).is_err());
+    }
+
+    #[test]
+    fn a_function_that_an_image_lacks_is_not_called() {
+        let name = "a_function_that_an_image_lacks_is_not_called";
+        let Ok(whole) = Table::of_this_process() else {
+            return skip(Lacking::Kernel, name, "this process has no vDSO");
+        };
+        if whole.get(Call::Time).is_none() {
+            return skip(Lacking::Kernel, name, "this architecture's vDSO has no time");
+        }
+        let mapped = image_of_this_process().expect("it was read a moment ago");
+        let (mut image, addr) = (mapped.to_vec(), mapped.as_ptr() as usize);
+        for at in places_of(&image, "time") {
+            image[at..at + 2].fill(0);
+        }
+        // SAFETY: but for the hidden symbol it is the image that is mapped there.
+        let table = unsafe { Table::of_image(&image, addr) }.expect("an image");
+        assert!(table.get(Call::Time).is_none());
+        assert!(table.get(MONOTONIC).is_some());
+        let Some(fallbacks) = counted(&table, name) else { return };
+        assert!(by_vdso(&fallbacks, Call::Time).is_none());
+        assert!(fallbacks.iter().any(|f| f.call == "time" && f.through == Through::Libc));
+    }
+
+    /// Where the section indices of all symbols of a function are: zero there hides them.
+    fn places_of(image: &[u8], function: &str) -> Vec<usize> {
+        let image = Image::parse(image).expect("an image");
+        let names =
+            [function.to_owned(), format!("__vdso_{function}"), format!("__kernel_{function}")];
+        let symbols = image.symbols().flatten().filter(|s| names.iter().any(|name| s.name == name));
+        symbols.map(|symbol| symbol.section_index_offset).collect()
+    }
+}

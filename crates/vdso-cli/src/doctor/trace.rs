@@ -1,0 +1,112 @@
+//! The ptrace requests that are needed: see ptrace(2).
+
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+/// A system call that a tracee is about to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemCall {
+    /// `AUDIT_ARCH_…`: whose numbers are used.
+    pub architecture: u32,
+    pub number: u64,
+    pub arguments: [u64; 6],
+    /// The instruction behind the one that makes it.
+    pub instruction_addr: u64,
+    pub stack_addr: u64,
+}
+
+/// What a tracee that stopped at a system call is about to do; `None` if it has just done it.
+///
+/// Needs Linux 5.3.
+pub fn entered(tracee: Pid) -> Result<Option<SystemCall>, Errno> {
+    let info = ptrace::syscall_info(tracee)?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return Ok(None);
+    }
+    // SAFETY: `op` says that this is the variant.
+    let entry = unsafe { info.u.entry };
+    Ok(Some(SystemCall {
+        architecture: info.arch,
+        number: entry.nr,
+        arguments: entry.args,
+        instruction_addr: info.instruction_pointer,
+        stack_addr: info.stack_pointer,
+    }))
+}
+
+/// Lets a stopped tracee go on, with the signal that it stopped for.
+pub fn resume(tracee: Pid, until: Until, signal: i32) {
+    let request = match until {
+        Until::Event => libc::PTRACE_CONT,
+        Until::SystemCall => libc::PTRACE_SYSCALL,
+        Until::Continued => libc::PTRACE_LISTEN,
+    };
+    // SAFETY: the request takes a number, and no memory. An error means that the process is gone.
+    unsafe { libc::ptrace(request, tracee.as_raw(), 0, signal) };
+}
+
+/// When a tracee stops next, at the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// At a signal or an event that was asked for.
+    Event,
+    /// Before and after a system call, too.
+    SystemCall,
+    /// It stays stopped, as a signal wants it to be, until another one continues it.
+    Continued,
+}
+
+/// Why a tracee, or a child, has news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Exited(i32),
+    Signaled(i32),
+    /// It stands before the first instruction of a new program.
+    Exec,
+    /// It ends, and still has its memory.
+    Exiting,
+    SystemCall,
+    /// A signal stops it until it is continued.
+    GroupStop,
+    /// A signal is to be delivered.
+    Signal(i32),
+    /// A new thread, or a thread that goes on.
+    Other,
+}
+
+impl Event {
+    /// Takes a status of `waitpid` apart.
+    fn of(status: i32) -> Self {
+        if libc::WIFEXITED(status) {
+            return Self::Exited(libc::WEXITSTATUS(status));
+        }
+        if libc::WIFSIGNALED(status) {
+            return Self::Signaled(libc::WTERMSIG(status));
+        }
+        let signal = libc::WSTOPSIG(status);
+        match status >> 16 {
+            libc::PTRACE_EVENT_EXEC => Self::Exec,
+            libc::PTRACE_EVENT_EXIT => Self::Exiting,
+            libc::PTRACE_EVENT_STOP if signal != libc::SIGTRAP => Self::GroupStop,
+            // `PTRACE_O_TRACESYSGOOD`.
+            0 if signal == libc::SIGTRAP | 0x80 => Self::SystemCall,
+            0 => Self::Signal(signal),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Waits for news of any child or tracee.
+pub fn wait() -> Result<(Pid, Event), Errno> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the status is ours.
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
+        match Errno::result(pid) {
+            Ok(pid) => return Ok((Pid::from_raw(pid), Event::of(status))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}

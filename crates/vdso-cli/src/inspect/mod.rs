@@ -99,3 +99,6 @@ fn write_json(out: &mut impl Write, document: &impl Serialize) -> std::io::Resul
     let text = serde_json::to_string_pretty(document).map_err(std::io::Error::other)?;
     writeln!(out, "{text}")
 }
+
+#[cfg(test)]
+mod tests;

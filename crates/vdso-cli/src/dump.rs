@@ -1,7 +1,7 @@
 //! `vdso dump`: an image from a process's memory, byte for byte.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -93,17 +93,21 @@ fn write_to_stream(stream: &mut (impl Write + IsTerminal), bytes: &[u8]) -> Resu
 
 fn write_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    // What a link points to is replaced, not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    match fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => bail!("{}: it is a folder", failed()),
-        // A device or a pipe is written to; it must not be replaced by a file.
-        Ok(metadata) if !metadata.is_file() => {
-            let mut stream: File =
-                OpenOptions::new().write(true).open(&path).with_context(failed)?;
-            write_to_stream(&mut stream, bytes)
+    let Ok(metadata) = fs::metadata(path) else {
+        return replace(path, bytes).with_context(failed);
+    };
+    if metadata.is_dir() {
+        bail!("{}: it is a folder", failed());
+    }
+    match fs::canonicalize(path) {
+        // What a link points to is replaced, not the link.
+        Ok(real) if metadata.is_file() => replace(&real, bytes).with_context(failed),
+        // A device or a pipe is written to, and so is an open file without a name (/dev/stdout). None
+        // of them may be replaced by a file.
+        _ => {
+            let mut stream = OpenOptions::new().write(true).open(path).with_context(failed)?;
+            write_to_stream(&mut stream, bytes).with_context(failed)
         }
-        _ => replace(&path, bytes).with_context(failed),
     }
 }
 

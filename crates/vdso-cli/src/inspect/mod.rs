@@ -9,7 +9,7 @@ mod facts;
 mod layout;
 mod text;
 mod users;
-mod warnings;
+pub mod warnings;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -50,7 +50,9 @@ fn the_pages_have_the_examples_and_exit_codes_of_help() {
         for example in examples {
             assert!(page.contains(&example.replace('\\', "")), "no {example} in {page}");
         }
-        assert!(page.contains("EXIT STATUS"), "{page}");
+        for section in ["\n.SH EXAMPLES\n", "\n.SH \"EXIT STATUS\"\n"] {
+            assert!(page.contains(section), "no {section:?} in {page}");
+        }
     }
 }
 

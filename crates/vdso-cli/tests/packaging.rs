@@ -60,7 +60,7 @@ fn the_pages_have_the_examples_and_exit_codes_of_help() {
 fn man_shows_the_pages_without_a_complaint() {
     if Command::new("groff").arg("--version").output().is_err() {
         let name = "man_shows_the_pages_without_a_complaint";
-        return skip(Lacking::Toolchain, name, "groff is not installed");
+        return skip(Lacking::Tool, name, "groff is not installed");
     }
     let folder = scratch();
     finish(Command::new(VDSO).arg("manual").arg(folder.path())).succeeded();

@@ -34,14 +34,15 @@ const EXAMPLES: &str = "\
 Examples:
   vdso dump -o vdso.so
   vdso dump $(pgrep -n firefox) -o vdso.so
-  vdso dump -o - | objdump -d /dev/stdin";
+  vdso dump -o - | sha256sum";
 
 const EXAMPLES_AND_NOTES: &str = "\
 Examples:
   vdso dump -o vdso.so
   vdso dump $(pgrep -n firefox) -o vdso.so
   vdso dump core.1234 -o vdso.so
-  vdso dump -o - | readelf --dyn-syms --wide /dev/stdin
+  vdso dump -o - | sha256sum
+  ssh server vdso dump -o - >server.so
 
 The whole mapping is written as it is in memory: the image, and zeros up to the end of its last page.
 The file is written completely or not at all.

@@ -212,3 +212,14 @@ fn colours_are_for_terminals_or_on_demand() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"));
 }
+
+#[test]
+fn what_is_written_to_a_pipe_can_be_inspected_from_it() {
+    if !has_vdso("what_is_written_to_a_pipe_can_be_inspected_from_it") {
+        return;
+    }
+    let script = r#""$1" dump -o - | "$1" inspect --json /dev/stdin"#;
+    let run = finish(Command::new("sh").args(["-c", script, "sh", VDSO])).succeeded();
+    let document: serde_json::Value = serde_json::from_str(&run.stdout).expect("a document");
+    assert_eq!(document["images"][0]["size_bytes"], dump(&[]).len());
+}

@@ -28,6 +28,7 @@ const PACKAGES: &[&str] = &[
     "gcc-multilib",
     "gdb",
     "golang-go",
+    "groff-base",
     "libc6-dev",
     "linux-perf",
     "linux-source-6.1",

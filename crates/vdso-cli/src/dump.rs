@@ -1,7 +1,7 @@
 //! `vdso dump`: an image from a process's memory, byte for byte.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -34,14 +34,15 @@ const EXAMPLES: &str = "\
 Examples:
   vdso dump -o vdso.so
   vdso dump $(pgrep -n firefox) -o vdso.so
-  vdso dump -o - | objdump -d /dev/stdin";
+  vdso dump -o - | sha256sum";
 
 const EXAMPLES_AND_NOTES: &str = "\
 Examples:
   vdso dump -o vdso.so
   vdso dump $(pgrep -n firefox) -o vdso.so
   vdso dump core.1234 -o vdso.so
-  vdso dump -o - | readelf --dyn-syms --wide /dev/stdin
+  vdso dump -o - | sha256sum
+  ssh server vdso dump -o - >server.so
 
 The whole mapping is written as it is in memory: the image, and zeros up to the end of its last page.
 The file is written completely or not at all.
@@ -93,17 +94,21 @@ fn write_to_stream(stream: &mut (impl Write + IsTerminal), bytes: &[u8]) -> Resu
 
 fn write_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    // What a link points to is replaced, not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    match fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => bail!("{}: it is a folder", failed()),
-        // A device or a pipe is written to; it must not be replaced by a file.
-        Ok(metadata) if !metadata.is_file() => {
-            let mut stream: File =
-                OpenOptions::new().write(true).open(&path).with_context(failed)?;
-            write_to_stream(&mut stream, bytes)
+    let Ok(metadata) = fs::metadata(path) else {
+        return replace(path, bytes).with_context(failed);
+    };
+    if metadata.is_dir() {
+        bail!("{}: it is a folder", failed());
+    }
+    match fs::canonicalize(path) {
+        // What a link points to is replaced, not the link.
+        Ok(real) if metadata.is_file() => replace(&real, bytes).with_context(failed),
+        // A device or a pipe is written to, and so is an open file without a name (/dev/stdout). None
+        // of them may be replaced by a file.
+        _ => {
+            let mut stream = OpenOptions::new().write(true).open(path).with_context(failed)?;
+            write_to_stream(&mut stream, bytes).with_context(failed)
         }
-        _ => replace(&path, bytes).with_context(failed),
     }
 }
 

@@ -9,7 +9,7 @@ mod facts;
 mod layout;
 mod text;
 mod users;
-mod warnings;
+pub mod warnings;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -99,3 +99,6 @@ fn write_json(out: &mut impl Write, document: &impl Serialize) -> std::io::Resul
     let text = serde_json::to_string_pretty(document).map_err(std::io::Error::other)?;
     writeln!(out, "{text}")
 }
+
+#[cfg(test)]
+mod tests;

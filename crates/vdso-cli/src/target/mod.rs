@@ -1,7 +1,7 @@
 //! What `inspect` and `dump` look at: a process, an image in a file, or the core file of a process.
 //!
 //! [`Target::find`] makes one of what a person has written. [`process`] reads a process's memory, and
-//! [`refusal`] says why that was not allowed; [`file`] reads images and [`core_file`] cores.
+//! [`refusal`] says why that was not allowed; [`mod@file`] reads images and [`core_file`] cores.
 
 mod auxv;
 mod core_file;

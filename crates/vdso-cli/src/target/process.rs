@@ -91,3 +91,42 @@ fn read(pid: Pid, mapping: &Mapping) -> io::Result<Vec<u8>> {
     memory.read_exact_at(&mut bytes, mapping.addrs.start)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel chooses where things are, so either image may come first.
+    const MAPS: &str = "\
+7f0000001000-7f0000003000 r-xp 00000000 00:00 0                          [vdso]
+7f0000005000-7f0000007000 r-xp 00000000 00:01 4242                       /memfd:vdso-own (deleted)
+7f0000007000-7f0000008000 r--s 00002000 00:01 4242                       /memfd:vdso-own (deleted)
+";
+
+    fn images(announced: u64) -> Vec<(u64, bool)> {
+        let words = [6, 4096, 33, announced, 0, 0];
+        let auxv: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+        let target = target(Origin::ThisProcess, MAPS, &auxv, |_| Ok(Vec::new())).unwrap();
+        let place = |image: &FoundImage| (image.addr.unwrap(), image.in_use.unwrap());
+        target.images.iter().map(place).collect()
+    }
+
+    #[test]
+    fn the_image_in_use_comes_first() {
+        let (kernels, ours) = (0x7f00_0000_1000, 0x7f00_0000_5000);
+        assert_eq!(images(ours), [(ours, true), (kernels, false)]);
+        assert_eq!(images(kernels), [(kernels, true), (ours, false)]);
+    }
+
+    #[test]
+    fn an_image_that_is_not_announced_is_not_in_use() {
+        assert!(images(0).iter().all(|(_, in_use)| !in_use));
+        let auxv: Vec<u8> = [6_u64, 4096, 33, 0].into_iter().flat_map(u64::to_ne_bytes).collect();
+        let target = target(Origin::ThisProcess, MAPS, &auxv, |_| Ok(Vec::new())).unwrap();
+        let warnings = crate::inspect::warnings::of_target(&target);
+        assert!(warnings[0].contains("does not announce"), "{warnings:?}");
+        let bare = Target { mappings: Vec::new(), images: Vec::new(), ..target };
+        assert!(crate::inspect::warnings::of_target(&bare)[0].contains("no vDSO"));
+        assert!(bare.image(false).unwrap_err().to_string().contains("has no vDSO"));
+    }
+}

@@ -1,9 +1,13 @@
 //! `vdso dump`: the bytes, and where they go.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::io::{Read, Seek};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use vdso_elf::Image;
 
 use crate::processes::{Subject, helper_32};
@@ -83,12 +87,34 @@ fn nothing_is_written_to_a_terminal() {
     if !has_vdso("nothing_is_written_to_a_terminal") {
         return;
     }
-    for file in ["-", "/dev/stdout"] {
-        let mut terminal = Terminal::start(Command::new(VDSO).args(["dump", "-o", file]));
+    let folder = scratch();
+    let link = folder.path().join("link");
+    symlink("/proc/self/fd/1", &link).expect("a link");
+    for file in [Path::new("-"), &link] {
+        let mut terminal = Terminal::start(Command::new(VDSO).args(["dump", "-o"]).arg(file));
         let text = terminal.expect("hint: name a file with -o");
         assert!(text.contains("will not write an image to a terminal"), "{text}");
         assert_eq!(terminal.wait().code(), Some(1));
     }
+}
+
+#[test]
+fn an_open_file_without_a_name_is_written_to() {
+    if !has_vdso("an_open_file_without_a_name_is_written_to") {
+        return;
+    }
+    let folder = scratch();
+    let link = folder.path().join("link");
+    symlink("/proc/self/fd/1", &link).expect("a link");
+    let mut file = tempfile::tempfile_in(folder.path()).expect("a file");
+    let stdout = file.try_clone().expect("a descriptor");
+    let status = Command::new(VDSO).args(["dump", "-o"]).arg(&link).stdout(stdout).status();
+    assert!(status.expect("vdso").success());
+    let mut bytes = Vec::new();
+    file.rewind().expect("a file");
+    file.read_to_end(&mut bytes).expect("it can be read");
+    assert_eq!(bytes, dump(&[]));
+    assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
 }
 
 #[test]
@@ -114,16 +140,23 @@ fn a_file_is_replaced_in_one_step_with_the_permissions_that_umask_leaves() {
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 3);
 }
 
+/// As a device is; a broken command could destroy one of the machine's.
 #[test]
-fn a_device_is_written_to_and_stays_one() {
-    if !has_vdso("a_device_is_written_to_and_stays_one") {
+fn a_named_pipe_is_written_to_and_stays_one() {
+    if !has_vdso("a_named_pipe_is_written_to_and_stays_one") {
         return;
     }
-    let device = |path: &str| fs::metadata(path).expect("a device").rdev();
-    let (null, full) = (device("/dev/null"), device("/dev/full"));
-    vdso(["dump", "-o", "/dev/null"]).succeeded();
-    vdso(["dump", "-o", "/dev/full"]).exited(1).said(&["vdso: error: ", "No space left"]);
-    assert_eq!((device("/dev/null"), device("/dev/full")), (null, full));
+    let folder = scratch();
+    let path = folder.path().join("pipe");
+    mkfifo(&path, Mode::from_bits_truncate(0o600)).expect("a named pipe");
+    let reader = path.clone();
+    let reader = std::thread::spawn(move || fs::read(reader).expect("it can be read"));
+    // Somebody else's end: without it, the reader of a command that does not write waits for ever.
+    let end = File::options().write(true).open(&path).expect("it is being read");
+    vdso(["dump".as_ref(), "-o".as_ref(), path.as_os_str()]).succeeded();
+    drop(end);
+    assert!(fs::symlink_metadata(&path).expect("it is there").file_type().is_fifo());
+    assert_eq!(reader.join().expect("it has read"), dump(&[]));
 }
 
 #[test]
@@ -132,13 +165,14 @@ fn what_cannot_be_written_leaves_nothing_behind() {
         return;
     }
     vdso(["dump", "-o", "/no/such/folder/image"]).exited(1).said(&["/no/such/folder/image"]);
-    vdso(["dump", "-o", "/tmp"]).exited(1).said(&["/tmp", "is a folder"]);
+    let folder = scratch();
+    let run = vdso(["dump".as_ref(), "-o".as_ref(), folder.path().as_os_str()]);
+    run.exited(1).said(&["cannot write", "is a folder"]);
     vdso(["dump"]).exited(2).said(&["--output"]);
     if !is_root("what_cannot_be_written_leaves_nothing_behind") {
         return;
     }
     // A file system with room for one page.
-    let folder = scratch();
     let script =
         r#"mount -t tmpfs -o size=4k none "$1" && "$2" dump -o "$1/image"; echo $?; ls -A "$1""#;
     let mut unshare = Command::new("unshare");
@@ -177,4 +211,15 @@ fn colours_are_for_terminals_or_on_demand() {
     let output = Command::new(VDSO).arg("inspect").stdout(full).output().expect("vdso");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"));
+}
+
+#[test]
+fn what_is_written_to_a_pipe_can_be_inspected_from_it() {
+    if !has_vdso("what_is_written_to_a_pipe_can_be_inspected_from_it") {
+        return;
+    }
+    let script = r#""$1" dump -o - | "$1" inspect --json /dev/stdin"#;
+    let run = finish(Command::new("sh").args(["-c", script, "sh", VDSO])).succeeded();
+    let document: serde_json::Value = serde_json::from_str(&run.stdout).expect("a document");
+    assert_eq!(document["images"][0]["size_bytes"], dump(&[]).len());
 }

@@ -15,13 +15,15 @@ use crate::{addr, facts, vdso, write};
 /// An image in a file, or a core file, of which `vdso` must say this and nothing else.
 #[track_caller]
 fn assert_refused(path: &Path, said: &[&str]) {
-    for arguments in [["inspect"].as_slice(), &["inspect", "--json"], &["dump", "-o", "/dev/null"]]
-    {
+    let folder = scratch();
+    let out = folder.path().join("out").display().to_string();
+    for arguments in [["inspect"].as_slice(), &["inspect", "--json"], &["dump", "-o", &out]] {
         let run = vdso(arguments.iter().map(AsRef::as_ref).chain([path.as_os_str()])).exited(1);
         assert_eq!(run.stdout, "", "{run:#?}");
         assert!(!run.stderr.contains("panicked"), "{run:#?}");
         run.said(&["vdso: error: "]).said(said);
     }
+    assert!(!Path::new(&out).exists());
 }
 
 #[test]
@@ -82,7 +84,8 @@ fn a_core_file_without_an_image_says_why() {
     refused("partial", &partial, &["1024 of the 2048 bytes", "coredump_filter"]);
     // An image is not what dump reads.
     let path = write(folder.path(), "image.so", &image);
-    let run = vdso(["dump".as_ref(), path.as_os_str(), "-o".as_ref(), "/dev/null".as_ref()]);
+    let out = folder.path().join("out");
+    let run = vdso(["dump".as_ref(), path.as_os_str(), "-o".as_ref(), out.as_os_str()]);
     run.exited(1).said(&["is an image already"]);
 }
 

@@ -19,9 +19,12 @@ const NOBODY: u32 = 65534;
 #[track_caller]
 fn assert_refused(pid: impl std::fmt::Display, said: &[&str]) {
     let pid = pid.to_string();
-    for arguments in [["inspect", &pid].as_slice(), &["dump", &pid, "-o", "/dev/null"]] {
+    let folder = scratch();
+    let out = folder.path().join("out").display().to_string();
+    for arguments in [["inspect", &pid].as_slice(), &["dump", &pid, "-o", &out]] {
         check(vdso(arguments), said);
     }
+    assert!(!Path::new(&out).exists());
 }
 
 #[track_caller]

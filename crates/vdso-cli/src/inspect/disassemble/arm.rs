@@ -1,7 +1,8 @@
 //! arm64 and arm.
 
+use unarm::Ins;
 use yaxpeax_arch::{Decoder, U8Reader};
-use yaxpeax_arm::{armv7, armv8};
+use yaxpeax_arm::armv8;
 
 use super::{Code, Decoded};
 
@@ -16,20 +17,26 @@ pub fn decode_64(code: &Code<'_>) -> Option<Decoded> {
 }
 
 pub fn decode_32(code: &Code<'_>) -> Option<Decoded> {
-    let word = *code.bytes.first_chunk::<LENGTH>()?;
-    if let Some(text) = barrier(u32::from_le_bytes(word)) {
+    let word = u32::from_le_bytes(*code.bytes.first_chunk::<LENGTH>()?);
+    if let Some(text) = barrier(word).or_else(|| wide_move(word)) {
         return Some(Decoded { length: LENGTH, text, refers_to: None });
     }
-    let decoder = armv7::InstDecoder::default();
-    let instruction = decoder.decode(&mut U8Reader::new(&word)).ok()?;
-    let mut decoded = with_target(instruction.to_string(), code.vaddr);
-    decoded.refers_to = decoded.refers_to.map(|target| target & u64::from(u32::MAX));
-    Some(decoded)
+    let options = unarm::Options::default();
+    let instruction = unarm::parse_arm(word, code.vaddr as u32, &options);
+    let refers_to = match instruction {
+        Ins::Illegal => return None,
+        Ins::B { target, .. } | Ins::Bl { target, .. } => Some(target.addr.into()),
+        _ => None,
+    };
+    let text = instruction.display(&options).to_string();
+    Some(Decoded { length: LENGTH, text, refers_to })
 }
 
-/// The barriers, which every clock read has and the decoder does not know.
+// The decoder knows ARMv6K. Of what ARMv7 has beyond that, these are in images.
+
+/// DMB, DSB and ISB, which every clock read has.
 ///
-/// Source: ARM Architecture Reference Manual ARMv7-A, A8.8.43 (DMB), A8.8.44 (DSB), A8.8.53 (ISB).
+/// Source: ARM Architecture Reference Manual ARMv7-A, A8.8.43, A8.8.44, A8.8.53.
 fn barrier(word: u32) -> Option<String> {
     let name = match word & !0xf {
         0xf57f_f040 => "dsb",
@@ -46,9 +53,30 @@ fn barrier(word: u32) -> Option<String> {
         0x6 => "nshst".to_owned(),
         0x3 => "osh".to_owned(),
         0x2 => "oshst".to_owned(),
-        other => format!("{other:#x}"),
+        other => format!("#{other:#x}"),
     };
     Some(format!("{name} {domain}"))
+}
+
+/// MOVW and MOVT, which load one half of a constant.
+///
+/// Source: the same, A8.8.102 (encoding A2) and A8.8.106; A8.3 for the conditions.
+fn wide_move(word: u32) -> Option<String> {
+    const CONDITIONS: [&str; 15] =
+        ["eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le", ""];
+    const REGISTERS: [&str; 16] = [
+        "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp",
+        "lr", "pc",
+    ];
+    let name = match word & 0x0ff0_0000 {
+        0x0300_0000 => "movw",
+        0x0340_0000 => "movt",
+        _ => return None,
+    };
+    let condition = CONDITIONS.get((word >> 28) as usize)?;
+    let register = REGISTERS[(word >> 12 & 0xf) as usize];
+    let value = (word >> 4 & 0xf000) | (word & 0xfff);
+    Some(format!("{name}{condition} {register}, #{value:#x}"))
 }
 
 /// The decoder writes what an instruction refers to as `$+0x10`, from the instruction itself.

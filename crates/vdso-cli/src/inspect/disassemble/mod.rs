@@ -156,7 +156,7 @@ fn lines(code: &Code<'_>, decode: Decode, names: &Names<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = 0;
     while at < code.bytes.len() {
-        let rest = Code { bytes: &code.bytes[at..], vaddr: code.vaddr + at as u64 };
+        let rest = Code { bytes: &code.bytes[at..], vaddr: code.vaddr.wrapping_add(at as u64) };
         let decoded = decode(&rest).unwrap_or_else(|| no_instruction(&rest, names.image.machine()));
         let length = decoded.length.clamp(1, rest.bytes.len());
         lines.push(Line {

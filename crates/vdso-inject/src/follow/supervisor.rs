@@ -216,7 +216,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 if seized.is_ok() && listener.is_undisturbed() {
                     let _ = ptrace::interrupt(pid);
                 }
-                let is_gone = seized.is_err() && listener.is_gone(report);
+                // While it waits for the answer: it may have ended right after that.
+                let is_no_news =
+                    seized.is_err() && (listener.is_gone(report) || is_traced_by_one_of_us(pid));
                 listener.carry_on(report);
                 match seized {
                     Ok(()) => {
@@ -230,8 +232,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                             self.news(pid, status);
                         }
                     }
-                    // What has ended cannot be traced, which is no news.
-                    Err(_) if is_gone => {}
+                    // It has ended, or has a clock already.
+                    Err(_) if is_no_news => {}
                     Err(error) => self.untouched(pid, error),
                 }
             }
@@ -325,9 +327,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn untouched(&mut self, pid: Pid, error: Error) {
-        let is_inner = matches!(error, Error::System { attempt: Attempt::Seize, .. })
-            && is_traced_by_one_of_us(pid);
-        if !is_inner && !matches!(error, Error::Gone { .. }) {
+        if !matches!(error, Error::Gone { .. }) {
             self.observer.notice(&Notice::Untouched { pid, error });
         }
     }

@@ -62,7 +62,7 @@ fn parse_seconds(text: &str) -> Result<Timestamp> {
 /// Reads `--offset`.
 pub fn parse_offset(text: &str) -> Result<Offset> {
     let span = text.parse::<Span>().map_err(|_| {
-        let hint = if text.parse::<f64>().is_ok() { format!(", for example {text}s") } else { String::new() };
+        let hint = if text.parse().is_ok_and(f64::is_finite) { format!(", for example {text}s") } else { String::new() };
         anyhow::anyhow!(
             "cannot read '{text}' as a duration: write numbers with units like +30d, -2h30m or 1y{hint}"
         )

@@ -59,6 +59,10 @@ fn an_unreadable_duration_is_refused() {
     }
     // Numbers without a unit are told how to have one.
     assert_usage(&["--offset=90"], &["90s"]);
+    for offset in ["nan", "inf", "-inf"] {
+        let run = finish(vdso_run([&format!("--offset={offset}")]).arg("true")).exited(2);
+        assert!(!run.stderr.contains("for example"), "{run:#?}");
+    }
 }
 
 #[test]

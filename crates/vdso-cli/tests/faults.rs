@@ -406,6 +406,8 @@ fn the_inner_of_two_launches_decides() {
         assert!((0..=longest_ns).contains(&after_ns), "{outer:?}: {after_ns}, {run:#?}");
         let wrong = run.stderr.matches("'clocks-dynamic' (pid").count();
         assert_eq!(wrong, 0, "it does not run on the kernel's own clocks: {run:#?}");
+        let wrong = run.stderr.matches("kernel's own clocks").count();
+        assert_eq!(wrong, 0, "children have the outer one's: {run:#?}");
         let warnings = run.stderr.matches("warning").count();
         assert!(warnings <= 1, "one try each: {run:#?}");
     }

@@ -76,7 +76,7 @@ fn an_exec_from_a_thread_that_is_not_the_first_is_followed() {
 
 #[test]
 fn threads_that_all_exec_at_once_become_one_program_and_nobody_complains() {
-    const ROUNDS: usize = 300;
+    const ROUNDS: usize = 100;
     let rounds = ROUNDS.to_string();
     let mut race = shifted();
     check(race.arg(helper("execs")).args(["race", &rounds]).arg(clocks()), ROUNDS * LINES, 0);

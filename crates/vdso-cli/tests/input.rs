@@ -40,9 +40,13 @@ fn an_unreadable_time_is_refused() {
 
 #[test]
 fn a_time_out_of_range_is_refused() {
-    for time in
-        ["@99999999999999", "@-99999999999999", "@9223372036854775808", "@99999999999999999999"]
-    {
+    for time in [
+        "@99999999999999",
+        "@-99999999999999",
+        "@9223372036854775808",
+        "@99999999999999999999",
+        "9999-12-31T23:59:59Z",
+    ] {
         assert_usage(&["--at", time], &["--at", "out of range"]);
     }
     for time in ["99999-01-01", "+99999-01-01T00:00:00Z", "-99999-01-01"] {
@@ -59,6 +63,10 @@ fn an_unreadable_duration_is_refused() {
     }
     // Numbers without a unit are told how to have one.
     assert_usage(&["--offset=90"], &["90s"]);
+    for offset in ["nan", "inf", "-inf"] {
+        let run = finish(vdso_run([&format!("--offset={offset}")]).arg("true")).exited(2);
+        assert!(!run.stderr.contains("for example"), "{run:#?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
@@ -34,6 +35,14 @@ pub fn parse_at(text: &str) -> Result<At> {
         return Ok(At(zoned.timestamp()));
     }
     let local = text.parse::<DateTime>().with_context(|| {
+        // Well written, with a zone, and still no moment.
+        if Pieces::parse(text).is_ok_and(|pieces| pieces.offset().is_some()) {
+            return format!(
+                "'{text}' is out of range: times from {} to {} can be given",
+                Timestamp::MIN,
+                Timestamp::MAX
+            );
+        }
         format!(
             "cannot read '{text}' as a time: write 2038-01-19T03:14:07Z, a date like 2038-01-19, \
              or @ and seconds like @2147483647"
@@ -62,7 +71,7 @@ fn parse_seconds(text: &str) -> Result<Timestamp> {
 /// Reads `--offset`.
 pub fn parse_offset(text: &str) -> Result<Offset> {
     let span = text.parse::<Span>().map_err(|_| {
-        let hint = if text.parse::<f64>().is_ok() { format!(", for example {text}s") } else { String::new() };
+        let hint = if text.parse().is_ok_and(f64::is_finite) { format!(", for example {text}s") } else { String::new() };
         anyhow::anyhow!(
             "cannot read '{text}' as a duration: write numbers with units like +30d, -2h30m or 1y{hint}"
         )

@@ -22,6 +22,11 @@ pub fn notice(notice: &Notice) {
                 say(format_args!("hint: {hint}"));
             }
         }
+        // A process can be followed by one only, and what follows this one does so already.
+        Notice::NotFollowing { errno: Errno::EBUSY } => {
+            say("warning: children will run on the clocks of the vdso run around this one, or of \
+                 whoever else follows this process by a seccomp filter: only one can");
+        }
         Notice::NotFollowing { errno } => {
             say(format_args!(
                 "warning: children will run on the kernel's own clocks: the seccomp filter that \

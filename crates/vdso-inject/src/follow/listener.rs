@@ -180,18 +180,23 @@ impl<'a> Listener<'a> {
         Some(report)
     }
 
-    /// Lets go on whoever's report was received by a supervisor that died before it could note that.
+    /// Lets go on whoever's report was received by a supervisor that died before it could note that,
+    /// or had put it off.
     ///
-    /// Ids are consecutive, so it is one of the next. One that nobody has received yet is not
-    /// answered by this: it is received as ever.
+    /// Ids are consecutive, so it is one of the next, or of those before. One that nobody has
+    /// received yet, or that was answered, is not answered by this.
     pub fn carry_on_unnoted(&self) {
         const MOST_WAITING: u64 = 256;
         let last = self.in_flight.last_id.load(Ordering::Relaxed);
         if last == 0 {
             return;
         }
-        for next in 1..=MOST_WAITING {
-            self.send(last.wrapping_add(next), 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
+        let noted = self.left_behind().map(|report| report.id);
+        for distance in 0..2 * MOST_WAITING {
+            let id = last.wrapping_sub(MOST_WAITING).wrapping_add(distance + 1);
+            if noted != Some(id) {
+                self.send(id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
+            }
         }
     }
 

@@ -73,6 +73,8 @@ pub struct Supervisor<'a, O> {
     next_tick: Instant,
     alarm: Option<Alarm>,
     traced: HashMap<Pid, Purpose>,
+    /// Reports of threads beside one that is in `execve` already.
+    deferred: Vec<Report>,
     observer: O,
 }
 
@@ -93,9 +95,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         tick: Option<Tick<'a>>,
         observer: O,
     ) -> Self {
-        let traced = HashMap::new();
+        let (traced, deferred) = (HashMap::new(), Vec::new());
         let (next_tick, alarm) = (Instant::now(), Alarm::new().ok());
-        Self { payload, listener, tick, next_tick, alarm, traced, observer }
+        Self { payload, listener, tick, next_tick, alarm, traced, deferred, observer }
     }
 
     /// Who hears of it.
@@ -151,8 +153,21 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             {
                 self.handle(report);
             }
+            for report in std::mem::take(&mut self.deferred) {
+                self.handle(report);
+            }
             has_reporters &= !ready.hang_up;
         }
+    }
+
+    /// Whether another thread of the process is traced. An exec ends all other threads, and waits for
+    /// the end of those that are traced until their tracer has heard of it; meanwhile it keeps the
+    /// tracer waiting that wants to trace one more.
+    fn has_traced_thread_beside(&self, pid: Pid) -> bool {
+        let is_beside = |&other: &Pid| {
+            other != pid && std::fs::exists(format!("/proc/{pid}/task/{other}")).unwrap_or(false)
+        };
+        self.traced.keys().any(is_beside)
     }
 
     fn wait(&self, signals: &SignalFd, has_reporters: bool) -> Ready {
@@ -190,6 +205,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             return;
         };
         match report.call {
+            Call::Exec if self.has_traced_thread_beside(report.pid) => self.deferred.push(report),
             Call::Exec => {
                 let pid = report.pid;
                 let _here = StayHere::new();
@@ -200,7 +216,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 if seized.is_ok() && listener.is_undisturbed() {
                     let _ = ptrace::interrupt(pid);
                 }
-                let is_gone = seized.is_err() && listener.is_gone(report);
+                // While it waits for the answer: it may have ended right after that.
+                let is_no_news =
+                    seized.is_err() && (listener.is_gone(report) || is_traced_by_one_of_us(pid));
                 listener.carry_on(report);
                 match seized {
                     Ok(()) => {
@@ -214,8 +232,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                             self.news(pid, status);
                         }
                     }
-                    // What has ended cannot be traced, which is no news.
-                    Err(_) if is_gone => {}
+                    // It has ended, or has a clock already.
+                    Err(_) if is_no_news => {}
                     Err(error) => self.untouched(pid, error),
                 }
             }
@@ -309,9 +327,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn untouched(&mut self, pid: Pid, error: Error) {
-        let is_inner = matches!(error, Error::System { attempt: Attempt::Seize, .. })
-            && is_traced_by_one_of_us(pid);
-        if !is_inner && !matches!(error, Error::Gone { .. }) {
+        if !matches!(error, Error::Gone { .. }) {
             self.observer.notice(&Notice::Untouched { pid, error });
         }
     }

@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 use test_support::{Lacking, Program, skip};
 
+use super::support::terminal::{self, Terminal};
 use super::support::{Finished, VDSO, compile, finish, finish_with_input, program, scratch};
 use super::{check, doctor};
 
@@ -122,6 +123,31 @@ fn signals_between_processes_and_stops_work() {
     let examined =
         examine(&[], &["bash".as_ref(), "-c".as_ref(), script.as_ref(), after.as_os_str()]);
     assert_eq!(examined.finished.stdout, "on\n");
+}
+
+/// The report of a program that ^C ended.
+const INTERRUPTED: &str = "signal 2 (SIGINT)";
+
+#[test]
+fn keys_that_interrupt_and_suspend_are_for_the_program() {
+    let mut bash = Terminal::bash();
+    // What is typed is echoed, so whatever is waited for is typed in two parts.
+    let sleeper = r#"sh -c 'echo "rea""dy"; exec sleep 1000'"#;
+    bash.line(&format!("{VDSO} doctor -- {sleeper}"));
+    bash.expect("ready");
+    bash.keys(terminal::INTERRUPT);
+    bash.expect(INTERRUPTED);
+    bash.expect("$ ");
+    bash.line(&format!("{VDSO} doctor -- {sleeper}"));
+    bash.expect("ready");
+    bash.keys(terminal::SUSPEND);
+    bash.expect("Stopped");
+    bash.expect("$ ");
+    bash.line("fg");
+    bash.expect("sleep 1000");
+    bash.keys(terminal::INTERRUPT);
+    bash.expect(INTERRUPTED);
+    bash.expect("$ ");
 }
 
 #[test]

@@ -232,6 +232,33 @@ fn functions_that_are_missing_are_named_with_the_kernel_that_has_them() {
     expect("no-clock-gettime", &no_clock, &[("functions", "fail")]);
 }
 
+/// Real images, which are not in the repository: `CONTRIBUTING.md` tells about `VDSO_IMAGES`.
+#[test]
+fn of_real_images_only_getrandom_and_later_functions_are_missed() {
+    let name = "of_real_images_only_getrandom_and_later_functions_are_missed";
+    let Some(folder) = std::env::var_os("VDSO_IMAGES") else {
+        eprintln!("skipped {name}: VDSO_IMAGES does not name a folder of vDSO images");
+        return;
+    };
+    let files = fs::read_dir(folder).expect("the folder of images").flatten();
+    let images: Vec<PathBuf> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "so"))
+        .collect();
+    assert!(!images.is_empty());
+    for path in images {
+        let machine = Machine::new().bytes_at_vdso(&fs::read(&path).expect("an image"));
+        let found = finish(doctor().arg("--json").arg("--root").arg(machine.path()));
+        let document = document(&found);
+        let functions = super::check(&document, "functions");
+        assert_ne!(functions["status"], "fail", "{path:?}: {functions:#}");
+        let missing = functions["found"]["missing"].as_array().expect("a list");
+        assert!(missing.iter().all(|call| call == "getrandom"), "{path:?}: {functions:#}");
+        let answered = functions["found"]["answered"].as_array().expect("a list");
+        assert!(answered.iter().any(|call| call == "clock_gettime"), "{path:?}: {functions:#}");
+    }
+}
+
 #[test]
 fn modes_of_the_vsyscall_page_are_seen_in_the_mappings() {
     let emulate = Machine::new().boot("vsyscall=emulate").remap("--xp", "r-xp");

@@ -4,7 +4,7 @@
 //!    a program to be that process.
 //! 2. [`measure`] counts and times calls in this command's own process.
 //! 3. [`checks`] judges what came of both.
-//! 4. [`report`] and [`text`] show it.
+//! 4. [`mod@report`] and [`text`] show it.
 
 mod args;
 mod checks;

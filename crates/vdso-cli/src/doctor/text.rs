@@ -120,12 +120,14 @@ fn verdict(report: &Report) -> String {
     let count = |status| report.checks.iter().filter(|check| check.status == status).count();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (fails, warnings) = (count(Status::Fail), count(Status::Warn));
+    let unknown = count(Status::Unknown);
     let verdict = match (fails, warnings) {
+        (0, _) if unknown > 0 => "nothing found that keeps clocks off the fast path".to_owned(),
         (0, 0) => "on the fast path".to_owned(),
         (0, n) => format!("on the fast path, with {n} warning{}", plural(n)),
         (n, _) => format!("off the fast path: {n} check{} failed", plural(n)),
     };
-    match count(Status::Unknown) {
+    match unknown {
         0 => verdict,
         n => format!("{verdict}; {n} could not be found out"),
     }

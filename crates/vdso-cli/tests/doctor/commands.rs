@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 use test_support::{Lacking, Program, skip};
 
+use super::support::terminal::{self, Terminal};
 use super::support::{Finished, VDSO, compile, finish, finish_with_input, program, scratch};
 use super::{check, doctor};
 
@@ -122,6 +123,33 @@ fn signals_between_processes_and_stops_work() {
     let examined =
         examine(&[], &["bash".as_ref(), "-c".as_ref(), script.as_ref(), after.as_os_str()]);
     assert_eq!(examined.finished.stdout, "on\n");
+}
+
+/// The report of a program that ^C ended.
+const INTERRUPTED: &str = "signal 2 (SIGINT)";
+
+#[test]
+fn keys_that_interrupt_and_suspend_are_for_the_program() {
+    let mut bash = Terminal::bash();
+    // What is typed is echoed, so whatever is waited for is typed in two parts.
+    let reader = r#"sh -c 'echo "rea""dy"; while read word; do echo "got $word"; done'"#;
+    bash.line(&format!("{VDSO} doctor -- {reader}"));
+    bash.expect("ready");
+    bash.keys(terminal::INTERRUPT);
+    bash.expect(INTERRUPTED);
+    bash.expect("$ ");
+    bash.line(&format!("{VDSO} doctor -- {reader}"));
+    bash.expect("ready");
+    bash.keys(terminal::SUSPEND);
+    bash.expect("Stopped");
+    bash.expect("$ ");
+    bash.line("fg");
+    // Only when it has this, the terminal is its own again.
+    bash.line("something");
+    bash.expect("got something");
+    bash.keys(terminal::INTERRUPT);
+    bash.expect(INTERRUPTED);
+    bash.expect("$ ");
 }
 
 #[test]

@@ -12,6 +12,8 @@ use super::support::scratch;
 
 /// Where its process has its vDSO: low, as the file of its memory has a hole up to there.
 const VDSO_ADDR: u64 = 0x10000;
+/// Room for the largest image there is.
+const VDSO_END: u64 = 0x30000;
 
 /// All functions of x86-64.
 pub const FUNCTIONS: [&str; 6] = [
@@ -136,7 +138,7 @@ impl Machine {
     /// What is mapped beside the vDSO and its pages: files, or kernel's names with rights.
     fn map(self, others: &str) -> Self {
         let kernels = "\
-00010000-00011000 r-xp 00000000 00:00 0                                  [vdso]
+00010000-00030000 r-xp 00000000 00:00 0                                  [vdso]
 0000c000-00010000 r--p 00000000 00:00 0                                  [vvar]
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
 ";
@@ -184,6 +186,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
     pub fn bytes_at_vdso(self, bytes: &[u8]) -> Self {
         let memory = File::create(self.file("/proc/self/mem")).expect("a file");
         memory.write_all_at(bytes, VDSO_ADDR).expect("a file may have holes");
+        memory.set_len(VDSO_END).expect("a file may have holes");
         self.announce(VDSO_ADDR)
     }
 

@@ -112,14 +112,24 @@ pub fn cost(context: &Context<'_>) -> Option<Check> {
     )
     .fact("vdso_median_ns", shown.vdso_median_ns)
     .fact("system_call_median_ns", shown.system_call_median_ns);
-    let dear: Vec<&str> =
-        costs.iter().filter(|c| c.ratio > MAX_RATIO).map(|c| c.call.as_str()).collect();
+    // Of those that go to the kernel the check before this one tells.
+    let falls_back = |call: &str| {
+        let mut fallbacks = context.measurements.fallbacks.iter();
+        fallbacks.any(|f| f.call == call && f.through == Through::Vdso && f.falls_back())
+    };
+    let dear = costs.iter().filter(|cost| cost.ratio > MAX_RATIO && !falls_back(&cost.call));
+    let dear: Vec<&str> = dear.map(|cost| cost.call.as_str()).collect();
     if dear.is_empty() {
         return Some(check);
     }
-    Some(check.fact("dear", &dear).because(
-        Status::Warn,
-        format!("more than half of the system call's cost: {}", dear.join(", ")),
-        "see the check of calls that fall back; if there are none, measure again on a quiet machine",
-    ).command("vdso bench"))
+    Some(
+        check
+            .fact("dear", &dear)
+            .because(
+                Status::Warn,
+                format!("more than half of the system call's cost: {}", dear.join(", ")),
+                "measure again on a quiet machine",
+            )
+            .command("vdso bench"),
+    )
 }

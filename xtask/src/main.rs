@@ -5,6 +5,7 @@
 mod cargo;
 mod check_image;
 mod debug_files;
+mod fuzz;
 mod loom;
 mod miri;
 mod selftests;
@@ -26,6 +27,7 @@ struct Cli {
 enum Task {
     CheckImage(check_image::Args),
     DebugFiles(debug_files::Args),
+    Fuzz(fuzz::Args),
     Loom(loom::Args),
     Miri(miri::Args),
     Selftests(selftests::Args),
@@ -36,6 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().task {
         Task::CheckImage(args) => check_image::run(args),
         Task::DebugFiles(args) => debug_files::run(args),
+        Task::Fuzz(args) => fuzz::run(args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
         Task::Selftests(args) => selftests::run(args),

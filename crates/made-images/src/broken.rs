@@ -26,13 +26,11 @@ pub enum FoundBy {
     Looking,
 }
 
-/// All ways to break an image of the recipe's class, byte order, machine and link base; which tables
-/// it has depends on what is to be broken.
+/// All ways to break an image of the recipe; which tables it has depends on what is to be broken.
 pub fn broken(recipe: &Recipe) -> Vec<Broken> {
     let whole = Recipe {
         hash_tables: HashTables::Both,
         versions: Versions::Both,
-        sections: Sections::None,
         ..recipe.clone()
     };
     let cases = [headers, segments, tables, hash_tables, versions, symbols, names, notes];
@@ -185,7 +183,8 @@ fn tables(recipe: &Recipe) -> Vec<Broken> {
 
 fn hash_tables(recipe: &Recipe) -> Vec<Broken> {
     let gnu_only = Recipe { hash_tables: HashTables::Gnu, ..recipe.clone() };
-    let none = Recipe { hash_tables: HashTables::None, ..recipe.clone() };
+    let (hash_tables, sections) = (HashTables::None, Sections::None);
+    let none = Recipe { hash_tables, sections, ..recipe.clone() };
     let cut = "the file ends inside the hash table (DT_HASH)";
     let cut_gnu = "the file ends inside the GNU hash table (DT_GNU_HASH)";
     let bloom =

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod by_object;
+pub mod by_us;
 pub mod exercise;
 
 use std::fs::{self, File};

@@ -28,11 +28,8 @@ pub enum FoundBy {
 
 /// All ways to break an image of the recipe; which tables it has depends on what is to be broken.
 pub fn broken(recipe: &Recipe) -> Vec<Broken> {
-    let whole = Recipe {
-        hash_tables: HashTables::Both,
-        versions: Versions::Both,
-        ..recipe.clone()
-    };
+    let whole =
+        Recipe { hash_tables: HashTables::Both, versions: Versions::Both, ..recipe.clone() };
     let cases = [headers, segments, tables, hash_tables, versions, symbols, names, notes];
     cases.into_iter().flat_map(|cases| cases(&whole)).collect()
 }

@@ -180,6 +180,16 @@ pub struct Segments<'a> {
     count: u16,
 }
 
+impl Segments<'_> {
+    /// The first segment of this kind.
+    pub(crate) fn first(self, kind: u32) -> Option<Segment> {
+        let bytes = program_header_bytes(self.reader.class);
+        let places = (0..self.count).filter_map(|index| element(self.at, u32::from(index), bytes));
+        let mut places = places.filter(|&at| self.reader.u32(at) == Some(kind));
+        Segment::read(self.reader, places.next()?)
+    }
+}
+
 impl Iterator for Segments<'_> {
     type Item = Segment;
 

@@ -29,9 +29,8 @@ impl<'a> Image<'a> {
     /// Reads the headers and the dynamic table. Bytes after the image's end do no harm.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let (reader, header) = Header::parse(bytes)?;
-        let first = |kind| header.segments.into_iter().find(|segment| segment.kind == kind);
-        let load = first(PT_LOAD).ok_or(Error::NoLoadSegment)?;
-        let dynamic = first(PT_DYNAMIC).ok_or(Error::NoDynamicSegment)?;
+        let load = header.segments.first(PT_LOAD).ok_or(Error::NoLoadSegment)?;
+        let dynamic = header.segments.first(PT_DYNAMIC).ok_or(Error::NoDynamicSegment)?;
         let load = Load::new(reader, load);
         let tables = Tables::parse(reader, header.machine, &load, &dynamic)?;
         Ok(Self { reader, header, load, tables })

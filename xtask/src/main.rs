@@ -6,6 +6,7 @@ mod cargo;
 mod check_image;
 mod debug_files;
 mod dist;
+mod fuzz;
 mod loom;
 mod miri;
 mod selftests;
@@ -28,6 +29,7 @@ enum Task {
     CheckImage(check_image::Args),
     DebugFiles(debug_files::Args),
     Dist(dist::Args),
+    Fuzz(fuzz::Args),
     Loom(loom::Args),
     Miri(miri::Args),
     Selftests(selftests::Args),
@@ -39,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::CheckImage(args) => check_image::run(args),
         Task::DebugFiles(args) => debug_files::run(args),
         Task::Dist(args) => dist::run(&args),
+        Task::Fuzz(args) => fuzz::run(args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
         Task::Selftests(args) => selftests::run(args),

@@ -44,6 +44,18 @@ const PACKAGES: &[&str] = &[
     "xz-utils",
 ];
 
+/// Every crate that is to be published, built from what its package has and from each other's packages.
+const PACKAGE: &[&str] = &[
+    "package",
+    "--quiet",
+    "--allow-dirty",
+    "--workspace",
+    "--exclude=made-images",
+    "--exclude=test-support",
+    "--exclude=vdso-bench",
+    "--exclude=xtask",
+];
+
 /// Node's own headers, where Debian's node is used.
 const NODE_HEADERS: &str = "libnode-dev";
 
@@ -68,7 +80,9 @@ fn steps(skips: &Path) -> Result<()> {
         ("the images", &["xtask", "check-image", "--rebuild"]),
         ("the command", &["build", "--release", "--package", "vdso-cli"]),
         ("tests", &["test", "--workspace"]),
-        ("the package", &["xtask", "dist"]),
+        ("the command's package", &["xtask", "dist"]),
+        ("the crates' packages", PACKAGE),
+        ("the fuzzer", &["xtask", "fuzz"]),
         ("the latch under loom", &["xtask", "loom"]),
         ("Miri", &["xtask", "miri"]),
         ("the kernel's selftests", &["xtask", "selftests"]),

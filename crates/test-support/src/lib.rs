@@ -29,8 +29,8 @@
 //! silence. Two variables of the environment decide what follows:
 //!
 //! - `VDSO_SKIPS=/absolute/path`: each skip is appended to this file as one line,
-//!   `kind<TAB>name<TAB>reason`, with the kind `kernel`, `tool`, `privilege` or `toolchain`. A
-//!   script compares the file with the skips that it expects.
+//!   `kind<TAB>name<TAB>reason`, with the kind `kernel`, `tool`, `privilege`, `toolchain` or
+//!   `images`. A script compares the file with the skips that it expects.
 //! - `CI=true`: a skip for want of a tool panics, because there whatever can be installed is
 //!   installed, and a missing compiler would hide a whole language.
 

@@ -17,6 +17,9 @@ pub enum Lacking {
     /// A part of a toolchain is not installed that no package registry has: Miri. It is no reason to
     /// fail anywhere.
     Toolchain,
+    /// The folder of other kernels' images that `VDSO_IMAGES` names: they are not this project's to
+    /// hand out. It is no reason to fail anywhere.
+    Images,
 }
 
 impl Lacking {
@@ -26,6 +29,7 @@ impl Lacking {
             Lacking::Tool => "tool",
             Lacking::Privilege => "privilege",
             Lacking::Toolchain => "toolchain",
+            Lacking::Images => "images",
         }
     }
 }
@@ -119,7 +123,13 @@ mod tests {
 
     #[test]
     fn only_a_lacking_tool_panics_where_everything_is_installed() {
-        for lacking in [Lacking::Kernel, Lacking::Tool, Lacking::Privilege, Lacking::Toolchain] {
+        for lacking in [
+            Lacking::Kernel,
+            Lacking::Tool,
+            Lacking::Privilege,
+            Lacking::Toolchain,
+            Lacking::Images,
+        ] {
             let panicked = catch_unwind(|| record(&example(lacking), None, true)).is_err();
             assert_eq!(panicked, lacking == Lacking::Tool, "{lacking:?}");
             assert!(catch_unwind(|| record(&example(lacking), None, false)).is_ok(), "{lacking:?}");

@@ -3,10 +3,14 @@
 //! Source: gABI, chapter "Dynamic Section"; Linux Standard Base for the `DT_GNU_…` and `DT_VER…`
 //! tags.
 
+use crate::abi::Machine;
 use crate::error::{Error, Table};
+use crate::hash::{GnuHash, SystemVHash};
 use crate::header::Segment;
+use crate::load::Load;
 use crate::reader::Reader;
 use crate::symbol;
+use crate::version::Versions;
 
 const DT_NULL: u64 = 0;
 const DT_HASH: u64 = 4;
@@ -21,19 +25,27 @@ const DT_VERDEF: u64 = 0x6fff_fffc;
 
 /// Where the tables are, as offsets into the bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dynamic<'a> {
+pub(crate) struct Tables<'a> {
     pub strings: Strings<'a>,
     pub symbols: usize,
     pub soname: Option<u64>,
-    pub system_v_hash: Option<usize>,
-    pub gnu_hash: Option<usize>,
-    pub symbol_versions: Option<usize>,
+    pub system_v_hash: Option<SystemVHash>,
+    pub gnu_hash: Option<GnuHash>,
     pub version_definitions: Option<usize>,
+    /// None if either of the two tables that they need is not there.
+    pub versions: Option<Versions>,
+    /// The one of the two that is not there, if the other is.
+    pub missing_version_table: Option<Table>,
 }
 
-impl<'a> Dynamic<'a> {
-    /// `load` is the first `PT_LOAD`, whose addresses the table uses.
-    pub fn parse(reader: Reader<'a>, load: &Segment, dynamic: &Segment) -> Result<Self, Error> {
+impl<'a> Tables<'a> {
+    /// `dynamic` is the first `PT_DYNAMIC`; addresses are those of `load`.
+    pub fn parse(
+        reader: Reader<'a>,
+        machine: Machine,
+        load: &Load,
+        dynamic: &Segment,
+    ) -> Result<Self, Error> {
         let raw = RawDynamic::read(reader, dynamic)?;
         if let Some(bytes) = raw.symbol_bytes
             && bytes != symbol::entry_bytes(reader.class) as u64
@@ -42,38 +54,39 @@ impl<'a> Dynamic<'a> {
         }
         let place = |table, vaddr: Option<u64>| match vaddr {
             None => Ok(None),
-            Some(vaddr) => match file_offset(reader, load, vaddr) {
+            Some(vaddr) => match load.offset(vaddr) {
                 Some(offset) => Ok(Some(offset)),
                 None => Err(Error::TableOutside { table, vaddr }),
             },
         };
         let required = |table, vaddr| place(table, vaddr)?.ok_or(Error::NoTable(table));
         let strings_at = required(Table::Strings, raw.strings)?;
-        let strings = raw
-            .strings_bytes
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .and_then(|bytes| reader.slice(strings_at, bytes))
-            .ok_or(Error::TableTruncated(Table::Strings))?;
+        let symbols = required(Table::Symbols, raw.symbols)?;
+        let system_v_hash = place(Table::SystemVHash, raw.system_v_hash)?;
+        let gnu_hash = place(Table::GnuHash, raw.gnu_hash)?;
+        let symbol_versions = place(Table::SymbolVersions, raw.symbol_versions)?;
+        let definitions = place(Table::VersionDefinitions, raw.version_definitions)?;
+        let versions = symbol_versions
+            .zip(definitions)
+            .map(|(symbols, definitions)| Versions { symbols, definitions });
+        let missing_version_table = match (symbol_versions, definitions) {
+            (Some(_), None) => Some(Table::VersionDefinitions),
+            (None, Some(_)) => Some(Table::SymbolVersions),
+            _ => None,
+        };
         Ok(Self {
-            strings: Strings(strings),
-            symbols: required(Table::Symbols, raw.symbols)?,
+            strings: Strings::read(reader, strings_at, raw.strings_bytes)?,
+            symbols,
             soname: raw.soname,
-            system_v_hash: place(Table::SystemVHash, raw.system_v_hash)?,
-            gnu_hash: place(Table::GnuHash, raw.gnu_hash)?,
-            symbol_versions: place(Table::SymbolVersions, raw.symbol_versions)?,
-            version_definitions: place(Table::VersionDefinitions, raw.version_definitions)?,
+            system_v_hash: system_v_hash
+                .map(|at| SystemVHash::read(reader, machine, at))
+                .transpose()?,
+            gnu_hash: gnu_hash.map(|at| GnuHash::read(reader, at)).transpose()?,
+            version_definitions: definitions,
+            versions,
+            missing_version_table,
         })
     }
-}
-
-/// The offset into the bytes of an address of the image's, if it has one.
-pub(crate) fn file_offset(reader: Reader<'_>, load: &Segment, vaddr: u64) -> Option<usize> {
-    let in_segment = vaddr.checked_sub(load.vaddr)?;
-    if in_segment >= load.file_bytes {
-        return None;
-    }
-    let offset = usize::try_from(in_segment.checked_add(load.file_offset)?).ok()?;
-    (offset < reader.bytes.len()).then_some(offset)
 }
 
 /// The values of the tags that are asked for, as they stand.
@@ -129,24 +142,47 @@ impl RawDynamic {
 
 /// The string table: names, each ended by a zero byte.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Strings<'a>(&'a [u8]);
+pub(crate) struct Strings<'a> {
+    bytes: &'a [u8],
+    /// The whole of it, if it is text: a part of it is then known to be text, too.
+    text: Option<&'a str>,
+}
 
 impl<'a> Strings<'a> {
+    /// The table at `at`, whose length `DT_STRSZ` tells.
+    fn read(reader: Reader<'a>, at: usize, bytes: Option<u64>) -> Result<Self, Error> {
+        let bytes = bytes.ok_or(Error::UnknownStringsSize)?;
+        let bytes = usize::try_from(bytes).ok().and_then(|bytes| reader.slice(at, bytes));
+        let bytes = bytes.ok_or(Error::TableTruncated(Table::Strings))?;
+        Ok(Self { bytes, text: core::str::from_utf8(bytes).ok() })
+    }
+
+    /// The name at `offset`.
     pub fn get(&self, offset: u64) -> Result<&'a str, Error> {
         let outside = Error::NameOutside { offset };
         let start = usize::try_from(offset).map_err(|_| outside)?;
-        let rest = self.0.get(start..).ok_or(outside)?;
-        let end = rest.iter().position(|&byte| byte == 0).ok_or(outside)?;
-        let name = rest.get(..end).ok_or(outside)?;
-        core::str::from_utf8(name).map_err(|_| Error::NameNotText)
+        let rest = self.bytes.get(start..).ok_or(outside)?;
+        let length = rest.iter().position(|&byte| byte == 0).ok_or(outside)?;
+        self.part(start, start + length).ok_or(Error::NameNotText)
     }
 
-    /// Whether the name at `offset` is `name`; quicker than to find its end first.
-    pub fn is(&self, offset: u32, name: &str) -> bool {
-        usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.0.get(start..))
-            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
-            .is_some_and(|rest| rest.first() == Some(&0))
+    /// The name at `offset`, if it is `name`; quicker than to find its end first.
+    #[inline(always)]
+    pub fn matching(&self, offset: u32, name: &str) -> Option<&'a str> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(name.len())?;
+        // The byte behind the name first, as most names differ in length.
+        if *self.bytes.get(end)? != 0 || self.bytes.get(start..end)? != name.as_bytes() {
+            return None;
+        }
+        self.part(start, end)
+    }
+
+    #[inline(always)]
+    fn part(&self, start: usize, end: usize) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(start..end),
+            None => core::str::from_utf8(self.bytes.get(start..end)?).ok(),
+        }
     }
 }

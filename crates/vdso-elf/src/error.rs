@@ -12,6 +12,8 @@ pub enum Error {
     UnknownClass(u8),
     /// `EI_DATA` is neither `ELFDATA2LSB` nor `ELFDATA2MSB`.
     UnknownByteOrder(u8),
+    /// `EI_VERSION` is not `EV_CURRENT`.
+    UnknownElfVersion(u8),
     /// The bytes end before the ELF header does.
     HeaderTruncated,
     /// `e_type` is not `ET_DYN`.
@@ -28,6 +30,13 @@ pub enum Error {
     ProgramHeadersTruncated,
     /// There is no `PT_LOAD`, so addresses mean nothing.
     NoLoadSegment,
+    /// The bytes end before the first `PT_LOAD` does.
+    LoadSegmentTruncated {
+        /// How many bytes the segment should have.
+        expected_bytes: u64,
+        /// How many there are.
+        bytes: u64,
+    },
     /// There is no `PT_DYNAMIC`, so nothing can be looked up.
     NoDynamicSegment,
     /// The dynamic table does not say where this table is.
@@ -41,13 +50,27 @@ pub enum Error {
     },
     /// The bytes end before this table does.
     TableTruncated(Table),
+    /// `DT_STRTAB` comes without a `DT_STRSZ`.
+    UnknownStringsSize,
     /// `DT_SYMENT` is not the size of a symbol of the class.
     SymbolSize {
         /// `DT_SYMENT`.
         bytes: u64,
     },
+    /// The Bloom filter of `DT_GNU_HASH` has a number of words that is not a power of two.
+    BloomFilterSize {
+        /// How many words it has.
+        words: u32,
+    },
     /// Neither a hash table nor a section header tells how many symbols there are.
     UnknownSymbolCount,
+    /// A symbol that the image defines is not inside the image.
+    SymbolOutside {
+        /// `st_value`.
+        vaddr: u64,
+        /// `st_size`.
+        bytes: u64,
+    },
     /// A name begins or ends outside the string table.
     NameOutside {
         /// Where in the string table the name should begin.
@@ -111,6 +134,9 @@ impl fmt::Display for Error {
             Self::UnknownByteOrder(order) => {
                 write!(formatter, "byte order {order} is neither 1 (little) nor 2 (big endian)")
             }
+            Self::UnknownElfVersion(version) => {
+                write!(formatter, "ELF version {version} is not 1, the only one there is")
+            }
             Self::HeaderTruncated => write!(formatter, "the file ends inside the ELF header"),
             Self::NotSharedObject { kind } => {
                 write!(formatter, "ELF type {kind} is not 3, a shared object")
@@ -122,6 +148,12 @@ impl fmt::Display for Error {
                 write!(formatter, "the file ends inside the program headers")
             }
             Self::NoLoadSegment => write!(formatter, "no segment is to be mapped (no PT_LOAD)"),
+            Self::LoadSegmentTruncated { expected_bytes, bytes } => {
+                write!(
+                    formatter,
+                    "{bytes} of the {expected_bytes} bytes that are to be mapped are there"
+                )
+            }
             Self::NoDynamicSegment => {
                 write!(formatter, "there is no dynamic table (no PT_DYNAMIC)")
             }
@@ -130,14 +162,27 @@ impl fmt::Display for Error {
                 write!(formatter, "the {table} should be at {vaddr:#x}, outside the image")
             }
             Self::TableTruncated(table) => write!(formatter, "the file ends inside the {table}"),
+            Self::UnknownStringsSize => {
+                write!(formatter, "the dynamic table does not tell how long the string table is")
+            }
             Self::SymbolSize { bytes } => {
                 write!(formatter, "symbols of {bytes} bytes do not fit the ELF class")
+            }
+            Self::BloomFilterSize { words } => {
+                write!(
+                    formatter,
+                    "the Bloom filter of the {} has {words} words, not a power of two",
+                    Table::GnuHash
+                )
             }
             Self::UnknownSymbolCount => {
                 write!(
                     formatter,
                     "neither a hash table nor a section tells how many symbols there are"
                 )
+            }
+            Self::SymbolOutside { vaddr, bytes } => {
+                write!(formatter, "a symbol of {bytes} bytes at {vaddr:#x} is not inside the image")
             }
             Self::NameOutside { offset } => {
                 write!(formatter, "a name at {offset:#x} is not inside the string table")

@@ -10,8 +10,11 @@ const MAGIC: &[u8] = b"\x7fELF";
 /// Offsets into `e_ident`.
 const EI_CLASS: usize = 4;
 const EI_DATA: usize = 5;
+const EI_VERSION: usize = 6;
 /// Size of `e_ident`.
 const EI_NIDENT: usize = 16;
+/// `EI_VERSION` of every file.
+const EV_CURRENT: u8 = 1;
 /// `e_type` of a shared object.
 const ET_DYN: u16 = 3;
 
@@ -34,6 +37,10 @@ impl<'a> Header<'a> {
         let ident = |at: usize| bytes.get(at).copied().ok_or(Error::HeaderTruncated);
         let class = Class::from_ident(ident(EI_CLASS)?)?;
         let byte_order = ByteOrder::from_ident(ident(EI_DATA)?)?;
+        let version = ident(EI_VERSION)?;
+        if version != EV_CURRENT {
+            return Err(Error::UnknownElfVersion(version));
+        }
         let reader = Reader { bytes, class, byte_order };
         let raw = RawHeader::read(reader).ok_or(Error::HeaderTruncated)?;
         if raw.kind != ET_DYN {
@@ -171,6 +178,16 @@ pub struct Segments<'a> {
     at: usize,
     next: u16,
     count: u16,
+}
+
+impl Segments<'_> {
+    /// The first segment of this kind.
+    pub(crate) fn first(self, kind: u32) -> Option<Segment> {
+        let bytes = program_header_bytes(self.reader.class);
+        let places = (0..self.count).filter_map(|index| element(self.at, u32::from(index), bytes));
+        let mut places = places.filter(|&at| self.reader.u32(at) == Some(kind));
+        Segment::read(self.reader, places.next()?)
+    }
 }
 
 impl Iterator for Segments<'_> {

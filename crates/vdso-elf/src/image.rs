@@ -1,36 +1,39 @@
 //! The image: what the other modules found, behind one type.
 
 use crate::abi::{self, Machine, PT_DYNAMIC, PT_LOAD};
-use crate::dynamic::{self, Dynamic};
+use crate::dynamic::Tables;
 use crate::error::{Error, Table};
-use crate::hash::{GnuHash, HashKind, SystemVHash};
+use crate::hash::HashKind;
 use crate::header::{Header, Segment, Segments};
+use crate::load::Load;
+use crate::lookup;
 use crate::note::{Note, Notes};
 use crate::reader::{ByteOrder, Class, Reader, element};
 use crate::section;
-use crate::symbol::{self, Binding, RawSymbol, Symbol, Symbols};
-use crate::version::{self, VersionDefinitions};
+use crate::symbol::{self, RawSymbol, Symbol, Symbols};
+use crate::version::VersionDefinitions;
 
 /// A vDSO image. Holding one proves that the bytes begin with an ELF header of a shared object, that
-/// its program headers and dynamic table are inside the bytes, and that the string table is, too.
-/// Everything else is checked when it is asked for.
+/// its program headers and dynamic table are inside the bytes, that the string table and the hash
+/// tables are, too, and that every other table begins there. Everything else is checked when it is
+/// asked for, and [`problems`](Self::problems) asks for all of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     reader: Reader<'a>,
     header: Header<'a>,
-    load: Segment,
-    dynamic: Dynamic<'a>,
+    load: Load,
+    tables: Tables<'a>,
 }
 
 impl<'a> Image<'a> {
     /// Reads the headers and the dynamic table. Bytes after the image's end do no harm.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let (reader, header) = Header::parse(bytes)?;
-        let first = |kind| header.segments.into_iter().find(|segment| segment.kind == kind);
-        let load = first(PT_LOAD).ok_or(Error::NoLoadSegment)?;
-        let dynamic = first(PT_DYNAMIC).ok_or(Error::NoDynamicSegment)?;
-        let dynamic = Dynamic::parse(reader, &load, &dynamic)?;
-        Ok(Self { reader, header, load, dynamic })
+        let load = header.segments.first(PT_LOAD).ok_or(Error::NoLoadSegment)?;
+        let dynamic = header.segments.first(PT_DYNAMIC).ok_or(Error::NoDynamicSegment)?;
+        let load = Load::new(reader, load);
+        let tables = Tables::parse(reader, header.machine, &load, &dynamic)?;
+        Ok(Self { reader, header, load, tables })
     }
 
     /// All the bytes that were given.
@@ -60,7 +63,7 @@ impl<'a> Image<'a> {
 
     /// The first `PT_LOAD`, which is all that is mapped of an image.
     pub fn load_segment(&self) -> Segment {
-        self.load
+        self.load.segment
     }
 
     /// All program headers.
@@ -72,18 +75,18 @@ impl<'a> Image<'a> {
     /// distance from where the ELF header is mapped (`AT_SYSINFO_EHDR`). `None` for addresses
     /// outside the image.
     pub fn file_offset(&self, vaddr: u64) -> Option<usize> {
-        dynamic::file_offset(self.reader, &self.load, vaddr)
+        self.load.offset(vaddr)
     }
 
     /// `DT_SONAME`, if it is there and readable.
     pub fn soname(&self) -> Option<&'a str> {
-        self.dynamic.strings.get(self.dynamic.soname?).ok()
+        self.tables.strings.get(self.tables.soname?).ok()
     }
 
     /// The versions that the image defines, the one that names the image itself included.
     pub fn versions(&self) -> VersionDefinitions<'a> {
-        let at = self.dynamic.version_definitions;
-        VersionDefinitions::new(self.reader, self.dynamic.strings, at)
+        let at = self.tables.version_definitions;
+        VersionDefinitions::new(self.reader, self.tables.strings, at)
     }
 
     /// The dynamic symbols, without the empty one that begins every table.
@@ -97,17 +100,13 @@ impl<'a> Image<'a> {
     /// The symbol that a program finds by this name, and this version if it asks for one.
     ///
     /// Found by `DT_GNU_HASH`, else by `DT_HASH`, else by a look at all symbols. Never a local or
-    /// an undefined one, nor one with an address outside the image. Where the image has no versions
-    /// at all, the version is not looked at, as in the kernel's `parse_vdso.c` and in musl.
+    /// an undefined one, nor one that is not wholly inside the image. Where the image has no versions,
+    /// or lacks the table of their definitions, the version is not looked at, as in the kernel's
+    /// `parse_vdso.c` and in musl. The time that it takes is bounded by the image's length.
     pub fn lookup(&self, name: &str, version: Option<&str>) -> Option<Symbol<'a>> {
-        if self.has_hash_table(HashKind::Gnu) {
-            self.lookup_by(HashKind::Gnu, name, version)
-        } else if self.has_hash_table(HashKind::SystemV) {
-            self.lookup_by(HashKind::SystemV, name, version)
-        } else {
-            let count = self.symbol_count().ok()?;
-            (1..count).find_map(|index| self.answer(index, name, version))
-        }
+        let kinds = [HashKind::Gnu, HashKind::SystemV];
+        let kind = kinds.into_iter().find(|&kind| self.has_hash_table(kind));
+        lookup::by(self, kind, name, version)
     }
 
     /// As [`lookup`](Self::lookup), but by this hash table alone; `None` also where there is none.
@@ -117,18 +116,14 @@ impl<'a> Image<'a> {
         name: &str,
         version: Option<&str>,
     ) -> Option<Symbol<'a>> {
-        let accept = |index| self.answer(index, name, version);
-        match kind {
-            HashKind::Gnu => self.gnu_hash()?.find(name, accept),
-            HashKind::SystemV => self.system_v_hash()?.find(name, accept),
-        }
+        lookup::by(self, Some(kind), name, version)
     }
 
     /// Whether the dynamic table names this hash table.
     pub fn has_hash_table(&self, kind: HashKind) -> bool {
         match kind {
-            HashKind::Gnu => self.dynamic.gnu_hash.is_some(),
-            HashKind::SystemV => self.dynamic.system_v_hash.is_some(),
+            HashKind::Gnu => self.tables.gnu_hash.is_some(),
+            HashKind::SystemV => self.tables.system_v_hash.is_some(),
         }
     }
 
@@ -153,62 +148,68 @@ impl<'a> Image<'a> {
         Some((self.reader.u32(note.description_offset)?, note.description_offset))
     }
 
+    /// Everything that is wrong with the image although it can be used: a table of versions without
+    /// the other, or a segment, symbol, version, or note that cannot be read.
+    pub fn problems(&self) -> impl Iterator<Item = Error> + use<'a> {
+        let there = self.load.bytes() as u64;
+        let expected_bytes = self.load.segment.file_bytes;
+        let load = (there < expected_bytes)
+            .then_some(Error::LoadSegmentTruncated { expected_bytes, bytes: there });
+        let soname = self.tables.soname.and_then(|at| self.tables.strings.get(at).err());
+        let versions = self.tables.missing_version_table.map(Error::NoTable);
+        load.into_iter()
+            .chain(soname)
+            .chain(versions)
+            .chain(self.versions().filter_map(Result::err))
+            .chain(self.symbols().filter_map(Result::err))
+            .chain(self.notes().filter_map(Result::err))
+    }
+
+    pub(crate) fn reader(&self) -> Reader<'a> {
+        self.reader
+    }
+
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    pub(crate) fn tables(&self) -> &Tables<'a> {
+        &self.tables
+    }
+
     /// Symbol `index`, whatever it is.
     pub(crate) fn symbol(&self, index: u32) -> Result<Symbol<'a>, Error> {
-        let raw = self.raw_symbol(index).ok_or(Error::TableTruncated(Table::Symbols))?;
-        let name = self.dynamic.strings.get(u64::from(raw.name))?;
-        let version = if raw.section_index == abi::SHN_UNDEF { None } else { self.version(index)? };
-        Ok(raw.named(name, version))
-    }
-
-    /// Symbol `index`, if it answers a question for this name and version.
-    fn answer(&self, index: u32, name: &str, version: Option<&str>) -> Option<Symbol<'a>> {
-        let raw = self.raw_symbol(index)?;
-        if !self.dynamic.strings.is(raw.name, name)
-            || raw.section_index == abi::SHN_UNDEF
-            || raw.binding() == Binding::Local
-            || (raw.section_index != abi::SHN_ABS && self.file_offset(raw.value).is_none())
-        {
-            return None;
+        let (reader, strings) = (self.reader, self.tables.strings);
+        let raw = RawSymbol::at_index(reader, self.tables.symbols, index)
+            .ok_or(Error::TableTruncated(Table::Symbols))?;
+        let name = strings.get(u64::from(raw.name))?;
+        if raw.section_index == abi::SHN_UNDEF {
+            return Ok(raw.named(name, None, None));
         }
-        let symbol = self.symbol(index).ok()?;
-        let has_versions = self.dynamic.symbol_versions.is_some();
-        (version.is_none() || !has_versions || symbol.version == version).then_some(symbol)
+        let file_offset = self.load.offset_of(raw.value, raw.size);
+        if file_offset.is_none() && raw.section_index != abi::SHN_ABS {
+            return Err(Error::SymbolOutside { vaddr: raw.value, bytes: raw.size });
+        }
+        let version = match self.tables.versions {
+            None => None,
+            Some(versions) => versions.name_of(reader, strings, index)?,
+        };
+        Ok(raw.named(name, version, file_offset))
     }
 
-    fn raw_symbol(&self, index: u32) -> Option<RawSymbol> {
-        let at = element(self.dynamic.symbols, index, symbol::entry_bytes(self.reader.class))?;
-        RawSymbol::read(self.reader, at)
-    }
-
-    fn version(&self, index: u32) -> Result<Option<&'a str>, Error> {
-        version::of_symbol(self.reader, self.dynamic.symbol_versions, self.versions(), index)
-    }
-
-    fn symbol_count(&self) -> Result<u32, Error> {
-        let count = if self.has_hash_table(HashKind::SystemV) {
-            let table = self.system_v_hash().ok_or(Error::TableTruncated(Table::SystemVHash))?;
+    pub(crate) fn symbol_count(&self) -> Result<u32, Error> {
+        let count = if let Some(table) = self.tables.system_v_hash {
             table.symbol_count()
-        } else if self.has_hash_table(HashKind::Gnu) {
-            self.gnu_hash()
-                .and_then(|table| table.symbol_count())
-                .ok_or(Error::TableTruncated(Table::GnuHash))?
+        } else if let Some(table) = self.tables.gnu_hash {
+            table.symbol_count(self.reader).ok_or(Error::TableTruncated(Table::GnuHash))?
         } else {
             section::symbol_count(self.reader, &self.header).ok_or(Error::UnknownSymbolCount)?
         };
-        let end = element(self.dynamic.symbols, count, symbol::entry_bytes(self.reader.class));
+        let end = element(self.tables.symbols, count, symbol::entry_bytes(self.reader.class));
         match end {
             Some(end) if end <= self.reader.bytes.len() => Ok(count),
             _ => Err(Error::TableTruncated(Table::Symbols)),
         }
-    }
-
-    fn gnu_hash(&self) -> Option<GnuHash<'a>> {
-        GnuHash::read(self.reader, self.dynamic.gnu_hash?)
-    }
-
-    fn system_v_hash(&self) -> Option<SystemVHash<'a>> {
-        SystemVHash::read(self.reader, self.header.machine, self.dynamic.system_v_hash?)
     }
 
     fn note(&self, owner: &str, kind: u32) -> Option<Note<'a>> {

@@ -2,7 +2,8 @@
 //!
 //! The bytes may come from a file, from the memory of this process or of another, or from someone
 //! who wishes harm: whatever they are, the answer is an [`Image`] or an [`Error`] that says what is
-//! wrong. Nothing here panics, allocates, or runs for longer than the bytes' length allows.
+//! wrong. Nothing here panics or allocates. Each call, and each step of an iterator, takes time in
+//! proportion to the number of bytes at most, however the tables in them are tied in knots.
 //!
 //! Both classes and both byte orders are read, so an image of any architecture is. An image in
 //! memory is laid out as its file is, so one reader serves both: every address of the image becomes
@@ -20,7 +21,8 @@
 //! ```
 //!
 //! The modules follow the way from bytes to a symbol: `reader` (integers), `header` (segments),
-//! `dynamic` (where the tables are), `hash` and `version` (which symbol), `symbol`; and `note`.
+//! `load` (addresses), `dynamic` (where the tables are), `hash` and `version` (which symbol),
+//! `lookup`, `symbol`; and `note`.
 //!
 //! Sources: the System V gABI (<https://gabi.xinuos.com>); the Linux Standard Base for GNU hash
 //! tables, symbol versions and `.gnu.version_d`; `Documentation/ABI/stable/vdso` and
@@ -35,6 +37,8 @@ mod error;
 mod hash;
 mod header;
 mod image;
+mod load;
+mod lookup;
 mod note;
 mod reader;
 mod section;
@@ -49,3 +53,8 @@ pub use note::{Note, Notes};
 pub use reader::{ByteOrder, Class};
 pub use symbol::{Binding, Kind, Symbol, Symbols};
 pub use version::{VersionDefinition, VersionDefinitions};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,7 +28,12 @@ pub struct Notes<'a> {
     segments: Segments<'a>,
     /// What is left of the current segment.
     rest: Rest,
+    /// How many notes there can still be, as they do not overlap: segments may, thousands of times.
+    left: usize,
 }
+
+/// The least that a note has: the three numbers that it begins with.
+const HEADER_BYTES: usize = 12;
 
 /// Where the next note of a segment begins, where the segment ends, and to what its notes are
 /// aligned.
@@ -48,7 +53,8 @@ impl Rest {
 
 impl<'a> Notes<'a> {
     pub(crate) fn new(reader: Reader<'a>, segments: Segments<'a>) -> Self {
-        Self { reader, segments, rest: Rest { at: 0, end: 0, align: 4 } }
+        let left = reader.bytes.len() / HEADER_BYTES;
+        Self { reader, segments, rest: Rest { at: 0, end: 0, align: 4 }, left }
     }
 
     /// Goes on to the segment; an error says that the file does not have all of it.
@@ -91,6 +97,7 @@ impl<'a> Iterator for Notes<'a> {
                 return Some(Err(error));
             }
         }
+        self.left = self.left.checked_sub(1)?;
         Some(self.read())
     }
 }

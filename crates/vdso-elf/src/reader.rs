@@ -60,10 +60,12 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline(always)]
     pub fn slice(&self, at: usize, length: usize) -> Option<&'a [u8]> {
         self.bytes.get(at..at.checked_add(length)?)
     }
 
+    #[inline(always)]
     pub fn u16(&self, at: usize) -> Option<u16> {
         let bytes = self.array(at)?;
         Some(match self.byte_order {
@@ -72,6 +74,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline(always)]
     pub fn u32(&self, at: usize) -> Option<u32> {
         let bytes = self.array(at)?;
         Some(match self.byte_order {
@@ -80,6 +83,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline(always)]
     pub fn u64(&self, at: usize) -> Option<u64> {
         let bytes = self.array(at)?;
         Some(match self.byte_order {
@@ -89,6 +93,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer of the width of an address.
+    #[inline(always)]
     pub fn address(&self, at: usize) -> Option<u64> {
         match self.class {
             Class::Elf32 => self.u32(at).map(u64::from),
@@ -101,6 +106,7 @@ impl<'a> Reader<'a> {
         Fields { reader: self, at }
     }
 
+    #[inline(always)]
     fn array<const LENGTH: usize>(&self, at: usize) -> Option<[u8; LENGTH]> {
         self.slice(at, LENGTH)?.try_into().ok()
     }
@@ -114,21 +120,25 @@ pub(crate) struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    #[inline(always)]
     pub fn u8(&mut self) -> Option<u8> {
         let at = self.advance(1)?;
         self.reader.bytes.get(at).copied()
     }
 
+    #[inline(always)]
     pub fn u16(&mut self) -> Option<u16> {
         let at = self.advance(2)?;
         self.reader.u16(at)
     }
 
+    #[inline(always)]
     pub fn u32(&mut self) -> Option<u32> {
         let at = self.advance(4)?;
         self.reader.u32(at)
     }
 
+    #[inline(always)]
     pub fn address(&mut self) -> Option<u64> {
         let at = self.advance(self.reader.class.address_bytes())?;
         self.reader.address(at)
@@ -139,6 +149,7 @@ impl Fields<'_> {
         self.at
     }
 
+    #[inline(always)]
     fn advance(&mut self, bytes: usize) -> Option<usize> {
         let at = self.at;
         self.at = at.checked_add(bytes)?;
@@ -147,6 +158,7 @@ impl Fields<'_> {
 }
 
 /// Where element `index` of a table at `at` is.
+#[inline(always)]
 pub(crate) fn element(at: usize, index: u32, element_bytes: usize) -> Option<usize> {
     usize::try_from(index).ok()?.checked_mul(element_bytes)?.checked_add(at)
 }

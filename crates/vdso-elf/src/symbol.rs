@@ -5,7 +5,7 @@
 use crate::abi::{SHN_ABS, SHN_UNDEF};
 use crate::error::Error;
 use crate::image::Image;
-use crate::reader::{Class, Reader};
+use crate::reader::{Class, Reader, element};
 
 /// A dynamic symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,11 @@ pub struct Symbol<'a> {
     /// Its name.
     pub name: &'a str,
     /// `st_value`: its address in the image's own address space, or a number if it is
-    /// [absolute](Self::is_absolute). [`Image::file_offset`] makes an offset of it.
+    /// [absolute](Self::is_absolute).
     pub value: u64,
+    /// Where in the file that is, with all [`size`](Self::size) bytes inside the image; none for
+    /// what is no address of the image: undefined and absolute symbols.
+    pub file_offset: Option<usize>,
     /// `st_size`: how many bytes it has.
     pub size: u64,
     /// Who may refer to it.
@@ -125,7 +128,14 @@ pub(crate) struct RawSymbol {
 }
 
 impl RawSymbol {
-    pub fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
+    /// Entry `index` of the table at `table`.
+    #[inline(always)]
+    pub fn at_index(reader: Reader<'_>, table: usize, index: u32) -> Option<Self> {
+        Self::read(reader, element(table, index, entry_bytes(reader.class))?)
+    }
+
+    #[inline(always)]
+    fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
         let mut fields = reader.fields(at);
         let name = fields.u32()?;
         let early = match reader.class {
@@ -156,10 +166,19 @@ impl RawSymbol {
         Binding::from_info(self.info)
     }
 
-    pub fn named<'a>(&self, name: &'a str, version: Option<&'a str>) -> Symbol<'a> {
+    /// `file_offset` is where the value is, if it is an address.
+    #[inline(always)]
+    pub fn named<'a>(
+        &self,
+        name: &'a str,
+        version: Option<&'a str>,
+        file_offset: Option<usize>,
+    ) -> Symbol<'a> {
+        let is_address = self.section_index != SHN_UNDEF && self.section_index != SHN_ABS;
         Symbol {
             name,
             value: self.value,
+            file_offset: file_offset.filter(|_| is_address),
             size: self.size,
             binding: self.binding(),
             kind: Kind::from_info(self.info),

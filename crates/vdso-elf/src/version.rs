@@ -9,8 +9,10 @@ use crate::dynamic::Strings;
 use crate::error::{Error, Table};
 use crate::reader::{Reader, element};
 
-/// The index without the bit that hides a symbol from references without a version.
+/// The index without [`VERSYM_HIDDEN`].
 const VERSYM_INDEX: u16 = 0x7fff;
+/// Hides a symbol from references without a version.
+const VERSYM_HIDDEN: u16 = 0x8000;
 /// Indices up to this one are "local" and "global": no version.
 const VER_NDX_GLOBAL: u16 = 1;
 /// The definition that names the file itself.
@@ -29,17 +31,16 @@ pub struct VersionDefinition<'a> {
 
 /// The version definitions in their order; from [`Image::versions`](crate::Image::versions).
 ///
-/// Ends after the first error.
+/// Ends after the first that the bytes do not have.
 #[derive(Clone, Copy, Debug)]
 pub struct VersionDefinitions<'a> {
-    reader: Reader<'a>,
+    raw: RawDefinitions<'a>,
     strings: Strings<'a>,
-    next: Option<usize>,
 }
 
 impl<'a> VersionDefinitions<'a> {
     pub(crate) fn new(reader: Reader<'a>, strings: Strings<'a>, at: Option<usize>) -> Self {
-        Self { reader, strings, next: at }
+        Self { raw: RawDefinitions { reader, next: at }, strings }
     }
 }
 
@@ -47,65 +48,127 @@ impl<'a> Iterator for VersionDefinitions<'a> {
     type Item = Result<VersionDefinition<'a>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let at = self.next.take()?;
-        let Some(raw) = RawDefinition::read(self.reader, at) else {
-            return Some(Err(Error::TableTruncated(Table::VersionDefinitions)));
-        };
-        let name = match self.strings.get(u64::from(raw.name)) {
-            Ok(name) => name,
-            Err(error) => return Some(Err(error)),
-        };
-        // The chain only goes forward, so it ends at the latest where the bytes do.
-        self.next = at.checked_add(raw.next as usize).filter(|&next| next != at);
-        let is_base = raw.flags & VER_FLG_BASE != 0;
-        Some(Ok(VersionDefinition { name, index: raw.index & VERSYM_INDEX, is_base }))
+        Some(self.raw.next()?.and_then(|raw| {
+            let name = self.strings.get(u64::from(raw.name))?;
+            Ok(VersionDefinition { name, index: raw.index, is_base: raw.is_base })
+        }))
     }
+}
+
+/// Both tables; one without the other says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Versions {
+    /// Where `DT_VERSYM` is.
+    pub symbols: usize,
+    /// Where `DT_VERDEF` is.
+    pub definitions: usize,
+}
+
+impl Versions {
+    /// The index of the version called `name`, and that name in the string table.
+    #[inline(always)]
+    pub fn find<'a>(
+        self,
+        reader: Reader<'a>,
+        strings: Strings<'a>,
+        name: &str,
+    ) -> Option<(u16, &'a str)> {
+        for definition in self.definitions(reader) {
+            let definition = definition.ok()?;
+            if !definition.is_base
+                && let Some(name) = strings.matching(definition.name, name)
+            {
+                return Some((definition.index, name));
+            }
+        }
+        None
+    }
+
+    /// The name of the version of symbol `symbol`, if it has one.
+    pub fn name_of<'a>(
+        self,
+        reader: Reader<'a>,
+        strings: Strings<'a>,
+        symbol: u32,
+    ) -> Result<Option<&'a str>, Error> {
+        let entry =
+            self.entry(reader, symbol).ok_or(Error::TableTruncated(Table::SymbolVersions))?;
+        if entry.index <= VER_NDX_GLOBAL {
+            return Ok(None);
+        }
+        for definition in self.definitions(reader) {
+            let definition = definition?;
+            if definition.index == entry.index && !definition.is_base {
+                return strings.get(u64::from(definition.name)).map(Some);
+            }
+        }
+        Err(Error::UndefinedVersion { index: entry.index })
+    }
+
+    /// What `DT_VERSYM` says about symbol `symbol`.
+    #[inline(always)]
+    pub fn entry(self, reader: Reader<'_>, symbol: u32) -> Option<Entry> {
+        let raw = reader.u16(element(self.symbols, symbol, 2)?)?;
+        Some(Entry { index: raw & VERSYM_INDEX, is_hidden: raw & VERSYM_HIDDEN != 0 })
+    }
+
+    #[inline(always)]
+    fn definitions(self, reader: Reader<'_>) -> RawDefinitions<'_> {
+        RawDefinitions { reader, next: Some(self.definitions) }
+    }
+}
+
+/// An entry of `DT_VERSYM`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub index: u16,
+    /// Not found by those who ask for no version.
+    pub is_hidden: bool,
 }
 
 /// `Elf32_Verdef` and `Elf64_Verdef`, which are the same, and the name of the first of its
 /// `Verdaux`, which is the version's own; the others would be its parents.
 struct RawDefinition {
-    flags: u16,
+    is_base: bool,
     index: u16,
     name: u32,
     next: u32,
 }
 
 impl RawDefinition {
+    #[inline(always)]
     fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
         let mut fields = reader.fields(at);
         let _revision = fields.u16()?;
         let flags = fields.u16()?;
-        let index = fields.u16()?;
+        let index = fields.u16()? & VERSYM_INDEX;
         let _name_count = fields.u16()?;
         let _hash = fields.u32()?;
         let names = fields.u32()?;
         let next = fields.u32()?;
-        let name = reader.u32(at.checked_add(usize::try_from(names).ok()?)?)?;
-        Some(Self { flags, index, name, next })
+        let name = reader.u32(element(at, names, 1)?)?;
+        Some(Self { is_base: flags & VER_FLG_BASE != 0, index, name, next })
     }
 }
 
-/// The version of symbol `index`, if it has one. `table` is where `DT_VERSYM` is.
-pub(crate) fn of_symbol<'a>(
-    reader: Reader<'_>,
-    table: Option<usize>,
-    definitions: VersionDefinitions<'a>,
-    index: u32,
-) -> Result<Option<&'a str>, Error> {
-    let Some(table) = table else { return Ok(None) };
-    let version = element(table, index, 2)
-        .and_then(|at| reader.u16(at))
-        .ok_or(Error::TableTruncated(Table::SymbolVersions))?
-        & VERSYM_INDEX;
-    if version <= VER_NDX_GLOBAL {
-        return Ok(None);
+/// The definitions without their names. They only go forward, so they end at the latest where the
+/// bytes do.
+#[derive(Clone, Copy, Debug)]
+struct RawDefinitions<'a> {
+    reader: Reader<'a>,
+    next: Option<usize>,
+}
+
+impl Iterator for RawDefinitions<'_> {
+    type Item = Result<RawDefinition, Error>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.next.take()?;
+        let Some(raw) = RawDefinition::read(self.reader, at) else {
+            return Some(Err(Error::TableTruncated(Table::VersionDefinitions)));
+        };
+        self.next = element(at, raw.next, 1).filter(|&next| next != at);
+        Some(Ok(raw))
     }
-    for definition in definitions {
-        let definition = definition?;
-        if definition.index == version && !definition.is_base {
-            return Ok(Some(definition.name));
-        }
-    }
-    Err(Error::UndefinedVersion { index: version })
 }

@@ -1,169 +1,254 @@
-//! The reader against made images: every class and byte order, and every part that may be missing.
+//! The reader against made images: every class, byte order and set of tables, and every way to break
+//! one.
 
-mod support;
+use made_images::{ByteOrder, Class, HashTables, Made, Place, Recipe, Sections, Symbol, Versions};
+use made_images::{FoundBy, SymbolField, broken, make};
+use vdso_elf::{Binding, Error, HashKind, Image, Kind, Table};
 
-use support::made::{self, EXPORTS, PLAIN, Recipe};
-use vdso_elf::{Binding, ByteOrder, Class, Error, HashKind, Image, Kind, Table};
+/// Every combination of what an image can be and have.
+fn every_image() -> impl Iterator<Item = Made> {
+    Recipe::all().into_iter().map(|recipe| make(&recipe))
+}
 
-const CLASSES: [Class; 2] = [Class::Elf32, Class::Elf64];
-const BYTE_ORDERS: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
+fn plain() -> Recipe {
+    Recipe::new(Class::Elf64, ByteOrder::Little)
+}
 
-/// x86-64 and the two whose DT_HASH words may have 64 bits.
-const MACHINES: [u16; 3] = [62, 22, 0x9026];
+#[test]
+fn every_class_byte_order_link_base_and_set_of_tables_is_read() {
+    for made in every_image() {
+        let recipe = &made.recipe;
+        let image = Image::parse(&made.bytes).expect("a made image is an image");
+        assert_eq!(image.class() == vdso_elf::Class::Elf64, recipe.class == Class::Elf64);
+        let is_little = image.byte_order() == vdso_elf::ByteOrder::Little;
+        assert_eq!(is_little, recipe.byte_order == ByteOrder::Little);
+        assert_eq!(image.machine().0, recipe.machine);
+        assert_eq!(image.load_segment().vaddr, recipe.link_base);
+        assert_eq!(image.file_offset(image.entry()), Some(made.parts.content.at));
+        assert_eq!(image.segments().count(), 2 + made.parts.notes.len());
+        assert_eq!(image.soname(), Some(recipe.soname));
+        assert_eq!(image.has_hash_table(HashKind::Gnu), recipe.hash_tables.has_gnu());
+        assert_eq!(image.has_hash_table(HashKind::SystemV), recipe.hash_tables.has_system_v());
+    }
+}
 
-fn every_recipe() -> Vec<Recipe> {
-    let mut recipes = Vec::new();
-    for class in CLASSES {
-        for byte_order in BYTE_ORDERS {
-            for machine in MACHINES {
-                for link_base in [0, 0x1_0000] {
-                    for (gnu_hash, system_v_hash) in [(true, true), (true, false), (false, true)] {
-                        let recipe = Recipe { class, byte_order, machine, ..PLAIN };
-                        recipes.push(Recipe { link_base, gnu_hash, system_v_hash, ..recipe });
+#[test]
+fn every_note_is_read() {
+    for made in every_image() {
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        let notes: Result<Vec<_>, _> = image.notes().collect();
+        let notes = notes.expect("its notes can be read");
+        assert_eq!(notes.len(), made.recipe.notes.len());
+        for (note, expected) in notes.iter().zip(&made.recipe.notes) {
+            assert_eq!((note.owner, note.kind), (expected.owner, expected.kind));
+            assert!(made.bytes[note.description_offset..].starts_with(note.description));
+        }
+        assert_eq!(image.build_id(), Some(b"\x01\x02\x03\x04\x05\x06\x07".as_slice()));
+        let (code, offset) = image.linux_version().expect("it has the note");
+        assert_eq!(code, 0x0006_0c01);
+        let encoded = match made.recipe.byte_order {
+            ByteOrder::Little => code.to_le_bytes(),
+            ByteOrder::Big => code.to_be_bytes(),
+        };
+        assert_eq!(made.bytes[offset..offset + 4], encoded);
+    }
+}
+
+/// Whether the symbols' number is known: by a hash table or a section header.
+fn is_countable(recipe: &Recipe) -> bool {
+    recipe.hash_tables != HashTables::None || recipe.sections == Sections::All
+}
+
+#[test]
+fn every_symbol_is_listed_as_it_was_made() {
+    for made in every_image().filter(|made| is_countable(&made.recipe)) {
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        let symbols: Result<Vec<_>, _> = image.symbols().collect();
+        let symbols = symbols.expect("its symbols can be read");
+        assert_eq!(symbols.len(), made.symbols.len());
+        for (symbol, expected) in symbols.iter().zip(&made.symbols) {
+            check_symbol(&made, symbol, expected);
+        }
+    }
+}
+
+fn check_symbol(made: &Made, symbol: &vdso_elf::Symbol<'_>, expected: &Symbol) {
+    assert_eq!(symbol.name, expected.name);
+    let has_versions = made.recipe.versions == Versions::Both;
+    assert_eq!(symbol.version, expected.version.filter(|_| has_versions));
+    assert_eq!(symbol.binding, binding(expected));
+    assert_eq!(symbol.kind, kind(expected));
+    match expected.place {
+        Place::Piece(piece) | Place::HiddenPiece(piece) => {
+            let at = made.parts.content.at + 16 * piece as usize;
+            assert_eq!((symbol.value, symbol.size), (made.vaddr(at), 16));
+            assert_eq!(symbol.file_offset, Some(at));
+            assert!(symbol.is_defined() && !symbol.is_absolute());
+        }
+        Place::Absolute(number) => {
+            assert_eq!((symbol.value, symbol.size, symbol.file_offset), (number, 0, None));
+            assert!(symbol.is_defined() && symbol.is_absolute());
+        }
+        Place::Undefined => {
+            assert_eq!((symbol.value, symbol.size, symbol.file_offset), (0, 0, None));
+            assert!(!symbol.is_defined());
+        }
+    }
+}
+
+fn binding(symbol: &Symbol) -> Binding {
+    match symbol.binding {
+        made_images::Binding::Local => Binding::Local,
+        made_images::Binding::Global => Binding::Global,
+        made_images::Binding::Weak => Binding::Weak,
+    }
+}
+
+fn kind(symbol: &Symbol) -> Kind {
+    match symbol.kind {
+        made_images::Kind::Untyped => Kind::Untyped,
+        made_images::Kind::Object => Kind::Object,
+        made_images::Kind::Function => Kind::Function,
+    }
+}
+
+/// The symbol that a program should find, by what the image was made of.
+fn wanted<'a>(made: &'a Made, name: &str, version: Option<&str>) -> Option<&'a Symbol> {
+    let has_versions = made.recipe.versions == Versions::Both;
+    made.symbols.iter().find(|symbol| {
+        let is_visible =
+            symbol.binding != made_images::Binding::Local && symbol.place != Place::Undefined;
+        let is_hidden = matches!(symbol.place, Place::HiddenPiece(_));
+        let is_version = match version {
+            Some(version) if has_versions => symbol.version == Some(version),
+            _ => !(has_versions && is_hidden),
+        };
+        symbol.name == name && is_visible && is_version
+    })
+}
+
+#[test]
+fn a_lookup_finds_what_was_made_and_nothing_else() {
+    let names = ["__vdso_clock_gettim", "__vdso_clock_gettime2", "", "absent"];
+    let versions = [None, Some("LINUX_2.6"), Some("LINUX_2.5"), Some("LINUX_9.9"), Some("")];
+    for made in every_image() {
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        for name in made.symbols.iter().map(|symbol| symbol.name).chain(names) {
+            for version in versions {
+                let expected = wanted(&made, name, version);
+                let found = image.lookup(name, version);
+                let by = |kind| image.lookup_by(kind, name, version);
+                for kind in [HashKind::Gnu, HashKind::SystemV] {
+                    let expected = found.filter(|_| image.has_hash_table(kind));
+                    // Which of two of the same name comes first is not the same in both tables.
+                    if version.is_some() && made.recipe.versions == Versions::Both {
+                        assert_eq!(by(kind), expected, "{name} {version:?} by {kind:?}");
                     }
-                    let recipe = Recipe { class, byte_order, machine, link_base, ..PLAIN };
-                    let section_headers = true;
-                    let (gnu_hash, system_v_hash) = (false, false);
-                    recipes.push(Recipe { gnu_hash, system_v_hash, section_headers, ..recipe });
+                }
+                let expected = expected.filter(|_| is_countable(&made.recipe));
+                assert_eq!(found.is_some(), expected.is_some(), "{name} {version:?}");
+                let is_ambiguous =
+                    name == "__vdso_getcpu" && made.recipe.versions != Versions::Both;
+                if let (Some(found), Some(expected), false) = (found, expected, is_ambiguous) {
+                    check_symbol(&made, &found, expected);
                 }
             }
         }
     }
-    recipes
 }
 
 #[test]
-fn every_class_byte_order_link_base_and_hash_table_is_read() {
-    for recipe in every_recipe() {
-        let bytes = made::make(recipe);
-        let image = Image::parse(&bytes).expect("a made image is an image");
-        assert_eq!(image.class(), recipe.class);
-        assert_eq!(image.byte_order(), recipe.byte_order);
-        assert_eq!(image.machine().0, recipe.machine);
-        assert_eq!(image.load_segment().vaddr, recipe.link_base);
-        assert_eq!(image.file_offset(image.entry()), Some(made::TEXT as usize));
-        assert_eq!(image.segments().count(), 3);
-        assert_eq!(image.soname(), Some(made::SONAME));
-        assert_eq!(image.build_id(), Some(made::BUILD_ID.as_slice()));
-        let (code, offset) = image.linux_version().expect("it has the note");
-        assert_eq!(code, made::VERSION_CODE);
-        let written = match recipe.byte_order {
-            ByteOrder::Little => code.to_le_bytes(),
-            ByteOrder::Big => code.to_be_bytes(),
-        };
-        assert_eq!(bytes[offset..offset + 4], written);
-        check_symbols(&image);
-    }
+fn two_functions_of_one_name_are_told_apart_by_version_and_the_hidden_one_needs_it() {
+    let made = make(&plain());
+    let image = Image::parse(&made.bytes).expect("it is an image");
+    let offset = |version| image.lookup("__vdso_getcpu", version).and_then(|it| it.file_offset);
+    let (new, old) = (offset(Some("LINUX_2.6")), offset(Some("LINUX_2.5")));
+    assert_eq!(new, Some(made.parts.content.at + 16 * 5));
+    assert_eq!(old, Some(made.parts.content.at + 16 * 6));
+    assert_eq!(offset(None), new);
 }
 
-fn check_symbols(image: &Image<'_>) {
-    let symbols: Result<Vec<_>, _> = image.symbols().collect();
-    let symbols = symbols.expect("its symbols can be read");
-    assert_eq!(symbols[0].name, made::UNDEFINED);
-    assert!(!symbols[0].is_defined());
-    assert_eq!(image.lookup(made::UNDEFINED, None), None);
-    assert_eq!(symbols.len(), 1 + EXPORTS.len());
-    for (index, (name, version)) in EXPORTS.into_iter().enumerate() {
-        let symbol = image.lookup(name, Some(version)).expect("it is exported");
-        assert_eq!(symbol, symbols[1 + index]);
-        assert_eq!(image.lookup(name, None), Some(symbol));
-        assert_eq!(image.lookup(name, Some("LINUX_9.9")), None);
-        assert_eq!(symbol.name, name);
-        assert_eq!(symbol.version, Some(version));
-        assert_eq!(symbol.size, made::FUNCTION_BYTES);
-        assert_eq!(symbol.binding, Binding::Global);
-        assert_eq!(symbol.kind, Kind::Function);
-        let offset = made::function_offset(index) as usize;
-        assert_eq!(image.file_offset(symbol.value), Some(offset));
-        for kind in [HashKind::Gnu, HashKind::SystemV] {
-            let found = image.lookup_by(kind, name, Some(version));
-            assert_eq!(found, image.has_hash_table(kind).then_some(symbol));
+#[test]
+fn without_definitions_versions_are_reported_and_not_looked_at() {
+    for made in every_image().filter(|made| made.recipe.versions != Versions::Both) {
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        let missing = Error::NoTable(Table::VersionDefinitions);
+        let is_reported = image.problems().any(|problem| problem == missing);
+        assert_eq!(is_reported, made.recipe.versions == Versions::WithoutDefinitions);
+        if is_countable(&made.recipe) {
+            let found = image.lookup("__vdso_time", Some("LINUX_9.9")).expect("it is found");
+            assert_eq!(found.version, None);
+            assert_eq!(image.versions().count(), 0);
         }
     }
-    assert_eq!(image.lookup("__vdso_clock_gettim", None), None);
-    assert_eq!(image.lookup("", None), None);
 }
 
 #[test]
 fn a_zeroed_section_index_hides_a_symbol() {
-    for recipe in every_recipe() {
-        let mut bytes = made::make(recipe);
-        let (hidden, version) = EXPORTS[1];
-        let image = Image::parse(&bytes).expect("it is an image");
-        let symbol = image.lookup(hidden, Some(version)).expect("it is exported");
+    for mut made in every_image().filter(|made| is_countable(&made.recipe)) {
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        let symbol = image.lookup("__vdso_time", Some("LINUX_2.6")).expect("it is exported");
         let at = symbol.section_index_offset;
-        assert!(at > symbol.entry_offset);
-        bytes[at..at + 2].fill(0);
-        let image = Image::parse(&bytes).expect("it is still an image");
-        for (name, version) in EXPORTS {
-            assert_eq!(image.lookup(name, Some(version)).is_none(), name == hidden);
+        let field = made.symbol_field("__vdso_time", SymbolField::SectionIndex);
+        assert_eq!(at, field.at);
+        made.put(field, 0);
+        let image = Image::parse(&made.bytes).expect("it is still an image");
+        assert_eq!(image.lookup("__vdso_time", Some("LINUX_2.6")), None);
+        assert!(image.lookup("__vdso_clock_gettime", Some("LINUX_2.6")).is_some());
+    }
+}
+
+#[test]
+fn a_healthy_image_has_no_problems() {
+    for made in every_image() {
+        let is_whole = made.recipe.versions != Versions::WithoutDefinitions;
+        if is_whole && is_countable(&made.recipe) {
+            let image = Image::parse(&made.bytes).expect("it is an image");
+            assert_eq!(image.problems().collect::<Vec<_>>(), []);
         }
     }
 }
 
 #[test]
-fn a_symbol_outside_the_image_is_never_an_answer() {
-    let mut bytes = made::make(PLAIN);
-    let (name, version) = EXPORTS[0];
-    let image = Image::parse(&bytes).expect("it is an image");
-    let symbol = image.lookup(name, Some(version)).expect("it is exported");
-    let value_at = symbol.section_index_offset + 2;
-    bytes[value_at + 4] = 1;
-    let image = Image::parse(&bytes).expect("it is still an image");
-    assert_eq!(image.lookup(name, Some(version)), None);
-}
-
-#[test]
-fn without_any_count_the_symbols_are_an_error() {
-    let bytes = made::make(Recipe { gnu_hash: false, system_v_hash: false, ..PLAIN });
-    let image = Image::parse(&bytes).expect("it is an image");
-    let symbols: Vec<_> = image.symbols().collect();
-    assert_eq!(symbols, [Err(Error::UnknownSymbolCount)]);
-    assert_eq!(image.lookup(EXPORTS[0].0, None), None);
-}
-
-/// Where the made images have what these tests spoil (64 bits, little endian).
-const E_TYPE: usize = 16;
-const E_PHENTSIZE: usize = 54;
-const P_TYPE_LOAD: usize = 0x40;
-const P_TYPE_DYNAMIC: usize = 0x40 + 56;
-const DT_STRTAB_TAG: usize = 0x490;
-const DT_STRSZ_VALUE: usize = 0x4a8;
-const DT_SYMTAB_VALUE: usize = 0x4b8;
-const DT_SYMENT_VALUE: usize = 0x4c8;
-
-#[test]
-fn every_spoilt_part_has_an_error_of_its_own() {
-    let spoils: [(usize, u8, Error); 11] = [
-        (0, 0, Error::NotElf),
-        (4, 3, Error::UnknownClass(3)),
-        (5, 0, Error::UnknownByteOrder(0)),
-        (E_TYPE, 2, Error::NotSharedObject { kind: 2 }),
-        (E_PHENTSIZE, 55, Error::ProgramHeaderSize { bytes: 55 }),
-        (P_TYPE_LOAD, 9, Error::NoLoadSegment),
-        (P_TYPE_DYNAMIC, 9, Error::NoDynamicSegment),
-        (DT_STRTAB_TAG, 21, Error::NoTable(Table::Strings)),
-        (DT_STRSZ_VALUE + 3, 1, Error::TableTruncated(Table::Strings)),
-        (DT_SYMTAB_VALUE + 3, 1, Error::TableOutside { table: Table::Symbols, vaddr: 0x0100_0200 }),
-        (DT_SYMENT_VALUE, 16, Error::SymbolSize { bytes: 16 }),
-    ];
-    for (at, byte, expected) in spoils {
-        let mut bytes = made::make(PLAIN);
-        bytes[at] = byte;
-        let error = Image::parse(&bytes).expect_err("it is spoilt");
-        assert_eq!(error, expected);
-        let text = error.to_string();
-        assert!(!text.ends_with('.') && text.len() > 10, "{text}");
+fn everything_that_can_be_wrong_has_a_reason_of_its_own() {
+    for recipe in Recipe::all() {
+        let is_first = recipe.hash_tables == HashTables::Both
+            && recipe.versions == Versions::Both
+            && recipe.sections == Sections::None;
+        for case in broken(&recipe).into_iter().filter(|_| is_first) {
+            let reasons: Vec<String> = match (Image::parse(&case.bytes), case.found_by) {
+                (Err(error), FoundBy::Parsing) => vec![error.to_string()],
+                (Ok(image), FoundBy::Looking) => {
+                    image.problems().map(|problem| problem.to_string()).collect()
+                }
+                (other, found_by) => panic!("{} {found_by:?}: {other:?}", case.what),
+            };
+            let (what, reason) = (case.what, case.reason);
+            assert!(reasons.contains(&reason), "{what}: {reasons:?} instead of {reason:?}");
+        }
     }
 }
 
 #[test]
-fn truncation_says_where() {
-    let bytes = made::make(PLAIN);
-    let error = |length: usize| Image::parse(&bytes[..length]).expect_err("it is cut");
-    assert_eq!(error(3), Error::NotElf);
-    assert_eq!(error(0x3f), Error::HeaderTruncated);
-    assert_eq!(error(0x41), Error::ProgramHeadersTruncated);
-    assert_eq!(error(0x481), Error::TableTruncated(Table::Dynamic));
-    assert_eq!(error(0x41).to_string(), "the file ends inside the program headers");
+fn what_is_broken_is_never_an_answer() {
+    for recipe in [plain(), Recipe { link_base: 0x1_0000, ..plain() }] {
+        let cases = broken(&recipe).into_iter().filter(|case| case.what.starts_with("a symbol "));
+        for case in cases {
+            let image = Image::parse(&case.bytes).expect("it is an image");
+            for kind in [HashKind::Gnu, HashKind::SystemV] {
+                assert_eq!(image.lookup_by(kind, "__vdso_clock_gettime", None), None);
+                assert!(image.lookup_by(kind, "__vdso_time", Some("LINUX_2.6")).is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_symbol_whose_version_cannot_be_read_is_found_without_one() {
+    let cases = broken(&plain());
+    let case = cases.iter().find(|case| case.what == "a version that nothing defines");
+    let image = Image::parse(&case.expect("there is the case").bytes).expect("it is an image");
+    let found = image.lookup("__vdso_clock_gettime", None).expect("it is found");
+    assert_eq!(found.version, None);
+    assert_eq!(image.lookup("__vdso_clock_gettime", Some("LINUX_2.6")), None);
 }

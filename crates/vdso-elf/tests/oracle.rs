@@ -1,52 +1,193 @@
-//! The reader against the `object` crate, over images of real kernels.
+//! The reader against the `object` crate: over images of real kernels and made ones, over broken
+//! ones, and over images with one byte changed.
+//!
+//! `object` reads the ELF header, the program headers and the notes where we do, and the tables of
+//! symbols where the section headers say they are; we take these from the dynamic table, as a
+//! program does that has nothing but the mapped image. So a damaged dynamic table or section header
+//! shows in one of the two only, and there the tables are not compared.
 
 mod support;
 
-use object::elf::{FileHeader32, FileHeader64, NoteType};
-use object::read::elf::{FileHeader, ProgramHeader, Sym, VersionTable};
-use object::{Endianness, FileKind, SymbolIndex};
-use support::Sample;
-use vdso_elf::{Class, HashKind, Image};
+use made_images::{ByteOrder, Class, Made, Recipe, Sections, Versions, broken, make};
+use support::by_object::{self, Answers, Row, Segment};
+use support::by_us;
+use vdso_elf::abi::PT_NOTE;
+use vdso_elf::{Error, HashKind, Image};
 
-/// What both readers are asked for about a symbol.
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    name: String,
-    value: u64,
-    size: u64,
-    info: u8,
-    section_index: u16,
-    version: Option<String>,
-}
-
-/// What both readers are asked for about an image.
-#[derive(Debug, PartialEq, Eq)]
-struct Answers {
-    entry: u64,
-    machine: u16,
-    load: (u64, u64),
-    soname: Option<String>,
-    build_id: Option<Vec<u8>>,
-    notes: Vec<(String, u32, Vec<u8>)>,
-    symbols: Vec<Row>,
+/// Whether both readers look for the tables of symbols in the same places.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    Same,
+    /// What says where they are is damaged.
+    MayDiffer,
 }
 
 #[test]
-fn kernel_images_are_read_as_object_reads_them() {
-    for sample in samples("kernel_images_are_read_as_object_reads_them") {
-        let expected = match FileKind::parse(&*sample.bytes).expect("object knows ELF") {
-            FileKind::Elf32 => by_object::<FileHeader32<Endianness>>(&sample.bytes),
-            FileKind::Elf64 => by_object::<FileHeader64<Endianness>>(&sample.bytes),
-            other => panic!("{} is {other:?}", sample.name),
-        };
-        assert_eq!(by_us(&sample.bytes), expected, "{}", sample.name);
+fn healthy_images_are_read_as_object_reads_them() {
+    let test = "healthy_images_are_read_as_object_reads_them";
+    let mut samples = support::kernel_images(test);
+    samples.extend(support::own_image(test));
+    for sample in samples {
+        compare_healthy(&sample.bytes, &sample.name);
+    }
+    // Where versions are not defined, object gives no symbol that has one; tests/made.rs tells what we
+    // do there.
+    let is_for_object = |recipe: &Recipe| {
+        recipe.sections == Sections::All && recipe.versions != Versions::WithoutDefinitions
+    };
+    for recipe in Recipe::all().into_iter().filter(is_for_object) {
+        compare_healthy(&make(&recipe).bytes, "made");
+    }
+}
+
+fn compare_healthy(bytes: &[u8], name: &str) {
+    let image = Image::parse(bytes).expect("it is an image");
+    let ours = by_us::ask(&image);
+    let theirs = by_object::ask(bytes).expect("object reads it");
+    assert!(ours.symbols.iter().all(Result::is_ok), "{name}");
+    assert!(!ours.symbols.is_empty() && !ours.notes.is_empty(), "{name}");
+    check(&ours, &theirs, Tables::Same).unwrap_or_else(|why| panic!("{name}: {why}"));
+    // s390x and Alpha: object takes the words for 32 bits wide.
+    let is_narrow = !by_us::has_wide_hash_words(&image);
+    let lookups = by_us::look_up(&image, is_narrow);
+    assert_eq!(lookups, by_object::look_up(bytes, is_narrow), "{name}");
+    let count = lookups.iter().filter(|found| found.value.is_some()).count();
+    assert!(count >= 1 || !image.has_hash_table(HashKind::Gnu), "{name}: {count} found");
+}
+
+#[test]
+fn broken_images_are_read_as_object_reads_them() {
+    for class in Class::ALL {
+        for byte_order in ByteOrder::ALL {
+            let recipe = Recipe { sections: Sections::All, ..Recipe::new(class, byte_order) };
+            for case in broken(&recipe) {
+                compare_damaged(&case.bytes, Tables::MayDiffer)
+                    .unwrap_or_else(|why| panic!("{}: {why}", case.what));
+            }
+        }
+    }
+}
+
+#[test]
+fn images_with_one_byte_changed_are_read_as_object_reads_them() {
+    for class in Class::ALL {
+        for byte_order in ByteOrder::ALL {
+            let recipe = Recipe { sections: Sections::All, ..Recipe::new(class, byte_order) };
+            let made = make(&recipe);
+            compare_mutations(&made.bytes, |at| tables_of(&made, at));
+        }
+    }
+}
+
+#[test]
+fn a_kernels_image_with_one_byte_changed_is_read_as_object_reads_it() {
+    let test = "a_kernels_image_with_one_byte_changed_is_read_as_object_reads_it";
+    let images = support::kernel_images(test);
+    if let Some(newest) = images.iter().rfind(|sample| sample.name.starts_with("amd64")) {
+        compare_mutations(&newest.bytes, |_| Tables::MayDiffer);
+    }
+}
+
+fn compare_mutations(bytes: &[u8], tables: impl Fn(usize) -> Tables) {
+    let mut damaged = bytes.to_vec();
+    for at in 0..bytes.len() {
+        for value in [0, 0xff, bytes[at] ^ 1, bytes[at] ^ 0x80, bytes[at].wrapping_add(1)] {
+            damaged[at] = value;
+            compare_damaged(&damaged, tables(at))
+                .unwrap_or_else(|why| panic!("byte {at:#x} set to {value:#x}: {why}"));
+        }
+        damaged[at] = bytes[at];
+    }
+}
+
+/// Strings, symbols and versions are found alike by both, as long as the headers, the dynamic table
+/// and what comes after it (the section headers) are as they were.
+fn tables_of(made: &Made, at: usize) -> Tables {
+    let parts = &made.parts;
+    let is_in = |part: made_images::Extent| (part.at..part.at + part.bytes).contains(&at);
+    let compared = [parts.strings, parts.symbols, parts.symbol_versions, parts.content];
+    let is_same = compared.into_iter().chain(parts.notes.iter().copied()).any(is_in);
+    if is_same { Tables::Same } else { Tables::MayDiffer }
+}
+
+/// What both say about an image of which a part may be damaged; an error is a difference that has
+/// no explanation.
+fn compare_damaged(bytes: &[u8], tables: Tables) -> Result<(), String> {
+    match (Image::parse(bytes), by_object::ask(bytes)) {
+        (Ok(image), Ok(theirs)) => check(&by_us::ask(&image), &theirs, tables),
+        (Err(_), Err(_)) => Ok(()),
+        (Err(error), Ok(_)) if is_of_no_concern_to_object(error) => Ok(()),
+        // object has no use for the size of what there is none of.
+        (Err(Error::ProgramHeaderSize { .. }), Ok(theirs)) if theirs.segments.is_empty() => Ok(()),
+        (Err(error), Ok(_)) => Err(format!("object reads it, we do not: {error}")),
+        (Ok(_), Err(error)) => Err(format!("we read it, object does not: {error}")),
+    }
+}
+
+/// Reasons to refuse an image that other ELF files do not have to fear: what we take from the dynamic
+/// table and `object` does not, and what makes a file something else than a shared object.
+fn is_of_no_concern_to_object(error: Error) -> bool {
+    !matches!(
+        error,
+        Error::NotElf
+            | Error::UnknownClass(_)
+            | Error::UnknownByteOrder(_)
+            | Error::UnknownElfVersion(_)
+            | Error::HeaderTruncated
+            | Error::ProgramHeaderSize { .. }
+            | Error::ProgramHeadersTruncated
+    )
+}
+
+fn check(ours: &Answers, theirs: &Answers<&'static str>, tables: Tables) -> Result<(), String> {
+    let same = |what: &str, is_same: bool| if is_same { Ok(()) } else { Err(what.to_owned()) };
+    same("machine or entry", (ours.machine, ours.entry) == (theirs.machine, theirs.entry))?;
+    same("segments", ours.segments == theirs.segments)?;
+    // object reads no notes of an alignment that nobody has; we take all but 8 for 4.
+    let is_odd = |segment: &Segment| segment.kind == PT_NOTE && !matches!(segment.align, 0..=4 | 8);
+    if ours.notes != theirs.notes && !ours.segments.iter().any(is_odd) {
+        return Err(format!("notes: {:?} and {:?}", ours.notes, theirs.notes));
+    }
+    if tables == Tables::MayDiffer {
+        return Ok(());
+    }
+    same("SONAME", ours.soname == theirs.soname)?;
+    same("number of symbols", ours.symbols.len() == theirs.symbols.len())?;
+    for (ours, theirs) in ours.symbols.iter().zip(&theirs.symbols) {
+        check_symbol(ours, theirs)?;
+    }
+    Ok(())
+}
+
+fn check_symbol(
+    ours: &Result<Row, Error>,
+    theirs: &Result<Row, &'static str>,
+) -> Result<(), String> {
+    match (ours, theirs) {
+        (Ok(ours), Ok(theirs)) if ours == theirs => Ok(()),
+        (Err(_), Err(_)) => Ok(()),
+        // object does not ask whether a symbol's address is in the file.
+        (Err(Error::SymbolOutside { vaddr, bytes }), Ok(theirs))
+            if (*vaddr, *bytes) == (theirs.value, theirs.size) =>
+        {
+            Ok(())
+        }
+        // object gives the version of a symbol that the image only refers to; it has none.
+        (Ok(ours), theirs) if ours.section_index == 0 => match theirs {
+            Ok(theirs) if ours.name == theirs.name => Ok(()),
+            Err("version") => Ok(()),
+            _ => Err(format!("{ours:?} and {theirs:?}")),
+        },
+        _ => Err(format!("{ours:?} and {theirs:?}")),
     }
 }
 
 #[test]
 fn every_export_is_found_by_every_hash_table_under_its_version_only() {
     let test = "every_export_is_found_by_every_hash_table_under_its_version_only";
-    for sample in samples(test) {
+    let mut samples = support::kernel_images(test);
+    samples.extend(support::own_image(test));
+    for sample in samples {
         let image = Image::parse(&sample.bytes).expect("it is an image");
         let mut exports = 0;
         for symbol in image.symbols().map(|symbol| symbol.expect("it can be read")) {
@@ -81,117 +222,4 @@ fn kernel_images_promise_the_kernel_that_they_are_of() {
         assert_eq!(code >> 8, major << 8 | minor, "{}", sample.name);
         assert!(offset < sample.bytes.len());
     }
-}
-
-fn samples(test: &str) -> Vec<Sample> {
-    let mut samples = support::kernel_images(test);
-    samples.extend(support::own_image(test));
-    samples
-}
-
-fn by_us(bytes: &[u8]) -> Answers {
-    let image = Image::parse(bytes).expect("it is an image");
-    // The class decides where the entry has its `st_info`, which we do not give as it stands.
-    let info_offset = match image.class() {
-        Class::Elf32 => 12,
-        Class::Elf64 => 4,
-    };
-    let symbols = image.symbols().map(|symbol| {
-        let symbol = symbol.expect("a symbol of a real image can be read");
-        Row {
-            name: symbol.name.to_owned(),
-            value: symbol.value,
-            size: symbol.size,
-            info: bytes[symbol.entry_offset + info_offset],
-            section_index: symbol.section_index,
-            version: symbol.version.map(str::to_owned),
-        }
-    });
-    let notes = image.notes().map(|note| {
-        let note = note.expect("a note of a real image can be read");
-        assert!(bytes[note.description_offset..].starts_with(note.description));
-        (note.owner.to_owned(), note.kind, note.description.to_vec())
-    });
-    Answers {
-        entry: image.entry(),
-        machine: image.machine().0,
-        load: (image.load_segment().vaddr, image.load_segment().file_offset),
-        soname: image.soname().map(str::to_owned),
-        build_id: image.build_id().map(<[u8]>::to_vec),
-        notes: notes.collect(),
-        symbols: symbols.collect(),
-    }
-}
-
-fn by_object<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Answers {
-    let header = Elf::parse(bytes).expect("object reads the header");
-    let endian = header.endian().expect("object knows the byte order");
-    let segments = header.program_headers(endian, bytes).expect("object reads program headers");
-    let load = segments
-        .iter()
-        .find(|segment| segment.p_type(endian) == object::elf::PT_LOAD)
-        .expect("there is a segment");
-    let mut notes = Vec::new();
-    for segment in segments {
-        let Some(mut iterator) = segment.notes(endian, bytes).expect("object reads notes") else {
-            continue;
-        };
-        while let Some(note) = iterator.next().expect("object reads a note") {
-            let owner = String::from_utf8_lossy(note.name()).into_owned();
-            notes.push((owner, note.n_type(endian).0, note.desc().to_vec()));
-        }
-    }
-    let is_build_id = |note: &&(String, u32, Vec<u8>)| {
-        note.0 == "GNU" && NoteType(note.1) == object::elf::NT_GNU_BUILD_ID
-    };
-    Answers {
-        entry: header.e_entry(endian).into(),
-        machine: header.e_machine(endian).0,
-        load: (load.p_vaddr(endian).into(), load.p_offset(endian).into()),
-        soname: soname_by_object(header, endian, bytes),
-        build_id: notes.iter().find(is_build_id).map(|note| note.2.clone()),
-        symbols: symbols_by_object(header, endian, bytes),
-        notes,
-    }
-}
-
-fn soname_by_object<Elf: FileHeader<Endian = Endianness>>(
-    header: &Elf,
-    endian: Endianness,
-    bytes: &[u8],
-) -> Option<String> {
-    let sections = header.sections(endian, bytes).expect("object reads sections");
-    let table = sections.dynamic_table(endian, bytes).expect("object reads the dynamic table");
-    let soname = table.iter().find(|entry| entry.tag == object::elf::DT_SONAME)?;
-    let name = table.string(soname).expect("object reads the name");
-    Some(String::from_utf8_lossy(name).into_owned())
-}
-
-fn symbols_by_object<Elf: FileHeader<Endian = Endianness>>(
-    header: &Elf,
-    endian: Endianness,
-    bytes: &[u8],
-) -> Vec<Row> {
-    let sections = header.sections(endian, bytes).expect("object reads sections");
-    let table = sections
-        .symbols(endian, bytes, object::elf::SHT_DYNSYM)
-        .expect("object reads dynamic symbols");
-    let versions: VersionTable<'_, Elf> =
-        sections.versions(endian, bytes).expect("object reads versions").unwrap_or_default();
-    let mut rows = Vec::new();
-    for index in 1..table.len() {
-        let symbol = table.symbol(SymbolIndex(index)).expect("object reads a symbol");
-        let version = versions.version_index(endian, SymbolIndex(index)).index();
-        let version = versions.version(version).expect("object knows the version");
-        let name = symbol.name(endian, table.strings()).expect("object reads a name");
-        rows.push(Row {
-            name: String::from_utf8_lossy(name).into_owned(),
-            value: symbol.st_value(endian).into(),
-            size: symbol.st_size(endian).into(),
-            info: symbol.st_info().0,
-            section_index: symbol.st_shndx(endian).0,
-            version: version.map(|version| String::from_utf8_lossy(version.name()).into_owned()),
-        });
-    }
-    rows
 }

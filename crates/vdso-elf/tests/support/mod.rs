@@ -1,14 +1,18 @@
-//! Images to test with: those of real kernels, the one of this process, and made ones.
+//! Images to test with: those of real kernels, the one of this process, and the fuzzer's.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub mod made;
+pub mod by_object;
+pub mod by_us;
+pub mod exercise;
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A real image.
+use test_support::{Lacking, skip};
+
+/// An image, and what to call it.
 pub struct Sample {
     pub name: String,
     pub bytes: Vec<u8>,
@@ -18,19 +22,33 @@ pub struct Sample {
 /// (GPL-2.0) and so not in this repository; `test` is skipped, aloud, where they are missing.
 pub fn kernel_images(test: &str) -> Vec<Sample> {
     let Some(folder) = std::env::var_os("VDSO_IMAGES").map(PathBuf::from) else {
-        eprintln!("skipped {test}: VDSO_IMAGES does not name a folder of vDSO images");
+        skip(Lacking::Images, test, "VDSO_IMAGES does not name a folder of real vDSO images");
         return Vec::new();
     };
-    let mut samples = Vec::new();
-    for entry in fs::read_dir(&folder).expect("VDSO_IMAGES is a folder") {
-        let path = entry.expect("VDSO_IMAGES can be read").path();
-        if path.extension().is_some_and(|extension| extension == "so") {
-            let name = path.file_name().expect("it has an extension").to_string_lossy();
-            let bytes = fs::read(&path).expect("an image can be read");
-            samples.push(Sample { name: name.into_owned(), bytes });
-        }
-    }
+    let samples = files(&folder, |path| path.extension().is_some_and(|it| it == "so"));
     assert!(!samples.is_empty(), "VDSO_IMAGES has no image");
+    samples
+}
+
+/// The inputs that the fuzzer has found to go where no other goes; all grew from made images.
+pub fn fuzzer_corpus() -> Vec<Sample> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/image");
+    let samples = files(&folder, |_| true);
+    assert!(!samples.is_empty(), "the corpus is empty");
+    samples
+}
+
+fn files(folder: &Path, is_wanted: impl Fn(&Path) -> bool) -> Vec<Sample> {
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot read the folder {}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    let mut samples: Vec<Sample> = paths
+        .filter(|path| is_wanted(path))
+        .map(|path| {
+            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+            Sample { name, bytes: fs::read(&path).expect("a file can be read") }
+        })
+        .collect();
     samples.sort_by(|left, right| left.name.cmp(&right.name));
     samples
 }
@@ -43,7 +61,7 @@ pub fn own_image(test: &str) -> Option<Sample> {
     let words: Vec<usize> = words.iter().map(|word| usize::from_ne_bytes(*word)).collect();
     let address = words.chunks(2).find(|pair| pair[0] == AT_SYSINFO_EHDR).map(|pair| pair[1]);
     let Some(address) = address else {
-        eprintln!("skipped {test}: this process has no vDSO");
+        skip(Lacking::Kernel, test, "this process has no vDSO");
         return None;
     };
     let maps = fs::read_to_string("/proc/self/maps").ok()?;

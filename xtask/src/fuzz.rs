@@ -7,6 +7,7 @@
 //! `--minimise` makes the repository's corpus of it. Where a C++ compiler or the fuzzer's source is
 //! lacking, this says so by name and is content: an ordinary test replays the corpus everywhere.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -43,7 +44,9 @@ const SLOW_S: u32 = 10;
 
 /// Exits with 1 if an input breaks a promise; what is lacking is a named skip.
 pub fn run(args: Args) -> Result<ExitCode> {
-    if let Err(skip) = look_for_tools() {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    let mut fetch = in_fuzz_folder(["fetch", "--locked", "--quiet"]);
+    if let Err(skip) = look_for_tools(&compiler, &mut fetch) {
         println!("skip: {}: {}", skip.name, skip.reason);
         skip.report();
         return Ok(ExitCode::SUCCESS);
@@ -86,23 +89,22 @@ impl Folders {
     }
 }
 
-/// What the build needs and cargo does not bring.
-fn look_for_tools() -> Result<(), Skip> {
+/// What the build needs and cargo does not bring: a C++ compiler, and what `fetch` gets.
+fn look_for_tools(compiler: &OsStr, fetch: &mut Command) -> Result<(), Skip> {
     let skip = |lacking, reason| {
         let name = "the fuzzer of vdso-elf".to_owned();
         Err(Skip { lacking, name, reason })
     };
-    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
-    if Command::new(&compiler).arg("--version").output().is_err() {
-        let reason = format!("cannot run {compiler:?}, which compiles libFuzzer; install g++");
+    if let Err(error) = Command::new(compiler).arg("--version").output() {
+        let compiler = compiler.display();
+        let reason = format!("cannot run {compiler}, to compile libFuzzer: {error}; install g++");
         return skip(Lacking::Tool, reason);
     }
-    let output = in_fuzz_folder(["fetch", "--locked", "--quiet"]).output();
-    match output {
+    match fetch.output() {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            let said = said.lines().next().unwrap_or("cargo fetch failed");
+            let said = said.lines().next().unwrap_or("cargo fetch fails");
             skip(Lacking::Toolchain, format!("cannot get libFuzzer's source: {said}"))
         }
         Err(error) => skip(Lacking::Toolchain, format!("cannot run cargo: {error}")),
@@ -197,4 +199,38 @@ fn minimise(fuzzer: &Path, folders: &Folders) -> Result<ExitCode> {
     }
     println!("{count} inputs in {}", folders.corpus.display());
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_named() {
+        let compiler = OsStr::new("/no/such/compiler");
+        let skip = look_for_tools(compiler, &mut shell("exit 0")).unwrap_err();
+        assert_eq!(skip.lacking, Lacking::Tool);
+        assert!(skip.reason.starts_with("cannot run /no/such/compiler"), "{}", skip.reason);
+        let offline = &mut shell("echo 'error: no network' >&2; exit 101");
+        let skip = look_for_tools(OsStr::new("true"), offline).unwrap_err();
+        assert_eq!(skip.lacking, Lacking::Toolchain);
+        assert_eq!(skip.reason, "cannot get libFuzzer's source: error: no network");
+        assert!(look_for_tools(OsStr::new("true"), &mut shell("exit 0")).is_ok());
+    }
+
+    #[test]
+    fn seeds_are_this_projects_images() {
+        let folder = tempfile::tempdir().unwrap();
+        write_seeds(folder.path()).unwrap();
+        let count = fs::read_dir(folder.path()).unwrap().count();
+        assert!(count > 400, "{count} seeds");
+        let own = fs::read(folder.path().join("own-host")).unwrap();
+        assert_eq!(own, vdso_image::bytes(vdso_image::Source::Host));
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
 }

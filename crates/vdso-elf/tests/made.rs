@@ -2,7 +2,7 @@
 //! one.
 
 use made_images::{ByteOrder, Class, HashTables, Made, Place, Recipe, Sections, Symbol, Versions};
-use made_images::{FoundBy, SymbolField, broken, make};
+use made_images::{Extent, FoundBy, SymbolField, broken, make};
 use vdso_elf::{Binding, Error, HashKind, Image, Kind, Table};
 
 /// Every combination of what an image can be and have.
@@ -251,4 +251,19 @@ fn a_symbol_whose_version_cannot_be_read_is_found_without_one() {
     let found = image.lookup("__vdso_clock_gettime", None).expect("it is found");
     assert_eq!(found.version, None);
     assert_eq!(image.lookup("__vdso_clock_gettime", Some("LINUX_2.6")), None);
+}
+
+#[test]
+fn the_definition_that_names_the_file_is_no_version_of_a_symbol() {
+    let mut made = make(&plain());
+    // It comes first, and is given the number of LINUX_2.5.
+    let number = Extent { at: made.parts.version_definitions.at + 4, bytes: 2 };
+    made.put(number, 2);
+    let image = Image::parse(&made.bytes).expect("it is an image");
+    let base = image.versions().next().expect("there is one").expect("it can be read");
+    assert_eq!((base.name, base.index, base.is_base), (made.recipe.soname, 2, true));
+    let found = image.lookup("__kernel_sigreturn", None).expect("it is found");
+    assert_eq!(found.version, Some("LINUX_2.5"));
+    assert_eq!(image.lookup("__kernel_sigreturn", Some("LINUX_2.5")), Some(found));
+    assert_eq!(image.lookup("__kernel_sigreturn", Some(made.recipe.soname)), None);
 }

@@ -7,6 +7,7 @@
 //! - [`own`]: our page, versioned and self-describing, written by our timekeeper.
 //! - [`linux`]: where the running Linux kernel keeps the same facts in its `[vvar]`.
 //! - [`process`]: the one page each process has for itself: what injection tells the image.
+//! - [`note`]: by what a program recognises an image that reads these pages.
 //! - [`latch`]: how a page is read while it is written, even if the writer dies half-way.
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
@@ -21,6 +22,7 @@ pub mod arithmetic;
 pub mod clock;
 pub mod latch;
 pub mod linux;
+pub mod note;
 pub mod own;
 pub mod process;
 pub mod seqlock;

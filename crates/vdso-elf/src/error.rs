@@ -28,6 +28,8 @@ pub enum Error {
     ProgramHeadersTruncated,
     /// There is no `PT_LOAD`, so addresses mean nothing.
     NoLoadSegment,
+    /// The first `PT_LOAD` ends beyond what can be addressed.
+    ImageTooLong,
     /// There is no `PT_DYNAMIC`, so nothing can be looked up.
     NoDynamicSegment,
     /// The dynamic table does not say where this table is.
@@ -122,6 +124,7 @@ impl fmt::Display for Error {
                 write!(formatter, "the file ends inside the program headers")
             }
             Self::NoLoadSegment => write!(formatter, "no segment is to be mapped (no PT_LOAD)"),
+            Self::ImageTooLong => write!(formatter, "the first segment ends beyond all memory"),
             Self::NoDynamicSegment => {
                 write!(formatter, "there is no dynamic table (no PT_DYNAMIC)")
             }

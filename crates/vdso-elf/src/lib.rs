@@ -32,6 +32,7 @@
 pub mod abi;
 mod dynamic;
 mod error;
+mod extent;
 mod hash;
 mod header;
 mod image;
@@ -42,6 +43,7 @@ mod symbol;
 mod version;
 
 pub use error::{Error, Table};
+pub use extent::extent;
 pub use hash::HashKind;
 pub use header::{Segment, Segments};
 pub use image::Image;

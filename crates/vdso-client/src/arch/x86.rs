@@ -1,0 +1,44 @@
+//! 32-bit x86.
+
+use core::arch::asm;
+
+/// Numbers of `syscall_32.tbl`.
+pub(crate) mod number {
+    pub const READ: usize = 3;
+    pub const CLOSE: usize = 6;
+    pub const TIME: Option<usize> = Some(13);
+    pub const GETTIMEOFDAY: Option<usize> = Some(78);
+    pub const PRCTL: usize = 172;
+    pub const CLOCK_GETTIME: Option<usize> = Some(265);
+    pub const CLOCK_GETRES: Option<usize> = Some(266);
+    pub const OPENAT: usize = 295;
+    pub const GETCPU: usize = 318;
+    pub const CLOCK_GETTIME64: Option<usize> = Some(403);
+    pub const CLOCK_GETRES_TIME64: Option<usize> = Some(406);
+}
+
+/// By the software interrupt, which every kernel and processor has. `__kernel_vsyscall` would be
+/// quicker, but this is what is done when there is no vDSO.
+///
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[inline]
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
+    let [first, second, third, fourth] = arguments;
+    let result: isize;
+    // SAFETY: the system call convention; the caller answers for the call itself. EBX is the
+    // compiler's own, so it is exchanged for the argument and back.
+    unsafe {
+        asm!(
+            "xchg ebx, {first}",
+            "int 0x80",
+            "xchg ebx, {first}",
+            first = inout(reg) first => _,
+            inlateout("eax") number as isize => result,
+            in("ecx") second,
+            in("edx") third,
+            in("esi") fourth,
+        );
+    }
+    result
+}

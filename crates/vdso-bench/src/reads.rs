@@ -18,7 +18,7 @@ use crate::interleave::{Subject, measure};
 use crate::table::{Goal, print};
 
 /// Reads in one turn: so many that what its beginning costs, after another's turn, is lost in them.
-const TIMES: u32 = 20_000;
+pub const TIMES: u32 = 20_000;
 
 /// Any of the functions, by what they have in common.
 type Function = unsafe extern "C" fn(usize, usize, usize) -> i64;
@@ -32,11 +32,11 @@ pub fn all() -> Result<()> {
         (clock::MONOTONIC_RAW, "MONOTONIC_RAW"),
     ] {
         let goals = [
-            Goal { row: "own", must: 1.0, aim: 0.95 },
-            Goal { row: "own, offset", must: 1.0, aim: 0.95 },
-            Goal { row: "own, rate 1.5", must: 1.0, aim: 0.95 },
-            Goal { row: "host, offset", must: 1.02, aim: 0.98 },
-            Goal { row: "chain, offset", must: 1.10, aim: 1.05 },
+            Goal::ratio("own", 1.0, 0.95),
+            Goal::ratio("own, offset", 1.0, 0.95),
+            Goal::ratio("own, rate 1.5", 1.0, 0.95),
+            Goal::ratio("host, offset", 1.02, 0.98),
+            Goal::ratio("chain, offset", 1.10, 1.05),
         ];
         bench.row(&format!("clock_gettime({name})"), Call::ClockGettime(id), &goals)?;
     }
@@ -52,7 +52,7 @@ pub fn all() -> Result<()> {
 }
 
 fn quick(aim: f64) -> [Goal; 3] {
-    ["own", "own, offset", "host, offset"].map(|row| Goal { row, must: 1.05, aim })
+    ["own", "own, offset", "host, offset"].map(|row| Goal::ratio(row, 1.05, aim))
 }
 
 /// libfaketime in a process of its own, as it can only be preloaded.
@@ -150,7 +150,7 @@ impl Bench {
 }
 
 /// Maps an image; an own page is published for as long as the process lives.
-fn map(host: &Host, source: Source, transform: Transform) -> Result<LocalImage> {
+pub fn map(host: &Host, source: Source, transform: Transform) -> Result<LocalImage> {
     let transforms = [transform; clock::LINES];
     let image = vdso_image::tailor(source, &host.image).bytes;
     let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));

@@ -39,7 +39,7 @@ pub struct AtOnce<const N: usize> {
 pub fn read_at_once<const N: usize>(ids: [ClockId; N]) -> Result<AtOnce<N>, Errno> {
     if let Some(pages) = OwnPages::get()
         && ids.iter().all(|id| id.is_fine())
-        && let Some(times) = pages.fine_at_once(ids, own::ordered)
+        && let Some(times) = pages.places().fine(ids, own::ordered)
     {
         return Ok(AtOnce { times, spread_ns: 0 });
     }

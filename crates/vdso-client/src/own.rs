@@ -18,15 +18,17 @@ pub(crate) use page::*;
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 mod page {
+    use core::hint::cold_path;
+    use core::mem::MaybeUninit;
     use core::ptr;
     use core::sync::atomic::{AtomicPtr, Ordering};
 
-    use vdso_data::arithmetic::{Timespec as PageTimespec, nanos_at};
+    use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at};
     use vdso_data::latch;
-    use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
+    use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
     use vdso_data::note::{self, OWN_PAGE, PROCESS_PAGE, Pages};
-    use vdso_data::own::{Halves, OwnPage};
-    use vdso_data::process::{self, KernelClock, ProcessPage};
+    use vdso_data::own::{Halves, Line, OwnPage};
+    use vdso_data::process::{self, ProcessPage};
     use vdso_data::seqlock;
     use vdso_data::sync::{AtomicU32, AtomicU64};
 
@@ -85,46 +87,17 @@ mod page {
             unsafe { page.as_ref() }.map(|clocks| Self { clocks })
         }
 
-        /// The clock's line at the counter; `None` if only the image's function knows.
+        /// Where everything is that a read looks at.
         #[inline(always)]
-        pub fn fine(self, id: ClockId) -> Option<Timespec> {
-            let [now] = self.fine_at_once([id], ordered)?;
-            Some(now)
-        }
-
-        /// The lines of several clocks at one value of the counter.
-        #[inline(always)]
-        pub fn fine_at_once<const N: usize>(
-            self,
-            ids: [ClockId; N],
-            counter: impl FnMut() -> Halves,
-        ) -> Option<[Timespec; N]> {
-            let page = self.clocks;
-            let (times, beyond) = latch::read(&page.header.seq, counter, |cycles, copy| {
-                let mut beyond = 0;
-                let times = ids.map(|id| {
-                    let line = page.line(copy, id.raw() as u32);
-                    let (delta_cycles, beyond_this) = cycles.since(line.load_cycle_last());
-                    beyond |= beyond_this;
-                    let nanos = nanos_at(line.load_nanos(), delta_cycles, line.load_mult());
-                    let sec = line.sec.load(Ordering::Relaxed);
-                    Timespec::from(PageTimespec::carried(sec, nanos.ns))
-                });
-                (times, beyond)
-            });
-            (beyond == 0 && self.process().mode() == CLOCK_MODE_COUNTER).then_some(times)
-        }
-
-        /// A clock that advances with the tick, from the kernel's page, moved as ours says; `None` if
-        /// only the image's function knows.
-        #[inline(always)]
-        pub fn coarse(self, id: ClockId) -> Option<Timespec> {
-            let known = &self.process().0.hres;
-            let id = id.raw() as u32;
-            let in_time_namespace = || mode_beside(known) == CLOCK_MODE_TIMENS;
-            let host = seqlock::read(seq(known), in_time_namespace, || (), |()| basetime(known, id))?;
-            let sec = self.clocks.moved_by_seconds(id, host.sec)?;
-            Some(Timespec { sec, nsec: host.nsec })
+        pub fn places(self) -> Places {
+            let process = self.process().0;
+            let hres = &process.hres;
+            Places {
+                clocks: self.clocks,
+                mode: word(load(&process.clock_mode_addr)),
+                tick_seq: word(load(&hres.seq_addr)),
+                tick_times: load(&hres.basetime_addr),
+            }
         }
 
         #[inline(always)]
@@ -134,6 +107,83 @@ mod page {
             // SAFETY: as for the page of clocks; this one never changes.
             Process(unsafe { &*page })
         }
+    }
+
+    /// What a read looks at. Whatever a read does not need is not computed: everything is inlined.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Places {
+        clocks: &'static OwnPage,
+        /// Says whether the counter may be used.
+        mode: &'static AtomicU32,
+        /// `seq` of the kernel's page, with `clock_mode` behind it.
+        tick_seq: &'static AtomicU32,
+        /// Address of `basetime` of the kernel's page.
+        tick_times: u64,
+    }
+
+    impl Places {
+        /// The lines of clocks at one value of the counter; `None` if only the image's function knows.
+        #[inline(always)]
+        pub fn fine<const N: usize>(
+            self,
+            ids: [ClockId; N],
+            counter: impl FnMut() -> Halves,
+        ) -> Option<[Timespec; N]> {
+            let page = self.clocks;
+            let times = latch::try_read(&page.header.seq, counter, |cycles, copy| {
+                let mut times = [const { MaybeUninit::uninit() }; N];
+                for (time, id) in times.iter_mut().zip(ids) {
+                    time.write(on_line(page.line(copy, id.raw() as u32), cycles)?);
+                }
+                // SAFETY: all have been written.
+                Some(times.map(|time| unsafe { time.assume_init() }))
+            })?;
+            // Relaxed: one word that stands for itself.
+            (self.mode.load(Ordering::Relaxed) == CLOCK_MODE_COUNTER).then_some(times)
+        }
+
+        /// A clock that advances with the tick, from the kernel's page, moved as ours says; `None` if
+        /// only the image's function knows.
+        #[inline(always)]
+        pub fn coarse(self, id: ClockId) -> Option<Timespec> {
+            let id = id.raw() as u32;
+            let mode = || {
+                let seq = ptr::from_ref(self.tick_seq).expose_provenance() as u64;
+                word(seq + 4).load(Ordering::Relaxed)
+            };
+            let in_time_namespace = || mode() == CLOCK_MODE_TIMENS;
+            let place = self.tick_times + u64::from(id) * BASETIME_BYTES as u64;
+            let (sec, nsec) = seqlock::read(self.tick_seq, in_time_namespace, || (), |()| {
+                let sec = double_word(place).load(Ordering::Relaxed) as i64;
+                (sec, double_word(place + 8).load(Ordering::Relaxed) as i64)
+            })?;
+            Some(Timespec { sec: self.clocks.moved_by_seconds(id, sec)?, nsec })
+        }
+    }
+
+    /// A line's time at the counter; `None` if it takes more than the usual arithmetic.
+    ///
+    /// What is between two reads of the counter costs by the instruction, as the processor begins
+    /// none of them before it has read. So whatever can be left to the image is, and a branch that is
+    /// never taken is better than a value that must be kept.
+    #[inline(always)]
+    fn on_line(line: &Line, cycles: Halves) -> Option<Timespec> {
+        let (delta_cycles, beyond) = cycles.since(line.load_cycle_last());
+        if beyond != 0 {
+            cold_path();
+            return None;
+        }
+        let ns = nanos_at(line.load_nanos(), delta_cycles, line.load_mult()).ns;
+        let sec = line.sec.load(Ordering::Relaxed) as i64;
+        if ns < NSEC_PER_SEC {
+            return Some(Timespec { sec, nsec: ns as i64 });
+        }
+        let ns = ns - NSEC_PER_SEC;
+        if ns < NSEC_PER_SEC {
+            return Some(Timespec { sec: sec.wrapping_add(1), nsec: ns as i64 });
+        }
+        cold_path();
+        None
     }
 
     /// The counter, ordered: whoever maps an image of the `own` source has looked whether this
@@ -159,35 +209,6 @@ mod page {
             // Relaxed: the page does not change.
             self.0.magic.load(Ordering::Relaxed) == process::MAGIC
                 && self.0.version.load(Ordering::Relaxed) == process::VERSION
-        }
-
-        /// The word that says whether the counter may be used.
-        #[inline(always)]
-        fn mode(self) -> u32 {
-            word(load(&self.0.clock_mode_addr)).load(Ordering::Relaxed)
-        }
-    }
-
-    /// `seq` of the kernel's page.
-    #[inline(always)]
-    fn seq(known: &KernelClock) -> &'static AtomicU32 {
-        word(load(&known.seq_addr))
-    }
-
-    /// `clock_mode` of the kernel's page, which follows `seq`.
-    #[inline(always)]
-    fn mode_beside(known: &KernelClock) -> u32 {
-        word(load(&known.seq_addr) + 4).load(Ordering::Relaxed)
-    }
-
-    /// `basetime[id]` of the kernel's page.
-    #[inline(always)]
-    fn basetime(known: &KernelClock, id: u32) -> PageTimespec {
-        let address = load(&known.basetime_addr)
-            + u64::from(id) * vdso_data::linux::BASETIME_BYTES as u64;
-        PageTimespec {
-            sec: double_word(address).load(Ordering::Relaxed) as i64,
-            nsec: double_word(address + 8).load(Ordering::Relaxed) as i64,
         }
     }
 
@@ -227,12 +248,17 @@ mod none {
         }
 
         #[inline(always)]
-        pub fn fine(self, _: ClockId) -> Option<Timespec> {
+        pub fn places(self) -> Places {
             match self {}
         }
+    }
 
+    #[derive(Clone, Copy)]
+    pub(crate) enum Places {}
+
+    impl Places {
         #[inline(always)]
-        pub fn fine_at_once<const N: usize>(
+        pub fn fine<const N: usize>(
             self,
             _: [ClockId; N],
             _: impl FnMut(),

@@ -39,7 +39,7 @@ impl UnorderedInstant {
     #[must_use]
     pub fn now() -> Self {
         if let Some(pages) = OwnPages::get()
-            && let Some([now]) = pages.fine_at_once([ClockId::MONOTONIC], own::unordered)
+            && let Some([now]) = pages.places().fine([ClockId::MONOTONIC], own::unordered)
         {
             return Self(now);
         }

@@ -74,7 +74,7 @@ fn object_crate(image: &[u8]) -> Result<Subject<'_>> {
         .find(|(_, symbol)| symbol.name(Endian, strings) == Ok(NAME.as_bytes()))
         .context("object does not find the function")?;
     let index = versions.version_index(Endian, index).index();
-    let version = versions.version(index)?.context("the function has no version")?.clone();
+    let version = *versions.version(index)?.context("the function has no version")?;
     Ok(Subject::new("object crate", move |times| {
         repeat(times, || {
             let name = black_box(NAME.as_bytes());

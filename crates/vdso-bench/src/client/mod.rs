@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::ptr;
 
 use anyhow::{Context, Result};
-use vdso_client::{ClockId, Instant, UnorderedInstant, Vdso, clock_gettime, read_at_once};
+use vdso_client::{ClockId, Instant, PageReader, UnorderedInstant, Vdso, clock_gettime, read_at_once};
 use vdso_data::arithmetic::Transform;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
@@ -41,6 +41,7 @@ fn stock(host: &Host) -> Result<()> {
         forever("quanta, Instant", quanta::Instant::now),
         forever("minstant, Instant", minstant::Instant::now),
         forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
+        forever("the same, answer read", || kernels.answer(ClockId::MONOTONIC)),
     ];
     let goals = [Goal::ratio("ours, Instant", 0.95, 0.93)];
     print("Instant::now, on the kernel's vDSO", &measure(&mut subjects, TIMES), &goals);
@@ -60,6 +61,10 @@ fn own_page(host: &Host) -> Result<()> {
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
         on(vdso, "ours, Instant, inlined", Instant::now),
+        on(vdso, "ours, PageReader", {
+            let reader = reader(vdso)?;
+            move || reader.read(ClockId::MONOTONIC)
+        }),
         on(vdso, "ours, UnorderedInstant", UnorderedInstant::now),
         forever("std's Instant", std::time::Instant::now),
         forever("quanta, Instant", quanta::Instant::now),
@@ -81,11 +86,21 @@ fn own_page(host: &Host) -> Result<()> {
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(COARSE)),
         on(vdso, "ours, inlined", || clock_gettime(COARSE)),
+        on(vdso, "ours, PageReader", {
+            let reader = reader(vdso)?;
+            move || reader.read(COARSE)
+        }),
     ];
-    let goals = [Goal::ratio("ours, inlined", 0.30, 0.22)];
+    let goals = [Goal::ratio("ours, PageReader", 0.30, 0.22)];
     print("MONOTONIC_COARSE, on an own page", &measure(&mut subjects, TIMES), &goals);
     vdso_client::reset();
     Ok(())
+}
+
+fn reader(vdso: Vdso<'static>) -> Result<PageReader> {
+    // SAFETY: an image of ours that is never unmapped.
+    unsafe { vdso_client::adopt(vdso) };
+    PageReader::get().context("the client does not see the own page")
 }
 
 /// The same call again and again.
@@ -112,18 +127,32 @@ fn on<'a, T>(vdso: Vdso<'static>, name: &str, mut call: impl FnMut() -> T + 'a) 
 
 /// The kernel's function, called as a C library does it.
 #[derive(Clone, Copy)]
-struct Kernels(unsafe extern "C" fn(i32, *mut [i64; 2]) -> i32);
+struct Kernels(ClockGettime);
+
+type ClockGettime = unsafe extern "C" fn(i32, *mut [i64; 2]) -> i32;
 
 impl Kernels {
     fn find(host: &Host) -> Result<Self> {
         let offset = host.function("__vdso_clock_gettime").context("there is no vDSO")?;
         // SAFETY: the address of a function of this type, which stays mapped.
-        Ok(Self(unsafe { std::mem::transmute::<u64, _>(host.vdso_addr + offset) }))
+        Ok(Self(unsafe { std::mem::transmute::<u64, ClockGettime>(host.vdso_addr + offset) }))
     }
 
     fn read(self, id: ClockId) -> i32 {
         let mut now = [0; 2];
         // SAFETY: a clock_gettime, and `now` is ours.
         unsafe { black_box(self.0)(id.raw(), black_box(&mut now)) }
+    }
+
+    /// As every caller that wants to know the time.
+    fn answer(self, id: ClockId) -> [i64; 2] {
+        let mut now = [0; 2];
+        // SAFETY: as above.
+        unsafe { black_box(self.0)(id.raw(), &mut now) };
+        // Volatile: one load of both words would wait for the two stores.
+        // SAFETY: `now` is ours, and initialised, and so below.
+        let sec = unsafe { (&raw const now[0]).read_volatile() };
+        // SAFETY: as above.
+        [sec, unsafe { (&raw const now[1]).read_volatile() }]
     }
 }

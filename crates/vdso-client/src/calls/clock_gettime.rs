@@ -7,7 +7,7 @@ use super::{Timespec32, word_by_word};
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
-use crate::own::OwnPages;
+use crate::own::{self, OwnPages};
 use crate::resolve::slots;
 use crate::system_call;
 use crate::timespec::Timespec;
@@ -38,11 +38,12 @@ pub fn clock_gettime(id: ClockId) -> Result<Timespec, Errno> {
 /// From the own page, if there is one and it knows.
 #[inline(always)]
 fn from_page(id: ClockId) -> Option<Timespec> {
-    let pages = OwnPages::get()?;
+    let places = OwnPages::get()?.places();
     if id.is_fine() {
-        pages.fine(id)
+        let [now] = places.fine([id], own::ordered)?;
+        Some(now)
     } else if id.is_coarse() {
-        pages.coarse(id)
+        places.coarse(id)
     } else {
         None
     }

@@ -7,7 +7,7 @@ use super::clock_gettime::clock_gettime;
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
-use crate::own::OwnPages;
+use crate::own::{self, OwnPages};
 use crate::resolve::slots;
 use crate::system_call;
 use crate::timespec::Timespec;
@@ -56,7 +56,7 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
         return Ok(clock_gettime(ClockId::REALTIME)?.into());
     }
     if let Some(pages) = OwnPages::get()
-        && let Some(now) = pages.fine(ClockId::REALTIME)
+        && let Some([now]) = pages.places().fine([ClockId::REALTIME], own::ordered)
     {
         return Ok(now.into());
     }

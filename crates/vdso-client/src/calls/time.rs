@@ -20,7 +20,7 @@ use crate::system_call;
 #[inline]
 pub fn time() -> Result<i64, Errno> {
     if let Some(pages) = OwnPages::get()
-        && let Some(now) = pages.coarse(ClockId::REALTIME_COARSE)
+        && let Some(now) = pages.places().coarse(ClockId::REALTIME_COARSE)
     {
         return Ok(now.sec);
     }

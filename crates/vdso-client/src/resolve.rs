@@ -18,8 +18,9 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
-use crate::names::{Abi, Function, Purpose};
+use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
 use crate::vdso::{NotFound, Vdso};
 
@@ -32,46 +33,49 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// In place of an address: there is none. No function and no image is at address 1.
 const FALLBACK: *mut () = ptr::without_provenance_mut(1);
 
-/// Every slot, to be forgotten together.
-static SLOTS: [&Slot; 7] = [
-    &slots::CLOCK_GETTIME,
-    &slots::CLOCK_GETTIME_32,
-    &slots::CLOCK_GETRES,
-    &slots::CLOCK_GETRES_32,
-    &slots::GETTIMEOFDAY,
-    &slots::TIME,
-    &slots::GETCPU,
+/// Every slot, and what it is for. Not in the slots themselves, which so consist of zeros and need
+/// nothing from the program's file.
+static SLOTS: [(&Slot, Purpose); 7] = [
+    (&slots::CLOCK_GETTIME, with_64_bit_times(Call::ClockGettime)),
+    (&slots::CLOCK_GETTIME_32, Purpose::Call(Call::ClockGettime)),
+    (&slots::CLOCK_GETRES, with_64_bit_times(Call::ClockGetres)),
+    (&slots::CLOCK_GETRES_32, Purpose::Call(Call::ClockGetres)),
+    (&slots::GETTIMEOFDAY, Purpose::Call(Call::Gettimeofday)),
+    (&slots::TIME, Purpose::Call(Call::Time)),
+    (&slots::GETCPU, Purpose::Call(Call::Getcpu)),
 ];
 
 /// The slots of the calls. Those with `_32` have 32-bit times, for kernels before 5.3 on 32-bit
 /// architectures.
 pub(crate) mod slots {
     use super::Slot;
-    use crate::arch::HAS_64_BIT_LONG_TIMES;
-    use crate::names::{Call, Purpose};
 
-    const fn with_64_bit_times(call: Call) -> Purpose {
-        if HAS_64_BIT_LONG_TIMES { Purpose::Call(call) } else { Purpose::Time64(call) }
-    }
+    pub static CLOCK_GETTIME: Slot = Slot::new();
+    pub static CLOCK_GETTIME_32: Slot = Slot::new();
+    pub static CLOCK_GETRES: Slot = Slot::new();
+    pub static CLOCK_GETRES_32: Slot = Slot::new();
+    pub static GETTIMEOFDAY: Slot = Slot::new();
+    pub static TIME: Slot = Slot::new();
+    pub static GETCPU: Slot = Slot::new();
+}
 
-    pub static CLOCK_GETTIME: Slot = Slot::new(with_64_bit_times(Call::ClockGettime));
-    pub static CLOCK_GETTIME_32: Slot = Slot::new(Purpose::Call(Call::ClockGettime));
-    pub static CLOCK_GETRES: Slot = Slot::new(with_64_bit_times(Call::ClockGetres));
-    pub static CLOCK_GETRES_32: Slot = Slot::new(Purpose::Call(Call::ClockGetres));
-    pub static GETTIMEOFDAY: Slot = Slot::new(Purpose::Call(Call::Gettimeofday));
-    pub static TIME: Slot = Slot::new(Purpose::Call(Call::Time));
-    pub static GETCPU: Slot = Slot::new(Purpose::Call(Call::Getcpu));
+const fn with_64_bit_times(call: Call) -> Purpose {
+    if HAS_64_BIT_LONG_TIMES { Purpose::Call(call) } else { Purpose::Time64(call) }
 }
 
 /// Where a call keeps its function.
 pub(crate) struct Slot {
     function: AtomicPtr<()>,
-    purpose: Purpose,
 }
 
 impl Slot {
-    const fn new(purpose: Purpose) -> Self {
-        Self { function: AtomicPtr::new(ptr::null_mut()), purpose }
+    const fn new() -> Self {
+        Self { function: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn purpose(&self) -> Option<Purpose> {
+        let (_, purpose) = SLOTS.iter().find(|(slot, _)| ptr::eq(*slot, self))?;
+        Some(*purpose)
     }
 
     /// The function, if it has been resolved and there is one.
@@ -100,7 +104,7 @@ impl Slot {
         let generation = GENERATION.load(Ordering::Acquire);
         let vdso = vdso().ok();
         own::resolve(vdso.as_ref());
-        let found = vdso.and_then(|vdso| vdso_function(&vdso, self.purpose));
+        let found = vdso.and_then(|vdso| vdso_function(&vdso, self.purpose()?));
         let function = found.map_or(FALLBACK, NonNull::as_ptr);
         // Release: pairs with the Acquire in `resolved`. If it fails, somebody else has found it.
         let unresolved = ptr::null_mut();
@@ -176,7 +180,7 @@ fn forget(adopted: *mut ()) {
 
 fn forget_all() {
     own::forget();
-    for slot in SLOTS {
+    for (slot, _) in SLOTS {
         // Release: as every store to a slot, so that the chain of releases is not broken.
         slot.function.store(ptr::null_mut(), Ordering::Release);
     }

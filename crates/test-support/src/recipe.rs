@@ -155,7 +155,8 @@ impl Draft<'_> {
         }
         let source = self.source("nolibc.rs");
         let output = self.out.join(self.program.name());
-        let mut arguments = vec!["-Crelocation-model=static".into(), "-o".into(), output.clone().into()];
+        let mut arguments =
+            vec!["-Crelocation-model=static".into(), "-o".into(), output.clone().into()];
         for flag in ["-nostartfiles", "-nostdlib", "-static"] {
             arguments.push(format!("-Clink-arg={flag}").into());
         }
@@ -171,7 +172,8 @@ impl Draft<'_> {
         libraries: &[&str],
         source: &Path,
     ) {
-        let mut all: Vec<OsString> = ["--edition=2024", "-O", "-Cpanic=abort"].map(Into::into).into();
+        let mut all: Vec<OsString> =
+            ["--edition=2024", "-O", "-Cpanic=abort"].map(Into::into).into();
         all.extend(arguments);
         all.extend(["-L".into(), self.out.into()]);
         for library in libraries {

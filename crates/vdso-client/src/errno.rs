@@ -15,16 +15,18 @@ impl Errno {
     pub const EPERM: Self = Self(1);
     /// The kernel does not have the call.
     /// Source: `asm/errno.h`; mips has numbers of its own above 34.
-    pub const ENOSYS: Self = Self(if cfg!(any(
-        target_arch = "mips",
-        target_arch = "mips64",
-        target_arch = "mips32r6",
-        target_arch = "mips64r6"
-    )) {
-        89
-    } else {
-        38
-    });
+    pub const ENOSYS: Self = Self(
+        if cfg!(any(
+            target_arch = "mips",
+            target_arch = "mips64",
+            target_arch = "mips32r6",
+            target_arch = "mips64r6"
+        )) {
+            89
+        } else {
+            38
+        },
+    );
 
     /// The number as errno has it: positive.
     pub const fn from_raw(number: i32) -> Self {

@@ -156,7 +156,7 @@ const V5_10: &str = "LINUX_5.10";
 const V6_11: &str = "LINUX_6.11";
 
 /// Every architecture whose Linux has a vDSO.
-pub const ABIS: &[Abi] = &[
+pub static ABIS: &[Abi] = &[
     Abi { name: "x86-64", has_plain_aliases: true, functions: X86_64, ..USUAL },
     Abi { name: "x32", class: Class::Elf32, functions: X32, ..USUAL },
     Abi {
@@ -258,7 +258,13 @@ pub const ABIS: &[Abi] = &[
         functions: CSKY,
         ..USUAL
     },
-    Abi { name: "parisc64", machine: Machine::PARISC, version: V6_11, functions: PARISC64, ..USUAL },
+    Abi {
+        name: "parisc64",
+        machine: Machine::PARISC,
+        version: V6_11,
+        functions: PARISC64,
+        ..USUAL
+    },
     Abi {
         name: "parisc",
         machine: Machine::PARISC,
@@ -350,10 +356,8 @@ const LOONGARCH: &[Function] = &[
     other("__vdso_rt_sigreturn", V5_10),
 ];
 
-const LOONGARCH32: &[Function] = &[
-    call("__vdso_getcpu", V5_10, Call::Getcpu),
-    other("__vdso_rt_sigreturn", V5_10),
-];
+const LOONGARCH32: &[Function] =
+    &[call("__vdso_getcpu", V5_10, Call::Getcpu), other("__vdso_rt_sigreturn", V5_10)];
 
 /// Both byte orders.
 const PPC64: &[Function] = &[

@@ -153,10 +153,15 @@ mod page {
             };
             let in_time_namespace = || mode() == CLOCK_MODE_TIMENS;
             let place = self.tick_times + u64::from(id) * BASETIME_BYTES as u64;
-            let (sec, nsec) = seqlock::read(self.tick_seq, in_time_namespace, || (), |()| {
-                let sec = double_word(place).load(Ordering::Relaxed) as i64;
-                (sec, double_word(place + 8).load(Ordering::Relaxed) as i64)
-            })?;
+            let (sec, nsec) = seqlock::read(
+                self.tick_seq,
+                in_time_namespace,
+                || (),
+                |()| {
+                    let sec = double_word(place).load(Ordering::Relaxed) as i64;
+                    (sec, double_word(place + 8).load(Ordering::Relaxed) as i64)
+                },
+            )?;
             Some(Timespec { sec: self.clocks.moved_by_seconds(id, sec)?, nsec })
         }
     }
@@ -239,7 +244,9 @@ mod none {
     use crate::timespec::Timespec;
     use crate::vdso::Vdso;
 
-    pub(crate) enum OwnPages {}
+    /// There is none.
+    #[derive(Clone, Copy)]
+    pub(crate) struct OwnPages(());
 
     impl OwnPages {
         #[inline(always)]
@@ -249,12 +256,13 @@ mod none {
 
         #[inline(always)]
         pub fn places(self) -> Places {
-            match self {}
+            Places(())
         }
     }
 
+    /// There are none.
     #[derive(Clone, Copy)]
-    pub(crate) enum Places {}
+    pub(crate) struct Places(());
 
     impl Places {
         #[inline(always)]
@@ -263,12 +271,12 @@ mod none {
             _: [ClockId; N],
             _: impl FnMut(),
         ) -> Option<[Timespec; N]> {
-            match self {}
+            None
         }
 
         #[inline(always)]
         pub fn coarse(self, _: ClockId) -> Option<Timespec> {
-            match self {}
+            None
         }
     }
 

@@ -82,7 +82,8 @@ pub fn self_test() -> impl Iterator<Item = Finding> {
 }
 
 fn compare_gettimeofday() -> Outcome {
-    let nanos = |time: crate::Timeval| i128::from(time.sec) * 1_000_000_000 + i128::from(time.usec) * 1_000;
+    let nanos =
+        |time: crate::Timeval| i128::from(time.sec) * 1_000_000_000 + i128::from(time.usec) * 1_000;
     compare(|| gettimeofday().map(nanos), || system_call::gettimeofday().map(nanos))
 }
 
@@ -92,7 +93,10 @@ fn compare_time() -> Outcome {
 }
 
 fn compare_getcpu() -> Outcome {
-    compare(|| getcpu().map(|at| i128::from(at.cpu)), || system_call::getcpu().map(|at| i128::from(at.cpu)))
+    compare(
+        || getcpu().map(|at| i128::from(at.cpu)),
+        || system_call::getcpu().map(|at| i128::from(at.cpu)),
+    )
 }
 
 /// Whether what `read` gives lies between two answers of `ask`, best of a few.

@@ -61,11 +61,7 @@ pub fn getcpu() -> Result<Cpu, Errno> {
     Ok(Cpu { cpu, node })
 }
 
-fn by_clock(
-    number: Option<usize>,
-    time64: Option<usize>,
-    id: ClockId,
-) -> Result<Timespec, Errno> {
+fn by_clock(number: Option<usize>, time64: Option<usize>, id: ClockId) -> Result<Timespec, Errno> {
     let id = id.raw() as usize;
     if let Some(time64) = time64 {
         // SAFETY: it writes a `Timespec`.
@@ -97,7 +93,7 @@ unsafe fn write_to<T>(
     let mut written = MaybeUninit::<T>::uninit();
     let [first, second] = arguments(written.as_mut_ptr().expose_provenance());
     // SAFETY: the caller promises that it writes a `T` to `written` alone.
-    Errno::check(unsafe { arch::system_call(number, [first, second, 0, 0]) })?;
+    Errno::check(unsafe { arch::system_call(number, [first, second, 0, 0, 0]) })?;
     // SAFETY: there was no error.
     Ok(unsafe { written.assume_init() })
 }

@@ -10,9 +10,9 @@ use support::{
     WRITES_7_9_TO_SECOND, assert_between,
 };
 use vdso_client::{
-    Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotFound, Outcome, Reason, SystemTime,
-    Timespec, Timeval, UnorderedInstant, clock_getres, clock_gettime, getcpu, gettimeofday,
-    read_at_once, self_test, time, timezone,
+    Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotFound, Outcome, Reason,
+    SystemTime, Timespec, Timeval, UnorderedInstant, clock_getres, clock_gettime, getcpu,
+    gettimeofday, read_at_once, self_test, time, timezone,
 };
 
 const SEVEN_NINE: Timespec = Timespec { sec: 7, nsec: 9 };
@@ -21,7 +21,9 @@ const NO_CLOCK: ClockId = ClockId::from_raw(12_345);
 /// Each call must answer as the kernel does, whoever answers it.
 #[track_caller]
 fn assert_right() {
-    for id in ClockId::OF_VDSO.into_iter().chain([ClockId::PROCESS_CPUTIME, ClockId::THREAD_CPUTIME]) {
+    for id in
+        ClockId::OF_VDSO.into_iter().chain([ClockId::PROCESS_CPUTIME, ClockId::THREAD_CPUTIME])
+    {
         assert_between(id, 0, 0, || clock_gettime(id).expect("a clock"));
     }
     assert_eq!(clock_gettime(NO_CLOCK), Err(Errno::EINVAL));

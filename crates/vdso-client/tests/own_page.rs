@@ -305,7 +305,8 @@ fn the_other_images_are_not_read_inline() {
         let image = vdso_elf::Image::parse(vdso_image::bytes(source)).expect("an image of ours");
         let is_ours = |note: &vdso_elf::Note<'_>| note.owner == vdso_data::note::OWNER;
         let notes: Vec<_> = image.notes().flatten().filter(is_ours).collect();
-        let said: Vec<_> = notes.iter().map(|n| vdso_data::note::Pages::read(n.description)).collect();
+        let said: Vec<_> =
+            notes.iter().map(|n| vdso_data::note::Pages::read(n.description)).collect();
         let expected = [Some(vdso_data::note::Pages::CURRENT)];
         assert_eq!(said, expected[..usize::from(source == Source::Own)], "{}", source.name());
     }

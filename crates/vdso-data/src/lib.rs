@@ -13,6 +13,8 @@
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
 //! - [`clock`]: the clock ids.
 //!
+//! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
+//!
 //! The pages are documented field by field in `docs/DATAPAGE.md`.
 
 #![cfg_attr(not(loom), no_std)]
@@ -22,8 +24,11 @@ pub mod arithmetic;
 pub mod clock;
 pub mod latch;
 pub mod linux;
+#[cfg(target_has_atomic = "64")]
 pub mod note;
+#[cfg(target_has_atomic = "64")]
 pub mod own;
+#[cfg(target_has_atomic = "64")]
 pub mod process;
 pub mod seqlock;
 pub mod sync;

@@ -98,7 +98,8 @@ impl Library {
     pub fn symbol(&self) -> Option<*mut c_void> {
         let (name, version) = (c"__vdso_clock_gettime".as_ptr(), c"LINUX_2.6".as_ptr());
         // SAFETY: a handle of dlopen's, and two strings.
-        let symbol = unsafe { libc::dlvsym(black_box(self.0), black_box(name), black_box(version)) };
+        let symbol =
+            unsafe { libc::dlvsym(black_box(self.0), black_box(name), black_box(version)) };
         (!symbol.is_null()).then_some(symbol)
     }
 }

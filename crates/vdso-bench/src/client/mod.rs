@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::ptr;
 
 use anyhow::{Context, Result};
-use vdso_client::{ClockId, Instant, PageReader, UnorderedInstant, Vdso, clock_gettime, read_at_once};
+use vdso_client::{
+    ClockId, Instant, PageReader, UnorderedInstant, Vdso, clock_gettime, read_at_once,
+};
 use vdso_data::arithmetic::Transform;
 use vdso_image::Source;
 use vdso_inject::LocalImage;

@@ -20,8 +20,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
@@ -32,6 +32,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
             in("x1") second,
             in("x2") third,
             in("x3") fourth,
+            in("x4") fifth,
             options(nostack),
         );
     }

@@ -20,8 +20,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself. R7 is the
     // compiler's own in Thumb code, so it is exchanged for the number and back.
@@ -37,6 +37,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
             in("r1") second,
             in("r2") third,
             in("r3") fourth,
+            in("r4") fifth,
             options(nostack),
         );
     }

@@ -20,8 +20,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself. The kernel may
     // change the temporary registers.
@@ -33,6 +33,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
             in("$a1") second,
             in("$a2") third,
             in("$a3") fourth,
+            in("$a4") fifth,
             lateout("$t0") _,
             lateout("$t1") _,
             lateout("$t2") _,

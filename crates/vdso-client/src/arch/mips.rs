@@ -39,14 +39,14 @@ unsafe extern "C" {
 
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
     let errno = __errno_location();
     // The caller's errno is nobody else's business.
     // SAFETY: the C library promises this thread's errno at this address.
     let saved = unsafe { errno.read() };
     // SAFETY: the caller answers for the call itself.
-    let result = unsafe { syscall(number as c_long, first, second, third, fourth) } as isize;
+    let result = unsafe { syscall(number as c_long, first, second, third, fourth, fifth) } as isize;
     // SAFETY: as above.
     let error = unsafe { errno.read() };
     // SAFETY: as above.

@@ -29,7 +29,7 @@ static NOW_NS: AtomicU64 = AtomicU64::new(1_000_000_000 * NSEC_PER_SEC);
 
 /// # Safety
 /// Where an argument of `number` is a pointer, it must be null or writable.
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
     let answer = match number {
         // Relaxed: the clock stands for itself.
         4 => NOW_NS.fetch_add(STEP_NS, Ordering::Relaxed),

@@ -34,8 +34,8 @@ const fn result(value: isize, condition: usize) -> isize {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
     let (value, condition): (isize, usize);
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
@@ -47,7 +47,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
             inlateout("r4") second => _,
             inlateout("r5") third => _,
             inlateout("r6") fourth => _,
-            lateout("r7") _,
+            inlateout("r7") fifth => _,
             lateout("r8") _,
             lateout("r9") _,
             lateout("r10") _,

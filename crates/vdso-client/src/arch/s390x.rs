@@ -20,8 +20,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
@@ -32,6 +32,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
             in("r3") second,
             in("r4") third,
             in("r5") fourth,
+            in("r6") fifth,
             options(nostack),
         );
     }

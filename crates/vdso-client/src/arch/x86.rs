@@ -23,21 +23,27 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments;
+    // The compiler keeps EBX and ESI to itself, so what goes there is loaded inside.
+    let loaded = [number, first, fourth];
     let result: isize;
-    // SAFETY: the system call convention; the caller answers for the call itself. EBX is the
-    // compiler's own, so it is exchanged for the argument and back.
+    // SAFETY: the system call convention; the caller answers for the call itself. EBX and ESI are
+    // given back, and `loaded` is only read.
     unsafe {
         asm!(
-            "xchg ebx, {first}",
+            "push ebx",
+            "push esi",
+            "mov ebx, [eax + 4]",
+            "mov esi, [eax + 8]",
+            "mov eax, [eax]",
             "int 0x80",
-            "xchg ebx, {first}",
-            first = inout(reg) first => _,
-            inlateout("eax") number as isize => result,
+            "pop esi",
+            "pop ebx",
+            inlateout("eax") loaded.as_ptr() => result,
             in("ecx") second,
             in("edx") third,
-            in("esi") fourth,
+            in("edi") fifth,
         );
     }
     result

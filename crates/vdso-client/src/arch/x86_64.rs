@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 
+#[cfg(target_pointer_width = "64")]
 use vdso_data::own::Halves;
 
 /// Numbers of `syscall_64.tbl`; x32 uses the same ones with a bit of its own.
@@ -24,8 +25,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize {
-    let [first, second, third, fourth] = arguments.map(|argument| argument as u64);
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments.map(|argument| argument as u64);
     let result: u64;
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
@@ -36,6 +37,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
             in("rsi") second,
             in("rdx") third,
             in("r10") fourth,
+            in("r8") fifth,
             out("rcx") _,
             out("r11") _,
             options(nostack),
@@ -48,6 +50,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 4]) -> isize 
 ///
 /// # Safety
 /// The processor must have RDTSCP, and the program must be allowed to read the counter.
+#[cfg(target_pointer_width = "64")]
 #[inline(always)]
 pub(crate) unsafe fn counter_halves() -> Halves {
     let (low, high): (u32, u32);
@@ -61,6 +64,7 @@ pub(crate) unsafe fn counter_halves() -> Halves {
 ///
 /// # Safety
 /// The program must be allowed to read the counter.
+#[cfg(target_pointer_width = "64")]
 #[inline(always)]
 pub(crate) unsafe fn counter_halves_unordered() -> Halves {
     let (low, high): (u32, u32);

@@ -33,15 +33,14 @@ pub const ANSWERS_ENOSYS: &[u8] = &[0x48, 0xc7, 0xc0, 0xda, 0xff, 0xff, 0xff, 0x
 /// `mov eax, -22; ret`.
 pub const ANSWERS_EINVAL: &[u8] = &[0xb8, 0xea, 0xff, 0xff, 0xff, 0xc3];
 /// `mov qword [rsi], 7; mov qword [rsi + 8], 9; xor eax, eax; ret`.
-pub const WRITES_7_9_TO_SECOND: &[u8] = &[
-    0x48, 0xc7, 0x06, 7, 0, 0, 0, 0x48, 0xc7, 0x46, 8, 9, 0, 0, 0, 0x31, 0xc0, 0xc3,
-];
+pub const WRITES_7_9_TO_SECOND: &[u8] =
+    &[0x48, 0xc7, 0x06, 7, 0, 0, 0, 0x48, 0xc7, 0x46, 8, 9, 0, 0, 0, 0x31, 0xc0, 0xc3];
 /// The same to `rdi`.
-pub const WRITES_7_9_TO_FIRST: &[u8] = &[
-    0x48, 0xc7, 0x07, 7, 0, 0, 0, 0x48, 0xc7, 0x47, 8, 9, 0, 0, 0, 0x31, 0xc0, 0xc3,
-];
+pub const WRITES_7_9_TO_FIRST: &[u8] =
+    &[0x48, 0xc7, 0x07, 7, 0, 0, 0, 0x48, 0xc7, 0x47, 8, 9, 0, 0, 0, 0x31, 0xc0, 0xc3];
 /// `mov dword [rdi], 3; mov dword [rsi], 4; xor eax, eax; ret`.
-pub const WRITES_3_AND_4: &[u8] = &[0xc7, 0x07, 3, 0, 0, 0, 0xc7, 0x06, 4, 0, 0, 0, 0x31, 0xc0, 0xc3];
+pub const WRITES_3_AND_4: &[u8] =
+    &[0xc7, 0x07, 3, 0, 0, 0, 0xc7, 0x06, 4, 0, 0, 0, 0x31, 0xc0, 0xc3];
 
 /// An image of ours, to be changed. Its functions are all replaced before they are called, so it needs
 /// no pages.
@@ -103,9 +102,12 @@ fn map_executable(bytes: &[u8]) -> NonNull<u8> {
     let flags = MapFlags::MAP_PRIVATE;
     let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let mapping = unsafe { mmap_anonymous(None, length, writable, flags) }.expect("there is memory");
+    let mapping =
+        unsafe { mmap_anonymous(None, length, writable, flags) }.expect("there is memory");
     // SAFETY: the mapping is ours, writable and as long.
-    unsafe { mapping.cast::<u8>().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    unsafe {
+        mapping.cast::<u8>().copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+    };
     let executable = ProtFlags::PROT_READ | ProtFlags::PROT_EXEC;
     // SAFETY: nobody refers to it yet.
     unsafe { mprotect(mapping, length.get(), executable) }.expect("it may be executable");
@@ -119,7 +121,12 @@ pub fn kernels(id: ClockId) -> Timespec {
 
 /// `read` must give a time between two of the kernel's, moved by `shift_ns`, give or take.
 #[track_caller]
-pub fn assert_between(id: ClockId, shift_ns: i128, tolerance_ns: i128, read: impl FnOnce() -> Timespec) {
+pub fn assert_between(
+    id: ClockId,
+    shift_ns: i128,
+    tolerance_ns: i128,
+    read: impl FnOnce() -> Timespec,
+) {
     let before_ns = kernels(id).as_nanos() + shift_ns - tolerance_ns;
     let now_ns = read().as_nanos();
     let after_ns = kernels(id).as_nanos() + shift_ns + tolerance_ns;

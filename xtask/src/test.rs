@@ -38,6 +38,7 @@ const PACKAGES: &[&str] = &[
     "strace",
     "tmux",
     "util-linux",
+    "valgrind",
     "xz-utils",
 ];
 

@@ -21,7 +21,7 @@
 //! In a process that runs on an image of ours with an own page (`vdso run --source own`), clocks are
 //! read from that page, inlined into the caller, without any call.
 //!
-//! [`Capabilities`] tells which of these it is for each call, and why; [`self_test`] compares the
+//! [`Capabilities`] tells which of these it is for each call, and why; [`self_test()`] compares the
 //! answers with the kernel's.
 //!
 //! # Features

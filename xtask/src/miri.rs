@@ -1,8 +1,11 @@
-//! `cargo xtask miri`: vdso-data's tests in the interpreter that finds undefined behaviour and
-//! emulates weak memory.
+//! `cargo xtask miri`: the tests of vdso-data and vdso-client in the interpreter that finds undefined
+//! behaviour and emulates weak memory.
+//!
+//! vdso-data is safe code. Of vdso-client everything runs but what is machine code: a stub stands for
+//! the kernel.
 //!
 //! Miri is part of the nightly toolchain, and only of some. Where there is none, this says so by name
-//! and is content: what Miri would find in safe code, and the crate has no other, is little.
+//! and is content. The stub is then at least tried as an ordinary program, with the same `cfg`.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -12,23 +15,46 @@ use test_support::{Lacking, skip};
 
 use crate::cargo;
 
-/// Run vdso-data's tests under Miri, where the nightly toolchain has it.
+/// Run the tests of vdso-data and vdso-client under Miri, where the nightly toolchain has it.
 #[derive(clap::Args)]
 pub struct Args {}
+
+/// What is tested, and of vdso-client which tests.
+const PACKAGES: [(&str, &[&str]); 2] =
+    [("vdso-data", &[]), ("vdso-client", &["--lib", "--test", "times", "--test", "stub"])];
 
 /// Exits with 1 if a test fails; a machine without Miri is a named skip.
 pub fn run(Args {}: Args) -> Result<ExitCode> {
     if let Err(reason) = look_for_miri(&mut cargo()) {
         println!("skip: miri: {reason}");
         skip(Lacking::Toolchain, "miri", &reason);
-        return Ok(ExitCode::SUCCESS);
+        return without_miri();
     }
-    let mut command = cargo();
-    command.args(["miri", "test", "--locked", "--package", "vdso-data"]);
-    let status = command.status().context("cannot run cargo miri")?;
-    let outcome = if status.success() { "ok  " } else { "FAIL" };
-    println!("{outcome} miri vdso-data");
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut exit = ExitCode::SUCCESS;
+    for (package, tests) in PACKAGES {
+        let mut command = cargo();
+        command.args(["miri", "test", "--locked", "--package", package]).args(tests);
+        if !is_ok(&mut command, &format!("miri {package}"))? {
+            exit = ExitCode::FAILURE;
+        }
+    }
+    Ok(exit)
+}
+
+/// The stub that answers under Miri, as an ordinary program.
+fn without_miri() -> Result<ExitCode> {
+    let [_, (package, tests)] = PACKAGES;
+    let mut command = cargo::cargo("miri-stub");
+    command.env("RUSTFLAGS", "--cfg miri");
+    command.args(["test", "--quiet", "--locked", "--package", package]).args(tests);
+    let is_ok = is_ok(&mut command, "stub for Miri")?;
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn is_ok(command: &mut Command, what: &str) -> Result<bool> {
+    let status = command.status().with_context(|| format!("cannot run cargo for {what}"))?;
+    println!("{} {what}", if status.success() { "ok  " } else { "FAIL" });
+    Ok(status.success())
 }
 
 /// Rustup's cargo, which knows of other toolchains; that which runs this task does not.

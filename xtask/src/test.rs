@@ -41,6 +41,7 @@ const PACKAGES: &[&str] = &[
     "strace",
     "tmux",
     "util-linux",
+    "valgrind",
     "xz-utils",
 ];
 

@@ -24,6 +24,8 @@ pub enum Program {
     Bash,
     /// `clocks.rs`.
     Rust,
+    /// `nolibc.rs`: static, no C library, no std; reads clocks by this project's own client.
+    NoLibc,
     /// The folder `go`: static, no C library.
     Go,
     /// The folder `java`, run by `java`.
@@ -40,7 +42,7 @@ pub enum Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Program; 16] = [
+    pub const ALL: [Program; 17] = [
         Program::CDynamic,
         Program::CStatic,
         Program::CStaticPie,
@@ -51,6 +53,7 @@ impl Program {
         Program::Perl,
         Program::Bash,
         Program::Rust,
+        Program::NoLibc,
         Program::Go,
         Program::Java,
         Program::Node,
@@ -82,6 +85,7 @@ impl Program {
             Program::Perl => "clocks-perl",
             Program::Bash => "clocks-bash",
             Program::Rust => "clocks-rust",
+            Program::NoLibc => "clocks-nolibc",
             Program::Go => "clocks-go",
             Program::Java => "clocks-java",
             Program::Node => "clocks-node",

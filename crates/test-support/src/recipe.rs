@@ -35,6 +35,9 @@ const I386_FLAGS: &[&str] = &["-m32", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64
 
 const SHARED_LIBRARY_FLAGS: &[&str] = &["-O2", "-Wall", "-Wextra", "-shared", "-fPIC"];
 
+/// The client and the crates that it is made of, each after those that it depends on.
+const CLIENT_CRATES: &[&str] = &["vdso_data", "vdso_elf", "vdso_client"];
+
 /// No download, no C compiler, no look at the version control around the folder.
 const GO_ENVIRONMENT: &[(&str, &str)] = &[
     ("CGO_ENABLED", "0"),
@@ -90,6 +93,7 @@ impl Draft<'_> {
                 self.compile("g++", &["-O2", "-Wall", "-Wextra"], "exceptions.cc")
             }
             Program::Exit => self.compile("gcc", &["-static", "-nostdlib"], "exit.S"),
+            Program::NoLibc => self.without_libc(),
             Program::Go => self.go(),
             Program::Java => self.java(),
             Program::Node => self.node(),
@@ -133,6 +137,62 @@ impl Draft<'_> {
             ["--force".into(), "--preserve=mode".into(), source.into(), output.clone().into()];
         self.step(copy, arguments.to_vec());
         Ok(output)
+    }
+
+    /// The client and what it is made of, each as a library, and the program: what cargo would do,
+    /// without a place where a feature of the workspace's could slip in.
+    fn without_libc(&mut self) -> Result<PathBuf, Skip> {
+        let compiler = self.tool("rustc")?;
+        self.tool("cc")?;
+        for (index, name) in CLIENT_CRATES.iter().enumerate() {
+            let folder = format!("../crates/{}/src", name.replace('_', "-"));
+            self.sources_below(&folder);
+            let name = format!("--crate-name={name}");
+            let arguments =
+                ["--crate-type=rlib".into(), name.into(), "--out-dir".into(), self.out.into()];
+            let source = self.sources.join(folder).join("lib.rs");
+            self.rustc(&compiler, arguments, &CLIENT_CRATES[..index], &source);
+        }
+        let source = self.source("nolibc.rs");
+        let output = self.out.join(self.program.name());
+        let mut arguments =
+            vec!["-Crelocation-model=static".into(), "-o".into(), output.clone().into()];
+        for flag in ["-nostartfiles", "-nostdlib", "-static"] {
+            arguments.push(format!("-Clink-arg={flag}").into());
+        }
+        self.rustc(&compiler, arguments, CLIENT_CRATES, &source);
+        Ok(output)
+    }
+
+    /// Compiles with the libraries that have been compiled before.
+    fn rustc(
+        &mut self,
+        compiler: &Path,
+        arguments: impl IntoIterator<Item = OsString>,
+        libraries: &[&str],
+        source: &Path,
+    ) {
+        let mut all: Vec<OsString> =
+            ["--edition=2024", "-O", "-Cpanic=abort"].map(Into::into).into();
+        all.extend(arguments);
+        all.extend(["-L".into(), self.out.into()]);
+        for library in libraries {
+            all.extend(["--extern".into(), OsString::from(library)]);
+        }
+        all.push(source.into());
+        self.step(compiler.to_owned(), all);
+    }
+
+    /// Every file of a folder of sources.
+    fn sources_below(&mut self, folder: &str) {
+        let mut folders = vec![self.sources.join(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir().into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() { folders.push(path) } else { self.used.push(path) }
+            }
+        }
+        self.used.sort();
     }
 
     fn go(&mut self) -> Result<PathBuf, Skip> {

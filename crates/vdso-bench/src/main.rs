@@ -3,6 +3,7 @@
 //! Everything that can be is measured in one process, in turns, and compared within a turn, so that
 //! a noisy machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 
+mod client;
 mod programs;
 mod reads;
 mod table;
@@ -24,8 +25,16 @@ enum Part {
     Reads,
     /// Programs started under `vdso run`, beside plain ones
     Programs,
+    /// The client crate, beside others
+    Client,
     /// How well an own page follows the host
     Steering,
+    /// Prints what the first call of a process costs, in nanoseconds
+    #[command(hide = true)]
+    FirstCall {
+        /// Whose.
+        of: client::FirstCall,
+    },
     /// Reads in a process that libfaketime is preloaded into
     #[command(hide = true)]
     Preloaded,
@@ -43,12 +52,15 @@ fn main() -> Result<()> {
     match Args::parse().part {
         Some(Part::Reads) => reads::all(),
         Some(Part::Programs) => programs::all(),
+        Some(Part::Client) => client::all(),
+        Some(Part::FirstCall { of }) => client::first_call(of),
         Some(Part::Steering) => reads::steering(),
         Some(Part::Preloaded) => reads::preloaded(),
         Some(Part::Spawn { times, program }) => programs::spawn(times, &program),
         None => {
             reads::all()?;
             reads::steering()?;
+            client::all()?;
             programs::all()
         }
     }

@@ -136,6 +136,7 @@ shifts_exactly! {
     perl: Perl,
     bash: Bash,
     rust: Rust,
+    no_libc: NoLibc,
     go: Go,
     java: Java,
     node: Node,

@@ -91,10 +91,17 @@ pub struct Mult {
 
 /// `base + delta * mult`, modulo 2^64 ns.
 ///
-/// Two multiplications side by side, then one addition with carry; nothing is rounded.
+/// One multiplication for most counters, two for slow ones, then one addition with carry; nothing is
+/// rounded.
 #[inline(always)]
 pub const fn nanos_at(base: Nanos, delta_cycles: u64, mult: Mult) -> Nanos {
-    let whole = base.ns.wrapping_add(delta_cycles.wrapping_mul(mult.whole));
+    let mut whole = base.ns;
+    if mult.whole != 0 {
+        // A branch is nearer than a multiplication: what comes behind a read of the counter costs by
+        // the instruction.
+        cold_path();
+        whole = whole.wrapping_add(delta_cycles.wrapping_mul(mult.whole));
+    }
     let product = delta_cycles as u128 * mult.fraction as u128;
     let sum = product.wrapping_add((whole as u128) << 64 | base.fraction as u128);
     Nanos { ns: (sum >> 64) as u64, fraction: sum as u64 }

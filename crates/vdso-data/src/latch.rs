@@ -7,6 +7,8 @@
 //!
 //! Same idea as `seqcount_latch_t` in `include/linux/seqlock.h` (Linux 6.18).
 
+use core::hint::cold_path;
+
 use crate::sync::{AtomicU32, Ordering, reader_fence, writer_fence};
 
 /// The copies, so their number and the latch's arithmetic stay together.
@@ -28,15 +30,31 @@ pub fn read<S, T>(
     mut read: impl FnMut(S, usize) -> T,
 ) -> T {
     loop {
+        if let Some(value) = try_read(seq, &mut sample, |sample, copy| Some(read(sample, copy))) {
+            return value;
+        }
+    }
+}
+
+/// As [`read`], but ends with `None` as soon as `read` says so, whether or not an update came in
+/// between: for readers that then ask somebody else.
+#[inline(always)]
+pub fn try_read<S, T>(
+    seq: &AtomicU32,
+    mut sample: impl FnMut() -> S,
+    mut read: impl FnMut(S, usize) -> Option<T>,
+) -> Option<T> {
+    loop {
         let sampled = sample();
         // Acquire: pairs with the Release store in `write`; the copy it names is complete.
         let start = seq.load(Ordering::Acquire);
-        let value = read(sampled, copy_of(start));
+        let value = read(sampled, copy_of(start))?;
         reader_fence();
         // Relaxed: the fence above orders it after the data.
         if seq.load(Ordering::Relaxed) == start {
-            return value;
+            return Some(value);
         }
+        cold_path();
     }
 }
 

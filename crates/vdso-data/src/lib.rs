@@ -7,10 +7,13 @@
 //! - [`own`]: our page, versioned and self-describing, written by our timekeeper.
 //! - [`linux`]: where the running Linux kernel keeps the same facts in its `[vvar]`.
 //! - [`process`]: the one page each process has for itself: what injection tells the image.
+//! - [`note`]: by what a program recognises an image that reads these pages.
 //! - [`latch`]: how a page is read while it is written, even if the writer dies half-way.
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
 //! - [`clock`]: the clock ids.
+//!
+//! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!
 //! The pages are documented field by field in `docs/DATAPAGE.md`.
 
@@ -21,7 +24,11 @@ pub mod arithmetic;
 pub mod clock;
 pub mod latch;
 pub mod linux;
+#[cfg(target_has_atomic = "64")]
+pub mod note;
+#[cfg(target_has_atomic = "64")]
 pub mod own;
+#[cfg(target_has_atomic = "64")]
 pub mod process;
 pub mod seqlock;
 pub mod sync;

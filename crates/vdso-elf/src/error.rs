@@ -37,6 +37,8 @@ pub enum Error {
         /// How many there are.
         bytes: u64,
     },
+    /// The first `PT_LOAD` ends beyond what can be addressed.
+    ImageTooLong,
     /// There is no `PT_DYNAMIC`, so nothing can be looked up.
     NoDynamicSegment,
     /// The dynamic table does not say where this table is.
@@ -154,6 +156,7 @@ impl fmt::Display for Error {
                     "{bytes} of the {expected_bytes} bytes that are to be mapped are there"
                 )
             }
+            Self::ImageTooLong => write!(formatter, "the first segment ends beyond all memory"),
             Self::NoDynamicSegment => {
                 write!(formatter, "there is no dynamic table (no PT_DYNAMIC)")
             }

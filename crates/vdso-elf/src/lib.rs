@@ -34,6 +34,7 @@
 pub mod abi;
 mod dynamic;
 mod error;
+mod extent;
 mod hash;
 mod header;
 mod image;
@@ -46,6 +47,7 @@ mod symbol;
 mod version;
 
 pub use error::{Error, Table};
+pub use extent::extent;
 pub use hash::HashKind;
 pub use header::{Segment, Segments};
 pub use image::Image;

@@ -20,9 +20,9 @@ pub use tailor::{Tailored, tailor};
 /// Offset of the image in a mapping.
 pub const IMAGE: usize = 0;
 /// Offset of the page of clocks: the image is at most this long.
-pub const OWN_PAGE: usize = 2 * vdso_data::PAGE_BYTES;
+pub const OWN_PAGE: usize = vdso_data::note::OWN_PAGE;
 /// Offset of the process page.
-pub const PROCESS_PAGE: usize = 3 * vdso_data::PAGE_BYTES;
+pub const PROCESS_PAGE: usize = vdso_data::note::PROCESS_PAGE;
 /// Bytes of the whole mapping.
 pub const MAPPING_BYTES: usize = 4 * vdso_data::PAGE_BYTES;
 

@@ -64,19 +64,22 @@ pub fn measure(
     subjects
         .iter()
         .zip(samples)
-        .filter_map(|(subject, own)| cost(subject, own, &reference))
+        .filter_map(|(subject, own)| Cost::of(subject.name.as_str(), own, &reference))
         .collect()
 }
 
-fn cost(subject: &Subject<'_>, samples_ns: Vec<f64>, reference: &[f64]) -> Option<Cost> {
-    let ratios: Vec<f64> =
-        samples_ns.iter().zip(reference).map(|(own, first)| own / first).collect();
-    Some(Cost {
-        name: subject.name.clone(),
-        summary: Summary::of(&samples_ns)?,
-        ratio: median(&ratios)?,
-        samples_ns,
-    })
+impl Cost {
+    /// Of what was measured in turns with a reference; `None` without any.
+    pub fn of(name: impl Into<String>, samples_ns: Vec<f64>, reference_ns: &[f64]) -> Option<Self> {
+        let ratios: Vec<f64> =
+            samples_ns.iter().zip(reference_ns).map(|(own, first)| own / first).collect();
+        Some(Self {
+            name: name.into(),
+            summary: Summary::of(&samples_ns)?,
+            ratio: median(&ratios)?,
+            samples_ns,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -111,9 +114,8 @@ mod tests {
     #[test]
     fn a_ratio_is_taken_within_rounds() {
         let reference = [1.0, 1.0, 10.0, 10.0, 100.0];
-        let subject = Subject::new("twice as slow", |_| {});
         let own = reference.iter().map(|ns| 2.0 * ns).collect();
-        let cost = cost(&subject, own, &reference).expect("there are samples");
+        let cost = Cost::of("twice as slow", own, &reference).expect("there are samples");
         assert_eq!(cost.ratio, 2.0);
         assert_eq!(cost.summary, Summary { min_ns: 2.0, median_ns: 20.0, p99_ns: 200.0 });
     }

@@ -182,6 +182,11 @@ pub const CHECKS: &[Check] = &[
         "keep note.rs, and .note.linux in the segment :note of image.ld",
     ),
     image(
+        "pages-note",
+        notes::pages,
+        "write the values of vdso_data::note::Pages::CURRENT in note.rs",
+    ),
+    image(
         "unwind-table-sorted",
         unwind::table_sorted,
         "keep .eh_frame_hdr and .eh_frame as the linker writes them",

@@ -135,6 +135,14 @@ pub const SPOILT: &[Spoilt] = &[
         let at = build_id(&bad.image) - FROM_DESCRIPTION_TO_SIZE;
         put32(&mut bad.image, at, 16);
     }),
+    ("pages-note", "another type", |bad| {
+        let at = content(&bad.image, ".note.vdso");
+        put32(&mut bad.image, at + 8, 7);
+    }),
+    ("pages-note", "another place", |bad| {
+        let at = content(&bad.image, ".note.vdso");
+        put32(&mut bad.image, at + 24, 0x4000);
+    }),
     ("linux-version", "another owner", |bad| replace(&mut bad.image, "Linux\0", "linux\0")),
     ("linux-version", "none", |bad| {
         let at = content(&bad.image, ".note.linux") + 20;

@@ -1,0 +1,160 @@
+//! The client crate beside std and other crates: finding a function, the first call of a process, and
+//! clock reads on a stock kernel and on an own page.
+
+mod first_call;
+mod lookup;
+
+use std::hint::black_box;
+use std::ptr;
+
+use anyhow::{Context, Result};
+use vdso_client::{
+    ClockId, Instant, PageReader, UnorderedInstant, Vdso, clock_gettime, read_at_once,
+};
+use vdso_data::arithmetic::Transform;
+use vdso_image::Source;
+use vdso_inject::LocalImage;
+use vdso_timekeeper::host::Host;
+
+pub use self::first_call::{FirstCall, first_call};
+use crate::reads::TURNS;
+use crate::table::{Goal, print};
+use vdso_measure::{Subject, images, measure};
+
+/// Every row.
+pub fn all() -> Result<()> {
+    let host: &'static Host = Box::leak(Box::new(Host::find()?));
+    lookup::all(host)?;
+    first_call::all()?;
+    stock(host)?;
+    own_page(host)
+}
+
+/// On the kernel's own vDSO.
+fn stock(host: &Host) -> Result<()> {
+    let kernels = Kernels::find(host)?;
+    let mut subjects = [
+        forever("std's Instant", std::time::Instant::now),
+        forever("ours, Instant", Instant::now),
+        forever("ours, UnorderedInstant", UnorderedInstant::now),
+        forever("rustix, clock_gettime", || {
+            rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)
+        }),
+        forever("quanta, Instant", quanta::Instant::now),
+        forever("minstant, Instant", minstant::Instant::now),
+        forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
+        forever("the same, answer read", || kernels.answer(ClockId::MONOTONIC)),
+    ];
+    let goals = [Goal::ratio("ours, Instant", 0.95, 0.93)];
+    print("Instant::now, on the kernel's vDSO", &measure(&mut subjects, TURNS, || {}), &goals);
+    Ok(())
+}
+
+/// On an own page that is published meanwhile.
+fn own_page(host: &'static Host) -> Result<()> {
+    let image = images::map(host, Source::Own, Transform::IDENTITY)?;
+    // Mapped for as long as the process lives.
+    let image: &'static LocalImage = Box::leak(Box::new(image));
+    let address = ptr::with_exposed_provenance(image.image_addr());
+    // SAFETY: an image of ours, with its pages, that is never unmapped.
+    let vdso = unsafe { Vdso::from_ptr(address) }.context("cannot read an image of ours")?;
+    let kernels = Kernels::find(host)?;
+
+    let mut subjects = [
+        forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
+        on(vdso, "ours, Instant, inlined", Instant::now),
+        on(vdso, "ours, PageReader", {
+            let reader = reader(vdso)?;
+            move || reader.read(ClockId::MONOTONIC)
+        }),
+        on(vdso, "ours, UnorderedInstant", UnorderedInstant::now),
+        forever("std's Instant", std::time::Instant::now),
+        forever("quanta, Instant", quanta::Instant::now),
+        forever("minstant, Instant", minstant::Instant::now),
+    ];
+    let goals = [Goal::ratio("ours, Instant, inlined", 0.90, 0.88)];
+    print("Instant::now, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
+
+    let both = [ClockId::REALTIME, ClockId::MONOTONIC];
+    let mut subjects = [
+        forever("kernel's vDSO, two calls", || both.map(|id| kernels.read(id))),
+        on(vdso, "ours, read_at_once", || read_at_once(both)),
+        on(vdso, "ours, two reads, inlined", || both.map(clock_gettime)),
+    ];
+    let goals = [Goal::ratio("ours, read_at_once", 0.50, 0.47)];
+    print("two clocks, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
+
+    const COARSE: ClockId = ClockId::MONOTONIC_COARSE;
+    let mut subjects = [
+        forever("kernel's vDSO, by pointer", || kernels.read(COARSE)),
+        on(vdso, "ours, inlined", || clock_gettime(COARSE)),
+        on(vdso, "ours, PageReader", {
+            let reader = reader(vdso)?;
+            move || reader.read(COARSE)
+        }),
+    ];
+    let goals = [Goal::ratio("ours, PageReader", 0.30, 0.22)];
+    print("MONOTONIC_COARSE, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
+    vdso_client::reset();
+    Ok(())
+}
+
+fn reader(vdso: Vdso<'static>) -> Result<PageReader> {
+    // SAFETY: an image of ours that is never unmapped.
+    unsafe { vdso_client::adopt(vdso) };
+    PageReader::get().context("the client does not see the own page")
+}
+
+/// The same call again and again.
+fn forever<'a, T>(name: &str, mut call: impl FnMut() -> T + 'a) -> Subject<'a> {
+    Subject::new(name, move |times| {
+        vdso_client::reset();
+        for _ in 0..times {
+            black_box(call());
+        }
+    })
+}
+
+/// The same, on an image of ours. Which image the client uses is one for the whole process, so it is
+/// changed at the beginning of each turn.
+fn on<'a, T>(vdso: Vdso<'static>, name: &str, mut call: impl FnMut() -> T + 'a) -> Subject<'a> {
+    Subject::new(name, move |times| {
+        // SAFETY: an image of ours that is never unmapped.
+        unsafe { vdso_client::adopt(vdso) };
+        for _ in 0..times {
+            black_box(call());
+        }
+    })
+}
+
+/// The kernel's function, called as a C library does it.
+#[derive(Clone, Copy)]
+struct Kernels(ClockGettime);
+
+type ClockGettime = unsafe extern "C" fn(i32, *mut [i64; 2]) -> i32;
+
+impl Kernels {
+    fn find(host: &Host) -> Result<Self> {
+        let offset = host.function("__vdso_clock_gettime").context("there is no vDSO")?;
+        // SAFETY: the address of a function of this type, which stays mapped.
+        Ok(Self(unsafe { std::mem::transmute::<u64, ClockGettime>(host.vdso_addr + offset) }))
+    }
+
+    fn read(self, id: ClockId) -> i32 {
+        let mut now = [0; 2];
+        // SAFETY: a clock_gettime, and `now` is ours.
+        unsafe { black_box(self.0)(id.raw(), black_box(&mut now)) }
+    }
+
+    /// As every caller that wants to know the time.
+    fn answer(self, id: ClockId) -> [i64; 2] {
+        let mut now = [0; 2];
+        // SAFETY: as above.
+        unsafe { black_box(self.0)(id.raw(), &mut now) };
+        // Volatile: one load of both words would wait for the two stores.
+        // SAFETY: `now` is ours, and initialised, and so below.
+        let sec = unsafe { (&raw const now[0]).read_volatile() };
+        // SAFETY: as above.
+        [sec, unsafe { (&raw const now[1]).read_volatile() }]
+    }
+}

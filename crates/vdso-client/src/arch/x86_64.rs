@@ -1,0 +1,74 @@
+//! x86-64 and x32.
+
+use core::arch::asm;
+
+#[cfg(target_pointer_width = "64")]
+use vdso_data::own::Halves;
+
+/// Numbers of `syscall_64.tbl`; x32 uses the same ones with a bit of its own.
+pub(crate) mod number {
+    const X32: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
+
+    pub const READ: usize = X32;
+    pub const CLOSE: usize = X32 + 3;
+    pub const GETTIMEOFDAY: Option<usize> = Some(X32 + 96);
+    pub const PRCTL: usize = X32 + 157;
+    pub const TIME: Option<usize> = Some(X32 + 201);
+    pub const CLOCK_GETTIME: Option<usize> = Some(X32 + 228);
+    pub const CLOCK_GETRES: Option<usize> = Some(X32 + 229);
+    pub const OPENAT: usize = X32 + 257;
+    pub const GETCPU: usize = X32 + 309;
+    pub const CLOCK_GETTIME64: Option<usize> = None;
+    pub const CLOCK_GETRES_TIME64: Option<usize> = None;
+}
+
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[inline]
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
+    let [first, second, third, fourth, fifth] = arguments.map(|argument| argument as u64);
+    let result: u64;
+    // SAFETY: the system call convention; the caller answers for the call itself.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as u64 => result,
+            in("rdi") first,
+            in("rsi") second,
+            in("rdx") third,
+            in("r10") fourth,
+            in("r8") fifth,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    result as isize
+}
+
+/// The counter, not before any earlier instruction and load is done: RDTSCP waits for them.
+///
+/// # Safety
+/// The processor must have RDTSCP, and the program must be allowed to read the counter.
+#[cfg(target_pointer_width = "64")]
+#[inline(always)]
+pub(crate) unsafe fn counter_halves() -> Halves {
+    let (low, high): (u32, u32);
+    // SAFETY: the caller's promise. Not `nomem`, so that the compiler, too, keeps memory accesses in
+    // place.
+    unsafe { asm!("rdtscp", out("eax") low, out("edx") high, out("ecx") _, options(nostack)) };
+    Halves { low, high }
+}
+
+/// The counter at any moment that the processor likes: before or after its neighbours.
+///
+/// # Safety
+/// The program must be allowed to read the counter.
+#[cfg(target_pointer_width = "64")]
+#[inline(always)]
+pub(crate) unsafe fn counter_halves_unordered() -> Halves {
+    let (low, high): (u32, u32);
+    // SAFETY: the caller's promise.
+    unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nostack, nomem)) };
+    Halves { low, high }
+}

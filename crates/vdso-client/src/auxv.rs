@@ -1,0 +1,240 @@
+//! The auxiliary vector: the pairs of numbers that the kernel leaves on the stack of every new
+//! program. One of them is the address of the vDSO.
+//!
+//! There are four ways to it, and [`Order`] says which are tried, one after another. The first that
+//! there is decides, also when it says that there is no vDSO:
+//!
+//! 1. [`Source::Getauxval`]: the C library's view (feature `libc-auxv`, part of `std`).
+//! 2. [`Source::StartupStack`]: the vector itself, if the program's `_start` has handed it over
+//!    ([`set_startup_stack`]).
+//! 3. [`Source::Prctl`]: the kernel's copy by `PR_GET_AUXV`, from Linux 6.4 on.
+//! 4. [`Source::ProcSelf`]: the same copy as `/proc/self/auxv`.
+//!
+//! The first two come first as debuggers edit the vector on the stack but not the kernel's copy:
+//! valgrind takes the vDSO out of it because it must see every system call, and so does rr.
+//!
+//! Source: getauxval(3), prctl(2); `fs/binfmt_elf.c` (Linux 6.18).
+
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use crate::arch::{self, number};
+use crate::errno::Errno;
+
+/// The key of the vDSO's address. Source: `include/uapi/linux/auxvec.h`.
+const AT_SYSINFO_EHDR: usize = 33;
+/// The key that ends the vector.
+const AT_NULL: usize = 0;
+
+/// A way to the auxiliary vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Source {
+    /// The C library's `getauxval`. Without the feature `libc-auxv` there is none.
+    Getauxval = 1,
+    /// The stack that the program began with. There is none before [`set_startup_stack`].
+    StartupStack = 2,
+    /// `prctl(PR_GET_AUXV)`.
+    Prctl = 3,
+    /// `/proc/self/auxv`.
+    ProcSelf = 4,
+}
+
+impl Source {
+    /// All of them, in the usual order.
+    pub const ALL: [Self; 4] = [Self::Getauxval, Self::StartupStack, Self::Prctl, Self::ProcSelf];
+
+    /// The address of the vDSO by this way alone.
+    fn vdso_address(self) -> Answer {
+        match self {
+            Self::Getauxval => by_getauxval(),
+            Self::StartupStack => by_startup_stack(),
+            Self::Prctl => by_prctl(),
+            Self::ProcSelf => by_proc(),
+        }
+    }
+}
+
+/// What a way to the vector has led to.
+enum Answer {
+    /// There is no such way here.
+    NoSource,
+    /// The vector names no vDSO.
+    NoVdso,
+    /// It does, and the vDSO is here.
+    Vdso(*const u8),
+}
+
+impl Answer {
+    fn of(address: usize) -> Self {
+        match address {
+            0 => Self::NoVdso,
+            address => Self::Vdso(ptr::with_exposed_provenance(address)),
+        }
+    }
+}
+
+/// Which ways are tried, in which order. Four bits for each, the first in the lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order(u32);
+
+impl Order {
+    /// The four in the order of the module's documentation.
+    pub const USUAL: Self = Self::of(&Source::ALL);
+
+    /// These, in this order. Those after the eighth are left out.
+    pub const fn of(sources: &[Source]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < sources.len() && index < 8 {
+            bits |= (sources[index] as u32) << (4 * index);
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    fn sources(self) -> impl Iterator<Item = Source> {
+        (0..8).filter_map(move |index| match self.0 >> (4 * index) & 0xf {
+            1 => Some(Source::Getauxval),
+            2 => Some(Source::StartupStack),
+            3 => Some(Source::Prctl),
+            4 => Some(Source::ProcSelf),
+            _ => None,
+        })
+    }
+}
+
+/// How this crate's calls find the vDSO.
+static ORDER: AtomicU32 = AtomicU32::new(Order::USUAL.0);
+
+/// Sets the order in which this crate's calls look for the vector. It matters to calls that have not
+/// been made yet; [`reset`](crate::reset) makes it matter to all.
+pub fn set_order(order: Order) {
+    // Relaxed: one word that stands for itself.
+    ORDER.store(order.0, Ordering::Relaxed);
+}
+
+/// The order that is set.
+pub fn order() -> Order {
+    Order(ORDER.load(Ordering::Relaxed))
+}
+
+/// The vector on the start-up stack; null until somebody has handed it over.
+static STARTUP_VECTOR: AtomicPtr<usize> = AtomicPtr::new(ptr::null_mut());
+
+/// Hands over the stack pointer that the kernel gave the program's `_start`, where `argc` is. For
+/// programs without a C library.
+///
+/// # Safety
+/// `stack` must be that pointer, and `argc`, `argv`, the environment and the auxiliary vector must
+/// stay there, unmoved, from now on.
+pub unsafe fn set_startup_stack(stack: *const usize) {
+    // SAFETY: the caller promises that `argc` is here.
+    let argument_count = unsafe { stack.read() };
+    // SAFETY: as many pointers follow, and a null.
+    let mut word = unsafe { stack.add(1 + argument_count + 1) };
+    // SAFETY: the environment is here, up to another null, and so for the next word.
+    while unsafe { word.read() } != 0 {
+        // SAFETY: that word was not the null, which is further on.
+        word = unsafe { word.add(1) };
+    }
+    // SAFETY: the vector follows the null.
+    let vector = unsafe { word.add(1) };
+    // Release: pairs with the Acquire in `by_startup_stack`; the vector is read through it.
+    STARTUP_VECTOR.store(vector.cast_mut(), Ordering::Release);
+}
+
+/// The vDSO's ELF header, by the first way there is; null if that says that there is none.
+/// `None` if no way leads to the vector.
+pub fn vdso_address(order: Order) -> Option<*const u8> {
+    order.sources().find_map(|source| match source.vdso_address() {
+        Answer::NoSource => None,
+        Answer::NoVdso => Some(ptr::null()),
+        Answer::Vdso(address) => Some(address),
+    })
+}
+
+#[cfg(all(feature = "libc-auxv", not(miri)))]
+fn by_getauxval() -> Answer {
+    unsafe extern "C" {
+        safe fn getauxval(key: core::ffi::c_ulong) -> core::ffi::c_ulong;
+    }
+    Answer::of(getauxval(AT_SYSINFO_EHDR as _) as usize)
+}
+
+#[cfg(not(all(feature = "libc-auxv", not(miri))))]
+fn by_getauxval() -> Answer {
+    Answer::NoSource
+}
+
+fn by_startup_stack() -> Answer {
+    // Acquire: pairs with the Release in `set_startup_stack`.
+    let mut pair = STARTUP_VECTOR.load(Ordering::Acquire).cast_const();
+    if pair.is_null() {
+        return Answer::NoSource;
+    }
+    loop {
+        // SAFETY: `set_startup_stack` was promised a vector here, and its end has not come.
+        let key = unsafe { pair.read() };
+        if key == AT_NULL {
+            return Answer::NoVdso;
+        }
+        // SAFETY: each key is followed by a value.
+        let value = unsafe { pair.add(1) };
+        if key == AT_SYSINFO_EHDR {
+            // SAFETY: as above.
+            return Answer::of(unsafe { value.read() });
+        }
+        // SAFETY: this pair was not the last.
+        pair = unsafe { pair.add(2) };
+    }
+}
+
+/// Room for the kernel's copy, which has about 25 pairs. Source: `AT_VECTOR_SIZE` in
+/// `include/linux/mm_types.h` (Linux 6.18).
+const VECTOR_WORDS: usize = 128;
+
+fn by_prctl() -> Answer {
+    /// Source: `include/uapi/linux/prctl.h`.
+    const PR_GET_AUXV: usize = 0x4155_5856;
+    let mut words = [0usize; VECTOR_WORDS];
+    // The last two must be zero.
+    let buffer = (&raw mut words).expose_provenance();
+    let arguments = [PR_GET_AUXV, buffer, size_of_val(&words), 0, 0];
+    // SAFETY: the kernel writes to `words` and not beyond its size.
+    match Errno::check(unsafe { arch::system_call(number::PRCTL, arguments) }) {
+        Ok(_) => in_vector(&words),
+        Err(_) => Answer::NoSource,
+    }
+}
+
+fn by_proc() -> Answer {
+    const AT_FDCWD: usize = -100isize as usize;
+    const O_RDONLY: usize = 0;
+    let path = c"/proc/self/auxv".as_ptr().expose_provenance();
+    let mut words = [0usize; VECTOR_WORDS];
+    // SAFETY: a path that ends with a zero byte, and flags that create nothing.
+    let opened = unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY, 0, 0]) };
+    let Ok(file) = Errno::check(opened) else { return Answer::NoSource };
+    let buffer = (&raw mut words).expose_provenance();
+    // The kernel gives all of it in one piece.
+    // SAFETY: the kernel writes to `words` and not beyond its size.
+    let read = unsafe {
+        arch::system_call(number::READ, [file as usize, buffer, size_of_val(&words), 0, 0])
+    };
+    // SAFETY: this file was opened above, and nobody else knows of it.
+    unsafe { arch::system_call(number::CLOSE, [file as usize, 0, 0, 0, 0]) };
+    match Errno::check(read) {
+        Ok(bytes) if bytes > 0 => in_vector(&words),
+        _ => Answer::NoSource,
+    }
+}
+
+/// The entry in a copy of the vector, which zeros follow.
+fn in_vector(words: &[usize; VECTOR_WORDS]) -> Answer {
+    let (pairs, _) = words.as_chunks::<2>();
+    let found = pairs
+        .iter()
+        .take_while(|[key, _]| *key != AT_NULL)
+        .find(|[key, _]| *key == AT_SYSINFO_EHDR);
+    found.map_or(Answer::NoVdso, |[_, value]| Answer::of(*value))
+}

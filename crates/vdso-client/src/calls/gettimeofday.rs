@@ -1,0 +1,97 @@
+//! `gettimeofday(2)`.
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use super::clock_gettime::clock_gettime;
+use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
+use crate::clock_id::ClockId;
+use crate::errno::Errno;
+use crate::own::{self, OwnPages};
+use crate::resolve::slots;
+use crate::system_call;
+use crate::timespec::Timespec;
+
+/// Seconds and microseconds: `struct timeval` with 64-bit times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct Timeval {
+    /// Whole seconds, rounded down.
+    pub sec: i64,
+    /// Microseconds after `sec`, below 10^6.
+    pub usec: i64,
+}
+
+impl From<Timespec> for Timeval {
+    /// Rounds down.
+    #[inline(always)]
+    fn from(time: Timespec) -> Self {
+        // Unsigned, as that divides by a multiplication alone.
+        Self { sec: time.sec, usec: (time.nsec as u64 / NSEC_PER_USEC) as i64 }
+    }
+}
+
+const NSEC_PER_USEC: u64 = 1_000;
+
+/// The kernel's idea of a time zone: `struct timezone`. Nothing depends on it; it is what somebody
+/// told the kernel once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Timezone {
+    /// Minutes west of Greenwich.
+    pub minutes_west: i32,
+    /// A kind of summer time.
+    pub dst_time: i32,
+}
+
+/// The wall-clock time, in microseconds.
+///
+/// Where the function has 32-bit times, this is [`ClockId::REALTIME`] instead.
+///
+/// # Errors
+/// Whatever a seccomp filter says.
+#[inline]
+pub fn gettimeofday() -> Result<Timeval, Errno> {
+    if !HAS_64_BIT_LONG_TIMES {
+        return Ok(clock_gettime(ClockId::REALTIME)?.into());
+    }
+    if let Some(pages) = OwnPages::get()
+        && let Some([now]) = pages.places().fine([ClockId::REALTIME], own::ordered)
+    {
+        return Ok(now.into());
+    }
+    by_function()
+}
+
+fn by_function() -> Result<Timeval, Errno> {
+    let Some(function) = slots::GETTIMEOFDAY.get() else { return system_call::gettimeofday() };
+    let mut now = MaybeUninit::<Timeval>::uninit();
+    match call(function, now.as_mut_ptr().expose_provenance(), 0) {
+        Err(Errno::ENOSYS) => system_call::gettimeofday(),
+        Err(error) => Err(error),
+        // SAFETY: written, as there was no error.
+        Ok(()) => Ok(unsafe { now.assume_init() }),
+    }
+}
+
+/// The kernel's time zone.
+///
+/// # Errors
+/// Whatever a seccomp filter says.
+pub fn timezone() -> Result<Timezone, Errno> {
+    let Some(function) = slots::GETTIMEOFDAY.get() else { return system_call::timezone() };
+    let mut zone = MaybeUninit::<Timezone>::uninit();
+    match call(function, 0, zone.as_mut_ptr().expose_provenance()) {
+        Err(Errno::ENOSYS) => system_call::timezone(),
+        Err(error) => Err(error),
+        // SAFETY: written, as there was no error.
+        Ok(()) => Ok(unsafe { zone.assume_init() }),
+    }
+}
+
+/// `time` and `zone` are zero or the addresses of what is to be written.
+fn call(function: NonNull<()>, time: usize, zone: usize) -> Result<(), Errno> {
+    // SAFETY: a gettimeofday, which writes to what is not null; the callers give what is theirs.
+    let result = unsafe { arch::call(function, time, zone, 0) };
+    Errno::check(result as i32 as isize).map(drop)
+}

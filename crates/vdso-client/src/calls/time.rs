@@ -1,0 +1,52 @@
+//! `time(2)`.
+
+use core::mem::MaybeUninit;
+
+use super::clock_gettime::clock_gettime;
+use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
+use crate::clock_id::ClockId;
+use crate::errno::Errno;
+use crate::own::OwnPages;
+use crate::resolve::slots;
+use crate::system_call;
+
+/// The seconds of the wall clock, as of the last timer tick: up to a tick after a second has begun by
+/// [`clock_gettime`], this may still be the second before.
+///
+/// Where there is no such function, or one with 32-bit times, this is [`ClockId::REALTIME_COARSE`].
+///
+/// # Errors
+/// Whatever a seccomp filter says.
+#[inline]
+pub fn time() -> Result<i64, Errno> {
+    if let Some(pages) = OwnPages::get()
+        && let Some(now) = pages.places().coarse(ClockId::REALTIME_COARSE)
+    {
+        return Ok(now.sec);
+    }
+    by_function()
+}
+
+fn by_function() -> Result<i64, Errno> {
+    if !HAS_64_BIT_LONG_TIMES {
+        return Ok(clock_gettime(ClockId::REALTIME_COARSE)?.sec);
+    }
+    let Some(function) = slots::TIME.get() else { return without_function() };
+    let mut now = MaybeUninit::<i64>::uninit();
+    // SAFETY: a time, and `now` is ours.
+    let result = unsafe { arch::call(function, now.as_mut_ptr().expose_provenance(), 0, 0) };
+    // The result itself is of no use: times before 1970 look like errors.
+    if result == -(Errno::ENOSYS.raw() as isize) {
+        return system_call::time();
+    }
+    // SAFETY: written: a time that is here does not fail otherwise.
+    Ok(unsafe { now.assume_init() })
+}
+
+/// Most architectures have no such function, but one that answers this clock.
+fn without_function() -> Result<i64, Errno> {
+    if slots::CLOCK_GETTIME.get().is_some() {
+        return Ok(clock_gettime(ClockId::REALTIME_COARSE)?.sec);
+    }
+    system_call::time()
+}

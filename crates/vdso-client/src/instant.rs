@@ -1,0 +1,127 @@
+//! `Instant`, as in std.
+
+use core::ops::{Add, AddAssign, Sub, SubAssign};
+use core::time::Duration;
+
+use crate::calls::clock_gettime::clock_gettime;
+use crate::clock_id::ClockId;
+use crate::timespec::Timespec;
+
+/// A moment of the clock that never goes back, [`ClockId::MONOTONIC`]; the same clock as
+/// `std::time::Instant` reads.
+///
+/// ```
+/// use vdso_client::Instant;
+///
+/// let start = Instant::now();
+/// assert!(start <= Instant::now());
+/// println!("it took {:?}", start.elapsed());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(Timespec);
+
+impl Instant {
+    /// Now. Reads are ordered: one that happens after another, on whatever thread, is not earlier.
+    ///
+    /// # Panics
+    /// If the kernel refuses, which only a seccomp filter makes it do; [`clock_gettime`] has it as
+    /// an error.
+    #[inline]
+    #[must_use]
+    pub fn now() -> Self {
+        match clock_gettime(ClockId::MONOTONIC) {
+            Ok(now) => Self(now),
+            Err(error) => refused(error),
+        }
+    }
+
+    /// The span since `earlier`; zero if that is later.
+    #[must_use]
+    pub fn duration_since(&self, earlier: Self) -> Duration {
+        self.checked_duration_since(earlier).unwrap_or_default()
+    }
+
+    /// The span since `earlier`; `None` if that is later.
+    #[must_use]
+    pub fn checked_duration_since(&self, earlier: Self) -> Option<Duration> {
+        self.0.checked_duration_since(earlier.0)
+    }
+
+    /// The same as [`duration_since`](Self::duration_since).
+    #[must_use]
+    pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
+        self.duration_since(earlier)
+    }
+
+    /// The span since this moment.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Self::now().duration_since(*self)
+    }
+
+    /// This moment and `span`, if there is such a moment.
+    #[must_use]
+    pub fn checked_add(&self, span: Duration) -> Option<Self> {
+        self.0.checked_add(span).map(Self)
+    }
+
+    /// This moment less `span`, if there is such a moment.
+    #[must_use]
+    pub fn checked_sub(&self, span: Duration) -> Option<Self> {
+        self.0.checked_sub(span).map(Self)
+    }
+
+    /// The clock's own value.
+    pub const fn timespec(&self) -> Timespec {
+        self.0
+    }
+
+    /// From a value of [`ClockId::MONOTONIC`].
+    pub const fn from_timespec(time: Timespec) -> Self {
+        Self(time)
+    }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn refused(error: crate::errno::Errno) -> ! {
+    panic!("cannot read the clock: {error}");
+}
+
+/// Operators as std has them: sums panic where there is no such moment, differences of moments are
+/// zero where they would be negative.
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        self.checked_add(span).expect("overflow when adding a duration to an instant")
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, span: Duration) {
+        *self = *self + span;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        self.checked_sub(span).expect("overflow when subtracting a duration from an instant")
+    }
+}
+
+impl SubAssign<Duration> for Instant {
+    fn sub_assign(&mut self, span: Duration) {
+        *self = *self - span;
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.duration_since(earlier)
+    }
+}

@@ -1,0 +1,99 @@
+//! The system calls behind the vDSO's functions: what each call of this crate does when there is no
+//! function for it. Also for comparisons.
+//!
+//! On 32-bit architectures the calls with 64-bit times are made, and the old ones on kernels before
+//! 5.1. Where an architecture lacks a call, another one with the same answer is made.
+//!
+//! # Errors
+//! [`Errno::EINVAL`] for a clock that the kernel does not have; whatever a seccomp filter says.
+
+use core::mem::MaybeUninit;
+
+use crate::arch::{self, HAS_64_BIT_LONG_TIMES, number};
+use crate::calls::Timespec32;
+use crate::calls::getcpu::Cpu;
+use crate::calls::gettimeofday::{Timeval, Timezone};
+use crate::clock_id::ClockId;
+use crate::errno::Errno;
+use crate::timespec::Timespec;
+
+/// The time of a clock.
+pub fn clock_gettime(id: ClockId) -> Result<Timespec, Errno> {
+    by_clock(number::CLOCK_GETTIME, number::CLOCK_GETTIME64, id)
+}
+
+/// The resolution of a clock.
+pub fn clock_getres(id: ClockId) -> Result<Timespec, Errno> {
+    by_clock(number::CLOCK_GETRES, number::CLOCK_GETRES_TIME64, id)
+}
+
+/// The wall-clock time in microseconds.
+pub fn gettimeofday() -> Result<Timeval, Errno> {
+    match number::GETTIMEOFDAY {
+        // SAFETY: it writes a `Timeval` where `long` has 64 bits.
+        Some(number) if HAS_64_BIT_LONG_TIMES => unsafe { write_to(number, |time| [time, 0]) },
+        _ => clock_gettime(ClockId::REALTIME).map(Timeval::from),
+    }
+}
+
+/// The kernel's time zone.
+pub fn timezone() -> Result<Timezone, Errno> {
+    let number = number::GETTIMEOFDAY.ok_or(Errno::ENOSYS)?;
+    // SAFETY: with a null for the time, it writes a `Timezone`.
+    unsafe { write_to(number, |zone| [0, zone]) }
+}
+
+/// The seconds of the wall clock as of the last timer tick.
+pub fn time() -> Result<i64, Errno> {
+    match number::TIME {
+        // SAFETY: it writes an `i64` where `long` has 64 bits.
+        Some(number) if HAS_64_BIT_LONG_TIMES => unsafe { write_to(number, |time| [time, 0]) },
+        _ => clock_gettime(ClockId::REALTIME_COARSE).map(|now| now.sec),
+    }
+}
+
+/// The CPU that this thread runs on.
+pub fn getcpu() -> Result<Cpu, Errno> {
+    let mut node = 0u32;
+    let node_address = (&raw mut node).expose_provenance();
+    // SAFETY: it writes two words, one to `node`.
+    let cpu = unsafe { write_to(number::GETCPU, |cpu| [cpu, node_address]) }?;
+    Ok(Cpu { cpu, node })
+}
+
+fn by_clock(number: Option<usize>, time64: Option<usize>, id: ClockId) -> Result<Timespec, Errno> {
+    let id = id.raw() as usize;
+    if let Some(time64) = time64 {
+        // SAFETY: it writes a `Timespec`.
+        let answer = unsafe { write_to::<Timespec>(time64, |time| [id, time]) };
+        if answer != Err(Errno::ENOSYS) {
+            return answer;
+        }
+    }
+    let number = number.ok_or(Errno::ENOSYS)?;
+    if HAS_64_BIT_LONG_TIMES {
+        // SAFETY: it writes a `Timespec` where `long` has 64 bits.
+        unsafe { write_to::<Timespec>(number, |time| [id, time]) }
+    } else {
+        // SAFETY: it writes a `Timespec32` elsewhere.
+        unsafe { write_to::<Timespec32>(number, |time| [id, time]) }.map(Timespec::from)
+    }
+}
+
+/// Makes a system call that writes a `T`; `arguments` makes its first two arguments of the address
+/// that is to be written to.
+///
+/// # Safety
+/// If it returns without an error, it must have written a `T` there, and nothing elsewhere but where
+/// the caller says.
+unsafe fn write_to<T>(
+    number: usize,
+    arguments: impl FnOnce(usize) -> [usize; 2],
+) -> Result<T, Errno> {
+    let mut written = MaybeUninit::<T>::uninit();
+    let [first, second] = arguments(written.as_mut_ptr().expose_provenance());
+    // SAFETY: the caller promises that it writes a `T` to `written` alone.
+    Errno::check(unsafe { arch::system_call(number, [first, second, 0, 0, 0]) })?;
+    // SAFETY: there was no error.
+    Ok(unsafe { written.assume_init() })
+}

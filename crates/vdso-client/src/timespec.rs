@@ -1,0 +1,82 @@
+//! Points in time and spans, as the kernel writes them.
+
+use core::time::Duration;
+
+use vdso_data::arithmetic::{self, NSEC_PER_SEC};
+
+/// Seconds and nanoseconds: `struct __kernel_timespec`, with 64-bit times on every architecture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct Timespec {
+    /// Whole seconds, rounded down; negative before the clock's beginning.
+    pub sec: i64,
+    /// Nanoseconds after `sec`, below 10^9.
+    pub nsec: i64,
+}
+
+impl Timespec {
+    /// All of it in nanoseconds.
+    pub const fn as_nanos(self) -> i128 {
+        self.sec as i128 * NSEC_PER_SEC as i128 + self.nsec as i128
+    }
+
+    /// The inverse of [`as_nanos`](Self::as_nanos); `None` if the seconds do not fit.
+    pub const fn from_nanos(ns: i128) -> Option<Self> {
+        match arithmetic::Timespec::from_nanos(ns) {
+            Some(time) => Some(Self { sec: time.sec, nsec: time.nsec }),
+            None => None,
+        }
+    }
+
+    /// The span since `earlier`; `None` if that is later, or has more nanoseconds than a second.
+    pub const fn checked_duration_since(self, earlier: Self) -> Option<Duration> {
+        let borrow = self.nsec < earlier.nsec;
+        let nsec = self.nsec - earlier.nsec + if borrow { NSEC_PER_SEC as i64 } else { 0 };
+        if self.sec < earlier.sec || (borrow && self.sec == earlier.sec) {
+            return None;
+        }
+        // Wraps to the right span, which as an unsigned number always fits.
+        let sec = self.sec.wrapping_sub(earlier.sec).wrapping_sub(borrow as i64) as u64;
+        if nsec < 0 || nsec >= NSEC_PER_SEC as i64 {
+            return None;
+        }
+        Some(Duration::new(sec, nsec as u32))
+    }
+
+    /// This time and `span`; `None` if the seconds do not fit.
+    pub const fn checked_add(self, span: Duration) -> Option<Self> {
+        let Some(sec) = self.sec.checked_add_unsigned(span.as_secs()) else { return None };
+        let nsec = self.nsec + span.subsec_nanos() as i64;
+        if nsec < NSEC_PER_SEC as i64 {
+            return Some(Self { sec, nsec });
+        }
+        let Some(sec) = sec.checked_add(1) else { return None };
+        Some(Self { sec, nsec: nsec - NSEC_PER_SEC as i64 })
+    }
+
+    /// This time less `span`; `None` if the seconds do not fit.
+    pub const fn checked_sub(self, span: Duration) -> Option<Self> {
+        let Some(sec) = self.sec.checked_sub_unsigned(span.as_secs()) else { return None };
+        let nsec = self.nsec - span.subsec_nanos() as i64;
+        if nsec >= 0 {
+            return Some(Self { sec, nsec });
+        }
+        let Some(sec) = sec.checked_sub(1) else { return None };
+        Some(Self { sec, nsec: nsec + NSEC_PER_SEC as i64 })
+    }
+}
+
+impl From<arithmetic::Timespec> for Timespec {
+    #[inline(always)]
+    fn from(time: arithmetic::Timespec) -> Self {
+        Self { sec: time.sec, nsec: time.nsec }
+    }
+}
+
+impl From<Duration> for Timespec {
+    /// A span that is too long becomes the longest one.
+    fn from(span: Duration) -> Self {
+        let sec = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        Self { sec, nsec: i64::from(span.subsec_nanos()) }
+    }
+}

@@ -1,0 +1,104 @@
+//! The times' arithmetic and their conversions, with std's types as the oracle.
+
+use std::time::Duration;
+
+use vdso_client::{Instant, SystemTime, Timespec, UNIX_EPOCH};
+
+const SPANS: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_nanos(1),
+    Duration::from_nanos(999_999_999),
+    Duration::from_secs(1),
+    Duration::new(86_400, 500_000_000),
+    Duration::new(u64::MAX, 999_999_999),
+];
+
+const TIMES: [Timespec; 6] = [
+    Timespec { sec: 0, nsec: 0 },
+    Timespec { sec: -1, nsec: 999_999_999 },
+    Timespec { sec: 1_700_000_000, nsec: 500_000_001 },
+    Timespec { sec: i64::MAX, nsec: 999_999_999 },
+    Timespec { sec: i64::MIN, nsec: 0 },
+    Timespec { sec: 2_147_483_648, nsec: 1 },
+];
+
+#[test]
+fn sums_and_differences_are_those_of_integers() {
+    for time in TIMES {
+        assert_eq!(Timespec::from_nanos(time.as_nanos()), Some(time));
+        for span in SPANS {
+            let span_ns = i128::try_from(span.as_nanos()).expect("it fits");
+            let sum = Timespec::from_nanos(time.as_nanos() + span_ns);
+            assert_eq!(time.checked_add(span), sum, "{time:?} + {span:?}");
+            let difference = Timespec::from_nanos(time.as_nanos() - span_ns);
+            assert_eq!(time.checked_sub(span), difference, "{time:?} - {span:?}");
+        }
+        for earlier in TIMES {
+            let span_ns = time.as_nanos() - earlier.as_nanos();
+            let span = time.checked_duration_since(earlier);
+            assert_eq!(span.map(|span| span.as_nanos() as i128), (span_ns >= 0).then_some(span_ns));
+        }
+    }
+}
+
+#[test]
+fn nanoseconds_beyond_a_second_are_no_span() {
+    let odd = Timespec { sec: 1, nsec: 2_000_000_000 };
+    assert_eq!(odd.checked_duration_since(Timespec::default()), None);
+}
+
+#[test]
+fn instants_and_times_compare_as_stds() {
+    let now = Instant::now();
+    let later = now + Duration::from_millis(1_500);
+    assert!(later > now);
+    assert_eq!(later - now, Duration::from_millis(1_500));
+    assert_eq!(now - later, Duration::ZERO);
+    assert_eq!(now.checked_duration_since(later), None);
+    assert_eq!(later - Duration::from_millis(1_500), now);
+    let time = UNIX_EPOCH + Duration::from_secs(10);
+    assert_eq!(time.duration_since(UNIX_EPOCH), Ok(Duration::from_secs(10)));
+    let error = UNIX_EPOCH.duration_since(time).unwrap_err();
+    assert_eq!(error.duration(), Duration::from_secs(10));
+    assert!(SystemTime::now() > time);
+}
+
+#[cfg(all(feature = "std", not(miri)))]
+#[test]
+fn stds_types_are_the_same_moments() {
+    for sec in [-5, 0, 5] {
+        let time = SystemTime::from_timespec(Timespec { sec, nsec: 250_000_000 });
+        let std: std::time::SystemTime = time.into();
+        assert_eq!(SystemTime::from(std), time);
+    }
+    let before = std::time::Instant::now();
+    let now = Instant::now();
+    let std = now.to_std().expect("std has it");
+    assert!(before <= std);
+    assert!(Instant::from_std(before).expect("it is") <= Instant::now());
+    let error = std::io::Error::from(vdso_client::Errno::EINVAL);
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[cfg(feature = "libc")]
+#[test]
+fn libcs_types_are_the_same() {
+    let time = Timespec { sec: 5, nsec: 6 };
+    let converted = libc::timespec::try_from(time).expect("it fits");
+    assert_eq!((converted.tv_sec, converted.tv_nsec), (5, 6));
+    assert_eq!(Timespec::from(converted), time);
+    assert_eq!(vdso_client::Errno::ENOSYS.to_libc(), libc::ENOSYS);
+}
+
+#[cfg(feature = "rustix")]
+#[test]
+fn rustixs_types_are_the_same() {
+    let time = Timespec { sec: 5, nsec: 6 };
+    let converted = rustix::time::Timespec::from(time);
+    assert_eq!((converted.tv_sec, converted.tv_nsec), (5, 6));
+    assert_eq!(Timespec::from(converted), time);
+    let boottime = rustix::time::ClockId::Boottime;
+    assert_eq!(vdso_client::ClockId::from(boottime), vdso_client::ClockId::BOOTTIME);
+    let error = rustix::io::Errno::from(vdso_client::Errno::EINVAL);
+    assert_eq!(error, rustix::io::Errno::INVAL);
+}

@@ -1,0 +1,60 @@
+//! The ELF note by which a program recognises an image that reads our pages.
+//!
+//! A client that finds it may read the pages itself, inlined into its own code, instead of calling
+//! the image. Only an image of the `own` source carries it: there the page is all that a read of a
+//! fine clock needs. The note is written by `vdso-image`, read by `vdso-client`, and stands in
+//! `docs/DATAPAGE.md`.
+
+use crate::{PAGE_BYTES, own, process};
+
+/// The note's owner, as it stands in the file.
+pub const OWNER: &str = "vdso";
+/// The note's type.
+pub const TYPE: u32 = 1;
+
+/// Offset of the page of clocks from the image's ELF header; the image is at most this long.
+pub const OWN_PAGE: usize = 2 * PAGE_BYTES;
+/// Offset of the process page from the image's ELF header.
+pub const PROCESS_PAGE: usize = 3 * PAGE_BYTES;
+
+/// What the note says: four words of 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// [`own::VERSION`] of the page of clocks.
+    pub own_version: u32,
+    /// Where that page is, bytes from the image's ELF header.
+    pub own_offset: u32,
+    /// [`process::VERSION`] of the process page.
+    pub process_version: u32,
+    /// Where that page is, bytes from the image's ELF header.
+    pub process_offset: u32,
+}
+
+impl Pages {
+    /// Bytes of the note's description.
+    pub const BYTES: usize = 16;
+
+    /// What this version of the crate knows how to read, and where an image of it looks.
+    pub const CURRENT: Self = Self {
+        own_version: own::VERSION,
+        own_offset: OWN_PAGE as u32,
+        process_version: process::VERSION,
+        process_offset: PROCESS_PAGE as u32,
+    };
+
+    /// Reads a note's description; `None` if it is not of this form. In the machine's byte order, as
+    /// the pages themselves are.
+    pub fn read(description: &[u8]) -> Option<Self> {
+        let description: &[u8; Self::BYTES] = description.try_into().ok()?;
+        let (words, _) = description.as_chunks::<4>();
+        let [own_version, own_offset, process_version, process_offset] = words else {
+            return None;
+        };
+        Some(Self {
+            own_version: u32::from_ne_bytes(*own_version),
+            own_offset: u32::from_ne_bytes(*own_offset),
+            process_version: u32::from_ne_bytes(*process_version),
+            process_offset: u32::from_ne_bytes(*process_offset),
+        })
+    }
+}

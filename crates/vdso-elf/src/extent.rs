@@ -1,0 +1,19 @@
+//! How long an image in memory is: whoever has only its address must know that before it can be
+//! [parsed](crate::Image::parse).
+
+use crate::abi::PT_LOAD;
+use crate::error::Error;
+use crate::header::Header;
+
+/// The number of bytes from the ELF header to the end of what the first `PT_LOAD` maps, given the
+/// beginning of the image, which has to have the program headers: they follow the ELF header, so a
+/// page is enough.
+///
+/// The section headers of some images come behind that, in the rest of the last page.
+pub fn extent(beginning: &[u8]) -> Result<usize, Error> {
+    let (_, mut header) = Header::parse(beginning)?;
+    let load = header.segments.find(|segment| segment.kind == PT_LOAD);
+    let load = load.ok_or(Error::NoLoadSegment)?;
+    let end = load.file_offset.checked_add(load.file_bytes);
+    end.and_then(|end| usize::try_from(end).ok()).ok_or(Error::ImageTooLong)
+}

@@ -215,14 +215,15 @@ fn gnu_hash(name: &str) -> u32 {
     rest.iter().fold(hash, |hash, &byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)))
 }
 
-/// The hash of the gABI, as `DT_HASH` uses it.
+/// The hash of the gABI, as `DT_HASH` uses it. The four uppermost bits are cleared once at the end,
+/// not after each byte: until then they only move out.
 #[inline(always)]
 fn system_v_hash(name: &str) -> u32 {
-    name.bytes().fold(0, |hash, byte| {
+    let hash = name.bytes().fold(0_u32, |hash, byte| {
         let hash = (hash << 4).wrapping_add(u32::from(byte));
-        let high = hash & 0xf000_0000;
-        (hash ^ high >> 24) & !high
-    })
+        hash ^ hash >> 24 & 0xf0
+    });
+    hash & 0x0fff_ffff
 }
 
 #[cfg(test)]

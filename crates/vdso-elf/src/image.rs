@@ -180,7 +180,8 @@ impl<'a> Image<'a> {
     /// Symbol `index`, whatever it is.
     pub(crate) fn symbol(&self, index: u32) -> Result<Symbol<'a>, Error> {
         let (reader, strings) = (self.reader, self.tables.strings);
-        let raw = RawSymbol::at_index(reader, self.tables.symbols, index)
+        let raw = RawSymbol::place(reader, self.tables.symbols, index)
+            .and_then(|at| RawSymbol::read(reader, at))
             .ok_or(Error::TableTruncated(Table::Symbols))?;
         let name = strings.get(u64::from(raw.name))?;
         if raw.section_index == abi::SHN_UNDEF {

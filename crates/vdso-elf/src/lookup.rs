@@ -56,8 +56,10 @@ impl<'a> Question<'a, '_> {
     #[inline(always)]
     fn answer(&self, image: &Image<'a>, index: u32) -> Option<Symbol<'a>> {
         let tables = image.tables();
-        let raw = RawSymbol::at_index(self.reader, tables.symbols, index)?;
-        let name = tables.strings.matching(raw.name, self.name)?;
+        let at = RawSymbol::place(self.reader, tables.symbols, index)?;
+        // Most symbols that are looked at have another name.
+        let name = tables.strings.matching(RawSymbol::name(self.reader, at)?, self.name)?;
+        let raw = RawSymbol::read(self.reader, at)?;
         if raw.section_index == SHN_UNDEF || raw.binding() == Binding::Local {
             return None;
         }

@@ -128,14 +128,21 @@ pub(crate) struct RawSymbol {
 }
 
 impl RawSymbol {
-    /// Entry `index` of the table at `table`.
+    /// Where entry `index` of the table at `table` is.
     #[inline(always)]
-    pub fn at_index(reader: Reader<'_>, table: usize, index: u32) -> Option<Self> {
-        Self::read(reader, element(table, index, entry_bytes(reader.class))?)
+    pub fn place(reader: Reader<'_>, table: usize, index: u32) -> Option<usize> {
+        element(table, index, entry_bytes(reader.class))
     }
 
+    /// The name of the entry at `at`, which is its first field.
     #[inline(always)]
-    fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
+    pub fn name(reader: Reader<'_>, at: usize) -> Option<u32> {
+        reader.u32(at)
+    }
+
+    /// The entry at `at`.
+    #[inline(always)]
+    pub fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
         let mut fields = reader.fields(at);
         let name = fields.u32()?;
         let early = match reader.class {

@@ -63,35 +63,31 @@ fn own_page(host: &'static Host) -> Result<()> {
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
         on(vdso, "ours, Instant, inlined", Instant::now),
-        on(vdso, "ours, PageReader", {
-            let reader = reader(vdso)?;
-            move || reader.read(ClockId::MONOTONIC)
-        }),
+        by_reader(vdso, "ours, PageReader", |reader| reader.read(ClockId::MONOTONIC)),
         on(vdso, "ours, UnorderedInstant", UnorderedInstant::now),
         forever("std's Instant", std::time::Instant::now),
         forever("quanta, Instant", quanta::Instant::now),
         forever("minstant, Instant", minstant::Instant::now),
     ];
-    let goals = [Goal::ratio("ours, Instant, inlined", 0.90, 0.88)];
+    let goals =
+        ["ours, Instant, inlined", "ours, PageReader"].map(|row| Goal::ratio(row, 0.90, 0.88));
     print("Instant::now, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
 
     let both = [ClockId::REALTIME, ClockId::MONOTONIC];
     let mut subjects = [
         forever("kernel's vDSO, two calls", || both.map(|id| kernels.read(id))),
         on(vdso, "ours, read_at_once", || read_at_once(both)),
+        by_reader(vdso, "ours, PageReader", move |reader| reader.read_at_once(both)),
         on(vdso, "ours, two reads, inlined", || both.map(clock_gettime)),
     ];
-    let goals = [Goal::ratio("ours, read_at_once", 0.50, 0.47)];
+    let goals = ["ours, read_at_once", "ours, PageReader"].map(|row| Goal::ratio(row, 0.50, 0.47));
     print("two clocks, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
 
     const COARSE: ClockId = ClockId::MONOTONIC_COARSE;
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(COARSE)),
         on(vdso, "ours, inlined", || clock_gettime(COARSE)),
-        on(vdso, "ours, PageReader", {
-            let reader = reader(vdso)?;
-            move || reader.read(COARSE)
-        }),
+        by_reader(vdso, "ours, PageReader", |reader| reader.read(COARSE)),
     ];
     let goals = [Goal::ratio("ours, PageReader", 0.30, 0.22)];
     print("MONOTONIC_COARSE, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
@@ -99,10 +95,20 @@ fn own_page(host: &'static Host) -> Result<()> {
     Ok(())
 }
 
-fn reader(vdso: Vdso<'static>) -> Result<PageReader> {
-    // SAFETY: an image of ours that is never unmapped.
-    unsafe { vdso_client::adopt(vdso) };
-    PageReader::get().context("the client does not see the own page")
+/// Reads by one reader that stays in registers, as in a loop of a program's.
+fn by_reader<'a, T>(
+    vdso: Vdso<'static>,
+    name: &str,
+    read: impl Fn(&PageReader) -> T + 'a,
+) -> Subject<'a> {
+    Subject::new(name, move |times| {
+        // SAFETY: an image of ours that is never unmapped.
+        unsafe { vdso_client::adopt(vdso) };
+        let reader = PageReader::get().expect("the image has an own page");
+        for _ in 0..times {
+            black_box(read(&reader));
+        }
+    })
 }
 
 /// The same call again and again.

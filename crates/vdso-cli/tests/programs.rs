@@ -143,6 +143,23 @@ shifts_exactly! {
     script: Script,
 }
 
+/// The program's clocks are read by this project's client; only an image of the `own` source has a
+/// page that it may read without a call.
+#[test]
+fn a_client_knows_an_own_page() {
+    let Some(path) = program(Program::NoLibc) else { return };
+    for source in [Source::OWN, Source::HOST, Source::CHAIN] {
+        if !Source::all().contains(&source) {
+            continue;
+        }
+        let options = source.and(&["--offset", "+30d"]);
+        let run = finish(vdso_run(options).arg(&path).arg("capabilities")).succeeded().quiet();
+        let answer = if source == Source::OWN { "own page: yes" } else { "own page: no" };
+        assert!(run.stdout.ends_with(&format!("{answer}\n")), "{run:#?}");
+        assert!(run.stdout.contains("clock_gettime: __vdso_clock_gettime (LINUX_2.6)"), "{run:#?}");
+    }
+}
+
 #[test]
 fn an_exception_passes_through_many_frames() {
     let Some(path) = program(Program::Exceptions) else { return };

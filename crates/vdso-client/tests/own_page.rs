@@ -283,6 +283,8 @@ fn inlined_reads_and_the_images_are_one_clock() {
                 timekeeper.update();
             }
         });
+        // However this ends, the publisher does, too.
+        let _done = Done(&is_done);
         let mut last = Timespec::default();
         for read in 0..READS {
             let now = if read % 2 == 0 {
@@ -293,8 +295,16 @@ fn inlined_reads_and_the_images_are_one_clock() {
             assert!(now >= last, "{now:?} after {last:?}");
             last = now;
         }
-        is_done.store(true, Ordering::Relaxed);
     });
+}
+
+/// Says so when it is dropped.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Only an image of the `own` source says that it has such a page.

@@ -9,7 +9,8 @@ use std::ptr;
 
 use anyhow::{Context, Result};
 use vdso_client::{
-    ClockId, Instant, PageReader, UnorderedInstant, Vdso, clock_gettime, read_at_once,
+    ClockId, Instant, PageReader, SystemTime, Timespec, UnorderedInstant, Vdso, clock_gettime,
+    read_at_once,
 };
 use vdso_data::arithmetic::Transform;
 use vdso_image::Source;
@@ -63,7 +64,7 @@ fn own_page(host: &'static Host) -> Result<()> {
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
         on(vdso, "ours, Instant, inlined", Instant::now),
-        by_reader(vdso, "ours, PageReader", |reader| reader.read(ClockId::MONOTONIC)),
+        by_reader(vdso, "ours, PageReader", |reader| read(reader, ClockId::MONOTONIC)),
         on(vdso, "ours, UnorderedInstant", UnorderedInstant::now),
         forever("std's Instant", std::time::Instant::now),
         forever("quanta, Instant", quanta::Instant::now),
@@ -78,7 +79,7 @@ fn own_page(host: &'static Host) -> Result<()> {
         forever("kernel's vDSO, two calls", || both.map(|id| kernels.read(id))),
         on(vdso, "ours, read_at_once", || read_at_once(both)),
         by_reader(vdso, "ours, PageReader", move |reader| reader.read_at_once(both)),
-        on(vdso, "ours, two reads, inlined", || both.map(clock_gettime)),
+        on(vdso, "ours, two reads, inlined", || (SystemTime::now(), Instant::now())),
     ];
     let goals = ["ours, read_at_once", "ours, PageReader"].map(|row| Goal::ratio(row, 0.50, 0.47));
     print("two clocks, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
@@ -87,7 +88,7 @@ fn own_page(host: &'static Host) -> Result<()> {
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(COARSE)),
         on(vdso, "ours, inlined", || clock_gettime(COARSE)),
-        by_reader(vdso, "ours, PageReader", |reader| reader.read(COARSE)),
+        by_reader(vdso, "ours, PageReader", |reader| read(reader, COARSE)),
     ];
     let goals = [Goal::ratio("ours, PageReader", 0.30, 0.22)];
     print("MONOTONIC_COARSE, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
@@ -109,6 +110,18 @@ fn by_reader<'a, T>(
             black_box(read(&reader));
         }
     })
+}
+
+/// As a program does it: what the page does not know, the call does.
+#[inline(always)]
+fn read(reader: &PageReader, id: ClockId) -> Timespec {
+    reader.read(id).unwrap_or_else(|| ask(id))
+}
+
+#[cold]
+#[inline(never)]
+fn ask(id: ClockId) -> Timespec {
+    clock_gettime(id).expect("a clock that every kernel has")
 }
 
 /// The same call again and again.

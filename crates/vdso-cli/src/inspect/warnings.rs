@@ -1,6 +1,6 @@
 //! What is wrong with an image, or unusual enough that some program will stumble over it.
 
-use vdso_elf::{Error, HashKind, Image, Kind, abi};
+use vdso_elf::{HashKind, Image, Kind, abi};
 
 use crate::target::{Origin, Target};
 
@@ -26,27 +26,16 @@ pub fn of_target(target: &Target) -> Vec<String> {
 
 /// Of an image that could be read.
 pub fn of_image(image: &Image<'_>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut errors: Vec<Error> = Vec::new();
-    errors.extend(image.symbols().filter_map(Result::err));
-    errors.extend(image.versions().filter_map(Result::err));
-    errors.extend(image.notes().filter_map(Result::err));
     // A table that is cut off is met again by each of its users.
-    let mut seen: Vec<String> = Vec::new();
-    for error in errors {
-        let text = error.to_string();
-        if !seen.contains(&text) {
-            seen.push(text);
+    let mut warnings: Vec<String> = Vec::new();
+    for problem in image.problems() {
+        let text = problem.to_string();
+        if !warnings.contains(&text) {
+            warnings.push(text);
         }
     }
-    warnings.extend(seen);
     warnings.extend(segments(image));
     warnings.extend(lookups(image));
-    warnings.extend(image.symbols().flatten().filter_map(|symbol| {
-        let has_address = symbol.is_defined() && !symbol.is_absolute();
-        (has_address && image.file_offset(symbol.value).is_none())
-            .then(|| format!("{} is at {:#x}, outside the image", symbol.name, symbol.value))
-    }));
     warnings
 }
 

@@ -38,5 +38,6 @@ pub fn read<S, T>(
         if seq.load(Ordering::Relaxed) == start {
             return Some(value);
         }
+        cold_path();
     }
 }

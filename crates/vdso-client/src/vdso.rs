@@ -92,11 +92,7 @@ impl<'a> Vdso<'a> {
     ///
     /// What it is called with, and how, is for the caller to know: see [`names`](crate::names).
     pub fn lookup(&self, name: &str, version: Option<&str>) -> Option<NonNull<()>> {
-        let symbol = self.image.lookup(name, version)?;
-        if symbol.is_absolute() {
-            return None;
-        }
-        let offset = self.image.file_offset(symbol.value)?;
+        let offset = self.image.lookup(name, version)?.file_offset?;
         let function = self.image.bytes().get(offset..)?.as_ptr();
         NonNull::new(function.cast_mut().cast())
     }

@@ -1,5 +1,6 @@
 //! Points in time and spans, as the kernel writes them.
 
+use core::num::TryFromIntError;
 use core::time::Duration;
 
 use vdso_data::arithmetic::{self, NSEC_PER_SEC};
@@ -89,5 +90,14 @@ impl From<Duration> for Timespec {
     fn from(span: Duration) -> Self {
         let sec = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         Self { sec, nsec: i64::from(span.subsec_nanos()) }
+    }
+}
+
+/// Fails before zero.
+impl TryFrom<Timespec> for Duration {
+    type Error = TryFromIntError;
+
+    fn try_from(time: Timespec) -> Result<Self, Self::Error> {
+        Ok(Self::new(time.sec.try_into()?, time.nsec.try_into()?))
     }
 }

@@ -47,6 +47,17 @@ fn nanoseconds_beyond_a_second_are_no_span() {
     assert_eq!(odd.checked_duration_since(Timespec::default()), None);
 }
 
+#[test]
+fn a_time_is_a_duration_unless_it_is_before_zero() {
+    for span in [Duration::ZERO, Duration::new(86_400, 999_999_999)] {
+        assert_eq!(Duration::try_from(Timespec::from(span)), Ok(span));
+    }
+    for (sec, nsec) in [(-1, 999_999_999), (i64::MIN, 0), (0, -1)] {
+        assert!(Duration::try_from(Timespec { sec, nsec }).is_err());
+    }
+    assert!(Duration::try_from(Timespec { sec: i64::MAX, nsec: 999_999_999 }).is_ok());
+}
+
 /// The fields are anybody's to write, so what is checked must be checked for these, too.
 #[test]
 fn nanoseconds_of_any_size_are_no_panic() {

@@ -37,19 +37,31 @@ pub struct AtOnce<const N: usize> {
 /// ```
 #[inline]
 pub fn read_at_once<const N: usize>(ids: [ClockId; N]) -> Result<AtOnce<N>, Errno> {
-    if let Some(pages) = OwnPages::get()
-        && ids.iter().all(|id| id.is_fine())
-        && let Some(times) = pages.places().fine(ids, own::ordered)
-    {
-        return Ok(AtOnce { times, spread_ns: 0 });
+    match from_page(ids) {
+        Some(now) => Ok(now),
+        None => one_after_another(ids),
     }
-    one_after_another(ids)
+}
+
+/// From the own page, if there is one and it knows all of them.
+#[inline(always)]
+fn from_page<const N: usize>(ids: [ClockId; N]) -> Option<AtOnce<N>> {
+    let pages = OwnPages::get()?;
+    if !ids.iter().all(|id| id.is_fine()) {
+        return None;
+    }
+    let times = pages.places().fine(ids, own::ordered)?;
+    Some(AtOnce { times, spread_ns: 0 })
 }
 
 #[inline(never)]
 fn one_after_another<const N: usize>(ids: [ClockId; N]) -> Result<AtOnce<N>, Errno> {
     const TRIES: u32 = 3;
     let mut best = read_in_turn(ids)?;
+    // If that was the process's first call, it has looked for the page.
+    if let Some(now) = from_page(ids) {
+        return Ok(now);
+    }
     for _ in 1..TRIES {
         let next = read_in_turn(ids)?;
         if next.spread_ns < best.spread_ns {

@@ -209,11 +209,14 @@ fn by_prctl() -> Answer {
 
 fn by_proc() -> Answer {
     const AT_FDCWD: usize = -100isize as usize;
-    const O_RDONLY: usize = 0;
+    /// Not for a program that another thread starts meanwhile. The same on each architecture here.
+    /// Source: `include/uapi/asm-generic/fcntl.h`.
+    const O_RDONLY_CLOEXEC: usize = 0o2_000_000;
     let path = c"/proc/self/auxv".as_ptr().expose_provenance();
     let mut words = [0usize; VECTOR_WORDS];
     // SAFETY: a path that ends with a zero byte, and flags that create nothing.
-    let opened = unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY, 0, 0]) };
+    let opened =
+        unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY_CLOEXEC, 0, 0]) };
     let Ok(file) = Errno::check(opened) else { return Answer::NoSource };
     let buffer = (&raw mut words).expose_provenance();
     // The kernel gives all of it in one piece.

@@ -33,7 +33,8 @@
 //! | `libc-syscall` | system calls by the C library's `syscall`; mips needs it |
 //! | `rustix`, `libc` | conversions to and from their types |
 //!
-//! Without any of them nothing but `core` is needed. A program without a C library hands its stack
+//! Without any of them nothing but `core` is needed, and what that itself takes from a C library or from
+//! the program (`memcpy` and its kin). A program without a C library hands its stack
 //! over in `_start` ([`auxv::set_startup_stack`]), or does nothing and lets the kernel be asked.
 //!
 //! # Safety of what is read

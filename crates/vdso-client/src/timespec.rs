@@ -1,5 +1,6 @@
 //! Points in time and spans, as the kernel writes them.
 
+use core::num::TryFromIntError;
 use core::time::Duration;
 
 use vdso_data::arithmetic::{self, NSEC_PER_SEC};
@@ -28,8 +29,16 @@ impl Timespec {
         }
     }
 
-    /// The span since `earlier`; `None` if that is later, or has more nanoseconds than a second.
+    /// Whether `nsec` is what it has to be: the fields can be written by anybody.
+    const fn is_normal(self) -> bool {
+        self.nsec >= 0 && self.nsec < NSEC_PER_SEC as i64
+    }
+
+    /// The span since `earlier`; `None` if that is later, or if `nsec` of either is not below 10^9.
     pub const fn checked_duration_since(self, earlier: Self) -> Option<Duration> {
+        if !self.is_normal() || !earlier.is_normal() {
+            return None;
+        }
         let borrow = self.nsec < earlier.nsec;
         let nsec = self.nsec - earlier.nsec + if borrow { NSEC_PER_SEC as i64 } else { 0 };
         if self.sec < earlier.sec || (borrow && self.sec == earlier.sec) {
@@ -37,14 +46,14 @@ impl Timespec {
         }
         // Wraps to the right span, which as an unsigned number always fits.
         let sec = self.sec.wrapping_sub(earlier.sec).wrapping_sub(borrow as i64) as u64;
-        if nsec < 0 || nsec >= NSEC_PER_SEC as i64 {
-            return None;
-        }
         Some(Duration::new(sec, nsec as u32))
     }
 
-    /// This time and `span`; `None` if the seconds do not fit.
+    /// This time and `span`; `None` if the seconds do not fit, or if `nsec` is not below 10^9.
     pub const fn checked_add(self, span: Duration) -> Option<Self> {
+        if !self.is_normal() {
+            return None;
+        }
         let Some(sec) = self.sec.checked_add_unsigned(span.as_secs()) else { return None };
         let nsec = self.nsec + span.subsec_nanos() as i64;
         if nsec < NSEC_PER_SEC as i64 {
@@ -54,8 +63,11 @@ impl Timespec {
         Some(Self { sec, nsec: nsec - NSEC_PER_SEC as i64 })
     }
 
-    /// This time less `span`; `None` if the seconds do not fit.
+    /// This time less `span`; `None` if the seconds do not fit, or if `nsec` is not below 10^9.
     pub const fn checked_sub(self, span: Duration) -> Option<Self> {
+        if !self.is_normal() {
+            return None;
+        }
         let Some(sec) = self.sec.checked_sub_unsigned(span.as_secs()) else { return None };
         let nsec = self.nsec - span.subsec_nanos() as i64;
         if nsec >= 0 {
@@ -78,5 +90,14 @@ impl From<Duration> for Timespec {
     fn from(span: Duration) -> Self {
         let sec = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         Self { sec, nsec: i64::from(span.subsec_nanos()) }
+    }
+}
+
+/// Fails before zero.
+impl TryFrom<Timespec> for Duration {
+    type Error = TryFromIntError;
+
+    fn try_from(time: Timespec) -> Result<Self, Self::Error> {
+        Ok(Self::new(time.sec.try_into()?, time.nsec.try_into()?))
     }
 }

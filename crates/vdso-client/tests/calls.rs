@@ -6,8 +6,8 @@
 mod support;
 
 use support::{
-    ANSWERS_EINVAL, ANSWERS_ENOSYS, Draft, OneAtATime, WRITES_3_AND_4, WRITES_7_9_TO_FIRST,
-    WRITES_7_9_TO_SECOND, assert_between,
+    ANSWERS_EINVAL, ANSWERS_ENOSYS, ANSWERS_EPERM, Draft, OneAtATime, WRITES_3_AND_4,
+    WRITES_7_9_TO_FIRST, WRITES_7_9_TO_SECOND, WRITES_MINUS_38, assert_between,
 };
 use vdso_client::{
     Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotFound, Outcome, Reason,
@@ -65,6 +65,15 @@ fn without_a_vdso_there_are_system_calls() {
         let expected = Answer::SystemCall(Reason::NoVdso(NotFound::TurnedOff));
         assert_eq!(capabilities.answer(call), expected);
     }
+}
+
+#[test]
+fn a_time_that_fails_is_an_error_and_one_before_1970_is_none() {
+    let _one = OneAtATime::begin();
+    Draft::new().code("time", ANSWERS_EPERM).adopt();
+    assert_eq!(time(), Err(Errno::EPERM));
+    Draft::new().code("time", WRITES_MINUS_38).adopt();
+    assert_eq!(time(), Ok(-38));
 }
 
 #[test]

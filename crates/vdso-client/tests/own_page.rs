@@ -150,6 +150,15 @@ fn a_published_page_is_read_inline() {
     }
 }
 
+#[test]
+fn clocks_are_read_at_once_also_by_a_processs_first_call() {
+    const TEST: &str = "clocks_are_read_at_once_also_by_a_processs_first_call";
+    let _one = OneAtATime::begin();
+    let Some(mapped) = Mapped::new(TEST, 0) else { return };
+    mapped.write_line(0, LONG, FROZEN, 77);
+    assert_eq!(read_at_once(FINE).expect("clocks").spread_ns, 0);
+}
+
 /// A frozen line can only have come from the page, and shows that every read does look there.
 #[test]
 fn every_kind_of_read_is_of_the_page() {

@@ -48,6 +48,31 @@ fn nanoseconds_beyond_a_second_are_no_span() {
 }
 
 #[test]
+fn a_time_is_a_duration_unless_it_is_before_zero() {
+    for span in [Duration::ZERO, Duration::new(86_400, 999_999_999)] {
+        assert_eq!(Duration::try_from(Timespec::from(span)), Ok(span));
+    }
+    for (sec, nsec) in [(-1, 999_999_999), (i64::MIN, 0), (0, -1)] {
+        assert!(Duration::try_from(Timespec { sec, nsec }).is_err());
+    }
+    assert!(Duration::try_from(Timespec { sec: i64::MAX, nsec: 999_999_999 }).is_ok());
+}
+
+/// The fields are anybody's to write, so what is checked must be checked for these, too.
+#[test]
+fn nanoseconds_of_any_size_are_no_panic() {
+    for nsec in [i64::MIN, -1, 1_000_000_000, i64::MAX] {
+        let odd = Timespec { sec: 0, nsec };
+        assert_eq!(odd.checked_duration_since(Timespec { sec: 0, nsec: -nsec.signum() }), None);
+        assert_eq!(Timespec { sec: 1, nsec: 0 }.checked_duration_since(odd), None);
+        for span in SPANS {
+            assert_eq!(odd.checked_add(span), None);
+            assert_eq!(odd.checked_sub(span), None);
+        }
+    }
+}
+
+#[test]
 fn instants_and_times_compare_as_stds() {
     let now = Instant::now();
     let later = now + Duration::from_millis(1_500);

@@ -140,6 +140,10 @@ impl RawDynamic {
     }
 }
 
+/// The longest name that is read, bytes. Names may overlap, so without a limit a table of symbols whose
+/// names all end at one place takes time by the square of its length.
+const LONGEST_NAME: usize = 4096;
+
 /// The string table: names, each ended by a zero byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strings<'a> {
@@ -162,7 +166,11 @@ impl<'a> Strings<'a> {
         let outside = Error::NameOutside { offset };
         let start = usize::try_from(offset).map_err(|_| outside)?;
         let rest = self.bytes.get(start..).ok_or(outside)?;
-        let length = rest.iter().position(|&byte| byte == 0).ok_or(outside)?;
+        let near = rest.get(..=LONGEST_NAME).unwrap_or(rest);
+        let Some(length) = near.iter().position(|&byte| byte == 0) else {
+            let is_all = near.len() == rest.len();
+            return Err(if is_all { outside } else { Error::NameTooLong { offset } });
+        };
         self.part(start, start + length).ok_or(Error::NameNotText)
     }
 

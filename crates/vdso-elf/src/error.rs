@@ -80,6 +80,13 @@ pub enum Error {
     },
     /// A name is not UTF-8.
     NameNotText,
+    /// A name is longer than any that is read.
+    NameTooLong {
+        /// Where in the string table it begins.
+        offset: u64,
+    },
+    /// There are more version definitions than are read.
+    TooManyVersions,
     /// A symbol's version is none of those that the image defines.
     UndefinedVersion {
         /// Index of the version.
@@ -191,6 +198,13 @@ impl fmt::Display for Error {
                 write!(formatter, "a name at {offset:#x} is not inside the string table")
             }
             Self::NameNotText => write!(formatter, "a name is not UTF-8 text"),
+            Self::NameTooLong { offset } => {
+                write!(
+                    formatter,
+                    "a name at {offset:#x} of the string table is longer than 4096 bytes"
+                )
+            }
+            Self::TooManyVersions => write!(formatter, "the image defines more than 1024 versions"),
             Self::UndefinedVersion { index } => {
                 write!(formatter, "a symbol has version {index}, which the image does not define")
             }

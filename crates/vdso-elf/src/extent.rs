@@ -15,5 +15,9 @@ pub fn extent(beginning: &[u8]) -> Result<usize, Error> {
     let load = header.segments.find(|segment| segment.kind == PT_LOAD);
     let load = load.ok_or(Error::NoLoadSegment)?;
     let end = load.file_offset.checked_add(load.file_bytes);
-    end.and_then(|end| usize::try_from(end).ok()).ok_or(Error::ImageTooLong)
+    let end = end.and_then(|end| usize::try_from(end).ok());
+    end.filter(|&end| end <= LONGEST).ok_or(Error::ImageTooLong)
 }
+
+/// No slice is longer than `isize::MAX`, also where its last page is counted whole (64 KiB at most).
+const LONGEST: usize = isize::MAX as usize - 0xffff;

@@ -31,7 +31,7 @@ pub struct VersionDefinition<'a> {
 
 /// The version definitions in their order; from [`Image::versions`](crate::Image::versions).
 ///
-/// Ends after the first that the bytes do not have.
+/// Ends after the first that the bytes do not have, or that is one too many.
 #[derive(Clone, Copy, Debug)]
 pub struct VersionDefinitions<'a> {
     raw: RawDefinitions<'a>,
@@ -40,7 +40,7 @@ pub struct VersionDefinitions<'a> {
 
 impl<'a> VersionDefinitions<'a> {
     pub(crate) fn new(reader: Reader<'a>, strings: Strings<'a>, at: Option<usize>) -> Self {
-        Self { raw: RawDefinitions { reader, next: at }, strings }
+        Self { raw: RawDefinitions::new(reader, at), strings }
     }
 }
 
@@ -114,7 +114,7 @@ impl Versions {
 
     #[inline(always)]
     fn definitions(self, reader: Reader<'_>) -> RawDefinitions<'_> {
-        RawDefinitions { reader, next: Some(self.definitions) }
+        RawDefinitions::new(reader, Some(self.definitions))
     }
 }
 
@@ -151,12 +151,25 @@ impl RawDefinition {
     }
 }
 
+/// The most definitions that are read; images have three at most, libraries some hundred. They may
+/// overlap, and each symbol's version is looked for among them, which without a limit takes time by the
+/// square of the image's length.
+const MOST_DEFINITIONS: u32 = 1024;
+
 /// The definitions without their names. They only go forward, so they end at the latest where the
 /// bytes do.
 #[derive(Clone, Copy, Debug)]
 struct RawDefinitions<'a> {
     reader: Reader<'a>,
     next: Option<usize>,
+    left: u32,
+}
+
+impl<'a> RawDefinitions<'a> {
+    #[inline(always)]
+    fn new(reader: Reader<'a>, next: Option<usize>) -> Self {
+        Self { reader, next, left: MOST_DEFINITIONS }
+    }
 }
 
 impl Iterator for RawDefinitions<'_> {
@@ -165,6 +178,10 @@ impl Iterator for RawDefinitions<'_> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.next.take()?;
+        let Some(left) = self.left.checked_sub(1) else {
+            return Some(Err(Error::TooManyVersions));
+        };
+        self.left = left;
         let Some(raw) = RawDefinition::read(self.reader, at) else {
             return Some(Err(Error::TableTruncated(Table::VersionDefinitions)));
         };

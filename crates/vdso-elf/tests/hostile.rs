@@ -6,7 +6,7 @@ mod support;
 use made_images::{ByteOrder, Class, Extent, HashTables, Made, Recipe, Sections, broken, make};
 use support::Sample;
 use support::exercise::exercise;
-use vdso_elf::{HashKind, Image};
+use vdso_elf::{Error, HashKind, Image};
 
 /// Sets every byte to each of the values that `values` makes of it; gives how many images that was.
 fn mutate(bytes: &[u8], values: impl Fn(u8) -> Vec<u8>) -> usize {
@@ -205,6 +205,41 @@ fn a_lookup_in_a_knot_looks_at_each_thing_once() {
         assert_eq!(image.lookup_by(kind, "__vdso_time", None), None);
     }
     assert!(image.symbols().next().is_some_and(|symbol| symbol.is_err()));
+}
+
+/// Whoever lists the symbols looks for each one's version among all definitions.
+#[test]
+fn a_knot_has_too_many_versions() {
+    let made = knot();
+    let image = Image::parse(&made.bytes).expect("it is an image");
+    assert_eq!(image.versions().count(), 1025);
+    assert_eq!(image.versions().last(), Some(Err(Error::TooManyVersions)));
+    let mut symbols = image.symbols().skip(1).take(100);
+    assert!(symbols.all(|symbol| symbol == Err(Error::TooManyVersions)));
+}
+
+/// Whoever lists the symbols looks for the end of each one's name.
+#[test]
+fn names_have_a_greatest_length() {
+    let mut made = make(&Recipe::new(Class::Elf64, ByteOrder::Little));
+    let text = [&[b'a'; 4097][..], &[0], &[b'b'; 5000]].concat();
+    let strings = append(&mut made, &text);
+    made.put(made.dynamic_value(5), strings as u64);
+    made.put(made.dynamic_value(10), text.len() as u64);
+    made.put(made.segment_bytes(0), (strings + text.len()) as u64);
+    for (offset, expected) in [
+        (0, Err(Error::NameTooLong { offset: 0 })),
+        (1, Ok(4096)),
+        (4098, Err(Error::NameTooLong { offset: 4098 })),
+        (9000, Err(Error::NameOutside { offset: 9000 })),
+    ] {
+        made.put(made.dynamic_value(14), offset);
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        assert_eq!(image.soname().map(str::len), expected.ok());
+        if let Err(error) = expected {
+            assert!(image.problems().any(|problem| problem == error));
+        }
+    }
 }
 
 /// As many segments of notes as a header can have, each of which is the whole image.

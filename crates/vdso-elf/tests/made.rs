@@ -267,3 +267,20 @@ fn the_definition_that_names_the_file_is_no_version_of_a_symbol() {
     assert_eq!(image.lookup("__kernel_sigreturn", Some("LINUX_2.5")), Some(found));
     assert_eq!(image.lookup("__kernel_sigreturn", Some(made.recipe.soname)), None);
 }
+
+#[test]
+fn the_extent_is_what_the_first_segment_maps() {
+    for recipe in Recipe::all() {
+        let mut made = make(&recipe);
+        let segment = Image::parse(&made.bytes).expect("it is an image").load_segment();
+        let end = usize::try_from(segment.file_offset + segment.file_bytes).expect("it fits");
+        assert_eq!(vdso_elf::extent(&made.bytes), Ok(end));
+        if recipe.class == Class::Elf64 {
+            // No memory is as long, nor can be once whole pages are counted.
+            for bytes in [u64::MAX, u64::MAX - segment.file_offset, 1 << 63, (1 << 63) - 1] {
+                made.put(made.segment_bytes(0), bytes);
+                assert_eq!(vdso_elf::extent(&made.bytes), Err(Error::ImageTooLong), "{bytes:#x}");
+            }
+        }
+    }
+}

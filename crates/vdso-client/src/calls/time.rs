@@ -1,7 +1,5 @@
 //! `time(2)`.
 
-use core::mem::MaybeUninit;
-
 use super::clock_gettime::clock_gettime;
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
@@ -32,16 +30,21 @@ fn by_function() -> Result<i64, Errno> {
         return Ok(clock_gettime(ClockId::REALTIME_COARSE)?.sec);
     }
     let Some(function) = slots::TIME.get() else { return without_function() };
-    let mut now = MaybeUninit::<i64>::uninit();
+    let mut now = NOT_WRITTEN;
     // SAFETY: a time, and `now` is ours.
-    let result = unsafe { arch::call(function, now.as_mut_ptr().expose_provenance(), 0, 0) };
-    // The result itself is of no use: times before 1970 look like errors.
-    if result == -(Errno::ENOSYS.raw() as isize) {
-        return system_call::time();
+    let result = unsafe { arch::call(function, (&raw mut now).expose_provenance(), 0, 0) };
+    // Whether it was written tells, not the result: times before 1970 look like errors.
+    if now != NOT_WRITTEN {
+        return Ok(now);
     }
-    // SAFETY: written: a time that is here does not fail otherwise.
-    Ok(unsafe { now.assume_init() })
+    match Errno::check(result) {
+        Err(error) if error != Errno::ENOSYS => Err(error),
+        _ => system_call::time(),
+    }
 }
+
+/// A time that no clock has.
+const NOT_WRITTEN: i64 = i64::MIN;
 
 /// Most architectures have no such function, but one that answers this clock.
 fn without_function() -> Result<i64, Errno> {

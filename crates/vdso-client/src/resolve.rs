@@ -146,8 +146,8 @@ pub fn vdso() -> Result<Vdso<'static>, NotFound> {
 /// # Safety
 /// The functions of the image that have the names of this architecture's [table](crate::names) must
 /// be such functions. If the image has the note of our own page (`vdso_data::note`), the pages must
-/// be mapped where it says, and stay so. Threads that are calling the old image meanwhile still need
-/// it until they return.
+/// be mapped where it says. The image and its pages must never be unmapped, also after another one was
+/// adopted: a [`PageReader`](crate::PageReader) goes on with the one that it was made for.
 pub unsafe fn adopt(vdso: Vdso<'static>) {
     forget(vdso.base().cast_mut().cast());
 }

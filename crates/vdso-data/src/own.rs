@@ -62,7 +62,7 @@ pub struct Header {
     pub reserved_too: [AtomicU64; 44],
 }
 
-/// See [`Header::seconds_offset`]. No time can be moved by as much without overflow.
+/// See [`Header::seconds_offset`]. No time after 1970 can be moved by as much without overflow.
 pub const MORE_THAN_SECONDS: i64 = i64::MAX;
 
 /// One clock.
@@ -346,7 +346,7 @@ impl OwnPage {
         let index = if (id as usize) < LINES { id as usize } else { 0 };
         // Relaxed: one word that stands for itself.
         let offset = self.header.seconds_offset[index].load(Ordering::Relaxed) as i64;
-        sec.checked_add(offset)
+        (offset != MORE_THAN_SECONDS).then(|| sec.wrapping_add(offset))
     }
 
     /// Whether this is a page that this version of the crate can read.

@@ -216,6 +216,26 @@ fn a_new_page_leads_to_the_host() {
     assert_eq!(page.header.hrtimer_res_ns.load(Relaxed), 0);
 }
 
+#[test]
+fn seconds_are_added_where_that_is_all() {
+    let page = OwnPage::new();
+    let half = Timespec { sec: 5, nsec: 500_000_000 };
+    let transforms = std::array::from_fn(|id| match id {
+        0 => Transform { offset: Timespec { sec: -7, nsec: 0 }, ..Transform::IDENTITY },
+        1 => Transform { offset: half, ..Transform::IDENTITY },
+        2 => Transform { rate: Rate::ZERO, ..Transform::IDENTITY },
+        _ => Transform::IDENTITY,
+    });
+    page.store_seconds_offsets(&transforms);
+    // Also a clock's first second, and one that the host has not reached.
+    for sec in [-1, 0, 1, 1 << 40] {
+        assert_eq!(page.moved_by_seconds(0, sec), Some(sec - 7));
+        assert_eq!(page.moved_by_seconds(1, sec), None, "at {sec}");
+        assert_eq!(page.moved_by_seconds(2, sec), None, "at {sec}");
+        assert_eq!(page.moved_by_seconds(3, sec), Some(sec));
+    }
+}
+
 /// Every field that is written about stands where it is said to.
 #[test]
 #[cfg(not(miri))]

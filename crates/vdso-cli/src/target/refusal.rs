@@ -132,7 +132,8 @@ fn ptrace_scope() -> Option<u8> {
 
 /// Real, effective and saved user.
 fn users(pid: Pid) -> Option<[u32; 3]> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let mut users = line.split_whitespace().map_while(|field| field.parse().ok());
     Some([users.next()?, users.next()?, users.next()?])
@@ -146,7 +147,8 @@ struct Stat {
 
 impl Stat {
     fn read(pid: Pid) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&text);
         // The name is in parentheses and may have any of them itself.
         let mut fields = text.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;

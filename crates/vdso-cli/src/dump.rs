@@ -59,7 +59,10 @@ pub fn run(args: &Dump) -> Result<Exit> {
     }
     let image = target.image(args.kernel)?;
     let written = if args.output.as_os_str() == "-" {
-        write_to_stream(&mut io::stdout().lock(), &image.bytes)?;
+        write_to_stream(&mut io::stdout().lock(), &image.bytes).map_err(|error| {
+            // Nothing was attempted yet where there is a hint.
+            if error.is::<Hinted>() { error } else { error.context(message::PRINT) }
+        })?;
         "standard output".to_owned()
     } else {
         write_to_file(&args.output, &image.bytes)?;

@@ -13,6 +13,9 @@ pub fn say(text: impl Display) {
     let _ = std::io::stderr().write_all(format!("vdso: {text}\n").as_bytes());
 }
 
+/// What was attempted when results could not be written.
+pub const PRINT: &str = "cannot write to standard output";
+
 /// Something that went wrong, with what to do about it.
 #[derive(Debug)]
 pub struct Hinted {

@@ -33,6 +33,7 @@ use read::process::Process;
 use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
 use crate::exit::Exit;
+use crate::message;
 
 /// Looks, measures, judges, and shows.
 pub fn run(doctor: &Doctor) -> Result<Exit> {
@@ -44,7 +45,7 @@ pub fn run(doctor: &Doctor) -> Result<Exit> {
     };
     let report = report(doctor)?;
     match file {
-        None => write(doctor, &report, &mut anstream::stdout().lock()),
+        None => write(doctor, &report, &mut anstream::stdout().lock()).context(message::PRINT),
         Some((path, file)) => write(doctor, &report, &mut anstream::StripStream::new(file))
             .with_context(|| failed(path)),
     }?;

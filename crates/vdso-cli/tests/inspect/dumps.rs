@@ -206,11 +206,27 @@ fn colours_are_for_terminals_or_on_demand() {
     let mut terminal = Terminal::start(Command::new("sh").args(["-c", &script]));
     assert_eq!(terminal.expect("vDSO of this process"), "\x1b[1m");
     terminal.wait();
-    // A full device is one.
-    let full = File::options().write(true).open("/dev/full").expect("a device");
-    let output = Command::new(VDSO).arg("inspect").stdout(full).output().expect("vdso");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"));
+}
+
+#[test]
+fn what_was_attempted_is_said_of_a_full_standard_output() {
+    for arguments in [
+        &["inspect"][..],
+        &["inspect", "--json"],
+        &["dump", "-o", "-"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["bench", "--rounds", "1", "--times", "1", "time"],
+        &["bench", "--json", "--rounds", "1", "--times", "1", "time"],
+        &["completions", "bash"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").expect("a device");
+        let output = Command::new(VDSO).args(arguments).stdout(full).output().expect("vdso");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let wanted = "vdso: error: cannot write to standard output: No space left";
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

@@ -86,11 +86,14 @@ fn own_memory(mapping: &Mapping) -> Vec<u8> {
 fn read(pid: Pid, mapping: &Mapping) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; mapping.bytes() as usize];
     let remote = RemoteIoVec { base: mapping.addrs.start as usize, len: bytes.len() };
-    match process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]) {
-        Ok(count) if count == remote.len => return Ok(bytes),
-        Err(Errno::ESRCH) => return Err(Errno::ESRCH.into()),
-        // Kernels can be built without it, and containers may deny it: the file may still do.
-        Ok(_) | Err(_) => {}
+    // The number is /proc's, which may be that of another PID namespace.
+    if vdso_inject::proc::is_ours() {
+        match process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]) {
+            Ok(count) if count == remote.len => return Ok(bytes),
+            Err(Errno::ESRCH) => return Err(Errno::ESRCH.into()),
+            // Kernels can be built without it, and containers may deny it: the file may still do.
+            Ok(_) | Err(_) => {}
+        }
     }
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     memory.read_exact_at(&mut bytes, mapping.addrs.start)?;

@@ -72,6 +72,22 @@ fn a_command_is_not_run_for_a_report_that_cannot_be_written() {
     finished.said(&["cannot write to", "none/report"]);
 }
 
+/// The new process's number is that of another one there.
+#[test]
+fn a_command_is_not_run_where_proc_is_that_of_another_namespace() {
+    let name = "a_command_is_not_run_where_proc_is_that_of_another_namespace";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork"]);
+    if !unshare.arg("true").output().is_ok_and(|output| output.status.success()) {
+        return skip(Lacking::Privilege, name, "unshare --pid needs root");
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", VDSO, "doctor", "--", "echo", "it ran"]);
+    let finished = finish(&mut unshare);
+    assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(1), ""), "{finished:#?}");
+    finished.said(&["cannot look at 'echo'", "another PID namespace", "hint: mount -t proc"]);
+}
+
 #[test]
 fn a_report_to_a_dash_is_one_to_standard_output() {
     let folder = scratch();

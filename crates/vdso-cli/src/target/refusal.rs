@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid, User, geteuid};
 
-use crate::message::Hinted;
+use crate::message::{Hinted, printable};
 
 /// `PF_KTHREAD` in the flags of `/proc/PID/stat`. Source: `include/linux/sched.h` (Linux 6.18).
 const PF_KTHREAD: u64 = 0x0020_0000;
@@ -37,7 +37,7 @@ pub fn gone(digits: &str) -> Hinted {
 /// What is wrong with a process that has no memory at all.
 pub fn without_memory(pid: Pid, name: &str) -> Option<Hinted> {
     let stat = Stat::read(pid)?;
-    let what = format!("cannot look at process {pid} ({name})");
+    let what = format!("cannot look at process {pid} ({})", printable(name));
     if matches!(stat.state, 'Z' | 'X') {
         return Some(Hinted::new(
             format!("{what}: it is a zombie, it has ended and its memory is gone"),
@@ -62,7 +62,7 @@ pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
     if let Some(refused) = without_memory(pid, name) {
         return refused;
     }
-    let what = format!("cannot read the memory of process {pid} ({name})");
+    let what = format!("cannot read the memory of process {pid} ({})", printable(name));
     if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) {
         return Hinted::new(format!("{what}: {error}"), "try again: it may have just executed");
     }

@@ -163,6 +163,31 @@ fn a_process_whose_names_are_not_utf_8_is_shown() {
     assert_eq!(addr(&facts["images"][0]["addr"]), subject.addr);
 }
 
+/// Names are other people's, and a terminal obeys what is in them.
+#[test]
+fn a_process_whose_name_has_control_characters_moves_no_cursor() {
+    if !has_vdso("a_process_whose_name_has_control_characters_moves_no_cursor") {
+        return;
+    }
+    let folder = scratch();
+    crate::support::set_mode(folder.path(), 0o755);
+    let copy = folder.path().join("a\x1b[35mb\nc");
+    fs::copy(helper("image"), &copy).expect("a copy");
+    let subject = Subject::start(&copy);
+    let pid = subject.pid.to_string();
+    for arguments in [
+        &["inspect", "--color", "always", &pid][..],
+        &["doctor", "--color", "always", &pid],
+        &["dump", "--color", "always", "-o", "/dev/null", &pid],
+    ] {
+        let run = vdso(arguments);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(text.contains("a\\u{1b}[35mb\\nc"), "{text:?}");
+        assert!(!text.contains("\x1b[35m"), "{text:?}");
+    }
+    assert_eq!(subject.facts()["target"]["name"], "a\x1b[35mb\nc");
+}
+
 #[test]
 fn the_command_works_where_its_own_names_are_not_utf_8() {
     if !has_vdso("the_command_works_where_its_own_names_are_not_utf_8") {

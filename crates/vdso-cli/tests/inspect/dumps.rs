@@ -99,6 +99,21 @@ fn nothing_is_written_to_a_terminal() {
 }
 
 #[test]
+fn a_link_to_a_file_that_is_not_there_yet_stays_one() {
+    if !has_vdso("a_link_to_a_file_that_is_not_there_yet_stays_one") {
+        return;
+    }
+    let folder = scratch();
+    let (link, second) = (folder.path().join("link"), folder.path().join("second"));
+    symlink("second", &link).expect("a link");
+    symlink("file", &second).expect("a link");
+    vdso(["dump".as_ref(), "-o".as_ref(), link.as_os_str()]).succeeded();
+    assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    assert!(fs::symlink_metadata(&second).expect("a link").is_symlink());
+    assert_eq!(fs::read(folder.path().join("file")).expect("it was written"), dump(&[]));
+}
+
+#[test]
 fn an_open_file_without_a_name_is_written_to() {
     if !has_vdso("an_open_file_without_a_name_is_written_to") {
         return;

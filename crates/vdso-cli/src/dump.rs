@@ -59,7 +59,10 @@ pub fn run(args: &Dump) -> Result<Exit> {
     }
     let image = target.image(args.kernel)?;
     let written = if args.output.as_os_str() == "-" {
-        write_to_stream(&mut io::stdout().lock(), &image.bytes)?;
+        write_to_stream(&mut io::stdout().lock(), &image.bytes).map_err(|error| {
+            // Nothing was attempted yet where there is a hint.
+            if error.is::<Hinted>() { error } else { error.context(message::PRINT) }
+        })?;
         "standard output".to_owned()
     } else {
         write_to_file(&args.output, &image.bytes)?;
@@ -94,8 +97,13 @@ fn write_to_stream(stream: &mut (impl Write + IsTerminal), bytes: &[u8]) -> Resu
 
 fn write_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let Ok(metadata) = fs::metadata(path) else {
-        return replace(path, bytes).with_context(failed);
+    let metadata = match (fs::metadata(path), fs::read_link(path)) {
+        (Ok(metadata), _) => metadata,
+        // A link to what is not there yet, and no circle of links, which is another error.
+        (Err(error), Ok(end)) if error.kind() == io::ErrorKind::NotFound => {
+            return write_to_file(&path.with_file_name("").join(end), bytes);
+        }
+        (Err(_), _) => return replace(path, bytes).with_context(failed),
     };
     if metadata.is_dir() {
         bail!("{}: it is a folder", failed());

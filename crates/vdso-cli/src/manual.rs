@@ -13,6 +13,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::args::Args;
 use crate::exit::Exit;
+use crate::message;
 
 /// What `man` shows at the top of each page.
 const MANUAL: &str = "vdso";
@@ -47,7 +48,7 @@ pub fn complete(shell: Shell) -> Result<Exit> {
         .subcommands(shown(&whole));
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "vdso", &mut script);
-    io::stdout().write_all(&script)?;
+    io::stdout().write_all(&script).context(message::PRINT)?;
     Ok(Exit::Success)
 }
 

@@ -13,6 +13,22 @@ pub fn say(text: impl Display) {
     let _ = std::io::stderr().write_all(format!("vdso: {text}\n").as_bytes());
 }
 
+/// A text of somebody else's, a name or a path, for a terminal: it obeys control characters, so they are
+/// written as Rust does, `\n` and `\u{1b}`.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// What was attempted when results could not be written.
+pub const PRINT: &str = "cannot write to standard output";
+
 /// Something that went wrong, with what to do about it.
 #[derive(Debug)]
 pub struct Hinted {

@@ -15,7 +15,7 @@ mod file;
 pub mod follow;
 pub mod launch;
 mod local;
-mod proc;
+pub mod proc;
 mod ptrace;
 
 pub use error::{Attempt, Error, Result};

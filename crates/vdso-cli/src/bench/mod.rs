@@ -80,7 +80,7 @@ pub fn run(bench: &Bench) -> Result<Exit> {
     let noise =
         Noise::of(costs.iter().map(|cost| cost.samples_ns.as_slice()), before, Times::now());
     let report = Report::new(Machine::look(), turns, noise, tables);
-    print(&report, bench.json)?;
+    print(&report, bench.json).context(message::PRINT)?;
     if let Some(complaint) = noise.complaint() {
         message::say(format_args!(
             "warning: this machine is too noisy to trust these figures: {complaint}"

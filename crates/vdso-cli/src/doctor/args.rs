@@ -1,6 +1,7 @@
 //! The arguments of `vdso doctor`.
 
 use std::ffi::OsString;
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
 
 /// `vdso doctor`.
@@ -8,14 +9,14 @@ use std::path::PathBuf;
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_EXIT_CODES)]
 pub struct Doctor {
     /// Look at this process; without it and without a command, at vdso's own
-    #[arg(value_name = "PID", conflicts_with = "command")]
+    #[arg(value_name = "PID", conflicts_with = "command", value_parser = parse_pid)]
     pub pid: Option<u32>,
 
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 
-    /// Write the report to FILE, not to standard output, which COMMAND may use, too
+    /// Write the report to FILE, not to standard output (-), which COMMAND may use, too
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -31,6 +32,13 @@ pub struct Doctor {
     /// Run this program, with its arguments, and look at it
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+fn parse_pid(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => "no process has so high a number".to_owned(),
+        _ => format!("this is no process number; a program comes after --: vdso doctor -- {text}"),
+    })
 }
 
 const EXAMPLES: &str = "\

@@ -24,6 +24,7 @@ use super::numbers::{self, Kind};
 use super::read::Root;
 use super::read::process::Process;
 use super::trace::{self, Event, SystemCall, Until};
+use crate::message::Hinted;
 use crate::run;
 
 /// What is said of the program in the report.
@@ -70,6 +71,16 @@ pub struct Watched {
 
 /// Runs `command` to its end.
 pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
+    if !vdso_inject::proc::is_ours() {
+        return Err(Hinted::new(
+            format!(
+                "cannot look at '{}': /proc is not mounted, or is that of another PID namespace",
+                command[0].to_string_lossy()
+            ),
+            "mount -t proc proc /proc, or start the namespace by unshare --mount-proc",
+        )
+        .into());
+    }
     let arguments: Vec<CString> = command
         .iter()
         .map(|argument| CString::new(argument.as_bytes()).context("an argument has a zero byte"))

@@ -19,6 +19,7 @@ mod trace;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
@@ -32,18 +33,21 @@ use read::process::Process;
 use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
 use crate::exit::Exit;
+use crate::message;
 
 /// Looks, measures, judges, and shows.
 pub fn run(doctor: &Doctor) -> Result<Exit> {
+    let failed = |path: &Path| format!("cannot write to {}", path.display());
+    // First, as a program may run for long before there is a report.
+    let file = match doctor.output.as_deref().filter(|path| path.as_os_str() != "-") {
+        Some(path) => Some((path, File::create(path).with_context(|| failed(path))?)),
+        None => None,
+    };
     let report = report(doctor)?;
-    match &doctor.output {
-        None => write(doctor, &report, &mut anstream::stdout().lock()),
-        Some(path) => {
-            let failed = || format!("cannot write to {}", path.display());
-            let file = File::create(path).with_context(failed)?;
-            let mut plain = anstream::StripStream::new(file);
-            write(doctor, &report, &mut plain).with_context(failed)
-        }
+    match file {
+        None => write(doctor, &report, &mut anstream::stdout().lock()).context(message::PRINT),
+        Some((path, file)) => write(doctor, &report, &mut anstream::StripStream::new(file))
+            .with_context(|| failed(path)),
     }?;
     Ok(if report.status == Status::Fail { Exit::Problem } else { Exit::Success })
 }

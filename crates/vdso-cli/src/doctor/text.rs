@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::command::{CommandFacts, LookedAt};
 use super::report::{Check, Report, Status};
+use crate::message::printable;
 
 /// Text is wrapped to this many columns: any terminal has them, and a pipe gets the same.
 const COLUMNS: usize = 80;
@@ -45,7 +46,7 @@ fn heading(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         write!(out, ", under {hypervisor}")?;
     }
     let process = &report.process;
-    let name = process.name.as_deref().unwrap_or("?");
+    let name = printable(process.name.as_deref().unwrap_or("?"));
     writeln!(out, "\nprocess {} '{name}'", process.pid)?;
     if let Some(command) = &report.command {
         writeln!(out, "{}", how_it_ended(command))?;
@@ -110,7 +111,7 @@ fn wrapped(first: &str, rest: &str, text: &str, out: &mut dyn Write) -> io::Resu
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .word_separator(textwrap::WordSeparator::AsciiSpace);
-    for line in textwrap::wrap(text, options) {
+    for line in textwrap::wrap(&printable(text), options) {
         writeln!(out, "{line}")?;
     }
     Ok(())

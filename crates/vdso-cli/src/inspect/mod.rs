@@ -14,11 +14,12 @@ pub mod warnings;
 use std::ffi::OsString;
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueHint;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::message;
 use crate::target::Target;
 use disassemble::Function;
 use facts::Facts;
@@ -75,23 +76,23 @@ with an image that can be read is a warning.";
 pub fn run(args: &Inspect) -> Result<Exit> {
     let target = Target::find(args.target.as_deref())?;
     let mut out = anstream::stdout().lock();
-    match &args.disassemble {
+    let written = match &args.disassemble {
         Some(symbol) => {
             let function = Function::find(&target, args.kernel, symbol)?;
             match args.json {
-                true => write_json(&mut out, &function)?,
-                false => disassemble::write_text(&mut out, &function)?,
+                true => write_json(&mut out, &function),
+                false => disassemble::write_text(&mut out, &function),
             }
         }
         None => {
             let facts = Facts::of(&target);
             match args.json {
-                true => write_json(&mut out, &facts)?,
-                false => text::write(&mut out, &target, &facts)?,
+                true => write_json(&mut out, &facts),
+                false => text::write(&mut out, &target, &facts),
             }
         }
-    }
-    out.flush()?;
+    };
+    written.and_then(|()| out.flush()).context(message::PRINT)?;
     Ok(Exit::Success)
 }
 

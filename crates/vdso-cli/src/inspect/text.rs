@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::facts::{ElfFacts, Facts, ImageFacts, SymbolFacts};
 use super::layout::KernelLayout;
+use crate::message::printable;
 use crate::target::{Origin, Target};
 
 pub const HEADING: Style = Style::new().bold();
@@ -34,7 +35,7 @@ fn title(target: &Target) -> String {
     match &target.origin {
         Origin::ThisProcess => "vDSO of this process".to_owned(),
         Origin::Process { .. } | Origin::Core(_) => format!("vDSO of {}", target.origin),
-        Origin::File(path) => format!("vDSO in {}", path.display()),
+        Origin::File(_) => format!("vDSO in {}", target.origin),
     }
 }
 
@@ -90,7 +91,7 @@ fn write_elf(out: &mut impl Write, elf: &ElfFacts) -> io::Result<()> {
         ("hash tables", list(&hash_tables)),
     ];
     for (name, value) in rows {
-        writeln!(out, "  {name:<12} {value}")?;
+        writeln!(out, "  {name:<12} {}", printable(&value))?;
     }
     writeln!(out)?;
     let rows = elf.segments.iter().map(|segment| {
@@ -180,7 +181,7 @@ fn wrapped(out: &mut impl Write, prefix: &str, text: &str) -> io::Result<()> {
     let indent = anstream::adapter::strip_str(prefix).to_string().len();
     let mut column = indent;
     write!(out, "{prefix}")?;
-    for (index, word) in text.split(' ').enumerate() {
+    for (index, word) in printable(text).split(' ').enumerate() {
         if index > 0 && column + 1 + word.len() > COLUMNS {
             write!(out, "\n{:indent$}", "")?;
             column = indent;
@@ -203,7 +204,7 @@ fn table<const N: usize>(
 ) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(names).add_rows(rows);
+    table.set_header(names).add_rows(rows.map(|row| row.map(|cell| printable(&cell))));
     for &index in right {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -64,6 +64,6 @@ pub fn hint(error: &Error) -> Option<&'static str> {
 }
 
 fn name(pid: Pid) -> String {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("'{}' (pid {pid})", name.trim_end())
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("'{}' (pid {pid})", String::from_utf8_lossy(&name).trim_end())
 }

@@ -18,7 +18,7 @@ use vdso_image::Source;
 
 pub use maps::Mapping;
 
-use crate::message::Hinted;
+use crate::message::{Hinted, printable};
 
 /// What a person wants to look at.
 #[derive(Clone, Debug)]
@@ -96,9 +96,13 @@ impl std::fmt::Display for Origin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ThisProcess => write!(formatter, "this process"),
-            Self::Process { pid, name } => write!(formatter, "process {pid} ({name})"),
-            Self::File(path) => write!(formatter, "{}", path.display()),
-            Self::Core(path) => write!(formatter, "the core file {}", path.display()),
+            Self::Process { pid, name } => {
+                write!(formatter, "process {pid} ({})", printable(name))
+            }
+            Self::File(path) => formatter.write_str(&printable(&path.to_string_lossy())),
+            Self::Core(path) => {
+                write!(formatter, "the core file {}", printable(&path.to_string_lossy()))
+            }
         }
     }
 }

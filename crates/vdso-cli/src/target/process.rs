@@ -20,7 +20,7 @@ const NATIVE: ByteOrder = ByteOrder::Big;
 
 /// This one.
 pub fn this() -> Result<Target> {
-    let maps = fs::read_to_string("/proc/self/maps").context("cannot read /proc/self/maps")?;
+    let maps = text("/proc/self/maps").context("cannot read /proc/self/maps")?;
     let auxv = fs::read("/proc/self/auxv").context("cannot read /proc/self/auxv")?;
     target(Origin::ThisProcess, &maps, &auxv, |mapping| Ok(own_memory(mapping)))
 }
@@ -30,7 +30,7 @@ pub fn other(digits: &str) -> Result<Target> {
     let Some(pid) = digits.parse().ok().filter(|&pid: &i32| pid > 0).map(Pid::from_raw) else {
         return Err(refusal::gone(digits).into());
     };
-    let name = match fs::read_to_string(format!("/proc/{pid}/comm")) {
+    let name = match text(&format!("/proc/{pid}/comm")) {
         Ok(name) => name.trim_end().to_owned(),
         Err(_) => return Err(refusal::gone(digits).into()),
     };
@@ -38,10 +38,15 @@ pub fn other(digits: &str) -> Result<Target> {
         return Err(refused.into());
     }
     let refused = |error: io::Error| refusal::explain(pid, &name, &error);
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).map_err(refused)?;
+    let maps = text(&format!("/proc/{pid}/maps")).map_err(refused)?;
     let auxv = fs::read(format!("/proc/{pid}/auxv")).map_err(refused)?;
     let origin = Origin::Process { pid: pid.as_raw() as u32, name: name.clone() };
     target(origin, &maps, &auxv, |mapping| Ok(read(pid, mapping).map_err(refused)?))
+}
+
+/// A file's text. Names of programs and of files need not be UTF-8.
+fn text(path: &str) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 fn target(
@@ -81,11 +86,14 @@ fn own_memory(mapping: &Mapping) -> Vec<u8> {
 fn read(pid: Pid, mapping: &Mapping) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; mapping.bytes() as usize];
     let remote = RemoteIoVec { base: mapping.addrs.start as usize, len: bytes.len() };
-    match process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]) {
-        Ok(count) if count == remote.len => return Ok(bytes),
-        Err(Errno::ESRCH) => return Err(Errno::ESRCH.into()),
-        // Kernels can be built without it, and containers may deny it: the file may still do.
-        Ok(_) | Err(_) => {}
+    // The number is /proc's, which may be that of another PID namespace.
+    if vdso_inject::proc::is_ours() {
+        match process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]) {
+            Ok(count) if count == remote.len => return Ok(bytes),
+            Err(Errno::ESRCH) => return Err(Errno::ESRCH.into()),
+            // Kernels can be built without it, and containers may deny it: the file may still do.
+            Ok(_) | Err(_) => {}
+        }
     }
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     memory.read_exact_at(&mut bytes, mapping.addrs.start)?;

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid, User, geteuid};
 
-use crate::message::Hinted;
+use crate::message::{Hinted, printable};
 
 /// `PF_KTHREAD` in the flags of `/proc/PID/stat`. Source: `include/linux/sched.h` (Linux 6.18).
 const PF_KTHREAD: u64 = 0x0020_0000;
@@ -37,7 +37,7 @@ pub fn gone(digits: &str) -> Hinted {
 /// What is wrong with a process that has no memory at all.
 pub fn without_memory(pid: Pid, name: &str) -> Option<Hinted> {
     let stat = Stat::read(pid)?;
-    let what = format!("cannot look at process {pid} ({name})");
+    let what = format!("cannot look at process {pid} ({})", printable(name));
     if matches!(stat.state, 'Z' | 'X') {
         return Some(Hinted::new(
             format!("{what}: it is a zombie, it has ended and its memory is gone"),
@@ -62,7 +62,7 @@ pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
     if let Some(refused) = without_memory(pid, name) {
         return refused;
     }
-    let what = format!("cannot read the memory of process {pid} ({name})");
+    let what = format!("cannot read the memory of process {pid} ({})", printable(name));
     if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) {
         return Hinted::new(format!("{what}: {error}"), "try again: it may have just executed");
     }
@@ -132,7 +132,8 @@ fn ptrace_scope() -> Option<u8> {
 
 /// Real, effective and saved user.
 fn users(pid: Pid) -> Option<[u32; 3]> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let mut users = line.split_whitespace().map_while(|field| field.parse().ok());
     Some([users.next()?, users.next()?, users.next()?])
@@ -146,7 +147,8 @@ struct Stat {
 
 impl Stat {
     fn read(pid: Pid) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&text);
         // The name is in parentheses and may have any of them itself.
         let mut fields = text.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;

@@ -63,6 +63,48 @@ fn asks(words: &[&str]) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_command_is_not_run_for_a_report_that_cannot_be_written() {
+    let folder = scratch();
+    let mut run = doctor();
+    run.arg("-o").arg(folder.path().join("none/report")).args(["--", "echo", "it ran"]);
+    let finished = finish(&mut run);
+    assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(1), ""), "{finished:#?}");
+    finished.said(&["cannot write to", "none/report"]);
+}
+
+/// The new process's number is that of another one there.
+#[test]
+fn a_command_is_not_run_where_proc_is_that_of_another_namespace() {
+    let name = "a_command_is_not_run_where_proc_is_that_of_another_namespace";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork"]);
+    if !unshare.arg("true").output().is_ok_and(|output| output.status.success()) {
+        return skip(Lacking::Privilege, name, "unshare --pid needs root");
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", VDSO, "doctor", "--", "echo", "it ran"]);
+    let finished = finish(&mut unshare);
+    assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(1), ""), "{finished:#?}");
+    finished.said(&["cannot look at 'echo'", "another PID namespace", "hint: mount -t proc"]);
+}
+
+#[test]
+fn a_report_to_a_dash_is_one_to_standard_output() {
+    let folder = scratch();
+    let finished = finish(doctor().args(["--json", "-o", "-"]).current_dir(folder.path()));
+    let report: Value = serde_json::from_str(&finished.stdout).expect("a document");
+    assert!(report["checks"].is_array());
+    assert!(!folder.path().join("-").exists());
+}
+
+#[test]
+fn a_command_without_two_dashes_is_told_of_them() {
+    let finished = finish(doctor().arg("true"));
+    assert_eq!(finished.status.code(), Some(2));
+    finished.said(&["this is no process number", "vdso doctor -- true"]);
+}
+
+#[test]
 fn exit_codes_and_signals_are_reported_and_are_not_doctors_own() {
     for code in [0, 1, 7, 125, 255] {
         let examined = examine(&[], &["sh", "-c", &format!("exit {code}")]);

@@ -99,6 +99,21 @@ fn nothing_is_written_to_a_terminal() {
 }
 
 #[test]
+fn a_link_to_a_file_that_is_not_there_yet_stays_one() {
+    if !has_vdso("a_link_to_a_file_that_is_not_there_yet_stays_one") {
+        return;
+    }
+    let folder = scratch();
+    let (link, second) = (folder.path().join("link"), folder.path().join("second"));
+    symlink("second", &link).expect("a link");
+    symlink("file", &second).expect("a link");
+    vdso(["dump".as_ref(), "-o".as_ref(), link.as_os_str()]).succeeded();
+    assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    assert!(fs::symlink_metadata(&second).expect("a link").is_symlink());
+    assert_eq!(fs::read(folder.path().join("file")).expect("it was written"), dump(&[]));
+}
+
+#[test]
 fn an_open_file_without_a_name_is_written_to() {
     if !has_vdso("an_open_file_without_a_name_is_written_to") {
         return;
@@ -206,11 +221,27 @@ fn colours_are_for_terminals_or_on_demand() {
     let mut terminal = Terminal::start(Command::new("sh").args(["-c", &script]));
     assert_eq!(terminal.expect("vDSO of this process"), "\x1b[1m");
     terminal.wait();
-    // A full device is one.
-    let full = File::options().write(true).open("/dev/full").expect("a device");
-    let output = Command::new(VDSO).arg("inspect").stdout(full).output().expect("vdso");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"));
+}
+
+#[test]
+fn what_was_attempted_is_said_of_a_full_standard_output() {
+    for arguments in [
+        &["inspect"][..],
+        &["inspect", "--json"],
+        &["dump", "-o", "-"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["bench", "--rounds", "1", "--times", "1", "time"],
+        &["bench", "--json", "--rounds", "1", "--times", "1", "time"],
+        &["completions", "bash"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").expect("a device");
+        let output = Command::new(VDSO).args(arguments).stdout(full).output().expect("vdso");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let wanted = "vdso: error: cannot write to standard output: No space left";
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Processes that run: vdso itself, its children, 32-bit ones, and those that were given a clock.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -137,6 +139,74 @@ fn another_process_is_shown_as_it_sees_itself() {
         image["elf"]["build_id"],
         self::facts::<[&str; 0]>([])["images"][0]["elf"]["build_id"]
     );
+}
+
+/// A copy of a program whose folder and whose own name are not UTF-8.
+fn copy_of(program: &Path, folder: &Path) -> PathBuf {
+    let folder = folder.join(OsStr::from_bytes(b"folder\xff"));
+    fs::create_dir(&folder).expect("a folder");
+    let copy = folder.join(OsStr::from_bytes(b"name\xfe"));
+    fs::copy(program, &copy).expect("a copy");
+    copy
+}
+
+#[test]
+fn a_process_whose_names_are_not_utf_8_is_shown() {
+    if !has_vdso("a_process_whose_names_are_not_utf_8_is_shown") {
+        return;
+    }
+    let folder = scratch();
+    crate::support::set_mode(folder.path(), 0o755);
+    let subject = Subject::start(&copy_of(&helper("image"), folder.path()));
+    let facts = subject.facts();
+    assert_eq!(facts["target"]["name"], "name\u{fffd}");
+    assert_eq!(addr(&facts["images"][0]["addr"]), subject.addr);
+}
+
+/// Names are other people's, and a terminal obeys what is in them.
+#[test]
+fn a_process_whose_name_has_control_characters_moves_no_cursor() {
+    if !has_vdso("a_process_whose_name_has_control_characters_moves_no_cursor") {
+        return;
+    }
+    let folder = scratch();
+    crate::support::set_mode(folder.path(), 0o755);
+    let copy = folder.path().join("a\x1b[35mb\nc");
+    fs::copy(helper("image"), &copy).expect("a copy");
+    let subject = Subject::start(&copy);
+    let pid = subject.pid.to_string();
+    for arguments in [
+        &["inspect", "--color", "always", &pid][..],
+        &["doctor", "--color", "always", &pid],
+        &["dump", "--color", "always", "-o", "/dev/null", &pid],
+    ] {
+        let run = vdso(arguments);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(text.contains("a\\u{1b}[35mb\\nc"), "{text:?}");
+        assert!(!text.contains("\x1b[35m"), "{text:?}");
+    }
+    assert_eq!(subject.facts()["target"]["name"], "a\x1b[35mb\nc");
+}
+
+#[test]
+fn the_command_works_where_its_own_names_are_not_utf_8() {
+    if !has_vdso("the_command_works_where_its_own_names_are_not_utf_8") {
+        return;
+    }
+    let folder = scratch();
+    let copy = copy_of(Path::new(crate::support::VDSO), folder.path());
+    for arguments in [
+        &["inspect"][..],
+        &["dump", "-o", "-"],
+        &["bench", "--rounds", "1", "--times", "1", "time"],
+        &["run", "--", "true"],
+    ] {
+        let run = finish(Command::new(&copy).args(arguments));
+        assert!(run.status.success(), "{run:#?}");
+    }
+    let doctor = finish(Command::new(&copy).args(["doctor", "--json"]));
+    let report: Value = serde_json::from_str(&doctor.stdout).expect("a document");
+    assert!(report["measurements"]["method"].is_string(), "{report}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Another process's memory and what `/proc` says of it.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
@@ -101,16 +101,23 @@ impl Memory {
         if let Some(protection) = query_protection(&maps, addr) {
             return Ok(protection);
         }
-        let maps = io::read_to_string(maps)
+        let mut bytes = Vec::new();
+        (&maps)
+            .read_to_end(&mut bytes)
             .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        Ok(listed_protection(&maps, addr))
+        // Names of files need not be UTF-8.
+        Ok(listed_protection(&String::from_utf8_lossy(&bytes), addr))
     }
 
     /// Where code and data are, from `/proc/PID/stat`.
     pub fn extents(&self) -> Result<Extents> {
-        let text = fs::read_to_string(self.path("stat")?)
+        let text = fs::read(self.path("stat")?)
             .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        parse_extents(&text).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
+        parse_extents(&String::from_utf8_lossy(&text)).ok_or(Error::on(
+            self.pid,
+            Attempt::ReadProc,
+            Errno::EINVAL,
+        ))
     }
 
     fn path(&self, name: &str) -> Result<String> {

@@ -359,7 +359,8 @@ impl Drop for StayHere {
 fn is_traced_by_one_of_us(pid: Pid) -> bool {
     let file =
         |pid: &str| std::fs::metadata(format!("/proc/{pid}/exe")).map(|f| (f.dev(), f.ino()));
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
     match (tracer.map(str::trim).map(file), file("self")) {
         (Some(Ok(tracer)), Ok(own)) => tracer == own,

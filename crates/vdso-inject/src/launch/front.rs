@@ -229,7 +229,8 @@ fn is_stopped(program: Pid) -> bool {
     }
     let threads = std::fs::read_dir(format!("/proc/{program}/task"));
     threads.into_iter().flatten().flatten().any(|thread| {
-        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let stat = std::fs::read(thread.path().join("stat")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
         // The state comes after the name, which may have anything in it.
         stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('T'))
     })

@@ -65,7 +65,9 @@ pub enum PageError {
 impl Host {
     /// Looks at this process.
     pub fn find() -> io::Result<Self> {
-        let maps = fs::read_to_string("/proc/self/maps")?;
+        // Names of files need not be UTF-8, and do not matter here.
+        let maps = fs::read("/proc/self/maps")?;
+        let maps = String::from_utf8_lossy(&maps);
         let Some(vdso) = mapping(&maps, "[vdso]") else {
             return Ok(Self { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) });
         };

@@ -11,6 +11,7 @@ use super::image::Vdso;
 use super::libc::{self, Libc};
 use super::maps::{self, Mapping};
 use super::{Root, auxv};
+use crate::message::printable;
 
 /// The inode of the time namespace that a system starts with. `include/linux/proc_ns.h`.
 const INITIAL_TIME_NAMESPACE: u64 = 0xefff_fffa;
@@ -109,7 +110,7 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn refuse_what_has_no_program(pid: u32, name: Option<&str>, status: &str) -> Result<()> {
-    let name = name.unwrap_or("?");
+    let name = printable(name.unwrap_or("?"));
     if field(status, "State").is_some_and(|state| state.starts_with(['Z', 'X'])) {
         bail!(
             "cannot look at process {pid} '{name}': it has ended (zombie) and only waits for its \

@@ -15,7 +15,7 @@ use vdso_elf::{Class, Image, Symbol};
 
 use super::facts::{Addr, SCHEMA_VERSION, TargetFacts, is_export};
 use super::{abi, text};
-use crate::message::Hinted;
+use crate::message::{Hinted, printable};
 use crate::target::{FoundImage, Mapping, Target};
 
 /// A function: the whole document of `--json`.
@@ -230,11 +230,15 @@ fn with_offset(name: &str, offset: u64) -> String {
 pub fn write_text(out: &mut impl Write, function: &Function) -> io::Result<()> {
     let place = function.addr.map_or_else(String::new, |addr| format!(", in memory at {addr}"));
     let Function { symbol, vaddr, size_bytes, abi, .. } = function;
+    let symbol = printable(symbol);
     text::heading(out, &format!("{symbol}: {size_bytes} bytes of {abi} at {vaddr}{place}"))?;
     let widest = function.instructions.iter().map(|line| line.bytes.len()).max().unwrap_or(0);
     for line in &function.instructions {
         let Line { vaddr, bytes, text, .. } = line;
-        let name = line.refers_to.as_ref().map_or_else(String::new, |name| format!(" <{name}>"));
+        let name = line
+            .refers_to
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" <{}>", printable(name)));
         writeln!(out, "  {vaddr}  {bytes:<widest$}  {text}{name}")?;
     }
     Ok(())

@@ -2,10 +2,12 @@
 
 use std::fs;
 
-use crate::statistics::{median, spread};
+use crate::statistics::{Summary, median, spread};
 
 /// More than this between the fast and the slow turns of the same thing, as a part of the median.
 const MOST_SPREAD: f64 = 0.10;
+/// More than this between the slowest hundredth of the turns and the median.
+const MOST_TAIL: f64 = 2.0;
 /// More than this part of the time taken by the hypervisor for others.
 const MOST_STOLEN: f64 = 0.02;
 
@@ -14,6 +16,8 @@ const MOST_STOLEN: f64 = 0.02;
 pub struct Noise {
     /// How far apart turns of one subject typically were: [`spread`], the median of all subjects'.
     pub spread: f64,
+    /// How many times the median the p99 typically was.
+    pub tail: f64,
     /// Part of the machine's time that its hypervisor gave to others; zero where that is not told.
     pub stolen: f64,
 }
@@ -21,8 +25,16 @@ pub struct Noise {
 impl Noise {
     /// Of subjects' turns, and of the machine's time before and after them.
     pub fn of<'a>(turns: impl IntoIterator<Item = &'a [f64]>, before: Times, after: Times) -> Self {
-        let spreads: Vec<f64> = turns.into_iter().filter_map(spread).collect();
-        Self { spread: median(&spreads).unwrap_or(0.0), stolen: after.stolen_since(before) }
+        let (mut spreads, mut tails) = (Vec::new(), Vec::new());
+        for turns in turns {
+            spreads.extend(spread(turns));
+            tails.extend(Summary::of(turns).map(|summary| summary.p99_ns / summary.median_ns));
+        }
+        Self {
+            spread: median(&spreads).unwrap_or(0.0),
+            tail: median(&tails).unwrap_or(1.0),
+            stolen: after.stolen_since(before),
+        }
     }
 
     /// What is wrong with the figures, in words; `None` if nothing is.
@@ -34,6 +46,12 @@ impl Noise {
         if self.spread > MOST_SPREAD {
             let percent = self.spread * 100.0;
             return Some(format!("turns of the same call differ by {percent:.0} %"));
+        }
+        if self.tail > MOST_TAIL {
+            let times = self.tail;
+            return Some(format!(
+                "the slowest turns took {times:.0} times as long as the others; the medians may hold"
+            ));
         }
         None
     }
@@ -103,7 +121,12 @@ mod tests {
         assert_eq!(noise([&quiet, &loud, &quiet]).complaint(), None);
         let complaint = noise([&loud, &loud, &quiet]).complaint().expect("that is noise");
         assert!(complaint.contains("30 %"), "{complaint}");
-        let stolen = Noise { spread: 0.0, stolen: 0.3 };
+        let mut interrupted = quiet.clone();
+        interrupted[7] = 300.0;
+        let complaint =
+            noise([&interrupted, &interrupted, &quiet]).complaint().expect("so is that");
+        assert!(complaint.contains("30 times"), "{complaint}");
+        let stolen = Noise { spread: 0.0, tail: 1.0, stolen: 0.3 };
         assert!(stolen.complaint().expect("that is noise").contains("30 %"));
     }
 }

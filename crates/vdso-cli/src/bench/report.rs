@@ -26,6 +26,8 @@ pub struct NoiseReport {
     pub is_trustworthy: bool,
     pub complaint: Option<String>,
     pub spread_percent: f64,
+    /// The p99 to the median, typically.
+    pub tail_ratio: f64,
     pub stolen_percent: f64,
 }
 
@@ -59,6 +61,7 @@ impl Report {
                 is_trustworthy: complaint.is_none(),
                 complaint,
                 spread_percent: noise.spread * 100.0,
+                tail_ratio: noise.tail,
                 stolen_percent: noise.stolen * 100.0,
             },
             tables,

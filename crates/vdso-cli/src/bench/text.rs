@@ -125,7 +125,7 @@ mod tests {
         };
         let rows = vec![row("system call", 200.0, 1.0), row("kernel's vDSO", 25.0, 0.125)];
         let tables = vec![Table { call: "time", rows }];
-        let noise = Noise { spread: 0.0, stolen: 0.0 };
+        let noise = Noise { spread: 0.0, tail: 1.0, stolen: 0.0 };
         Report::new(machine, Turns { rounds: 11, times: 500 }, noise, tables)
     }
 

@@ -89,9 +89,28 @@ fn steps(skips: &Path) -> Result<()> {
         ("the kernel's selftests", &["xtask", "selftests"]),
     ];
     for (name, arguments) in steps {
+        if *arguments == PACKAGE {
+            forget_packages();
+        }
         step(name, arguments, skips)?;
     }
     Ok(())
+}
+
+/// Cargo unpacks what it packages into its registry's folder, under one name for all states of a
+/// version, and believes what it finds there: crates would be built against others of an earlier run.
+fn forget_packages() {
+    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let begins = |entry: &fs::DirEntry, with| entry.file_name().to_string_lossy().starts_with(with);
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let Some(home) = home else { return };
+    // Registries without a host are folders: those that cargo makes for this.
+    for registry in entries(home.join("registry/src")).filter(|entry| begins(entry, "-")) {
+        for package in entries(registry.path()).filter(|entry| begins(entry, "vdso-")) {
+            let _ = fs::remove_dir_all(package.path());
+        }
+    }
 }
 
 fn step(name: &str, arguments: &[&str], skips: &Path) -> Result<()> {

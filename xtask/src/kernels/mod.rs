@@ -7,7 +7,7 @@
 //! 2. [`apt`], [`package`], [`emulator`]: what is fetched of Debian, into [`cache`];
 //! 3. [`program`]: builds `test-programs/kernel-init` for the machine;
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
-//! 5. [`console`]: what it said;
+//! 5. [`console`]: what it said; [`images`]: against what was kept of such a kernel;
 //! 6. [`table`]: all of it, for a person.
 
 mod apt;
@@ -15,6 +15,7 @@ mod boot;
 mod cache;
 mod console;
 mod emulator;
+mod images;
 mod initramfs;
 mod matrix;
 mod package;
@@ -22,6 +23,7 @@ mod program;
 mod table;
 
 use std::collections::HashMap;
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -113,6 +115,8 @@ struct Workshop<'a> {
     args: &'a Args,
     cache: Cache,
     builder: Builder,
+    /// Real images of other kernels.
+    images: Option<PathBuf>,
     /// By target; or why it cannot be built.
     programs: HashMap<&'static str, Result<PathBuf, String>>,
     /// By architecture; or why there is none.
@@ -123,7 +127,13 @@ impl<'a> Workshop<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let cache = Cache::open(args.cache.as_deref())?;
         let builder = Builder::new(&cache)?;
-        Ok(Self { args, cache, builder, programs: HashMap::new(), emulators: HashMap::new() })
+        let images = env::var_os("VDSO_IMAGES").map(PathBuf::from);
+        if images.is_none() {
+            let reason = "VDSO_IMAGES names no folder of real vDSO images";
+            skip(Lacking::Images, "kernels against images that were kept", reason);
+        }
+        let (programs, emulators) = (HashMap::new(), HashMap::new());
+        Ok(Self { args, cache, builder, images, programs, emulators })
     }
 
     fn boot(
@@ -158,7 +168,11 @@ impl<'a> Workshop<'a> {
         };
         let boot = Boot { machine, emulator, kernel: &fetched, parameter, programs: &programs };
         let temporary = tempfile::tempdir()?;
-        let outcome = boot.run(temporary.path())?;
+        let mut outcome = boot.run(temporary.path())?;
+        if let Some(folder) = &self.images {
+            let more = images::compare(folder, kernel.arch, &fetched.release, &outcome.checks);
+            outcome.checks.extend(more);
+        }
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
         Ok(())
     }

@@ -33,7 +33,7 @@ impl SystemTime {
     /// # Panics
     /// If the kernel refuses, which only a seccomp filter makes it do; [`clock_gettime`] has it as
     /// an error.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn now() -> Self {
         match clock_gettime(ClockId::REALTIME) {

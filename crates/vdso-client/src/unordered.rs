@@ -35,11 +35,11 @@ impl UnorderedInstant {
     ///
     /// # Panics
     /// As [`Instant::now`].
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn now() -> Self {
         if let Some(pages) = OwnPages::get()
-            && let Some([now]) = pages.places().fine([ClockId::MONOTONIC], own::unordered)
+            && let Some([now]) = pages.fine().read([ClockId::MONOTONIC], own::unordered)
         {
             return Self(now);
         }

@@ -56,7 +56,7 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
         return Ok(clock_gettime(ClockId::REALTIME)?.into());
     }
     if let Some(pages) = OwnPages::get()
-        && let Some([now]) = pages.places().fine([ClockId::REALTIME], own::ordered)
+        && let Some([now]) = pages.fine().read([ClockId::REALTIME], own::ordered)
     {
         return Ok(now.into());
     }
@@ -92,6 +92,6 @@ pub fn timezone() -> Result<Timezone, Errno> {
 /// `time` and `zone` are zero or the addresses of what is to be written.
 fn call(function: NonNull<()>, time: usize, zone: usize) -> Result<(), Errno> {
     // SAFETY: a gettimeofday, which writes to what is not null; the callers give what is theirs.
-    let result = unsafe { arch::call(function, time, zone, 0) };
+    let result = unsafe { arch::call(function, time, zone) };
     Errno::check(result as i32 as isize).map(drop)
 }

@@ -126,6 +126,8 @@ impl Maker<'_> {
         parts.sections = self.part(has_sections, |writer| {
             sections::write(writer, &parts, recipe);
         });
+        let bytes = self.writer.bytes.len().max(recipe.least_bytes);
+        self.writer.bytes.resize(bytes, 0);
         self.headers(&mut parts);
         parts
     }

@@ -33,6 +33,8 @@ pub struct Recipe {
     pub code: Vec<&'static [u8]>,
     /// The notes, each in the segment whose number it has.
     pub notes: Vec<Note>,
+    /// A shorter image is filled up with zeros to this length.
+    pub least_bytes: usize,
 }
 
 /// Which hash tables an image has.
@@ -231,6 +233,7 @@ impl Recipe {
             symbols: SYMBOLS.to_vec(),
             code: Vec::new(),
             notes: NOTES.to_vec(),
+            least_bytes: 0,
         }
     }
 

@@ -81,9 +81,12 @@ impl SystemTime {
         self.0
     }
 
-    /// From the time since 1970.
-    pub const fn from_timespec(time: Timespec) -> Self {
-        Self(time)
+    /// From the time since 1970; `None` if `nsec` is not below 10^9, or is negative.
+    ///
+    /// Moments are compared by their fields, so each has one form only.
+    #[must_use]
+    pub const fn from_timespec(time: Timespec) -> Option<Self> {
+        if time.is_normal() { Some(Self(time)) } else { None }
     }
 }
 

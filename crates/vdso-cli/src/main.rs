@@ -9,6 +9,7 @@ mod inspect;
 mod manual;
 mod message;
 mod run;
+mod system;
 mod target;
 
 use std::process::ExitCode;

@@ -21,11 +21,11 @@ use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use serde::Serialize;
 
 use super::numbers::{self, Kind};
-use super::read::Root;
 use super::read::process::Process;
 use super::trace::{self, Event, SystemCall, Until};
 use crate::message::Hinted;
 use crate::run;
+use crate::system::Root;
 
 /// What is said of the program in the report.
 #[derive(Clone, Debug, Serialize)]

@@ -1,7 +1,7 @@
 //! `vdso doctor`: finds out whether clocks are on the fast path, and what keeps them off it.
 //!
-//! 1. [`read`] looks at the machine and at one process, through `/proc` and `/sys`; [`command`] runs
-//!    a program to be that process.
+//! 1. [`Machine`] and [`read`] look at the machine and at one process, through `/proc` and `/sys`;
+//!    [`command`] runs a program to be that process.
 //! 2. [`measure`] counts and times calls in this command's own process.
 //! 3. [`checks`] judges what came of both.
 //! 4. [`mod@report`] and [`text`] show it.
@@ -27,13 +27,13 @@ pub use args::Doctor;
 use checks::Context;
 use command::{CommandFacts, Watched};
 use measure::Measurements;
-use read::Root;
-use read::machine::Machine;
 use read::process::Process;
 use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
 use crate::exit::Exit;
 use crate::message;
+use crate::system::Root;
+use crate::system::machine::Machine;
 
 /// Looks, measures, judges, and shows.
 pub fn run(doctor: &Doctor) -> Result<Exit> {
@@ -68,7 +68,7 @@ fn report(doctor: &Doctor) -> Result<Report> {
         machine: MachineFacts {
             architecture: machine.architecture,
             kernel_release: machine.release,
-            cpu_model: machine.cpu_model,
+            cpu_model: machine.cpu.model,
             hypervisor: machine.hypervisor.map(|hypervisor| hypervisor.name().to_owned()),
         },
         process: ProcessFacts {

@@ -3,10 +3,8 @@
 //! [`Target::find`] makes one of what a person has written. [`process`] reads a process's memory, and
 //! [`refusal`] says why that was not allowed; [`mod@file`] reads images and [`core_file`] cores.
 
-mod auxv;
 mod core_file;
 mod file;
-mod maps;
 mod process;
 mod refusal;
 
@@ -16,9 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use vdso_image::Source;
 
-pub use maps::Mapping;
-
 use crate::message::{Hinted, printable};
+use crate::system::maps::Mapping;
 
 /// What a person wants to look at.
 #[derive(Clone, Debug)]

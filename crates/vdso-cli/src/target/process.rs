@@ -8,15 +8,11 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use vdso_elf::ByteOrder;
 
-use super::maps::{self, Mapping};
-use super::{FoundImage, Origin, Target, auxv, refusal};
-
-#[cfg(target_endian = "little")]
-const NATIVE: ByteOrder = ByteOrder::Little;
-#[cfg(target_endian = "big")]
-const NATIVE: ByteOrder = ByteOrder::Big;
+use super::{FoundImage, Origin, Target, refusal};
+use crate::system::Root;
+use crate::system::auxv::{self, NATIVE};
+use crate::system::maps::{self, Mapping};
 
 /// This one.
 pub fn this() -> Result<Target> {
@@ -44,9 +40,9 @@ pub fn other(digits: &str) -> Result<Target> {
     target(origin, &maps, &auxv, |mapping| Ok(read(pid, mapping).map_err(refused)?))
 }
 
-/// A file's text. Names of programs and of files need not be UTF-8.
+/// A file's text.
 fn text(path: &str) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+    Root::new(None).text(path)
 }
 
 fn target(

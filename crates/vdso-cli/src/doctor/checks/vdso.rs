@@ -3,8 +3,8 @@
 use super::Context;
 use crate::doctor::functions::{self, Function};
 use crate::doctor::read::image::{Content, Vdso};
-use crate::doctor::read::machine::Machine;
 use crate::doctor::report::{Check, Status};
+use crate::system::machine::Machine;
 
 /// Whether the process has one.
 pub fn presence(context: &Context<'_>) -> Check {

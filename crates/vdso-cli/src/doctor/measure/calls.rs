@@ -230,10 +230,10 @@ pub fn image_of_this_process() -> Result<&'static [u8], String> {
         return Err("this process has no vDSO".to_owned());
     }
     let maps = std::fs::read("/proc/self/maps").map_err(|error| error.to_string())?;
-    let mappings = crate::doctor::read::maps::parse(&String::from_utf8_lossy(&maps));
+    let mappings = crate::system::maps::parse(&String::from_utf8_lossy(&maps));
     let mapping = mappings.iter().find(|mapping| mapping.addrs.contains(&(addr as u64)));
     let mapping = mapping.ok_or("nothing is mapped where the vDSO should be")?;
-    if !mapping.rights.starts_with('r') {
+    if !mapping.protection.starts_with('r') {
         return Err("the vDSO may not be read".to_owned());
     }
     let bytes = mapping.addrs.end as usize - addr;

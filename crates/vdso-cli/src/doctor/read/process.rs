@@ -6,12 +6,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 
 use anyhow::{Result, bail};
+use vdso_elf::Class;
 
 use super::image::Vdso;
 use super::libc::{self, Libc};
-use super::maps::{self, Mapping};
-use super::{Root, auxv};
 use crate::message::printable;
+use crate::system::Root;
+use crate::system::auxv::{self, NATIVE};
+use crate::system::maps::{self, Mapping};
 
 /// The inode of the time namespace that a system starts with. `include/linux/proc_ns.h`.
 const INITIAL_TIME_NAMESPACE: u64 = 0xefff_fffa;
@@ -90,7 +92,7 @@ impl Process {
 
     /// The mapping that the kernel gives this name.
     pub fn mapping(&self, name: &str) -> Option<&Mapping> {
-        self.mappings.as_ref().ok()?.iter().find(|mapping| mapping.name == name)
+        self.mappings.as_ref().ok()?.iter().find(|mapping| mapping.is_kernels(name))
     }
 
     /// Whether its vDSO is known to answer a call.
@@ -160,7 +162,8 @@ fn vdso(
 ) -> Result<Option<Vdso>, String> {
     let auxv = fs::read(root.path(&format!("/proc/{process}/auxv")))
         .map_err(|error| in_words("its auxiliary vector", &error))?;
-    let addr = auxv::vdso_addr(&auxv, is_64_bit);
+    let class = if is_64_bit { Class::Elf64 } else { Class::Elf32 };
+    let addr = auxv::vdso_addr(&auxv, class, NATIVE);
     Ok(addr.map(|addr| Vdso::read(root, process, addr, mappings)))
 }
 

@@ -30,7 +30,9 @@ Examples:
 
 The least time is what a call takes when nothing disturbs it, the median what it usually takes, and 99 of
 100 turns took no longer than the p99. All ways of a call are measured in turns in one process, so their
-ratios hold where times do not.";
+ratios hold where times do not.
+
+The C library's getcpu is its sched_getcpu, and getrandom is asked for 16 bytes.";
 
 /// The arguments of `vdso bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -130,13 +132,13 @@ fn ways(call: Call, host: &Host, images: &[(&str, LocalImage)]) -> Vec<Subject<'
     if call.is_answered() {
         ways.push(call.system_call("system call"));
     }
-    ways.push(call.subject("C library", call.library()));
+    ways.push(call.library().subject("C library"));
     if let Some(function) = call.kernels(host) {
-        ways.push(call.subject("kernel's vDSO", function));
+        ways.push(function.subject("kernel's vDSO"));
     }
     for (name, image) in images {
         if let Some(function) = call.ours(image) {
-            ways.push(call.subject(name, function));
+            ways.push(function.subject(name));
         }
     }
     ways

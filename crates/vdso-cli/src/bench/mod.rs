@@ -5,8 +5,9 @@ mod machine;
 mod report;
 mod text;
 
-use std::io::Write;
+use std::io::{Stdout, Write};
 
+use anstream::AutoStream;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use vdso_data::arithmetic::Transform;
@@ -57,6 +58,8 @@ pub struct Bench {
 
 /// Measures, and prints what was measured.
 pub fn run(bench: &Bench) -> Result<Exit> {
+    // First, as it takes a while before there is something to print.
+    let stdout = message::stdout()?;
     let calls = chosen(&bench.calls);
     let turns = Turns { rounds: bench.rounds as usize, times: bench.times };
     let host: &'static Host =
@@ -82,7 +85,7 @@ pub fn run(bench: &Bench) -> Result<Exit> {
     let noise =
         Noise::of(costs.iter().map(|cost| cost.samples_ns.as_slice()), before, Times::now());
     let report = Report::new(Machine::look(), turns, noise, tables);
-    print(&report, bench.json).context(message::PRINT)?;
+    print(&report, bench.json, stdout).context(message::PRINT)?;
     if let Some(complaint) = noise.complaint() {
         message::say(format_args!(
             "warning: this machine is too noisy to trust these figures: {complaint}"
@@ -155,8 +158,8 @@ fn table(call: &'static str, costs: &[Cost]) -> Table {
     Table { call, rows: costs.iter().map(Row::of).collect() }
 }
 
-fn print(report: &Report, as_json: bool) -> Result<()> {
-    let mut stdout = anstream::stdout().lock();
+fn print(report: &Report, as_json: bool, stdout: Stdout) -> Result<()> {
+    let mut stdout = AutoStream::auto(stdout).lock();
     if as_json {
         serde_json::to_writer_pretty(&mut stdout, report).map_err(std::io::Error::from)?;
         writeln!(stdout)?;

@@ -18,9 +18,10 @@ mod text;
 mod trace;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Stdout, Write};
 use std::path::Path;
 
+use anstream::{AutoStream, StripStream};
 use anyhow::{Context as _, Result};
 
 pub use args::Doctor;
@@ -35,19 +36,28 @@ use crate::message;
 use crate::system::Root;
 use crate::system::machine::Machine;
 
+/// Where the report goes to.
+enum Out<'a> {
+    Stream(Stdout),
+    File(&'a Path, File),
+}
+
 /// Looks, measures, judges, and shows.
 pub fn run(doctor: &Doctor) -> Result<Exit> {
     let failed = |path: &Path| format!("cannot write to {}", path.display());
     // First, as a program may run for long before there is a report.
-    let file = match doctor.output.as_deref().filter(|path| path.as_os_str() != "-") {
-        Some(path) => Some((path, File::create(path).with_context(|| failed(path))?)),
-        None => None,
+    let out = match doctor.output.as_deref().filter(|path| path.as_os_str() != "-") {
+        Some(path) => Out::File(path, File::create(path).with_context(|| failed(path))?),
+        None => Out::Stream(message::stdout()?),
     };
     let report = report(doctor)?;
-    match file {
-        None => write(doctor, &report, &mut anstream::stdout().lock()).context(message::PRINT),
-        Some((path, file)) => write(doctor, &report, &mut anstream::StripStream::new(file))
-            .with_context(|| failed(path)),
+    match out {
+        Out::Stream(stdout) => {
+            write(doctor, &report, &mut AutoStream::auto(stdout).lock()).context(message::PRINT)
+        }
+        Out::File(path, file) => {
+            write(doctor, &report, &mut StripStream::new(file)).with_context(|| failed(path))
+        }
     }?;
     Ok(if report.status == Status::Fail { Exit::Problem } else { Exit::Success })
 }

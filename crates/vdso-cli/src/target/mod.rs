@@ -6,7 +6,7 @@
 mod core_file;
 mod file;
 mod process;
-mod refusal;
+pub mod refusal;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use vdso_image::Source;
 
+use crate::args::is_pid;
 use crate::message::{Hinted, printable};
 use crate::system::maps::Mapping;
 
@@ -62,9 +63,7 @@ impl Target {
     /// process that runs this.
     pub fn find(text: Option<&OsStr>) -> Result<Self> {
         let Some(text) = text else { return process::this() };
-        let is_number =
-            |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.to_str().filter(is_number) {
+        match text.to_str().filter(|text| is_pid(text)) {
             Some(digits) => process::other(digits),
             None => file::open(Path::new(text)),
         }

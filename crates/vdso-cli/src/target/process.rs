@@ -10,13 +10,17 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
 use super::{FoundImage, Origin, Target, refusal};
+use crate::message::Hinted;
 use crate::system::Root;
 use crate::system::auxv::{self, NATIVE};
 use crate::system::maps::{self, Mapping};
 
 /// This one.
 pub fn this() -> Result<Target> {
-    let maps = text("/proc/self/maps").context("cannot read /proc/self/maps")?;
+    let maps = text("/proc/self/maps").map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => refusal::without_proc("cannot look at this process").into(),
+        _ => anyhow::Error::new(error).context("cannot read /proc/self/maps"),
+    })?;
     let auxv = fs::read("/proc/self/auxv").context("cannot read /proc/self/auxv")?;
     target(Origin::ThisProcess, &maps, &auxv, |mapping| Ok(own_memory(mapping)))
 }
@@ -24,11 +28,11 @@ pub fn this() -> Result<Target> {
 /// The one with this number, which is one of digits.
 pub fn other(digits: &str) -> Result<Target> {
     let Some(pid) = digits.parse().ok().filter(|&pid: &i32| pid > 0).map(Pid::from_raw) else {
-        return Err(refusal::gone(digits).into());
+        return Err(gone(digits).into());
     };
     let name = match text(&format!("/proc/{pid}/comm")) {
         Ok(name) => name.trim_end().to_owned(),
-        Err(_) => return Err(refusal::gone(digits).into()),
+        Err(_) => return Err(gone(digits).into()),
     };
     if let Some(refused) = refusal::without_memory(pid, &name) {
         return Err(refused.into());
@@ -38,6 +42,15 @@ pub fn other(digits: &str) -> Result<Target> {
     let auxv = fs::read(format!("/proc/{pid}/auxv")).map_err(refused)?;
     let origin = Origin::Process { pid: pid.as_raw() as u32, name: name.clone() };
     target(origin, &maps, &auxv, |mapping| Ok(read(pid, mapping).map_err(refused)?))
+}
+
+/// That there is no such process, but maybe a file.
+fn gone(digits: &str) -> Hinted {
+    let gone = refusal::gone(&Root::new(None), digits);
+    match fs::exists(digits) {
+        Ok(true) => gone.or(format!("to look at the file of that name, write ./{digits}")),
+        _ => gone,
+    }
 }
 
 /// A file's text.

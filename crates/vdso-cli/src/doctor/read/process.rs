@@ -10,10 +10,10 @@ use vdso_elf::Class;
 
 use super::image::Vdso;
 use super::libc::{self, Libc};
-use crate::message::printable;
 use crate::system::Root;
 use crate::system::auxv::{self, NATIVE};
 use crate::system::maps::{self, Mapping};
+use crate::target::refusal;
 
 /// The inode of the time namespace that a system starts with. `include/linux/proc_ns.h`.
 const INITIAL_TIME_NAMESPACE: u64 = 0xefff_fffa;
@@ -64,8 +64,11 @@ impl Process {
         let path = |file: &str| format!("/proc/{process}/{file}");
         let status = match root.text(&path("status")) {
             Ok(status) => status,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => {
-                bail!("cannot look at process {process}: there is no such process")
+            Err(error) if error.kind() == io::ErrorKind::NotFound && process == "self" => {
+                return Err(refusal::without_proc("cannot look at this process").into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(refusal::gone(root, process).into());
             }
             Err(error) => bail!("cannot look at process {process}: {error}"),
         };
@@ -112,16 +115,13 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn refuse_what_has_no_program(pid: u32, name: Option<&str>, status: &str) -> Result<()> {
-    let name = printable(name.unwrap_or("?"));
+    let name = name.unwrap_or("?");
     if field(status, "State").is_some_and(|state| state.starts_with(['Z', 'X'])) {
-        bail!(
-            "cannot look at process {pid} '{name}': it has ended (zombie) and only waits for its \
-             parent to notice"
-        );
+        return Err(refusal::zombie(pid, name).into());
     }
     // Whatever has memory has this line.
     if field(status, "Kthread") == Some("1") || field(status, "VmSize").is_none() {
-        bail!("cannot look at process {pid} '{name}': it is a kernel thread and has no vDSO");
+        return Err(refusal::kernel_thread(pid, name).into());
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub enum Call {
     Time,
     /// The CPU, not its node.
     Getcpu,
-    /// Of [`RANDOM_BYTES`].
+    /// Of sixteen bytes.
     Getrandom,
 }
 

@@ -73,7 +73,7 @@ pub fn target_parser() -> impl TypedValueParser<Value = OsString> {
 /// The number of a process, or a file.
 fn pid_or_file(text: OsString) -> Result<OsString, String> {
     match text.to_str().filter(|text| is_pid(text)).map(pid) {
-        Some(Err(error)) if fs::exists(&text).is_ok_and(|is_there| is_there) => {
+        Some(Err(error)) if matches!(fs::exists(&text), Ok(true)) => {
             let shown = text.display();
             Err(format!("{error}; to look at the file of that name, write ./{shown}"))
         }

@@ -20,6 +20,7 @@ use vdso_timekeeper::host::Host;
 
 use crate::exit::Exit;
 use crate::message;
+use crate::target::refusal;
 use machine::Machine;
 use report::{Report, Row, Table};
 
@@ -62,8 +63,7 @@ pub fn run(bench: &Bench) -> Result<Exit> {
     let stdout = message::stdout()?;
     let calls = chosen(&bench.calls);
     let turns = Turns { rounds: bench.rounds as usize, times: bench.times };
-    let host: &'static Host =
-        Box::leak(Box::new(Host::find().context("cannot read /proc/self/maps")?));
+    let host: &'static Host = Box::leak(Box::new(Host::find().map_err(refusal::without_own_maps)?));
     let images = ours(host);
     let progress = progress_bar((calls.len() + 1) as u64 * (u64::from(bench.rounds) + 1));
     let before = Times::now();

@@ -17,10 +17,7 @@ use crate::system::maps::{self, Mapping};
 
 /// This one.
 pub fn this() -> Result<Target> {
-    let maps = text("/proc/self/maps").map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => refusal::without_proc("cannot look at this process").into(),
-        _ => anyhow::Error::new(error).context("cannot read /proc/self/maps"),
-    })?;
+    let maps = text("/proc/self/maps").map_err(refusal::without_own_maps)?;
     let auxv = fs::read("/proc/self/auxv").context("cannot read /proc/self/auxv")?;
     target(Origin::ThisProcess, &maps, &auxv, |mapping| Ok(own_memory(mapping)))
 }

@@ -26,6 +26,14 @@ pub fn without_proc(attempt: &str) -> Hinted {
     )
 }
 
+/// That this process's own mappings cannot be read.
+pub fn without_own_maps(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => without_proc("cannot look at this process").into(),
+        _ => anyhow::Error::new(error).context("cannot read /proc/self/maps"),
+    }
+}
+
 /// That there is no such process.
 pub fn gone(root: &Root, digits: &str) -> Hinted {
     // In the /proc of another PID namespace it is there, and leads nowhere.

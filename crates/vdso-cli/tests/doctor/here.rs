@@ -284,6 +284,7 @@ fn without_proc_it_is_said_how_to_have_it() {
         (&["doctor", "4711"], "process 4711"),
         (&["doctor", "--", "true"], "'true'"),
         (&["inspect"], "this process"),
+        (&["bench"], "this process"),
         (&["inspect", "4711"], "process 4711"),
     ] {
         let run = hidden(&[&[VDSO], arguments].concat()).exited(1);

@@ -55,8 +55,12 @@ fn digits_are_a_process_and_a_path_is_a_file() {
         crate::support::finish(command.args(["inspect", name]).current_dir(folder.path()))
     };
     run("./4194999999").succeeded().quiet();
-    run("4194999999").exited(1).said(&["no process has the number 4194999999", "./4194999999"]);
-    run("99999999999999999999").exited(1).said(&["no process", "pgrep"]);
+    run("4194999999").exited(2).said(&["no process has so high a number", "./4194999999"]);
+    run("99999999999999999999").exited(2).said(&["no process has so high a number"]);
+    // More than Linux gives out, but a number that a process could have.
+    write(folder.path(), "2147483647", &made::X86_64.image());
+    run("2147483647").exited(1).said(&["no process has the number", "write ./2147483647"]);
+    run("2147483646").exited(1).said(&["no process has the number", "pgrep"]);
     run("firefox").exited(1).said(&["cannot open firefox", "pgrep"]);
 }
 

@@ -21,7 +21,7 @@ pub struct Function {
 /// Names of architectures, a function of theirs, and the first Linux that has it.
 type Row = (&'static [&'static str], &'static str, (u32, u32));
 
-const LATER: [Row; 13] = [
+const LATER: [Row; 14] = [
     (&["x86-64", "x32", "i386"], "__vdso_clock_getres", (5, 3)),
     (&["i386"], "__vdso_clock_gettime64", (5, 3)),
     (&["mips64", "mips"], "__vdso_clock_getres", (5, 4)),
@@ -34,14 +34,17 @@ const LATER: [Row; 13] = [
     (&["arm64", "ppc64", "ppc32", "s390x"], "__kernel_getrandom", (6, 12)),
     (&["loongarch64"], "__vdso_getrandom", (6, 12)),
     (&["riscv64"], "__vdso_getrandom", (6, 16)),
-    (&["i386", "arm"], "__vdso_clock_getres_time64", (7, 0)),
+    (&["i386", "arm", "mips"], "__vdso_clock_getres_time64", (7, 0)),
+    (&["ppc32"], "__kernel_clock_getres_time64", (7, 0)),
 ];
 
 /// Functions that no C library asks for (glibc 2.41, musl 1.2.5), so that nobody misses them.
-const UNUSED: [(&str, &str); 3] = [
+const UNUSED: [(&str, &str); 5] = [
     ("i386", "__vdso_getcpu"),
     ("i386", "__vdso_clock_getres_time64"),
     ("arm", "__vdso_clock_getres_time64"),
+    ("mips", "__vdso_clock_getres_time64"),
+    ("ppc32", "__kernel_clock_getres_time64"),
 ];
 
 /// What a current kernel has for programs of this kind, the oldest first; nothing for an architecture

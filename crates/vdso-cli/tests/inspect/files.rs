@@ -58,7 +58,7 @@ fn digits_are_a_process_and_a_path_is_a_file() {
     run("4194999999").exited(2).said(&["no process has so high a number", "./4194999999"]);
     run("99999999999999999999").exited(2).said(&["no process has so high a number"]);
     // More than Linux gives out, but a number that a process could have.
-    write(folder.path(), "2147483647", &made::X86_64.image());
+    write(folder.path(), "2147483647", &images::X86_64.bytes());
     run("2147483647").exited(1).said(&["no process has the number", "write ./2147483647"]);
     run("2147483646").exited(1).said(&["no process has the number", "pgrep"]);
     run("firefox").exited(1).said(&["cannot open firefox", "pgrep"]);

@@ -33,6 +33,7 @@ pub fn all() -> Result<()> {
 }
 
 /// On the kernel's own vDSO.
+#[expect(clippy::redundant_closure, reason = "a function by its name is not inlined")]
 fn stock(host: &Host) -> Result<()> {
     let kernels = Kernels::find(host)?;
     let mut subjects = [
@@ -53,6 +54,7 @@ fn stock(host: &Host) -> Result<()> {
 }
 
 /// On an own page that is published meanwhile.
+#[expect(clippy::redundant_closure, reason = "a function by its name is not inlined")]
 fn own_page(host: &'static Host) -> Result<()> {
     let image = images::map(host, Source::Own, Transform::IDENTITY)?;
     // Mapped for as long as the process lives.

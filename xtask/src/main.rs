@@ -7,6 +7,7 @@ mod check_image;
 mod debug_files;
 mod dist;
 mod fuzz;
+mod licences;
 mod loom;
 mod miri;
 mod selftests;

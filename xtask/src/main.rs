@@ -7,9 +7,11 @@ mod check_image;
 mod debug_files;
 mod dist;
 mod fuzz;
+mod images;
 mod loom;
 mod miri;
 mod selftests;
+mod standard_library;
 mod test;
 
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ enum Task {
     DebugFiles(debug_files::Args),
     Dist(dist::Args),
     Fuzz(fuzz::Args),
+    Images(images::Args),
     Loom(loom::Args),
     Miri(miri::Args),
     Selftests(selftests::Args),
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::DebugFiles(args) => debug_files::run(args),
         Task::Dist(args) => dist::run(&args),
         Task::Fuzz(args) => fuzz::run(args),
+        Task::Images(args) => images::run(args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
         Task::Selftests(args) => selftests::run(args),

@@ -5,6 +5,7 @@
 //! fine clock needs. The note is written by `vdso-image`, read by `vdso-client`, and stands in
 //! `docs/DATAPAGE.md`.
 
+use crate::architecture::Architecture;
 use crate::{PAGE_BYTES, own, process};
 
 /// The note's owner, as it stands in the file.
@@ -13,9 +14,15 @@ pub const OWNER: &str = "vdso";
 pub const TYPE: u32 = 1;
 
 /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
-pub const OWN_PAGE: usize = 2 * PAGE_BYTES;
+pub const OWN_PAGE: usize = 2 * MEMORY_PAGE_BYTES;
 /// Offset of the process page from the image's ELF header.
-pub const PROCESS_PAGE: usize = 3 * PAGE_BYTES;
+pub const PROCESS_PAGE: usize = 3 * MEMORY_PAGE_BYTES;
+
+/// The largest page of memory on this architecture.
+const MEMORY_PAGE_BYTES: usize = match Architecture::CURRENT {
+    Some(architecture) => architecture.page_bytes,
+    None => PAGE_BYTES,
+};
 
 /// What the note says: four words of 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +48,15 @@ impl Pages {
         process_version: process::VERSION,
         process_offset: PROCESS_PAGE as u32,
     };
+
+    /// The same in an image for `architecture`.
+    pub const fn on(architecture: &Architecture) -> Self {
+        Self {
+            own_offset: architecture.own_page() as u32,
+            process_offset: architecture.process_page() as u32,
+            ..Self::CURRENT
+        }
+    }
 
     /// Reads a note's description; `None` if it is not of this form. In the machine's byte order, as
     /// the pages themselves are.

@@ -13,6 +13,9 @@ pub const VERSION: u32 = 1;
 /// The CPU has RDPID (x86: CPUID leaf 7, ECX bit 22).
 pub const FLAG_RDPID: u32 = 1 << 0;
 
+/// The CPU has CNTVCTSS_EL0 (arm64: FEAT_ECV, which Linux reports as `HWCAP2_ECV`).
+pub const FLAG_CNTVCTSS: u32 = 1 << 1;
+
 /// What an image knows of its process.
 #[derive(Debug)]
 #[repr(C, align(64))]

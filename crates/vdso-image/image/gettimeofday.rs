@@ -1,8 +1,8 @@
 //! `gettimeofday(2)`.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_long, c_void};
 
-use vdso_data::arithmetic::Timespec;
+use vdso_data::arithmetic::{Timespec, whole_micros};
 use vdso_data::clock;
 
 use crate::{slow, source};
@@ -12,20 +12,17 @@ use crate::{slow, source};
 #[repr(C)]
 pub struct Timeval {
     /// Whole seconds.
-    pub sec: i64,
+    pub sec: c_long,
     /// Microseconds.
-    pub usec: i64,
+    pub usec: c_long,
 }
 
 impl From<Timespec> for Timeval {
     #[inline(always)]
     fn from(time: Timespec) -> Self {
-        // Unsigned, as that divides by a multiplication alone.
-        Self { sec: time.sec, usec: (time.nsec as u64 / NSEC_PER_USEC) as i64 }
+        Self { sec: time.sec as c_long, usec: whole_micros(time.nsec as u64) as c_long }
     }
 }
-
-const NSEC_PER_USEC: u64 = 1_000;
 
 /// Writes REALTIME to `tv` and the system's time zone to `tz`; either may be null.
 ///

@@ -81,25 +81,25 @@ pub type Gettimeofday = unsafe extern "C" fn(*mut Timeval, *mut c_void) -> c_int
 /// As above.
 pub type Getcpu = unsafe extern "C" fn(*mut u32, *mut u32, *mut c_void) -> c_int;
 
-/// `__vdso_clock_gettime` of the kernel's.
+/// `clock_gettime` of the kernel's, with 64-bit times.
 #[inline(always)]
 pub fn clock_gettime(functions: &Functions) -> Option<ClockGettime> {
     // SAFETY: zero is `None`; any other value is the function's address, by injection's promise.
-    unsafe { mem::transmute(load(&functions.clock_gettime)) }
+    unsafe { mem::transmute(load(&functions.clock_gettime) as usize) }
 }
 
-/// `__vdso_gettimeofday` of the kernel's.
+/// `gettimeofday` of the kernel's.
 #[inline(always)]
 pub fn gettimeofday(functions: &Functions) -> Option<Gettimeofday> {
     // SAFETY: as above.
-    unsafe { mem::transmute(load(&functions.gettimeofday)) }
+    unsafe { mem::transmute(load(&functions.gettimeofday) as usize) }
 }
 
-/// `__vdso_getcpu` of the kernel's.
+/// `getcpu` of the kernel's.
 #[inline(always)]
 pub fn getcpu(functions: &Functions) -> Option<Getcpu> {
     // SAFETY: as above.
-    unsafe { mem::transmute(load(&functions.getcpu)) }
+    unsafe { mem::transmute(load(&functions.getcpu) as usize) }
 }
 
 #[inline(always)]

@@ -1,0 +1,252 @@
+//! The architectures that there are images for: the one table that the image, its build and its checks
+//! look things up in.
+//!
+//! A row says what an image must be like to be taken for the kernel's own there: names, version, SONAME,
+//! and how far apart pages are. What its code does is in `image/arch/` of the crate `vdso-image`, in the
+//! folder that the row names. `docs/ARCHITECTURES.md` tells how a row is added.
+//!
+//! Sources: the linker scripts `arch/*/…/vdso*.lds.S` of Linux 6.1 to 7.3, and vdso(7).
+
+/// What an image is like on one architecture.
+#[derive(Debug)]
+pub struct Architecture {
+    /// The name that people choose it by.
+    pub name: &'static str,
+    /// Rust's name for the instruction set (`target_arch`), which is that of the folder in `image/arch`.
+    pub folder: &'static str,
+    /// The target that an image is compiled for where none is asked for.
+    pub target: &'static str,
+    /// What the compiler is told beyond the target.
+    pub compiler_flags: &'static [&'static str],
+    /// `e_machine` of the image.
+    pub machine: u16,
+    /// Bits of an address.
+    pub bits: u32,
+    /// The order of bytes in a word.
+    pub byte_order: ByteOrder,
+    /// `DT_SONAME`: that of the newest kernel.
+    pub soname: &'static str,
+    /// What programs look names up by.
+    pub hash_style: HashStyle,
+    /// The largest page of memory that kernels have there, bytes: how far apart an image and its pages
+    /// must be to be protected differently.
+    pub page_bytes: usize,
+    /// What the time is computed from.
+    pub counter: &'static str,
+    /// Whether a backtrace steps through the image by DWARF's unwind tables.
+    pub unwinding: Unwinding,
+    /// Whether the image's ELF entry point is the last step of injection.
+    pub enters_programs: bool,
+    /// The functions.
+    pub exports: &'static [Export],
+}
+
+/// The order of bytes in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// The lowest first.
+    Little,
+    /// The highest first.
+    Big,
+}
+
+/// The hash tables of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashStyle {
+    /// `DT_HASH` and `DT_GNU_HASH`.
+    Both,
+    /// `DT_GNU_HASH` alone.
+    Gnu,
+    /// `DT_HASH` alone.
+    SystemV,
+}
+
+/// How backtraces step through an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwinding {
+    /// By `.eh_frame`.
+    Dwarf,
+    /// Not at all: the architecture has tables of its own, which no C library looks for in a vDSO.
+    Nothing,
+}
+
+/// A function of an image's.
+#[derive(Clone, Copy, Debug)]
+pub struct Export {
+    /// The symbol.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Another, weak name of it.
+    pub alias: Option<&'static str>,
+    /// What it does.
+    pub means: Means,
+}
+
+/// By what means a function answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// By the image's own code.
+    Own,
+    /// By a jump to the kernel's function, which the process page has the address of.
+    PassedOn,
+    /// Returns from a signal handler.
+    Trampoline(Rules),
+}
+
+/// How a backtrace gets from a trampoline to what the signal interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// By unwind rules that say where the kernel has saved each register.
+    Written,
+    /// By its instructions, which unwinders know by heart. Rules, of whatever kind, would hide them.
+    ByInstructions,
+}
+
+impl Architecture {
+    /// That of this program; `None` on an architecture that there is no image for.
+    pub const CURRENT: Option<&'static Self> = current();
+
+    /// The row of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().copied().find(|row| row.name == name)
+    }
+
+    /// The row for cargo's `target_arch`, width of pointers and order of bytes.
+    pub fn of(folder: &str, bits: u32, byte_order: ByteOrder) -> Option<&'static Self> {
+        let is_it = |row: &&Self| row.folder == folder && row.bits == bits;
+        ALL.iter().copied().find(|row| is_it(row) && row.byte_order == byte_order)
+    }
+
+    /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
+    pub const fn own_page(&self) -> usize {
+        2 * self.page_bytes
+    }
+
+    /// Offset of the process page from the image's ELF header.
+    pub const fn process_page(&self) -> usize {
+        3 * self.page_bytes
+    }
+
+    /// The functions that are only passed on, in the order of the process page's slots.
+    pub fn passed_on(&self) -> impl Iterator<Item = &'static Export> {
+        self.exports.iter().filter(|export| matches!(export.means, Means::PassedOn))
+    }
+
+    /// The slot of the process page that has the address of this function; `None` if it is not passed
+    /// on.
+    pub const fn slot(&self, name: &str) -> Option<usize> {
+        let (mut index, mut slot) = (0, 0);
+        while index < self.exports.len() {
+            let export = &self.exports[index];
+            if matches!(export.means, Means::PassedOn) {
+                if is_same(export.name, name) {
+                    return Some(slot);
+                }
+                slot += 1;
+            }
+            index += 1;
+        }
+        None
+    }
+}
+
+/// Every architecture that there is an image for.
+pub static ALL: &[&Architecture] = &[&X86_64, &ARM64];
+
+const fn current() -> Option<&'static Architecture> {
+    Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
+        &X86_64
+    } else if cfg!(all(target_arch = "aarch64", target_pointer_width = "64", target_endian = "little")) {
+        &ARM64
+    } else {
+        return None;
+    })
+}
+
+const V2_6: &str = "LINUX_2.6";
+const V2_6_39: &str = "LINUX_2.6.39";
+
+/// What most rows have in common.
+const USUAL: Architecture = Architecture {
+    name: "",
+    folder: "",
+    target: "",
+    compiler_flags: &[],
+    machine: 0,
+    bits: 64,
+    byte_order: ByteOrder::Little,
+    soname: "linux-vdso.so.1",
+    hash_style: HashStyle::Both,
+    page_bytes: 4 << 10,
+    counter: "",
+    unwinding: Unwinding::Dwarf,
+    enters_programs: false,
+    exports: &[],
+};
+
+static X86_64: Architecture = Architecture {
+    name: "x86-64",
+    folder: "x86_64",
+    target: "x86_64-unknown-linux-gnu",
+    compiler_flags: &["-Ctarget-cpu=generic"],
+    machine: 62,
+    counter: "time-stamp counter (rdtscp)",
+    enters_programs: true,
+    exports: &[
+        own("__vdso_clock_gettime", V2_6).also("clock_gettime"),
+        own("__vdso_gettimeofday", V2_6).also("gettimeofday"),
+        own("__vdso_time", V2_6).also("time"),
+        own("__vdso_clock_getres", V2_6).also("clock_getres"),
+        own("__vdso_getcpu", V2_6).also("getcpu"),
+        passed_on("__vdso_getrandom", V2_6).also("getrandom"),
+        passed_on("__vdso_sgx_enter_enclave", V2_6),
+        passed_on("__vdso_futex_robust_list64_try_unlock", V2_6),
+        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+    ],
+    ..USUAL
+};
+
+static ARM64: Architecture = Architecture {
+    name: "arm64",
+    folder: "aarch64",
+    target: "aarch64-unknown-linux-gnu",
+    machine: 183,
+    page_bytes: 64 << 10,
+    counter: "virtual counter (isb, mrs cntvct_el0; or cntvctss_el0)",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_39),
+        own("__kernel_gettimeofday", V2_6_39),
+        own("__kernel_clock_getres", V2_6_39),
+        passed_on("__kernel_getrandom", V2_6_39),
+        trampoline("__kernel_rt_sigreturn", V2_6_39, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+const fn own(name: &'static str, version: &'static str) -> Export {
+    Export { name, version, alias: None, means: Means::Own }
+}
+
+const fn passed_on(name: &'static str, version: &'static str) -> Export {
+    Export { name, version, alias: None, means: Means::PassedOn }
+}
+
+const fn trampoline(name: &'static str, version: &'static str, rules: Rules) -> Export {
+    Export { name, version, alias: None, means: Means::Trampoline(rules) }
+}
+
+impl Export {
+    const fn also(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}

@@ -5,7 +5,7 @@
 //! fine clock needs. The note is written by `vdso-image`, read by `vdso-client`, and stands in
 //! `docs/DATAPAGE.md`.
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, ByteOrder};
 use crate::{PAGE_BYTES, own, process};
 
 /// The note's owner, as it stands in the file.
@@ -61,16 +61,26 @@ impl Pages {
     /// Reads a note's description; `None` if it is not of this form. In the machine's byte order, as
     /// the pages themselves are.
     pub fn read(description: &[u8]) -> Option<Self> {
+        let native = if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
+        Self::read_in(native, description)
+    }
+
+    /// The same in this byte order, for an image of another machine's.
+    pub fn read_in(byte_order: ByteOrder, description: &[u8]) -> Option<Self> {
+        let word = |bytes: &[u8; 4]| match byte_order {
+            ByteOrder::Little => u32::from_le_bytes(*bytes),
+            ByteOrder::Big => u32::from_be_bytes(*bytes),
+        };
         let description: &[u8; Self::BYTES] = description.try_into().ok()?;
         let (words, _) = description.as_chunks::<4>();
         let [own_version, own_offset, process_version, process_offset] = words else {
             return None;
         };
         Some(Self {
-            own_version: u32::from_ne_bytes(*own_version),
-            own_offset: u32::from_ne_bytes(*own_offset),
-            process_version: u32::from_ne_bytes(*process_version),
-            process_offset: u32::from_ne_bytes(*process_offset),
+            own_version: word(own_version),
+            own_offset: word(own_offset),
+            process_version: word(process_version),
+            process_offset: word(process_offset),
         })
     }
 }

@@ -8,8 +8,10 @@ mod debug_files;
 mod dist;
 mod fuzz;
 mod images;
+mod kernels;
 mod loom;
 mod miri;
+mod process;
 mod selftests;
 mod standard_library;
 mod test;
@@ -33,6 +35,7 @@ enum Task {
     Dist(dist::Args),
     Fuzz(fuzz::Args),
     Images(images::Args),
+    Kernels(kernels::Args),
     Loom(loom::Args),
     Miri(miri::Args),
     Selftests(selftests::Args),
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Dist(args) => dist::run(&args),
         Task::Fuzz(args) => fuzz::run(args),
         Task::Images(args) => images::run(args),
+        Task::Kernels(args) => kernels::run(&args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
         Task::Selftests(args) => selftests::run(args),

@@ -6,13 +6,12 @@
 //!
 //! 1. [`suite`]: the tests, and what is compiled for each;
 //! 2. [`source_tree`]: unpacks and compiles them;
-//! 3. [`process`]: runs one, plain or under `vdso run`, for a limited time;
+//! 3. [`process`](crate::process): runs one, plain or under `vdso run`, for a limited time;
 //! 4. [`verdict`]: what its exit code and its output say.
 //!
 //! A test is run plain first. What fails then says nothing about our image: it is reported as a skip
 //! and not counted.
 
-mod process;
 mod source_tree;
 mod suite;
 mod verdict;
@@ -21,12 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
-use process::Finished;
 use source_tree::SourceTree;
 use suite::{TESTS, Test};
 use test_support::{Lacking, skip};
 use vdso_image::Source;
 use verdict::Verdict;
+
+use crate::process::Finished;
 
 /// Run the kernel's own vDSO and clock tests under `vdso run`
 #[derive(clap::Args)]

@@ -1,0 +1,76 @@
+//! One kernel, booted once.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::console::{self, Check, Status};
+use super::emulator::Emulator;
+use super::initramfs;
+use super::matrix::Machine;
+use super::package::Fetched;
+use crate::process::{End, Finished};
+
+/// What a boot needs.
+pub struct Boot<'a> {
+    /// The machine.
+    pub machine: &'static Machine,
+    /// Its emulator.
+    pub emulator: &'a Emulator,
+    /// The kernel.
+    pub kernel: &'a Fetched,
+    /// A parameter of the kernel's, which its first program gets as an argument as well.
+    pub parameter: Option<&'static str>,
+    /// The programs, by the names that they have there. The first is `init`.
+    pub programs: &'a [(&'static str, PathBuf)],
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// How long it took.
+    pub time: Duration,
+    /// How the emulator ended and the last of what the console said, if the boot itself failed.
+    pub trouble: Option<String>,
+}
+
+/// Several times what the slowest takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+impl Boot<'_> {
+    /// Boots it, and collects what it says until the emulator ends.
+    pub fn run(&self, temporary: &Path) -> Result<Outcome> {
+        let archive = temporary.join("initramfs");
+        let file = File::create(&archive)
+            .with_context(|| format!("cannot write {}", archive.display()))?;
+        let programs: Vec<(&str, &Path)> =
+            self.programs.iter().map(|(name, path)| (*name, path.as_path())).collect();
+        initramfs::write(BufWriter::new(file), &programs)?;
+
+        let mut command = self.emulator.command(self.machine);
+        command.args(["-accel", "tcg", "-m", "1024", "-smp", "1"]);
+        command.args(["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"]);
+        command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&archive);
+        command.arg("-append").arg(self.command_line());
+        let start = Instant::now();
+        let finished = Finished::of(&mut command, LIMIT);
+        let checks = console::checks(&finished.stdout);
+        let is_complete = matches!(&finished.end, End::Status(status) if status.success())
+            && !checks.iter().any(|check| check.status == Status::Fail && check.group == "boot");
+        let trouble = (!is_complete).then(|| finished.to_string());
+        Ok(Outcome { checks, time: start.elapsed(), trouble })
+    }
+
+    fn command_line(&self) -> String {
+        // A panic restarts the machine at once, which ends the emulator.
+        let line = format!("console={} quiet panic=-1", self.machine.console);
+        match self.parameter {
+            Some(parameter) => format!("{line} {parameter} -- {parameter}"),
+            None => line,
+        }
+    }
+}

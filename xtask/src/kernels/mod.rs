@@ -1,0 +1,203 @@
+//! `cargo xtask kernels`: boots Debian's kernels of many architectures under qemu, with a program of
+//! ours as the first, and collects what that finds.
+//!
+//! A boot goes through these modules in turn:
+//!
+//! 1. [`matrix`]: the machines and the kernels;
+//! 2. [`apt`], [`package`], [`emulator`]: what is fetched of Debian, into [`cache`];
+//! 3. [`program`]: builds `test-programs/kernel-init` for the machine;
+//! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
+//! 5. [`console`]: what it said;
+//! 6. [`table`]: all of it, for a person.
+
+mod apt;
+mod boot;
+mod cache;
+mod console;
+mod emulator;
+mod initramfs;
+mod matrix;
+mod package;
+mod program;
+mod table;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use boot::Boot;
+use cache::Cache;
+use emulator::Emulator;
+use matrix::{AMD64_PARAMETERS, KERNELS, Kernel, MACHINES, Machine};
+use program::Builder;
+use table::Table;
+use test_support::{Lacking, skip};
+
+/// Boot Debian's kernels of many architectures, and check the client on each
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this architecture, as Debian calls it; may be repeated
+    #[arg(long, value_name = "NAME")]
+    arch: Vec<String>,
+    /// Only kernels of this version, such as 6.12; may be repeated
+    #[arg(long, value_name = "VERSION")]
+    kernel: Vec<String>,
+    /// One kernel of each architecture
+    #[arg(long)]
+    quick: bool,
+    /// List what would be booted
+    #[arg(long)]
+    list: bool,
+    /// Print every check, not only what is not as it should be
+    #[arg(long, short)]
+    verbose: bool,
+    /// Look for newer kernels and emulators than those fetched before
+    #[arg(long)]
+    renew: bool,
+    /// Where to keep what is fetched [default: $VDSO_KERNELS, or vdso/kernels in the user's cache]
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+}
+
+/// Exits with 1 if a check fails; what is lacking is a named skip.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let kernels = chosen(args)?;
+    if args.list {
+        for (kernel, parameter) in &kernels {
+            let Kernel { arch, series, suite, .. } = kernel;
+            let line = format!("{arch:9} {series:5} {suite:19} {}", parameter.unwrap_or_default());
+            println!("{}", line.trim_end());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut workshop = Workshop::new(args)?;
+    let mut table = Table::new(args.verbose);
+    for (kernel, parameter) in kernels {
+        workshop.boot(kernel, parameter, &mut table)?;
+    }
+    Ok(table.close())
+}
+
+/// The kernels that were asked for, each with every parameter that it is booted with.
+fn chosen(args: &Args) -> Result<Vec<(&'static Kernel, Option<&'static str>)>> {
+    for arch in &args.arch {
+        if matrix::machine(arch).is_none() {
+            let known: Vec<&str> = MACHINES.iter().map(|machine| machine.arch).collect();
+            bail!("no architecture {arch:?}; there are {}", known.join(", "));
+        }
+    }
+    let is_among =
+        |list: &[String], name: &str| list.is_empty() || list.iter().any(|one| one == name);
+    let mut chosen = Vec::new();
+    for kernel in KERNELS {
+        if !is_among(&args.arch, kernel.arch)
+            || !is_among(&args.kernel, kernel.series)
+            || args.quick && !kernel.is_quick
+        {
+            continue;
+        }
+        chosen.push((kernel, None));
+        if kernel.arch == "amd64" && !args.quick {
+            chosen.extend(AMD64_PARAMETERS.iter().map(|parameter| (kernel, Some(*parameter))));
+        }
+    }
+    if chosen.is_empty() {
+        bail!("no such kernel: cargo xtask kernels --list tells what there is");
+    }
+    Ok(chosen)
+}
+
+/// What is needed for more than one boot.
+struct Workshop<'a> {
+    args: &'a Args,
+    cache: Cache,
+    builder: Builder,
+    /// By target; or why it cannot be built.
+    programs: HashMap<&'static str, Result<PathBuf, String>>,
+    /// By architecture; or why there is none.
+    emulators: HashMap<&'static str, Result<Emulator, String>>,
+}
+
+impl<'a> Workshop<'a> {
+    fn new(args: &'a Args) -> Result<Self> {
+        let cache = Cache::open(args.cache.as_deref())?;
+        let builder = Builder::new(&cache)?;
+        Ok(Self { args, cache, builder, programs: HashMap::new(), emulators: HashMap::new() })
+    }
+
+    fn boot(
+        &mut self,
+        kernel: &'static Kernel,
+        parameter: Option<&'static str>,
+        table: &mut Table,
+    ) -> Result<()> {
+        let name = format!("kernel {} {}", kernel.arch, kernel.series);
+        let machine = matrix::machine(kernel.arch).expect("a test sees to it");
+        let programs = match self.programs(machine, table)? {
+            Ok(programs) => programs,
+            Err(reason) => {
+                skip(Lacking::Toolchain, &name, &reason);
+                return Ok(());
+            }
+        };
+        let renew = self.args.renew && parameter.is_none();
+        let fetched = match package::fetch(&self.cache, kernel, renew) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                skip(Lacking::Tool, &name, &format!("{error:#}"));
+                return Ok(());
+            }
+        };
+        let emulator = match self.emulator(machine) {
+            Ok(emulator) => emulator,
+            Err(reason) => {
+                skip(Lacking::Tool, &name, reason);
+                return Ok(());
+            }
+        };
+        let boot = Boot { machine, emulator, kernel: &fetched, parameter, programs: &programs };
+        let temporary = tempfile::tempdir()?;
+        let outcome = boot.run(temporary.path())?;
+        table.add(kernel.arch, &fetched.release, parameter, &outcome);
+        Ok(())
+    }
+
+    fn emulator(&mut self, machine: &'static Machine) -> Result<&Emulator, &str> {
+        let (cache, renew) = (&self.cache, self.args.renew);
+        let find = || Emulator::find(cache, machine, renew).map_err(|error| format!("{error:#}"));
+        let emulator = self.emulators.entry(machine.arch).or_insert_with(find);
+        emulator.as_ref().map_err(String::as_str)
+    }
+
+    /// The programs of a boot, by their names there; or what is lacking for the first of them.
+    fn programs(
+        &mut self,
+        machine: &'static Machine,
+        table: &mut Table,
+    ) -> Result<Result<Vec<(&'static str, PathBuf)>, String>> {
+        let mut programs = Vec::new();
+        match self.program(machine.target)? {
+            Ok(path) => programs.push(("init", path)),
+            Err(reason) => return Ok(Err(reason)),
+        }
+        for companion in machine.companions {
+            match self.program(companion.target)? {
+                Ok(path) => programs.push((companion.abi, path)),
+                Err(reason) => table.skip(machine.arch, companion.abi, &reason),
+            }
+        }
+        Ok(Ok(programs))
+    }
+
+    fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, String>> {
+        if !self.programs.contains_key(target) {
+            let built = match self.builder.lacks(target) {
+                Some(reason) => Err(reason),
+                None => Ok(self.builder.build(target)?),
+            };
+            self.programs.insert(target, built);
+        }
+        Ok(self.programs[target].clone())
+    }
+}

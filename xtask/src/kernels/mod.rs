@@ -22,6 +22,7 @@ mod program;
 mod table;
 
 use std::collections::HashMap;
+use std::iter;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,6 +34,10 @@ use matrix::{AMD64_PARAMETERS, KERNELS, Kernel, MACHINES, Machine};
 use program::Builder;
 use table::Table;
 use test_support::{Lacking, skip};
+use vdso_data::architecture::ALL;
+use vdso_image::Source;
+
+use crate::images::{self, Images};
 
 /// Boot Debian's kernels of many architectures, and check the client on each
 #[derive(clap::Args)]
@@ -149,6 +154,7 @@ impl<'a> Workshop<'a> {
                 return Ok(());
             }
         };
+        let files = self.images(machine, table)?;
         let emulator = match self.emulator(machine) {
             Ok(emulator) => emulator,
             Err(reason) => {
@@ -156,7 +162,14 @@ impl<'a> Workshop<'a> {
                 return Ok(());
             }
         };
-        let boot = Boot { machine, emulator, kernel: &fetched, parameter, programs: &programs };
+        let boot = Boot {
+            machine,
+            emulator,
+            kernel: &fetched,
+            parameter,
+            programs: &programs,
+            files: &files,
+        };
         let temporary = tempfile::tempdir()?;
         let outcome = boot.run(temporary.path())?;
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
@@ -188,6 +201,27 @@ impl<'a> Workshop<'a> {
             }
         }
         Ok(Ok(programs))
+    }
+
+    /// The images of vdso-image for the ABIs of a boot, as the program looks for them.
+    fn images(
+        &mut self,
+        machine: &'static Machine,
+        table: &mut Table,
+    ) -> Result<Vec<(String, PathBuf)>> {
+        let companions = machine.companions.iter().map(|companion| companion.target);
+        let mut files = Vec::new();
+        for target in iter::once(machine.target).chain(companions) {
+            let Some(architecture) = ALL.iter().find(|row| row.target == target) else { continue };
+            match images::built(architecture)? {
+                Images::In(folder) => files.extend(Source::ALL.map(|source| {
+                    let file = format!("{}.so", source.name());
+                    (format!("{}-{file}", architecture.name), folder.join(file))
+                })),
+                Images::Missing(reason) => table.skip(machine.arch, architecture.name, &reason),
+            }
+        }
+        Ok(files)
     }
 
     fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, String>> {

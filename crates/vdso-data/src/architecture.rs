@@ -152,13 +152,15 @@ impl Architecture {
 }
 
 /// Every architecture that there is an image for.
-pub static ALL: &[&Architecture] = &[&X86_64, &ARM64];
+pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
         &X86_64
     } else if cfg!(all(target_arch = "aarch64", target_pointer_width = "64", target_endian = "little")) {
         &ARM64
+    } else if cfg!(target_arch = "riscv64") {
+        &RISCV64
     } else {
         return None;
     })
@@ -166,6 +168,7 @@ const fn current() -> Option<&'static Architecture> {
 
 const V2_6: &str = "LINUX_2.6";
 const V2_6_39: &str = "LINUX_2.6.39";
+const V4_15: &str = "LINUX_4.15";
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
@@ -220,6 +223,27 @@ static ARM64: Architecture = Architecture {
         own("__kernel_clock_getres", V2_6_39),
         passed_on("__kernel_getrandom", V2_6_39),
         trampoline("__kernel_rt_sigreturn", V2_6_39, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static RISCV64: Architecture = Architecture {
+    name: "riscv64",
+    folder: "riscv64",
+    target: "riscv64gc-unknown-linux-gnu",
+    // Wide constants in instructions, not beside them.
+    compiler_flags: &["-Cllvm-args=-riscv-max-build-ints-cost=10"],
+    machine: 243,
+    counter: "wall-clock counter (fence, rdtime, fence)",
+    exports: &[
+        own("__vdso_clock_gettime", V4_15),
+        own("__vdso_gettimeofday", V4_15),
+        own("__vdso_clock_getres", V4_15),
+        own("__vdso_getcpu", V4_15),
+        passed_on("__vdso_getrandom", V4_15),
+        passed_on("__vdso_flush_icache", V4_15),
+        passed_on("__vdso_riscv_hwprobe", V4_15),
+        trampoline("__vdso_rt_sigreturn", V4_15, Rules::ByInstructions),
     ],
     ..USUAL
 };

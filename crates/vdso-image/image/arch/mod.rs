@@ -28,4 +28,8 @@ mod selected;
 #[path = "aarch64/mod.rs"]
 mod selected;
 
+#[cfg(target_arch = "riscv64")]
+#[path = "riscv64/mod.rs"]
+mod selected;
+
 pub use selected::*;

@@ -128,6 +128,14 @@ impl Architecture {
         3 * self.page_bytes
     }
 
+    /// The function of this name without its prefix, such as `clock_gettime`.
+    pub fn export(&self, plain: &str) -> Option<&'static Export> {
+        let is_it = |export: &&Export| {
+            ["__vdso_", "__kernel_"].iter().any(|prefix| export.name.strip_prefix(prefix) == Some(plain))
+        };
+        self.exports.iter().find(is_it)
+    }
+
     /// The functions that are only passed on, in the order of the process page's slots.
     pub fn passed_on(&self) -> impl Iterator<Item = &'static Export> {
         self.exports.iter().filter(|export| matches!(export.means, Means::PassedOn))
@@ -157,7 +165,11 @@ pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64];
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
         &X86_64
-    } else if cfg!(all(target_arch = "aarch64", target_pointer_width = "64", target_endian = "little")) {
+    } else if cfg!(all(
+        target_arch = "aarch64",
+        target_pointer_width = "64",
+        target_endian = "little"
+    )) {
         &ARM64
     } else if cfg!(target_arch = "riscv64") {
         &RISCV64
@@ -217,6 +229,7 @@ static ARM64: Architecture = Architecture {
     machine: 183,
     page_bytes: 64 << 10,
     counter: "virtual counter (isb, mrs cntvct_el0; or cntvctss_el0)",
+    enters_programs: true,
     exports: &[
         own("__kernel_clock_gettime", V2_6_39),
         own("__kernel_gettimeofday", V2_6_39),
@@ -235,6 +248,7 @@ static RISCV64: Architecture = Architecture {
     compiler_flags: &["-Cllvm-args=-riscv-max-build-ints-cost=10"],
     machine: 243,
     counter: "wall-clock counter (fence, rdtime, fence)",
+    enters_programs: true,
     exports: &[
         own("__vdso_clock_gettime", V4_15),
         own("__vdso_gettimeofday", V4_15),

@@ -69,7 +69,7 @@ impl Call {
             Self::ClockGettime(_) => libc::SYS_clock_gettime,
             Self::ClockGetres(_) => libc::SYS_clock_getres,
             Self::Gettimeofday => libc::SYS_gettimeofday,
-            Self::Time => libc::SYS_time,
+            Self::Time => TIME,
             Self::Getcpu => libc::SYS_getcpu,
         }
     }
@@ -89,14 +89,15 @@ impl Call {
 
     /// The kernel's function, if its vDSO has it.
     pub fn kernels(self, host: &Host) -> Option<Function> {
-        let offset = host.function(&format!("__vdso_{}", self.name()))?;
+        let offset = host.function_called(self.name())?;
         // SAFETY: the kernel's vDSO stays mapped, and has this function there.
         Some(unsafe { function(host.vdso_addr as usize + offset as usize) })
     }
 
     /// The function of an image of ours.
     pub fn ours(self, image: &LocalImage) -> Option<Function> {
-        let address = image.function(&format!("__vdso_{}", self.name()))?;
+        let export = vdso_data::architecture::Architecture::CURRENT?.export(self.name())?;
+        let address = image.function(export.name)?;
         // SAFETY: the image is mapped there; whoever drops it does not call its functions any more.
         Some(unsafe { function(address) })
     }
@@ -133,6 +134,12 @@ impl Call {
         unsafe { libc::syscall(self.number(), first, second, 0) != -1 }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+const TIME: libc::c_long = libc::SYS_time;
+/// Newer architectures have no such call; this is none, and is not answered.
+#[cfg(not(target_arch = "x86_64"))]
+const TIME: libc::c_long = -1;
 
 unsafe extern "C" {
     fn getcpu(cpu: *mut u32, node: *mut u32) -> i32;

@@ -1,5 +1,6 @@
 //! 64-bit RISC-V.
 
+mod enter;
 mod exports;
 mod trampolines;
 

@@ -152,7 +152,7 @@ impl Architecture {
 }
 
 /// Every architecture that there is an image for.
-pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64];
+pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64, &S390X];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
@@ -161,12 +161,15 @@ const fn current() -> Option<&'static Architecture> {
         &ARM64
     } else if cfg!(target_arch = "riscv64") {
         &RISCV64
+    } else if cfg!(target_arch = "s390x") {
+        &S390X
     } else {
         return None;
     })
 }
 
 const V2_6: &str = "LINUX_2.6";
+const V2_6_29: &str = "LINUX_2.6.29";
 const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
 
@@ -244,6 +247,28 @@ static RISCV64: Architecture = Architecture {
         passed_on("__vdso_flush_icache", V4_15),
         passed_on("__vdso_riscv_hwprobe", V4_15),
         trampoline("__vdso_rt_sigreturn", V4_15, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static S390X: Architecture = Architecture {
+    name: "s390x",
+    folder: "s390x",
+    target: "s390x-unknown-linux-gnu",
+    machine: 22,
+    byte_order: ByteOrder::Big,
+    // Words of DT_HASH have 64 bits there, and the linker writes 32.
+    hash_style: HashStyle::Gnu,
+    counter: "time-of-day clock (bcr, stckf, bcr), steered",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_29),
+        own("__kernel_gettimeofday", V2_6_29),
+        own("__kernel_clock_getres", V2_6_29),
+        own("__kernel_getcpu", V2_6_29),
+        own("__kernel_restart_syscall", V2_6_29),
+        passed_on("__kernel_getrandom", V2_6_29),
+        trampoline("__kernel_rt_sigreturn", V2_6_29, Rules::ByInstructions),
+        trampoline("__kernel_sigreturn", V2_6_29, Rules::ByInstructions),
     ],
     ..USUAL
 };

@@ -32,4 +32,8 @@ mod selected;
 #[path = "riscv64/mod.rs"]
 mod selected;
 
+#[cfg(target_arch = "s390x")]
+#[path = "s390x/mod.rs"]
+mod selected;
+
 pub use selected::*;

@@ -152,7 +152,7 @@ impl Architecture {
 }
 
 /// Every architecture that there is an image for.
-pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64, &S390X];
+pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
@@ -163,12 +163,15 @@ const fn current() -> Option<&'static Architecture> {
         &RISCV64
     } else if cfg!(target_arch = "s390x") {
         &S390X
+    } else if cfg!(all(target_arch = "powerpc64", target_endian = "little")) {
+        &PPC64LE
     } else {
         return None;
     })
 }
 
 const V2_6: &str = "LINUX_2.6";
+const V2_6_15: &str = "LINUX_2.6.15";
 const V2_6_29: &str = "LINUX_2.6.29";
 const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
@@ -269,6 +272,29 @@ static S390X: Architecture = Architecture {
         passed_on("__kernel_getrandom", V2_6_29),
         trampoline("__kernel_rt_sigreturn", V2_6_29, Rules::ByInstructions),
         trampoline("__kernel_sigreturn", V2_6_29, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static PPC64LE: Architecture = Architecture {
+    name: "ppc64le",
+    folder: "powerpc64",
+    target: "powerpc64le-unknown-linux-gnu",
+    machine: 21,
+    soname: "linux-vdso64.so.1",
+    page_bytes: 64 << 10,
+    counter: "time base (isync, mfspr 268, isync)",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_15),
+        own("__kernel_gettimeofday", V2_6_15),
+        own("__kernel_time", V2_6_15),
+        own("__kernel_clock_getres", V2_6_15),
+        own("__kernel_getcpu", V2_6_15),
+        passed_on("__kernel_getrandom", V2_6_15),
+        passed_on("__kernel_get_syscall_map", V2_6_15),
+        passed_on("__kernel_get_tbfreq", V2_6_15),
+        passed_on("__kernel_sync_dicache", V2_6_15),
+        trampoline("__kernel_sigtramp_rt64", V2_6_15, Rules::Written),
     ],
     ..USUAL
 };

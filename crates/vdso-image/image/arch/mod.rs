@@ -17,6 +17,7 @@
 //! the table of `vdso_data::architecture`.
 
 mod c_calls;
+#[allow(unused_macros, unused_imports, reason = "PowerPC's functions are no C functions")]
 mod export;
 mod usual;
 
@@ -34,6 +35,10 @@ mod selected;
 
 #[cfg(target_arch = "s390x")]
 #[path = "s390x/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "powerpc64")]
+#[path = "powerpc64/mod.rs"]
 mod selected;
 
 pub use selected::*;

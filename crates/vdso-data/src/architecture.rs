@@ -152,7 +152,7 @@ impl Architecture {
 }
 
 /// Every architecture that there is an image for.
-pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE];
+pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
@@ -165,6 +165,8 @@ const fn current() -> Option<&'static Architecture> {
         &S390X
     } else if cfg!(all(target_arch = "powerpc64", target_endian = "little")) {
         &PPC64LE
+    } else if cfg!(target_arch = "loongarch64") {
+        &LOONGARCH64
     } else {
         return None;
     })
@@ -175,6 +177,7 @@ const V2_6_15: &str = "LINUX_2.6.15";
 const V2_6_29: &str = "LINUX_2.6.29";
 const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
+const V5_10: &str = "LINUX_5.10";
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
@@ -295,6 +298,24 @@ static PPC64LE: Architecture = Architecture {
         passed_on("__kernel_get_tbfreq", V2_6_15),
         passed_on("__kernel_sync_dicache", V2_6_15),
         trampoline("__kernel_sigtramp_rt64", V2_6_15, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static LOONGARCH64: Architecture = Architecture {
+    name: "loongarch64",
+    folder: "loongarch64",
+    target: "loongarch64-unknown-linux-gnu",
+    machine: 258,
+    page_bytes: 64 << 10,
+    counter: "stable counter (dbar, rdtime.d, dbar)",
+    exports: &[
+        own("__vdso_clock_gettime", V5_10),
+        own("__vdso_gettimeofday", V5_10),
+        own("__vdso_clock_getres", V5_10),
+        own("__vdso_getcpu", V5_10),
+        passed_on("__vdso_getrandom", V5_10),
+        trampoline("__vdso_rt_sigreturn", V5_10, Rules::Written),
     ],
     ..USUAL
 };

@@ -41,4 +41,8 @@ mod selected;
 #[path = "powerpc64/mod.rs"]
 mod selected;
 
+#[cfg(target_arch = "loongarch64")]
+#[path = "loongarch64/mod.rs"]
+mod selected;
+
 pub use selected::*;

@@ -152,7 +152,8 @@ impl Architecture {
 }
 
 /// Every architecture that there is an image for.
-pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64];
+pub static ALL: &[&Architecture] =
+    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
@@ -167,11 +168,16 @@ const fn current() -> Option<&'static Architecture> {
         &PPC64LE
     } else if cfg!(target_arch = "loongarch64") {
         &LOONGARCH64
+    } else if cfg!(target_arch = "arm") {
+        &ARM
+    } else if cfg!(target_arch = "x86") {
+        &I386
     } else {
         return None;
     })
 }
 
+const V2_5: &str = "LINUX_2.5";
 const V2_6: &str = "LINUX_2.6";
 const V2_6_15: &str = "LINUX_2.6.15";
 const V2_6_29: &str = "LINUX_2.6.29";
@@ -316,6 +322,48 @@ static LOONGARCH64: Architecture = Architecture {
         own("__vdso_getcpu", V5_10),
         passed_on("__vdso_getrandom", V5_10),
         trampoline("__vdso_rt_sigreturn", V5_10, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static ARM: Architecture = Architecture {
+    name: "arm",
+    folder: "arm",
+    target: "armv7-unknown-linux-gnueabihf",
+    machine: 40,
+    bits: 32,
+    counter: "virtual counter (isb, mrrc)",
+    unwinding: Unwinding::Nothing,
+    exports: &[
+        own("__vdso_clock_gettime64", V2_6),
+        own("__vdso_clock_getres_time64", V2_6),
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+    ],
+    ..USUAL
+};
+
+static I386: Architecture = Architecture {
+    name: "i386",
+    folder: "x86",
+    target: "i686-unknown-linux-gnu",
+    machine: 3,
+    bits: 32,
+    soname: "linux-gate.so.1",
+    counter: "time-stamp counter (rdtscp)",
+    exports: &[
+        own("__vdso_clock_gettime64", V2_6),
+        own("__vdso_clock_getres_time64", V2_6),
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+        own("__vdso_time", V2_6),
+        own("__vdso_getcpu", V2_6),
+        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+        passed_on("__kernel_vsyscall", V2_5),
+        trampoline("__kernel_sigreturn", V2_5, Rules::Written),
+        trampoline("__kernel_rt_sigreturn", V2_5, Rules::Written),
     ],
     ..USUAL
 };

@@ -17,7 +17,7 @@
 //! the table of `vdso_data::architecture`.
 
 mod c_calls;
-#[allow(unused_macros, unused_imports, reason = "PowerPC's functions are no C functions")]
+#[allow(unused_macros, unused_imports, reason = "PowerPC's functions are no C functions, and ARM passes on none")]
 mod export;
 mod usual;
 
@@ -43,6 +43,14 @@ mod selected;
 
 #[cfg(target_arch = "loongarch64")]
 #[path = "loongarch64/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "arm")]
+#[path = "arm/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "x86")]
+#[path = "x86/mod.rs"]
 mod selected;
 
 pub use selected::*;

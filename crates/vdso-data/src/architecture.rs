@@ -160,7 +160,8 @@ impl Architecture {
 }
 
 /// Every architecture that there is an image for.
-pub static ALL: &[&Architecture] = &[&X86_64, &ARM64, &RISCV64];
+pub static ALL: &[&Architecture] =
+    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
@@ -173,14 +174,28 @@ const fn current() -> Option<&'static Architecture> {
         &ARM64
     } else if cfg!(target_arch = "riscv64") {
         &RISCV64
+    } else if cfg!(target_arch = "s390x") {
+        &S390X
+    } else if cfg!(all(target_arch = "powerpc64", target_endian = "little")) {
+        &PPC64LE
+    } else if cfg!(target_arch = "loongarch64") {
+        &LOONGARCH64
+    } else if cfg!(target_arch = "arm") {
+        &ARM
+    } else if cfg!(target_arch = "x86") {
+        &I386
     } else {
         return None;
     })
 }
 
+const V2_5: &str = "LINUX_2.5";
 const V2_6: &str = "LINUX_2.6";
+const V2_6_15: &str = "LINUX_2.6.15";
+const V2_6_29: &str = "LINUX_2.6.29";
 const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
+const V5_10: &str = "LINUX_5.10";
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
@@ -258,6 +273,111 @@ static RISCV64: Architecture = Architecture {
         passed_on("__vdso_flush_icache", V4_15),
         passed_on("__vdso_riscv_hwprobe", V4_15),
         trampoline("__vdso_rt_sigreturn", V4_15, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static S390X: Architecture = Architecture {
+    name: "s390x",
+    folder: "s390x",
+    target: "s390x-unknown-linux-gnu",
+    machine: 22,
+    byte_order: ByteOrder::Big,
+    // Words of DT_HASH have 64 bits there, and the linker writes 32.
+    hash_style: HashStyle::Gnu,
+    counter: "time-of-day clock (bcr, stckf, bcr), steered",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_29),
+        own("__kernel_gettimeofday", V2_6_29),
+        own("__kernel_clock_getres", V2_6_29),
+        own("__kernel_getcpu", V2_6_29),
+        own("__kernel_restart_syscall", V2_6_29),
+        passed_on("__kernel_getrandom", V2_6_29),
+        trampoline("__kernel_rt_sigreturn", V2_6_29, Rules::ByInstructions),
+        trampoline("__kernel_sigreturn", V2_6_29, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static PPC64LE: Architecture = Architecture {
+    name: "ppc64le",
+    folder: "powerpc64",
+    target: "powerpc64le-unknown-linux-gnu",
+    machine: 21,
+    soname: "linux-vdso64.so.1",
+    page_bytes: 64 << 10,
+    counter: "time base (isync, mfspr 268, isync)",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_15),
+        own("__kernel_gettimeofday", V2_6_15),
+        own("__kernel_time", V2_6_15),
+        own("__kernel_clock_getres", V2_6_15),
+        own("__kernel_getcpu", V2_6_15),
+        passed_on("__kernel_getrandom", V2_6_15),
+        passed_on("__kernel_get_syscall_map", V2_6_15),
+        passed_on("__kernel_get_tbfreq", V2_6_15),
+        passed_on("__kernel_sync_dicache", V2_6_15),
+        trampoline("__kernel_sigtramp_rt64", V2_6_15, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static LOONGARCH64: Architecture = Architecture {
+    name: "loongarch64",
+    folder: "loongarch64",
+    target: "loongarch64-unknown-linux-gnu",
+    machine: 258,
+    page_bytes: 64 << 10,
+    counter: "stable counter (dbar, rdtime.d, dbar)",
+    exports: &[
+        own("__vdso_clock_gettime", V5_10),
+        own("__vdso_gettimeofday", V5_10),
+        own("__vdso_clock_getres", V5_10),
+        own("__vdso_getcpu", V5_10),
+        passed_on("__vdso_getrandom", V5_10),
+        trampoline("__vdso_rt_sigreturn", V5_10, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static ARM: Architecture = Architecture {
+    name: "arm",
+    folder: "arm",
+    target: "armv7-unknown-linux-gnueabihf",
+    machine: 40,
+    bits: 32,
+    counter: "virtual counter (isb, mrrc)",
+    unwinding: Unwinding::Nothing,
+    exports: &[
+        own("__vdso_clock_gettime64", V2_6),
+        own("__vdso_clock_getres_time64", V2_6),
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+    ],
+    ..USUAL
+};
+
+static I386: Architecture = Architecture {
+    name: "i386",
+    folder: "x86",
+    target: "i686-unknown-linux-gnu",
+    machine: 3,
+    bits: 32,
+    soname: "linux-gate.so.1",
+    counter: "time-stamp counter (rdtscp)",
+    exports: &[
+        own("__vdso_clock_gettime64", V2_6),
+        own("__vdso_clock_getres_time64", V2_6),
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+        own("__vdso_time", V2_6),
+        own("__vdso_getcpu", V2_6),
+        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+        passed_on("__kernel_vsyscall", V2_5),
+        trampoline("__kernel_sigreturn", V2_5, Rules::Written),
+        trampoline("__kernel_rt_sigreturn", V2_5, Rules::Written),
     ],
     ..USUAL
 };

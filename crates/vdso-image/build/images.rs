@@ -156,6 +156,11 @@ impl Build {
         linker.arg(if enters { "--entry=enter_program" } else { "--entry=0" });
         linker.arg(format!("-zmax-page-size={}", self.architecture.page_bytes));
         linker.arg("--fatal-warnings").arg("--version-script").arg(versions);
+        // What an architecture adds comes first, as the first rule that fits a section decides.
+        let added = self.image_source.join("arch").join(self.architecture.folder).join("image.ld");
+        if added.exists() {
+            linker.arg("-T").arg(added);
+        }
         linker.arg("-T").arg(self.image_source.join("image.ld")).arg(object);
         linker
     }

@@ -74,6 +74,18 @@ pub fn realtime_sec() -> i64 {
     double_word(addr).load(Ordering::Relaxed) as i64
 }
 
+/// Where steering of the counter ends and by how much it has jumped; `None` where it is not steered.
+#[inline(always)]
+pub fn counter_steering(process: &ProcessPage) -> Option<(u64, i64)> {
+    let end_addr = load(&process.steering.end_addr);
+    if end_addr == 0 {
+        return None;
+    }
+    let end = double_word(end_addr).load(Ordering::Relaxed);
+    let delta = double_word(load(&process.steering.delta_addr)).load(Ordering::Relaxed);
+    Some((end, delta as i64))
+}
+
 /// The kernel's vDSO functions, by their C types.
 pub type ClockGettime = unsafe extern "C" fn(c_int, *mut Timespec) -> c_int;
 /// As above.

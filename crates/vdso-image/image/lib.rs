@@ -28,3 +28,4 @@ mod pages;
 mod slow;
 mod source;
 mod time;
+mod time32;

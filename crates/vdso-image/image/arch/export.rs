@@ -19,6 +19,26 @@ macro_rules! export_one {
             unsafe { $crate::clock_gettime::clock_gettime(id, ts) }
         }
     };
+    (old_clock_gettime as $name:ident) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            id: core::ffi::c_int,
+            ts: *mut $crate::time32::OldTimespec,
+        ) -> core::ffi::c_int {
+            // SAFETY: as above.
+            unsafe { $crate::time32::clock_gettime(id, ts) }
+        }
+    };
+    (old_clock_getres as $name:ident) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            id: core::ffi::c_int,
+            res: *mut $crate::time32::OldTimespec,
+        ) -> core::ffi::c_int {
+            // SAFETY: as above.
+            unsafe { $crate::time32::clock_getres(id, res) }
+        }
+    };
     (gettimeofday as $name:ident) => {
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(

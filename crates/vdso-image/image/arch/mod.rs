@@ -17,6 +17,7 @@
 //! the table of `vdso_data::architecture`.
 
 mod c_calls;
+#[allow(unused_macros, unused_imports, reason = "PowerPC's functions are no C functions, and ARM passes on none")]
 mod export;
 mod usual;
 
@@ -30,6 +31,26 @@ mod selected;
 
 #[cfg(target_arch = "riscv64")]
 #[path = "riscv64/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "s390x")]
+#[path = "s390x/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "powerpc64")]
+#[path = "powerpc64/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "loongarch64")]
+#[path = "loongarch64/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "arm")]
+#[path = "arm/mod.rs"]
+mod selected;
+
+#[cfg(target_arch = "x86")]
+#[path = "x86/mod.rs"]
 mod selected;
 
 pub use selected::*;

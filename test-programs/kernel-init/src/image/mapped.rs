@@ -8,7 +8,7 @@ use syscalls::{Errno, Sysno};
 use vdso_data::architecture::Architecture;
 use vdso_data::own::OwnPage;
 use vdso_data::process::{
-    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage, RAW_SEQ_ADDR,
+    COUNTER_MODE, FLAG_CPU_IN_TOD, NEVER_EVEN_SEQ, ProcessPage,
 };
 use vdso_elf::Image;
 
@@ -86,6 +86,9 @@ impl Mapped {
 /// What the image must know of this process: the kernel's functions, but not its page.
 fn page(addr: usize) -> ProcessPage {
     let page = ProcessPage::new();
+    // What every kernel of the matrix does there.
+    let flags = if cfg!(target_arch = "s390x") { FLAG_CPU_IN_TOD } else { 0 };
+    page.flags.store(flags, Ordering::Relaxed);
     let functions = &page.functions;
     for (slot, function) in [
         (&functions.clock_gettime, kernel::clock_gettime()),
@@ -99,12 +102,11 @@ fn page(addr: usize) -> ProcessPage {
         slot.store(kernel::addr(kernel::function(export.name)), Ordering::Relaxed);
     }
     // The addresses that whoever maps the page fills in where the kernel's page is unknown.
-    for (field, offset, own) in [
-        (&page.clock_mode_addr, CLOCK_MODE_ADDR, COUNTER_MODE),
-        (&page.hres.seq_addr, HRES_SEQ_ADDR, NEVER_EVEN_SEQ),
-        (&page.raw.seq_addr, RAW_SEQ_ADDR, NEVER_EVEN_SEQ),
+    for (field, own) in [
+        (&page.clock_mode_addr, COUNTER_MODE),
+        (&page.hres.seq_addr, NEVER_EVEN_SEQ),
+        (&page.raw.seq_addr, NEVER_EVEN_SEQ),
     ] {
-        debug_assert!(offset < system::PAGE_BYTES);
         field.store((addr + own) as u64, Ordering::Relaxed);
     }
     page

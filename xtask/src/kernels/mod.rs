@@ -9,10 +9,13 @@
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
 //! 5. [`console`]: what it said;
 //! 6. [`table`]: all of it, for a person.
+//!
+//! Where programs can be given clocks, [`command`] then makes a second boot, for `vdso run`.
 
 mod apt;
 mod boot;
 mod cache;
+mod command;
 mod console;
 mod emulator;
 mod initramfs;
@@ -158,13 +161,13 @@ impl<'a> Workshop<'a> {
         let emulator = match self.emulator(machine) {
             Ok(emulator) => emulator,
             Err(reason) => {
-                skip(Lacking::Tool, &name, reason);
+                skip(Lacking::Tool, &name, &reason);
                 return Ok(());
             }
         };
         let boot = Boot {
             machine,
-            emulator,
+            emulator: &emulator,
             kernel: &fetched,
             parameter,
             programs: &programs,
@@ -173,14 +176,42 @@ impl<'a> Workshop<'a> {
         let temporary = tempfile::tempdir()?;
         let outcome = boot.run(temporary.path())?;
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
+        if command::is_for(machine) && parameter.is_none() {
+            let others = programs.get(1..).unwrap_or_default();
+            let boot = Boot { files: &[], ..boot };
+            self.boot_command(kernel, boot, others, table)?;
+        }
         Ok(())
     }
 
-    fn emulator(&mut self, machine: &'static Machine) -> Result<&Emulator, &str> {
+    /// Boots for the command itself, which other ABIs' programs are run by, too.
+    fn boot_command(
+        &self,
+        kernel: &'static Kernel,
+        boot: Boot<'_>,
+        others: &[(&'static str, PathBuf)],
+        table: &mut Table,
+    ) -> Result<()> {
+        let mut programs =
+            match command::programs(&self.cache, &self.builder, kernel, boot.machine)? {
+                Ok(programs) => programs,
+                Err(reason) => {
+                    let name = format!("vdso run on {} {}", kernel.arch, kernel.series);
+                    skip(Lacking::Tool, &name, &reason);
+                    return Ok(());
+                }
+            };
+        programs.extend_from_slice(others);
+        let temporary = tempfile::tempdir()?;
+        let outcome = Boot { programs: &programs, ..boot }.run(temporary.path())?;
+        table.add(kernel.arch, &boot.kernel.release, boot.parameter, &outcome);
+        Ok(())
+    }
+
+    fn emulator(&mut self, machine: &'static Machine) -> Result<Emulator, String> {
         let (cache, renew) = (&self.cache, self.args.renew);
         let find = || Emulator::find(cache, machine, renew).map_err(|error| format!("{error:#}"));
-        let emulator = self.emulators.entry(machine.arch).or_insert_with(find);
-        emulator.as_ref().map_err(String::as_str)
+        self.emulators.entry(machine.arch).or_insert_with(find).clone()
     }
 
     /// The programs of a boot, by their names there; or what is lacking for the first of them.

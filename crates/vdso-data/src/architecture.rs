@@ -28,8 +28,8 @@ pub struct Architecture {
     pub soname: &'static str,
     /// What programs look names up by.
     pub hash_style: HashStyle,
-    /// The largest page of memory that kernels have there, bytes: how far apart an image and its pages
-    /// must be to be protected differently.
+    /// The largest page of memory that kernels have there, bytes, or more: how far apart the pages must be
+    /// to be protected differently. The image itself has room for two.
     pub page_bytes: usize,
     /// What the time is computed from.
     pub counter: &'static str,
@@ -185,6 +185,10 @@ const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
 const V5_10: &str = "LINUX_5.10";
 
+/// Twice the pages of 32-bit architectures: a product of 128 bits is many instructions there, and so
+/// their images are longer.
+const WIDE_PRODUCTS: usize = 8 << 10;
+
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
     name: "",
@@ -332,6 +336,7 @@ static ARM: Architecture = Architecture {
     target: "armv7-unknown-linux-gnueabihf",
     machine: 40,
     bits: 32,
+    page_bytes: WIDE_PRODUCTS,
     counter: "virtual counter (isb, mrrc)",
     unwinding: Unwinding::Nothing,
     exports: &[
@@ -348,8 +353,12 @@ static I386: Architecture = Architecture {
     name: "i386",
     folder: "x86",
     target: "i686-unknown-linux-gnu",
+    // Position-independent code would compute the address of a table before every call. What else it
+    // would be needed for, the linker refuses.
+    compiler_flags: &["-Crelocation-model=static"],
     machine: 3,
     bits: 32,
+    page_bytes: WIDE_PRODUCTS,
     soname: "linux-gate.so.1",
     counter: "time-stamp counter (rdtscp)",
     exports: &[

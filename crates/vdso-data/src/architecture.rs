@@ -158,7 +158,11 @@ pub static ALL: &[&Architecture] =
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
         &X86_64
-    } else if cfg!(all(target_arch = "aarch64", target_pointer_width = "64", target_endian = "little")) {
+    } else if cfg!(all(
+        target_arch = "aarch64",
+        target_pointer_width = "64",
+        target_endian = "little"
+    )) {
         &ARM64
     } else if cfg!(target_arch = "riscv64") {
         &RISCV64
@@ -402,4 +406,34 @@ const fn is_same(one: &str, other: &str) -> bool {
         at += 1;
     }
     at == one.len() && at == other.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::FORWARDED;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_fits_the_pages() {
+        for (index, row) in ALL.iter().enumerate() {
+            let twin = ALL[..index].iter().any(|other| other.name == row.name);
+            assert!(!twin, "two rows are called {}", row.name);
+            assert!(core::ptr::eq(Architecture::named(row.name).unwrap(), *row));
+            let by_target = Architecture::of(row.folder, row.bits, row.byte_order);
+            assert!(core::ptr::eq(by_target.unwrap(), *row), "{}", row.name);
+            assert!(row.page_bytes.is_power_of_two() && row.page_bytes >= crate::PAGE_BYTES);
+            assert!(row.passed_on().count() <= FORWARDED, "{}", row.name);
+            for (slot, export) in row.passed_on().enumerate() {
+                assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);
+            }
+            assert_eq!(row.slot(""), None);
+        }
+    }
+
+    #[test]
+    fn this_program_has_its_row() {
+        let Some(row) = Architecture::CURRENT else { return };
+        assert_eq!(row.bits, usize::BITS);
+        assert_eq!(row.byte_order == ByteOrder::Big, cfg!(target_endian = "big"));
+    }
 }

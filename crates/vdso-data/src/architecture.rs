@@ -28,8 +28,8 @@ pub struct Architecture {
     pub soname: &'static str,
     /// What programs look names up by.
     pub hash_style: HashStyle,
-    /// The largest page of memory that kernels have there, bytes: how far apart an image and its pages
-    /// must be to be protected differently.
+    /// The largest page of memory that kernels have there, bytes, or more: how far apart the pages must be
+    /// to be protected differently. The image itself has room for two.
     pub page_bytes: usize,
     /// What the time is computed from.
     pub counter: &'static str,
@@ -197,6 +197,10 @@ const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
 const V5_10: &str = "LINUX_5.10";
 
+/// Twice the pages of 32-bit architectures: a product of 128 bits is many instructions there, and so
+/// their images are longer.
+const WIDE_PRODUCTS: usize = 8 << 10;
+
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
     name: "",
@@ -346,6 +350,7 @@ static ARM: Architecture = Architecture {
     target: "armv7-unknown-linux-gnueabihf",
     machine: 40,
     bits: 32,
+    page_bytes: WIDE_PRODUCTS,
     counter: "virtual counter (isb, mrrc)",
     unwinding: Unwinding::Nothing,
     exports: &[
@@ -362,8 +367,12 @@ static I386: Architecture = Architecture {
     name: "i386",
     folder: "x86",
     target: "i686-unknown-linux-gnu",
+    // Position-independent code would compute the address of a table before every call. What else it
+    // would be needed for, the linker refuses.
+    compiler_flags: &["-Crelocation-model=static"],
     machine: 3,
     bits: 32,
+    page_bytes: WIDE_PRODUCTS,
     soname: "linux-gate.so.1",
     counter: "time-stamp counter (rdtscp)",
     exports: &[
@@ -407,4 +416,34 @@ const fn is_same(one: &str, other: &str) -> bool {
         at += 1;
     }
     at == one.len() && at == other.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::FORWARDED;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_fits_the_pages() {
+        for (index, row) in ALL.iter().enumerate() {
+            let twin = ALL[..index].iter().any(|other| other.name == row.name);
+            assert!(!twin, "two rows are called {}", row.name);
+            assert!(core::ptr::eq(Architecture::named(row.name).unwrap(), *row));
+            let by_target = Architecture::of(row.folder, row.bits, row.byte_order);
+            assert!(core::ptr::eq(by_target.unwrap(), *row), "{}", row.name);
+            assert!(row.page_bytes.is_power_of_two() && row.page_bytes >= crate::PAGE_BYTES);
+            assert!(row.passed_on().count() <= FORWARDED, "{}", row.name);
+            for (slot, export) in row.passed_on().enumerate() {
+                assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);
+            }
+            assert_eq!(row.slot(""), None);
+        }
+    }
+
+    #[test]
+    fn this_program_has_its_row() {
+        let Some(row) = Architecture::CURRENT else { return };
+        assert_eq!(row.bits, usize::BITS);
+        assert_eq!(row.byte_order == ByteOrder::Big, cfg!(target_endian = "big"));
+    }
 }

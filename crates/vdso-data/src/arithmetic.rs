@@ -221,3 +221,32 @@ impl Rate {
         Timespec::carried(whole_sec, ns)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{NSEC_PER_SEC, multiplied_whole_seconds};
+
+    /// What 32-bit machines do instead of a division.
+    #[test]
+    fn the_product_with_a_reciprocal_is_the_quotient_at_its_edges() {
+        for sec in [0, 1, 2, 1 << 20, u64::MAX / NSEC_PER_SEC - 1, u64::MAX / NSEC_PER_SEC] {
+            for nsec in [0, 1, 511, 512, NSEC_PER_SEC / 2, NSEC_PER_SEC - 1] {
+                let Some(all) = (sec * NSEC_PER_SEC).checked_add(nsec) else { continue };
+                assert_eq!(multiplied_whole_seconds(all), sec, "{all}");
+            }
+        }
+        assert_eq!(multiplied_whole_seconds(u64::MAX), u64::MAX / NSEC_PER_SEC);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_product_with_a_reciprocal_is_the_quotient(nsec: u64, shift in 0u32..64) {
+            let nsec = nsec >> shift;
+            prop_assert_eq!(multiplied_whole_seconds(nsec), nsec / NSEC_PER_SEC);
+        }
+    }
+}

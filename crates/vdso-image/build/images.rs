@@ -240,7 +240,8 @@ fn stdout_of(command: &mut Command) -> Result<String, Error> {
     if !output.status.success() {
         return Err(format!("{command:?} failed: {}", output.status));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| format!("{command:?} prints no text"))?;
+    let text =
+        String::from_utf8(output.stdout).map_err(|_| format!("{command:?} prints no text"))?;
     Ok(text.trim_end().to_owned())
 }
 

@@ -83,13 +83,16 @@ macro_rules! export_one {
 /// process page at `{slot}`, with every register that has an argument, and the stack, as the caller left
 /// them.
 macro_rules! pass_on {
-    ($jump:tt $($name:literal),* $(,)?) => {
-        $($crate::arch::export::pass_on_one!($jump $name);)*
+    ($jump:tt $(options $options:tt)? $($name:literal),* $(,)?) => {
+        $crate::arch::export::pass_on!(@each $jump, ($(options $options)?), $($name)*);
+    };
+    (@each $jump:tt, $options:tt, $($name:literal)*) => {
+        $($crate::arch::export::pass_on_one!($jump $options $name);)*
     };
 }
 
 macro_rules! pass_on_one {
-    ([$($jump:literal),+ $(,)?] $name:literal) => {
+    ([$($jump:literal),+ $(,)?] ($($options:tt)*) $name:literal) => {
         core::arch::global_asm!(
             ".pushsection .text.forward,\"ax\",%progbits",
             ".p2align 4",
@@ -102,6 +105,7 @@ macro_rules! pass_on_one {
             concat!(".size ", $name, ", . - ", $name),
             ".popsection",
             slot = const $crate::forward::slot($name),
+            $($options)*
         );
     };
 }

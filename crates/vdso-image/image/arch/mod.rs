@@ -21,36 +21,22 @@ mod c_calls;
 mod export;
 mod usual;
 
-#[cfg(target_arch = "x86_64")]
-#[path = "x86_64/mod.rs"]
-mod selected;
+macro_rules! architectures {
+    ($($folder:ident: $name:literal;)*) => {$(
+        #[cfg(target_arch = $name)]
+        mod $folder;
+        #[cfg(target_arch = $name)]
+        pub use $folder::*;
+    )*};
+}
 
-#[cfg(target_arch = "aarch64")]
-#[path = "aarch64/mod.rs"]
-mod selected;
-
-#[cfg(target_arch = "riscv64")]
-#[path = "riscv64/mod.rs"]
-mod selected;
-
-#[cfg(target_arch = "s390x")]
-#[path = "s390x/mod.rs"]
-mod selected;
-
-#[cfg(target_arch = "powerpc64")]
-#[path = "powerpc64/mod.rs"]
-mod selected;
-
-#[cfg(target_arch = "loongarch64")]
-#[path = "loongarch64/mod.rs"]
-mod selected;
-
-#[cfg(target_arch = "arm")]
-#[path = "arm/mod.rs"]
-mod selected;
-
-#[cfg(target_arch = "x86")]
-#[path = "x86/mod.rs"]
-mod selected;
-
-pub use selected::*;
+architectures! {
+    x86_64: "x86_64";
+    aarch64: "aarch64";
+    riscv64: "riscv64";
+    s390x: "s390x";
+    powerpc64: "powerpc64";
+    loongarch64: "loongarch64";
+    arm: "arm";
+    x86: "x86";
+}

@@ -7,7 +7,7 @@ use vdso_data::arithmetic::Timespec;
 use vdso_data::own::Halves;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
-use super::selected::{counter, number, own_page, process_page, syscall};
+use super::{counter, number, own_page, process_page, syscall};
 use crate::gettimeofday::Timeval;
 
 /// The counter, in halves.

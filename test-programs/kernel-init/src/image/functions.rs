@@ -105,8 +105,7 @@ struct Longs {
 fn gettimeofday(ours: NonNull<()>) -> Outcome {
     let mut now = Longs::default();
     let mut zone = [-1_i32; 2];
-    let (to, to_zone) =
-        ((&raw mut now).expose_provenance(), (&raw mut zone).expose_provenance());
+    let (to, to_zone) = ((&raw mut now).expose_provenance(), (&raw mut zone).expose_provenance());
     let before = seconds_of(ClockId::REALTIME)?;
     // SAFETY: a `gettimeofday`, which writes to both.
     if unsafe { arch::call(ours, to, to_zone, 0) } != 0 {
@@ -167,7 +166,8 @@ fn old_clock_gettime(ours: NonNull<()>) -> Outcome {
             return Err("it fails");
         }
         let after = seconds_of(id)?;
-        if !(before..=after).contains(&(now.sec as i64)) || !(0..1_000_000_000).contains(&now.rest) {
+        if !(before..=after).contains(&(now.sec as i64)) || !(0..1_000_000_000).contains(&now.rest)
+        {
             return Err("it is another time");
         }
     }
@@ -185,7 +185,8 @@ fn old_clock_getres(ours: NonNull<()>) -> Outcome {
     if unsafe { arch::call(ours, clock::MONOTONIC as usize, to, 0) } != 0 {
         return Err("it fails");
     }
-    let asked = system_call::clock_getres(ClockId::MONOTONIC).map_err(|_| "the system call fails")?;
+    let asked =
+        system_call::clock_getres(ClockId::MONOTONIC).map_err(|_| "the system call fails")?;
     if (res.sec as i64, res.rest as i64) != (asked.sec, asked.nsec) {
         return Err("it is not what the system call says");
     }

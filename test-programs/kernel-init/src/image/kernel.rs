@@ -67,8 +67,7 @@ impl Kernel {
 pub fn read(function: NonNull<()>, id: u32) -> Result<Timespec, isize> {
     let mut time = Timespec::default();
     // SAFETY: a `clock_gettime` with 64-bit times, which writes to `time`.
-    let result = unsafe {
-        arch::call(function, id as usize, (&raw mut time).expose_provenance(), 0)
-    };
+    let result =
+        unsafe { arch::call(function, id as usize, (&raw mut time).expose_provenance(), 0) };
     if result == 0 { Ok(time) } else { Err(result) }
 }

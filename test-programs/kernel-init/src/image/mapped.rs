@@ -7,9 +7,7 @@ use core::sync::atomic::Ordering;
 use syscalls::{Errno, Sysno};
 use vdso_data::architecture::Architecture;
 use vdso_data::own::OwnPage;
-use vdso_data::process::{
-    COUNTER_MODE, FLAG_CPU_IN_TOD, NEVER_EVEN_SEQ, ProcessPage,
-};
+use vdso_data::process::{COUNTER_MODE, FLAG_CPU_IN_TOD, NEVER_EVEN_SEQ, ProcessPage};
 use vdso_elf::Image;
 
 use super::kernel;
@@ -45,7 +43,13 @@ impl Mapped {
         let bytes = 2 * architecture.own_page();
         let base = map(0, bytes, 0, PRIVATE | ANONYMOUS, usize::MAX)?;
         let base = core::ptr::with_exposed_provenance_mut::<u8>(base);
-        map(base.expose_provenance(), architecture.own_page(), READ | EXECUTE, PRIVATE | FIXED, file)?;
+        map(
+            base.expose_provenance(),
+            architecture.own_page(),
+            READ | EXECUTE,
+            PRIVATE | FIXED,
+            file,
+        )?;
         let own = base.wrapping_add(architecture.own_page()).cast::<OwnPage>();
         map_new(own.cast(), SHARED)?;
         // SAFETY: mapped, writable, aligned to a page, and nobody else's.

@@ -143,7 +143,8 @@ fn sample(counter: NonNull<()>, kernel: Kernel, id: u32) -> Option<Sample> {
         let cycles = kernel::read(counter, clock::MONOTONIC).ok()?;
         let after = brackets::nanos(kernel.read(id).ok()?);
         // Seconds and nanoseconds are whole cycles' upper and lower part.
-        let cycles = (cycles.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(cycles.nsec as u64);
+        let cycles =
+            (cycles.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(cycles.nsec as u64);
         let within_ns = (after - before) as u64 / 2 + 1;
         if best.is_none_or(|best| within_ns < best.within_ns) {
             best = Some(Sample { cycles, ns: before + (after - before) / 2, within_ns });

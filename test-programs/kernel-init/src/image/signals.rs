@@ -66,7 +66,8 @@ fn returns(export: &Export, image: &Mapped) -> Result<&'static str, &'static str
     let trampoline = image.function(export.name).ok_or("the image lacks it")?;
     RETURN_TO.store(trampoline.as_ptr().expose_provenance(), Ordering::Relaxed);
     // The frames of plain signals, where there are any, are of those handlers that want no information.
-    let flags = if export.name.contains("rt_") || export.name.contains("_rt") { SA_SIGINFO } else { 0 };
+    let flags =
+        if export.name.contains("rt_") || export.name.contains("_rt") { SA_SIGINFO } else { 0 };
     handle(&signals, flags).map_err(|_| "rt_sigaction fails")?;
     HANDLED.store(0, Ordering::Relaxed);
     for _ in 0..TIMES {
@@ -143,10 +144,14 @@ fn unwinds(
             let bytes = symbol.size as usize;
             // SAFETY: functions of that many bytes at least.
             let ours = unsafe {
-                core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(trampoline), bytes)
+                core::slice::from_raw_parts(
+                    core::ptr::with_exposed_provenance::<u8>(trampoline),
+                    bytes,
+                )
             };
             // SAFETY: as above.
-            let theirs = unsafe { core::slice::from_raw_parts(theirs.as_ptr().cast::<u8>(), bytes) };
+            let theirs =
+                unsafe { core::slice::from_raw_parts(theirs.as_ptr().cast::<u8>(), bytes) };
             if ours != theirs {
                 return Err("the instructions are not the kernel's");
             }
@@ -213,9 +218,8 @@ fn find<T>(
     let mut context: UnwindContext<usize, Storage> = UnwindContext::new_in();
     let vaddr = (address - image.base() - 1) as u64;
     let table = header.table()?;
-    let fde = table
-        .fde_for_address(&frames, &bases, vaddr, gimli::EhFrame::cie_from_offset)
-        .ok()?;
+    let fde =
+        table.fde_for_address(&frames, &bases, vaddr, gimli::EhFrame::cie_from_offset).ok()?;
     let row = fde.unwind_info_for_address(&frames, &bases, &mut context, vaddr).ok()?;
     let mut registers = [const { (Register(0), RegisterRule::Undefined) }; Storage::RULES];
     let mut count = 0;

@@ -13,19 +13,21 @@ export! {
 }
 
 pass_on! {
-    // Every register may have an argument: the address goes by the stack.
+    // Every register may have an argument: the address goes by the stack. In the other syntax a
+    // difference of symbols is no operand.
     [
-        "push eax",
+        "pushl %eax",
         ".cfi_adjust_cfa_offset 4",
-        "push eax",
+        "pushl %eax",
         ".cfi_adjust_cfa_offset 4",
         "call address_in_eax",
-        "2: mov eax, dword ptr [eax + process_page + {slot} - 2b]",
-        "mov dword ptr [esp + 4], eax",
-        "pop eax",
+        "2: movl process_page + {slot} - 2b(%eax), %eax",
+        "movl %eax, 4(%esp)",
+        "popl %eax",
         ".cfi_adjust_cfa_offset -4",
         "ret",
     ]
+    options(att_syntax)
     "__vdso_futex_robust_list32_try_unlock",
     // The kernel returns from a system call by SYSENTER into its own vDSO, so there it must be made.
     "__kernel_vsyscall",

@@ -37,13 +37,13 @@ pub fn counter() -> u64 {
 pub fn own_page() -> *const u8 {
     let page;
     // SAFETY: computes an address. Written by hand as a reference to an extern static would go
-    // through a table that needs relocation.
+    // through a table that needs relocation. In the other syntax a difference of symbols is no operand.
     unsafe {
         asm!(
             "call address_in_eax",
-            "2: lea eax, [eax + own_page - 2b]",
+            "2: lea own_page-2b(%eax), %eax",
             out("eax") page,
-            options(pure, nomem, preserves_flags),
+            options(pure, nomem, preserves_flags, att_syntax),
         );
     };
     page
@@ -57,9 +57,9 @@ pub fn process_page() -> *const u8 {
     unsafe {
         asm!(
             "call address_in_eax",
-            "2: lea eax, [eax + process_page - 2b]",
+            "2: lea process_page-2b(%eax), %eax",
             out("eax") page,
-            options(pure, nomem, preserves_flags),
+            options(pure, nomem, preserves_flags, att_syntax),
         );
     };
     page

@@ -15,5 +15,9 @@ pub unsafe fn call(function: NonNull<()>, first: usize, second: usize, third: us
     let result = unsafe { function(first, second, third) };
     // The upper half of an `int` may be anything; a time of this century fits into the lower one, but
     // for its highest bit after 2038.
-    if (result as i32) < 0 && result as u32 > u32::MAX - 4096 { result as i32 as isize } else { result }
+    if (result as i32) < 0 && result as u32 > u32::MAX - 4096 {
+        result as i32 as isize
+    } else {
+        result
+    }
 }

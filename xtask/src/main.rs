@@ -7,12 +7,14 @@ mod check_image;
 mod debug_files;
 mod dist;
 mod fuzz;
+mod images;
 mod kernels;
 mod licences;
 mod loom;
 mod miri;
 mod process;
 mod selftests;
+mod standard_library;
 mod test;
 
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ enum Task {
     DebugFiles(debug_files::Args),
     Dist(dist::Args),
     Fuzz(fuzz::Args),
+    Images(images::Args),
     Kernels(kernels::Args),
     Loom(loom::Args),
     Miri(miri::Args),
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::DebugFiles(args) => debug_files::run(args),
         Task::Dist(args) => dist::run(&args),
         Task::Fuzz(args) => fuzz::run(args),
+        Task::Images(args) => images::run(args),
         Task::Kernels(args) => kernels::run(&args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),

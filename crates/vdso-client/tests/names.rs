@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use test_support::{Lacking, skip};
 use vdso_client::Call;
 use vdso_client::names::{ABIS, Abi, Purpose};
-use vdso_elf::{Image, Kind};
+use vdso_data::architecture;
+use vdso_elf::abi::Machine;
+use vdso_elf::{Class, Image, Kind};
 
 #[test]
 fn every_row_is_one_abi_and_names_each_purpose_once() {
@@ -87,6 +89,29 @@ fn compare(file: &Path) -> &'static str {
     }
     assert!(calls > 0, "{name}: no call");
     abi.name
+}
+
+/// The images of this project are to be taken for the kernel's: the same functions, all of them.
+#[test]
+fn our_images_have_what_the_table_says() {
+    for ours in architecture::ALL {
+        let name = ours.name;
+        let class = if ours.bits == 64 { Class::Elf64 } else { Class::Elf32 };
+        let abi = Abi::of(Machine(ours.machine), class).unwrap_or_else(|| panic!("{name}: no row"));
+        assert_eq!(Some(&ours.soname), abi.sonames.first(), "{name}");
+        for export in ours.exports {
+            let row = abi.functions.iter().find(|function| function.name == export.name);
+            let row = row.unwrap_or_else(|| panic!("{name}: {} is not in the table", export.name));
+            assert_eq!(row.version, export.version, "{name}: {}", export.name);
+            let plain = export.name.strip_prefix(abi.prefix);
+            let has_plain_alias = abi.has_plain_aliases && row.purpose != Purpose::Other;
+            assert_eq!(export.alias, plain.filter(|_| has_plain_alias), "{name}: {}", export.name);
+        }
+        for function in abi.functions {
+            let is_there = ours.exports.iter().any(|export| export.name == function.name);
+            assert!(is_there, "{name}: the image lacks {}", function.name);
+        }
+    }
 }
 
 fn images_in(folder: &Path) -> Vec<PathBuf> {

@@ -33,8 +33,8 @@ impl Timespec {
         // A clock at twice the host's rate and more, or a page that is no longer published.
         cold_path();
         Self {
-            sec: sec.wrapping_add(nsec / NSEC_PER_SEC) as i64,
-            nsec: (nsec % NSEC_PER_SEC) as i64,
+            sec: sec.wrapping_add(whole_seconds(nsec)) as i64,
+            nsec: below_a_second(nsec) as i64,
         }
     }
 
@@ -68,6 +68,47 @@ impl Timespec {
             (self.sec as u64).wrapping_sub(other.sec as u64).wrapping_sub(1),
             (self.nsec as u64).wrapping_add(NSEC_PER_SEC).wrapping_sub(other.nsec as u64),
         )
+    }
+}
+
+/// Whole seconds in so many nanoseconds.
+///
+/// Where a division of 64 bits is a call of the compiler's runtime, which an image lacks, it is a
+/// multiplication.
+#[inline(always)]
+const fn whole_seconds(nsec: u64) -> u64 {
+    if usize::BITS >= u64::BITS { nsec / NSEC_PER_SEC } else { multiplied_whole_seconds(nsec) }
+}
+
+/// What is left of them.
+#[inline(always)]
+const fn below_a_second(nsec: u64) -> u64 {
+    if usize::BITS >= u64::BITS {
+        return nsec % NSEC_PER_SEC;
+    }
+    nsec.wrapping_sub(multiplied_whole_seconds(nsec).wrapping_mul(NSEC_PER_SEC))
+}
+
+/// `nsec / NSEC_PER_SEC` for any number: 10^9 is 2^9 times 5^9, and the product of what is left of `nsec`
+/// (55 bits) with the reciprocal of 5^9, rounded up to 2^-76, is too large by less than 2^55 * 5^9 / 2^76
+/// of 5^-9, which is less than one, so no whole number is passed.
+const fn multiplied_whole_seconds(nsec: u64) -> u64 {
+    const FIVES: u128 = 1_953_125;
+    const SHIFT: u32 = 76;
+    const RECIPROCAL: u64 = (1u128 << SHIFT).div_ceil(FIVES) as u64;
+    (((nsec >> 9) as u128 * RECIPROCAL as u128) >> SHIFT) as u64
+}
+
+/// Whole microseconds in less than a second's nanoseconds.
+#[inline(always)]
+pub const fn whole_micros(nsec: u64) -> u64 {
+    const NSEC_PER_USEC: u32 = 1_000;
+    if usize::BITS >= u64::BITS {
+        // Unsigned, as that divides by a multiplication alone.
+        nsec / NSEC_PER_USEC as u64
+    } else {
+        // As in `whole_seconds`; less than a second fits.
+        (nsec as u32 / NSEC_PER_USEC) as u64
     }
 }
 
@@ -178,5 +219,34 @@ impl Rate {
         let ns = (fractional_ns >> 64) as u64 + nsec.wrapping_mul(self.whole);
         let whole_sec = (sec as u64).wrapping_mul(self.whole).wrapping_add(carried_sec);
         Timespec::carried(whole_sec, ns)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{NSEC_PER_SEC, multiplied_whole_seconds};
+
+    /// What 32-bit machines do instead of a division.
+    #[test]
+    fn the_product_with_a_reciprocal_is_the_quotient_at_its_edges() {
+        for sec in [0, 1, 2, 1 << 20, u64::MAX / NSEC_PER_SEC - 1, u64::MAX / NSEC_PER_SEC] {
+            for nsec in [0, 1, 511, 512, NSEC_PER_SEC / 2, NSEC_PER_SEC - 1] {
+                let Some(all) = (sec * NSEC_PER_SEC).checked_add(nsec) else { continue };
+                assert_eq!(multiplied_whole_seconds(all), sec, "{all}");
+            }
+        }
+        assert_eq!(multiplied_whole_seconds(u64::MAX), u64::MAX / NSEC_PER_SEC);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_product_with_a_reciprocal_is_the_quotient(nsec: u64, shift in 0u32..64) {
+            let nsec = nsec >> shift;
+            prop_assert_eq!(multiplied_whole_seconds(nsec), nsec / NSEC_PER_SEC);
+        }
     }
 }

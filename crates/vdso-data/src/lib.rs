@@ -13,6 +13,7 @@
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
 //! - [`clock`]: the clock ids.
 //! - [`gettimeofday`]: what that call writes.
+//! - [`architecture`]: the architectures that there are images for.
 //!
 //! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!
@@ -21,6 +22,7 @@
 #![cfg_attr(not(loom), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
 pub mod gettimeofday;
@@ -35,5 +37,6 @@ pub mod process;
 pub mod seqlock;
 pub mod sync;
 
-/// Bytes in a page of memory on every machine that the layouts of this crate are mapped on.
+/// Bytes of each of the two pages. A page of memory may be larger; how far apart they are mapped then is
+/// the [`architecture`]'s.
 pub const PAGE_BYTES: usize = 4096;

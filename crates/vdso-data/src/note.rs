@@ -5,6 +5,7 @@
 //! fine clock needs. The note is written by `vdso-image`, read by `vdso-client`, and stands in
 //! `docs/DATAPAGE.md`.
 
+use crate::architecture::{Architecture, ByteOrder};
 use crate::{PAGE_BYTES, own, process};
 
 /// The note's owner, as it stands in the file.
@@ -13,9 +14,15 @@ pub const OWNER: &str = "vdso";
 pub const TYPE: u32 = 1;
 
 /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
-pub const OWN_PAGE: usize = 2 * PAGE_BYTES;
+pub const OWN_PAGE: usize = 2 * MEMORY_PAGE_BYTES;
 /// Offset of the process page from the image's ELF header.
-pub const PROCESS_PAGE: usize = 3 * PAGE_BYTES;
+pub const PROCESS_PAGE: usize = 3 * MEMORY_PAGE_BYTES;
+
+/// The largest page of memory on this architecture.
+const MEMORY_PAGE_BYTES: usize = match Architecture::CURRENT {
+    Some(architecture) => architecture.page_bytes,
+    None => PAGE_BYTES,
+};
 
 /// What the note says: four words of 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +49,38 @@ impl Pages {
         process_offset: PROCESS_PAGE as u32,
     };
 
+    /// The same in an image for `architecture`.
+    pub const fn on(architecture: &Architecture) -> Self {
+        Self {
+            own_offset: architecture.own_page() as u32,
+            process_offset: architecture.process_page() as u32,
+            ..Self::CURRENT
+        }
+    }
+
     /// Reads a note's description; `None` if it is not of this form. In the machine's byte order, as
     /// the pages themselves are.
     pub fn read(description: &[u8]) -> Option<Self> {
+        let native = if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
+        Self::read_in(native, description)
+    }
+
+    /// The same in this byte order, for an image of another machine's.
+    pub fn read_in(byte_order: ByteOrder, description: &[u8]) -> Option<Self> {
+        let word = |bytes: &[u8; 4]| match byte_order {
+            ByteOrder::Little => u32::from_le_bytes(*bytes),
+            ByteOrder::Big => u32::from_be_bytes(*bytes),
+        };
         let description: &[u8; Self::BYTES] = description.try_into().ok()?;
         let (words, _) = description.as_chunks::<4>();
         let [own_version, own_offset, process_version, process_offset] = words else {
             return None;
         };
         Some(Self {
-            own_version: u32::from_ne_bytes(*own_version),
-            own_offset: u32::from_ne_bytes(*own_offset),
-            process_version: u32::from_ne_bytes(*process_version),
-            process_offset: u32::from_ne_bytes(*process_offset),
+            own_version: word(own_version),
+            own_offset: word(own_offset),
+            process_version: word(process_version),
+            process_offset: word(process_offset),
         })
     }
 }

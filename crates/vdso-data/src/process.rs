@@ -13,6 +13,12 @@ pub const VERSION: u32 = 1;
 /// The CPU has RDPID (x86: CPUID leaf 7, ECX bit 22).
 pub const FLAG_RDPID: u32 = 1 << 0;
 
+/// The CPU has CNTVCTSS_EL0 (arm64: FEAT_ECV, which Linux reports as `HWCAP2_ECV`).
+pub const FLAG_CNTVCTSS: u32 = 1 << 1;
+
+/// The kernel keeps the CPU's number in the programmable field of the time-of-day clock (IBM Z).
+pub const FLAG_CPU_IN_TOD: u32 = 1 << 2;
+
 /// What an image knows of its process.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -42,6 +48,19 @@ pub struct ProcessPage {
     pub raw: KernelClock,
     /// Functions of the kernel's own vDSO.
     pub functions: Functions,
+    /// How the kernel steers the counter, if it does: IBM Z.
+    pub steering: Steering,
+}
+
+/// Where a process can read how the kernel steers its counter; zero for not at all. Source:
+/// `arch/s390/include/asm/vdso/data.h` (Linux 6.12).
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Steering {
+    /// Of `tod_steering_end` (u64): the counter's value at which it ends.
+    pub end_addr: AtomicU64,
+    /// Of `tod_steering_delta` (i64): by how much the counter has jumped.
+    pub delta_addr: AtomicU64,
 }
 
 /// Where a process can read one `struct vdso_clock` of the kernel's.
@@ -92,6 +111,7 @@ impl ProcessPage {
             hres: KernelClock::default(),
             raw: KernelClock::default(),
             functions: Functions::default(),
+            steering: Steering::default(),
         }
     }
 }

@@ -5,10 +5,6 @@ use core::hint::cold_path;
 
 use crate::{arch, slow};
 
-/// Bits of the kernel's per-CPU word that are the CPU's number; the node is above them.
-/// `VDSO_CPUNODE_BITS` in `arch/x86/include/asm/segment.h` (Linux 6.18).
-const CPU_BITS: u32 = 12;
-
 /// Writes the CPU and its NUMA node; either may be null.
 ///
 /// # Safety
@@ -31,13 +27,13 @@ pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
 pub unsafe fn write(word: u32, cpu: *mut u32, node: *mut u32) -> c_int {
     if !cpu.is_null() {
         // SAFETY: not null, and the caller promises that it is writable then.
-        unsafe { cpu.write(word & ((1 << CPU_BITS) - 1)) };
+        unsafe { cpu.write(word & ((1 << arch::CPU_BITS) - 1)) };
     }
     if !node.is_null() {
         // C libraries' `sched_getcpu` does not ask for it.
         cold_path();
         // SAFETY: as above.
-        unsafe { node.write(word >> CPU_BITS) };
+        unsafe { node.write(word >> arch::CPU_BITS) };
     }
     0
 }

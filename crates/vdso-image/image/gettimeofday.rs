@@ -1,11 +1,28 @@
 //! `gettimeofday(2)`.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_long, c_void};
 
+use vdso_data::arithmetic::{Timespec, whole_micros};
 use vdso_data::clock;
-use vdso_data::gettimeofday::Timeval;
 
 use crate::{slow, source};
+
+/// `struct timeval`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Timeval {
+    /// Whole seconds.
+    pub sec: c_long,
+    /// Microseconds.
+    pub usec: c_long,
+}
+
+impl From<Timespec> for Timeval {
+    #[inline(always)]
+    fn from(time: Timespec) -> Self {
+        Self { sec: time.sec as c_long, usec: whole_micros(time.nsec as u64) as c_long }
+    }
+}
 
 /// Writes REALTIME to `tv` and the system's time zone to `tz`; either may be null.
 ///

@@ -7,7 +7,6 @@ use core::mem::{self, offset_of};
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
-use vdso_data::gettimeofday::Timeval;
 use vdso_data::linux::BASETIME_BYTES;
 use vdso_data::process::ProcessPage;
 use vdso_data::own::Halves;
@@ -15,6 +14,7 @@ use vdso_data::process::{Functions, KernelClock};
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use crate::arch;
+use crate::gettimeofday::Timeval;
 
 /// The mode that says whether the counter may be used at all. Changes when the kernel gives up its
 /// clocksource, or when this process enters a time namespace.
@@ -74,6 +74,18 @@ pub fn realtime_sec() -> i64 {
     double_word(addr).load(Ordering::Relaxed) as i64
 }
 
+/// Where steering of the counter ends and by how much it has jumped; `None` where it is not steered.
+#[inline(always)]
+pub fn counter_steering(process: &ProcessPage) -> Option<(u64, i64)> {
+    let end_addr = load(&process.steering.end_addr);
+    if end_addr == 0 {
+        return None;
+    }
+    let end = double_word(end_addr).load(Ordering::Relaxed);
+    let delta = double_word(load(&process.steering.delta_addr)).load(Ordering::Relaxed);
+    Some((end, delta as i64))
+}
+
 /// The kernel's vDSO functions, by their C types.
 pub type ClockGettime = unsafe extern "C" fn(c_int, *mut Timespec) -> c_int;
 /// As above.
@@ -81,25 +93,25 @@ pub type Gettimeofday = unsafe extern "C" fn(*mut Timeval, *mut c_void) -> c_int
 /// As above.
 pub type Getcpu = unsafe extern "C" fn(*mut u32, *mut u32, *mut c_void) -> c_int;
 
-/// `__vdso_clock_gettime` of the kernel's.
+/// `clock_gettime` of the kernel's, with 64-bit times.
 #[inline(always)]
 pub fn clock_gettime(functions: &Functions) -> Option<ClockGettime> {
     // SAFETY: zero is `None`; any other value is the function's address, by injection's promise.
-    unsafe { mem::transmute(load(&functions.clock_gettime)) }
+    unsafe { mem::transmute(load(&functions.clock_gettime) as usize) }
 }
 
-/// `__vdso_gettimeofday` of the kernel's.
+/// `gettimeofday` of the kernel's.
 #[inline(always)]
 pub fn gettimeofday(functions: &Functions) -> Option<Gettimeofday> {
     // SAFETY: as above.
-    unsafe { mem::transmute(load(&functions.gettimeofday)) }
+    unsafe { mem::transmute(load(&functions.gettimeofday) as usize) }
 }
 
-/// `__vdso_getcpu` of the kernel's.
+/// `getcpu` of the kernel's.
 #[inline(always)]
 pub fn getcpu(functions: &Functions) -> Option<Getcpu> {
     // SAFETY: as above.
-    unsafe { mem::transmute(load(&functions.getcpu)) }
+    unsafe { mem::transmute(load(&functions.getcpu) as usize) }
 }
 
 #[inline(always)]

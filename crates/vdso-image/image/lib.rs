@@ -1,7 +1,7 @@
 //! The image: the small library that a process calls for its clocks.
 //!
 //! This is not a cargo library. `build.rs` compiles it once for each source of time, with
-//! `--cfg source="own"`, `"host"` or `"chain"`, and links it with `arch/*/image.ld`. What a program
+//! `--cfg source="own"`, `"host"` or `"chain"`, and links it with `image.ld`. What a program
 //! reads when it calls `clock_gettime`, in order:
 //!
 //! 1. `arch/*/exports.rs`: the name that a libc looks up;
@@ -28,3 +28,4 @@ mod pages;
 mod slow;
 mod source;
 mod time;
+mod time32;

@@ -1,14 +1,14 @@
 //! The unusual: no counter, a dead publisher, a clock that only the kernel knows. All of it is out
 //! of line and reached by a sibling call, so that the usual path saves no registers for it.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 
 use vdso_data::arithmetic::Timespec;
-use vdso_data::gettimeofday::Timeval;
 use vdso_data::{clock, latch};
 
+use crate::gettimeofday::Timeval;
 use crate::{arch, coarse, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
@@ -48,8 +48,8 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[inline(always)]
 pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
     match kernel::clock_gettime(&pages::process().functions) {
-        // SAFETY: the kernel's own function, called by its C type.
-        Some(function) => unsafe { function(id, ts) },
+        // SAFETY: the kernel's own function; the caller's promise is passed on.
+        Some(function) => unsafe { arch::call_clock_gettime(function, id, ts) },
         // SAFETY: the caller's promise is passed on.
         None => unsafe { arch::syscall_clock_gettime(id, ts) },
     }
@@ -64,8 +64,8 @@ pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
 pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
     if !tz.is_null() {
         let error = match kernel::gettimeofday(&pages::process().functions) {
-            // SAFETY: the kernel's own function, called by its C type.
-            Some(function) => unsafe { function(ptr::null_mut(), tz) },
+            // SAFETY: the kernel's own function; the caller's promise is passed on.
+            Some(function) => unsafe { arch::call_gettimeofday(function, ptr::null_mut(), tz) },
             // SAFETY: the caller's promise is passed on.
             None => unsafe { arch::syscall_gettimeofday(ptr::null_mut(), tz) },
         };
@@ -94,20 +94,20 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 /// `seconds` must be null or writable.
 #[cold]
 #[inline(never)]
-pub unsafe fn time(seconds: *mut i64) -> i64 {
+pub unsafe fn time(seconds: *mut c_long) -> c_long {
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
     let error = unsafe { coarse::clock_gettime(clock::REALTIME_COARSE, now.as_mut_ptr()) };
     if error != 0 {
-        return i64::from(error);
+        return error as c_long;
     }
     // SAFETY: written, as there was no error.
     let now = unsafe { now.assume_init() };
     if !seconds.is_null() {
         // SAFETY: not null, and the caller promises that it is writable then.
-        unsafe { seconds.write(now.sec) };
+        unsafe { seconds.write(now.sec as c_long) };
     }
-    now.sec
+    now.sec as c_long
 }
 
 /// `getcpu` where no register tells it.
@@ -117,13 +117,13 @@ pub unsafe fn time(seconds: *mut i64) -> i64 {
 #[cold]
 #[inline(never)]
 pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
-    if let Some(word) = arch::cpu_and_node_of_segment() {
+    if let Some(word) = arch::cpu_and_node_otherwise() {
         // SAFETY: the caller's promise is passed on.
         return unsafe { getcpu::write(word, cpu, node) };
     }
     match kernel::getcpu(&pages::process().functions) {
-        // SAFETY: the kernel's own function, called by its C type.
-        Some(function) => unsafe { function(cpu, node, ptr::null_mut()) },
+        // SAFETY: the kernel's own function; the caller's promise is passed on.
+        Some(function) => unsafe { arch::call_getcpu(function, cpu, node) },
         // SAFETY: the caller's promise is passed on.
         None => unsafe { arch::syscall_getcpu(cpu, node) },
     }

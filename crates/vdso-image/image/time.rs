@@ -1,5 +1,6 @@
 //! `time(2)`: the seconds of REALTIME as of the last tick.
 
+use core::ffi::c_long;
 
 use crate::{coarse, slow};
 
@@ -8,9 +9,10 @@ use crate::{coarse, slow};
 /// # Safety
 /// `seconds` must be null or writable.
 #[inline(always)]
-pub unsafe fn time(seconds: *mut i64) -> i64 {
+pub unsafe fn time(seconds: *mut c_long) -> c_long {
     match coarse::whole_seconds() {
         Some(now) => {
+            let now = now as c_long;
             if !seconds.is_null() {
                 // SAFETY: not null, and the caller promises that it is writable then.
                 unsafe { seconds.write(now) };

@@ -15,6 +15,8 @@
 
 mod tailor;
 
+use vdso_data::architecture::Architecture;
+
 pub use tailor::{Tailored, tailor};
 
 /// Offset of the image in a mapping.
@@ -24,19 +26,32 @@ pub const OWN_PAGE: usize = vdso_data::note::OWN_PAGE;
 /// Offset of the process page.
 pub const PROCESS_PAGE: usize = vdso_data::note::PROCESS_PAGE;
 /// Bytes of the whole mapping.
-pub const MAPPING_BYTES: usize = 4 * vdso_data::PAGE_BYTES;
+pub const MAPPING_BYTES: usize = 2 * OWN_PAGE;
 
 /// The functions that an image only passes on to the kernel's vDSO, in the order of
 /// [`vdso_data::process::Functions::forwarded`].
-pub const FORWARDED: [&str; vdso_data::process::FORWARDED] = [
-    "__vdso_getrandom",
-    "__vdso_sgx_enter_enclave",
-    "__vdso_futex_robust_list64_try_unlock",
-    "__vdso_futex_robust_list32_try_unlock",
-];
+///
+/// Empty where there are fewer.
+pub const FORWARDED: [&str; vdso_data::process::FORWARDED] = forwarded();
 
-/// Other names of the same functions.
-pub(crate) const FORWARDED_ALIASES: &[&str] = &["getrandom"];
+const fn forwarded() -> [&'static str; vdso_data::process::FORWARDED] {
+    let mut names = [""; vdso_data::process::FORWARDED];
+    let mut index = 0;
+    while index < ARCHITECTURE.exports.len() {
+        let name = ARCHITECTURE.exports[index].name;
+        if let Some(slot) = ARCHITECTURE.slot(name) {
+            names[slot] = name;
+        }
+        index += 1;
+    }
+    names
+}
+
+/// That of this crate's images.
+pub const ARCHITECTURE: &Architecture = match Architecture::CURRENT {
+    Some(architecture) => architecture,
+    None => panic!("the build script has found an architecture"),
+};
 
 /// Where an image takes its time from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use vdso_elf::{Image, Kind};
 
-use crate::{FORWARDED, Source, bytes};
+use crate::{ARCHITECTURE, Source, bytes};
 
 /// An image for one kernel.
 #[derive(Clone, Debug)]
@@ -26,9 +26,11 @@ pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
     };
     let kernel = Image::parse(kernel).ok();
     let kernel_has = |name: &str| kernel.as_ref().is_some_and(|k| k.lookup(name, None).is_some());
-    for name in FORWARDED.iter().chain(crate::FORWARDED_ALIASES) {
-        if !kernel_has(name) {
-            hide(&mut tailored.bytes, &image, name);
+    for export in ARCHITECTURE.passed_on() {
+        for name in [Some(export.name), export.alias].into_iter().flatten() {
+            if !kernel_has(name) {
+                hide(&mut tailored.bytes, &image, name);
+            }
         }
     }
     let Some(kernel) = kernel else {

@@ -29,12 +29,17 @@ pub enum Error {
         /// Which process.
         pid: Pid,
     },
-    /// A 32-bit program, which needs a 32-bit image.
-    #[error("process {pid} is a 32-bit program")]
+    /// A program of another kind than this one, for which there is no image.
+    #[error("process {pid} is a 32-bit program ({abi})")]
     Foreign {
         /// Which process.
         pid: Pid,
+        /// The kind of program.
+        abi: &'static str,
     },
+    /// Nothing is put into programs on this architecture.
+    #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
+    Architecture,
     /// The process ended while it was worked on.
     #[error("process {pid} ended")]
     Gone {

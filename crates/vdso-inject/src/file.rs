@@ -18,7 +18,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use vdso_data::PAGE_BYTES;
 use vdso_data::own::OwnPage;
 
-use crate::arch;
+use crate::arch::ABIS;
 use crate::error::{Attempt, Error, Result};
 
 /// An image with its pages, ready to be mapped anywhere.
@@ -53,7 +53,9 @@ impl ImageFile {
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         let mapping = map_writable(&file, bytes)?;
-        for (at, content) in [(vdso_image::IMAGE, image), (second_stage, arch::second_stage())] {
+        let stub = ABIS.first().and_then(|abi| abi.stub.as_ref());
+        let second = stub.map_or(&[][..], |stub| stub.second_stage());
+        for (at, content) in [(vdso_image::IMAGE, image), (second_stage, second)] {
             // SAFETY: the mapping is `bytes` long, which has room for both.
             let destination = unsafe { mapping.as_ptr().add(at) };
             // SAFETY: source and destination are valid for the length and do not overlap.

@@ -4,7 +4,8 @@
 //! - [`exec`]: into a program that stands at its first instruction.
 //! - [`follow`]: into all that a program's children exec, without staying attached to any.
 //! - [`launch`]: starts a program, follows it, and stands for it towards the terminal.
-//! - [`arch`]: the instructions that a program executes for that, by architecture.
+//! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
+//!   [`arch`].
 //!
 //! [`launch`] is what the `vdso` command uses; start there.
 
@@ -17,6 +18,7 @@ pub mod launch;
 mod local;
 pub mod proc;
 mod ptrace;
+pub mod stub;
 
 pub use error::{Attempt, Error, Result};
 pub use file::ImageFile;

@@ -70,6 +70,37 @@ pub fn event_message(pid: Pid) -> Option<Pid> {
     ptrace::getevent(pid).ok().map(|former| Pid::from_raw(former as i32))
 }
 
+/// Fills `registers` with the general ones of a stopped process, and says how many bytes that were.
+///
+/// # Safety
+/// Any bytes must be a valid `T`.
+#[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "it has a request of its own"))]
+pub unsafe fn read_registers<T>(pid: Pid, registers: &mut T) -> Result<usize> {
+    let mut buffer =
+        libc::iovec { iov_base: (&raw mut *registers).cast(), iov_len: size_of::<T>() };
+    let (request, set) = (libc::PTRACE_GETREGSET, NT_PRSTATUS);
+    // SAFETY: the kernel writes to the buffer as much as it says; the caller answers for what.
+    let result = unsafe { libc::ptrace(request, pid.as_raw(), set, &raw mut buffer) };
+    Errno::result(result).map_err(|errno| Error::on(pid, Attempt::Trace, errno))?;
+    Ok(buffer.iov_len)
+}
+
+/// Sets the general registers of a stopped process.
+#[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "it has a request of its own"))]
+pub fn write_registers<T>(pid: Pid, registers: &T) -> Result<()> {
+    let buffer = libc::iovec {
+        iov_base: (&raw const *registers).cast_mut().cast(),
+        iov_len: size_of::<T>(),
+    };
+    let (request, set) = (libc::PTRACE_SETREGSET, NT_PRSTATUS);
+    // SAFETY: the kernel reads the buffer, which is as long as it says.
+    let result = unsafe { libc::ptrace(request, pid.as_raw(), set, &raw const buffer) };
+    Errno::result(result).map(drop).map_err(|errno| Error::on(pid, Attempt::Trace, errno))
+}
+
+/// The general registers, `include/uapi/linux/elf.h`.
+const NT_PRSTATUS: libc::c_int = 1;
+
 /// The next child or tracee with news, if there is one now.
 pub fn wait_any() -> Option<(Pid, i32)> {
     wait(libc::WNOHANG)

@@ -14,6 +14,7 @@
 //! | [`parameter`] | what the kernel was told, and what it does |
 //! | [`report`] | the lines on the console |
 //! | [`client`] | checks of vdso-client |
+//! | [`image`] | checks of vdso-image |
 //!
 //! A new group is a module with `pub fn run(report: &mut Report)`, and a row in [`GROUPS`].
 
@@ -24,6 +25,7 @@
 mod arch;
 mod client;
 mod companions;
+mod image;
 mod kernel;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
 mod libc;
@@ -36,7 +38,7 @@ mod system;
 use report::Report;
 
 /// The groups of checks, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Report))] = &[("client", client::run)];
+const GROUPS: &[(&str, fn(&mut Report))] = &[("client", client::run), ("image", image::run)];
 
 /// Called by `_start`.
 extern "C" fn start(stack: *const usize) -> ! {

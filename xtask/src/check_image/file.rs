@@ -1,12 +1,44 @@
 //! The sections and symbols of an ELF file, as `object` sees them, in plain structures.
 
-use anyhow::{Context, Result};
-use object::LittleEndian;
-use object::elf::{FileHeader64, SectionFlags, SectionType};
+use anyhow::{Context, Result, bail};
+use object::elf::{SectionFlags, SectionType};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
+use object::{Endianness, FileKind};
 
-/// The class and byte order that all checks but the one of the header assume.
-pub type Header = FileHeader64<LittleEndian>;
+/// Runs `$function::<Header>($bytes, …)` with the header of the file's class. Both orders of bytes are
+/// read by each.
+macro_rules! by_class {
+    ($bytes:expr, $function:ident($($argument:expr),*)) => {
+        match $crate::check_image::file::class($bytes)? {
+            $crate::check_image::file::Class::Bits32 => {
+                $function::<object::elf::FileHeader32<object::Endianness>>($($argument),*)
+            }
+            $crate::check_image::file::Class::Bits64 => {
+                $function::<object::elf::FileHeader64<object::Endianness>>($($argument),*)
+            }
+        }
+    };
+}
+
+pub(crate) use by_class;
+
+/// What `by_class` tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 32 bits.
+    Bits32,
+    /// 64 bits.
+    Bits64,
+}
+
+/// The file's class.
+pub fn class(bytes: &[u8]) -> Result<Class> {
+    match FileKind::parse(bytes)? {
+        FileKind::Elf32 => Ok(Class::Bits32),
+        FileKind::Elf64 => Ok(Class::Bits64),
+        kind => bail!("the file is {kind:?}, not ELF"),
+    }
+}
 
 /// A section.
 #[derive(Clone, Debug)]
@@ -37,18 +69,24 @@ pub struct NamedSymbol<'a> {
 
 /// All sections but the empty first one; none if the file has no section headers.
 pub fn sections(bytes: &[u8]) -> Result<Vec<Section<'_>>> {
-    let table = Header::parse(bytes)?.sections(LittleEndian, bytes)?;
+    by_class!(bytes, sections_of(bytes))
+}
+
+fn sections_of<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Vec<Section<'_>>> {
+    let header = Elf::parse(bytes)?;
+    let endian = header.endian()?;
+    let table = header.sections(endian, bytes)?;
     let mut sections = Vec::new();
     for (index, header) in table.enumerate().skip(1) {
-        let name = table.section_name(LittleEndian, header)?;
+        let name = table.section_name(endian, header)?;
         sections.push(Section {
             index: index.0,
             name: str::from_utf8(name).context("a section's name is not text")?,
-            kind: header.sh_type(LittleEndian),
-            flags: header.sh_flags(LittleEndian),
-            vaddr: header.sh_addr(LittleEndian),
-            size_bytes: header.sh_size(LittleEndian),
-            content: header.data(LittleEndian, bytes)?,
+            kind: header.sh_type(endian),
+            flags: header.sh_flags(endian),
+            vaddr: header.sh_addr(endian).into(),
+            size_bytes: header.sh_size(endian).into(),
+            content: header.data(endian, bytes)?,
         });
     }
     Ok(sections)
@@ -56,14 +94,23 @@ pub fn sections(bytes: &[u8]) -> Result<Vec<Section<'_>>> {
 
 /// The symbols of the table of this type (`SHT_SYMTAB`, `SHT_DYNSYM`); none if there is no table.
 pub fn symbols(bytes: &[u8], kind: SectionType) -> Result<Vec<NamedSymbol<'_>>> {
-    let sections = Header::parse(bytes)?.sections(LittleEndian, bytes)?;
-    let table = sections.symbols(LittleEndian, bytes, kind)?;
+    by_class!(bytes, symbols_of(bytes, kind))
+}
+
+fn symbols_of<Elf: FileHeader<Endian = Endianness>>(
+    bytes: &[u8],
+    kind: SectionType,
+) -> Result<Vec<NamedSymbol<'_>>> {
+    let header = Elf::parse(bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, bytes)?;
+    let table = sections.symbols(endian, bytes, kind)?;
     let mut symbols = Vec::new();
     for symbol in table.iter().skip(1) {
-        let name = symbol.name(LittleEndian, table.strings())?;
+        let name = symbol.name(endian, table.strings())?;
         symbols.push(NamedSymbol {
             name: str::from_utf8(name).context("a symbol's name is not text")?,
-            is_undefined: symbol.is_undefined(LittleEndian),
+            is_undefined: symbol.is_undefined(endian),
         });
     }
     Ok(symbols)

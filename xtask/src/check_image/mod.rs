@@ -3,11 +3,13 @@
 //! A program that is handed the image has no way to refuse it, and each libc and runtime reads other
 //! parts of it, so all of them are looked at here: as bytes (`vdso-elf`), as `object` sees them, and
 //! as `gimli` sees the unwind tables and debug information. What is promised is written down in
-//! [`checks::CHECKS`], one line a promise. The promises are those of the image for x86-64.
+//! [`checks::CHECKS`], one line a promise. What differs between architectures is in the table of
+//! `vdso_data::architecture`.
 
 mod checks;
 mod file;
 mod rebuild;
+mod set;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use checks::{CHECKS, Check, Needs};
+use set::Set;
 use subject::Subject;
+use vdso_data::architecture::Architecture;
 use vdso_image::Source;
+
+use crate::images;
 
 /// Prove that the image is what the project promises.
 #[derive(clap::Args)]
@@ -26,13 +32,17 @@ pub struct Args {
     /// Check the image for this source of time; may be repeated [default: all]
     #[arg(long, value_parser = parse_source)]
     source: Vec<Source>,
-    /// Check this file instead of the crate's images
+    /// Check the images for this architecture; may be repeated [default: all that can be built]
+    #[arg(long, value_name = "NAME", value_parser = images::parse_architecture)]
+    arch: Vec<&'static Architecture>,
+    /// Check this file instead, which is for the architecture that --arch names [default: this machine's]
     #[arg(long, value_name = "PATH", conflicts_with_all = ["source", "rebuild"])]
     file: Option<PathBuf>,
     /// The debug file of --file; without it, what needs one is skipped
     #[arg(long, value_name = "PATH", requires = "file")]
     debug_file: Option<PathBuf>,
-    /// Build the images again, in another folder and from each profile, and compare their bytes
+    /// Build the images again, in another folder and, those of this machine's architecture, from each
+    /// profile, and compare their bytes
     #[arg(long)]
     rebuild: bool,
 }
@@ -43,21 +53,31 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(path) = &args.file {
         let bytes = read(path)?;
         let debug = args.debug_file.as_ref().map(read).transpose()?;
-        let subject = Subject { bytes: &bytes, debug: debug.as_deref() };
+        let architecture = args.arch.first().copied().unwrap_or(vdso_image::ARCHITECTURE);
+        let subject = Subject { architecture, bytes: &bytes, debug: debug.as_deref() };
         check_subject(&path.display().to_string(), &subject, &mut report);
     } else {
         let sources = if args.source.is_empty() { Source::ALL.to_vec() } else { args.source };
-        for source in &sources {
-            let debug = Some(vdso_image::debug_file(*source));
-            let subject = Subject { bytes: vdso_image::bytes(*source), debug };
-            check_subject(source.name(), &subject, &mut report);
-        }
-        if args.rebuild {
-            rebuild::run(&sources, &mut report)?;
+        for architecture in images::chosen(args.arch) {
+            match Set::of(architecture)? {
+                Ok(set) => check_set(&set, &sources, args.rebuild, &mut report)?,
+                Err(missing) => println!("skip {}: {missing}", architecture.name),
+            }
         }
     }
     eprintln!("{} checks, {} failed", report.checks, report.failures);
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks the images for one architecture.
+fn check_set(set: &Set, sources: &[Source], rebuild: bool, report: &mut Report) -> Result<()> {
+    for source in sources {
+        check_subject(&set.name(*source), &set.subject(*source), report);
+    }
+    if rebuild {
+        rebuild::run(set, sources, report)?;
+    }
+    Ok(())
 }
 
 /// Prints one line for each check.

@@ -1,5 +1,5 @@
-//! Builds the images again, where nothing is as before: another folder, another target folder, and
-//! each profile. Their bytes must be the same, as people compare them and debug files are found by
+//! Builds the images again, where nothing is as before: another folder, another target folder, and for
+//! this machine's architecture each profile. Their bytes must be the same, as people compare them and debug files are found by
 //! their build-id.
 
 use std::ffi::OsStr;
@@ -12,6 +12,9 @@ use vdso_image::Source;
 
 use super::Report;
 use super::checks::workspace;
+use super::set::Set;
+use crate::images;
+use crate::standard_library::Core;
 
 const REMEDY: &str = "find what build.rs lets through: a path, an environment variable, a flag";
 
@@ -21,23 +24,49 @@ const LEFT_OUT: [&str; 2] = ["target", ".git"];
 /// Folder of a profile's output, and how cargo is told of the profile.
 const PROFILES: [(&str, &str); 2] = [("debug", "dev"), ("release", "release")];
 
-pub fn run(sources: &[Source], report: &mut Report) -> Result<()> {
+pub fn run(set: &Set, sources: &[Source], report: &mut Report) -> Result<()> {
     let temporary = tempfile::Builder::new().prefix("rebuilt-elsewhere-").tempdir()?;
     let copy = temporary.path().join("another-name");
     copy_folder(workspace(), &copy)
         .with_context(|| format!("cannot copy {} to be rebuilt", workspace().display()))?;
+    if set.architecture.name != vdso_image::ARCHITECTURE.name {
+        let built = build_alone(set, &copy);
+        compare_all(set, sources, "rebuild", &built, report);
+        return Ok(());
+    }
     for (folder, profile) in PROFILES {
         let built = build(&copy, folder, profile);
-        for source in sources {
-            let name = format!("rebuild-{profile}");
-            let outcome = match &built {
-                Ok(out) => compare(out, *source),
-                Err(error) => Err(anyhow::anyhow!("{error:#}")),
-            };
-            report.add(source.name(), &name, REMEDY, outcome);
-        }
+        compare_all(set, sources, &format!("rebuild-{profile}"), &built, report);
     }
     Ok(())
+}
+
+fn compare_all(
+    set: &Set,
+    sources: &[Source],
+    check: &str,
+    built: &Result<PathBuf>,
+    report: &mut Report,
+) {
+    for source in sources {
+        let outcome = match built {
+            Ok(out) => compare(set, out, *source),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        report.add(&set.name(*source), check, REMEDY, outcome);
+    }
+}
+
+/// Builds another architecture's images, without cargo.
+fn build_alone(set: &Set, copy: &Path) -> Result<PathBuf> {
+    let sysroot = match Core::for_target(set.architecture.target)? {
+        Core::Installed => None,
+        Core::Sysroot(folder) => Some(folder),
+        Core::Missing(reason) => bail!(reason),
+    };
+    let out = copy.join("images");
+    images::build(set.architecture, copy, sysroot, &out)?;
+    Ok(out)
 }
 
 /// Builds `vdso-image` alone and gives its `OUT_DIR`.
@@ -59,11 +88,12 @@ fn build(copy: &Path, folder: &str, profile: &str) -> Result<PathBuf> {
     bail!("the build of the copy has left no image");
 }
 
-fn compare(out: &Path, source: Source) -> Result<()> {
+fn compare(set: &Set, out: &Path, source: Source) -> Result<()> {
+    let before = set.subject(source);
     let image = fs::read(out.join(format!("{}.so", source.name())))?;
-    same_bytes("image", vdso_image::bytes(source), &image)?;
+    same_bytes("image", before.bytes, &image)?;
     let debug = fs::read(out.join(format!("{}.debug", source.name())))?;
-    same_bytes("debug file", vdso_image::debug_file(source), &debug)
+    same_bytes("debug file", before.debug()?, &debug)
 }
 
 /// Says where the first difference is.

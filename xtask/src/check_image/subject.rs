@@ -1,16 +1,20 @@
 //! What a check looks at: an image and its debug file.
 
 use anyhow::{Context, Result};
-use object::LittleEndian;
-use object::elf::{DT_NULL, DynamicTag, FileHeader64};
+use gimli::RunTimeEndian;
+use object::Endianness;
+use object::elf::{DT_NULL, DynamicTag};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use vdso_data::architecture::{Architecture, ByteOrder};
 use vdso_elf::{Binding, Image, Symbol};
 
-use super::file::{self, Section};
+use super::file::{self, Section, by_class};
 
 /// An image, and the same with debug information.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
+    /// What the image should be for.
+    pub architecture: &'static Architecture,
     pub bytes: &'a [u8],
     pub debug: Option<&'a [u8]>,
 }
@@ -51,16 +55,31 @@ impl<'a> Subject<'a> {
 
     /// The entries of `PT_DYNAMIC`, which is what a dynamic linker reads.
     pub fn dynamic(&self) -> Result<Vec<(DynamicTag, u64)>> {
-        let header = FileHeader64::<LittleEndian>::parse(self.bytes)?;
-        let mut entries = Vec::new();
-        for segment in header.program_headers(LittleEndian, self.bytes)? {
-            for entry in segment.dynamic(LittleEndian, self.bytes)?.unwrap_or_default() {
-                if entry.d_tag(LittleEndian) == DT_NULL {
-                    break;
-                }
-                entries.push((entry.d_tag(LittleEndian), entry.d_val(LittleEndian)));
-            }
-        }
-        Ok(entries)
+        by_class!(self.bytes, dynamic_of(self.bytes))
     }
+
+    /// The order of bytes, for the reader of DWARF.
+    pub fn endian(&self) -> RunTimeEndian {
+        match self.architecture.byte_order {
+            ByteOrder::Little => RunTimeEndian::Little,
+            ByteOrder::Big => RunTimeEndian::Big,
+        }
+    }
+}
+
+fn dynamic_of<Elf: FileHeader<Endian = Endianness>>(
+    bytes: &[u8],
+) -> Result<Vec<(DynamicTag, u64)>> {
+    let header = Elf::parse(bytes)?;
+    let endian = header.endian()?;
+    let mut entries = Vec::new();
+    for segment in header.program_headers(endian, bytes)? {
+        for entry in segment.dynamic(endian, bytes)?.unwrap_or_default() {
+            if entry.d_tag(endian) == DT_NULL {
+                break;
+            }
+            entries.push((entry.d_tag(endian), entry.d_val(endian).into()));
+        }
+    }
+    Ok(entries)
 }

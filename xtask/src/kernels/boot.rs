@@ -26,6 +26,8 @@ pub struct Boot<'a> {
     pub parameter: Option<&'static str>,
     /// The programs, by the names that they have there. The first is `init`.
     pub programs: &'a [(&'static str, PathBuf)],
+    /// Other files, by the names that they have there.
+    pub files: &'a [(String, PathBuf)],
 }
 
 /// What came of it.
@@ -47,9 +49,10 @@ impl Boot<'_> {
         let archive = temporary.join("initramfs");
         let file = File::create(&archive)
             .with_context(|| format!("cannot write {}", archive.display()))?;
-        let programs: Vec<(&str, &Path)> =
-            self.programs.iter().map(|(name, path)| (*name, path.as_path())).collect();
-        initramfs::write(BufWriter::new(file), &programs)?;
+        let programs = self.programs.iter().map(|(name, path)| (*name, path.as_path()));
+        let files = self.files.iter().map(|(name, path)| (name.as_str(), path.as_path()));
+        let files: Vec<(&str, &Path)> = programs.chain(files).collect();
+        initramfs::write(BufWriter::new(file), &files)?;
 
         let mut command = self.emulator.command(self.machine);
         command.args(["-accel", "tcg", "-m", "1024"]);

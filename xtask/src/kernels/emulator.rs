@@ -15,6 +15,7 @@ use super::matrix::Machine;
 use super::package;
 
 /// An emulator that runs here.
+#[derive(Clone)]
 pub struct Emulator {
     program: PathBuf,
     /// Where it was unpacked, if the system has it not.

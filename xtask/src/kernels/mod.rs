@@ -9,10 +9,13 @@
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
 //! 5. [`console`]: what it said; [`images`]: against what was kept of such a kernel;
 //! 6. [`table`]: all of it, for a person.
+//!
+//! Where programs can be given clocks, [`command`] then makes a second boot, for `vdso run`.
 
 mod apt;
 mod boot;
 mod cache;
+mod command;
 mod console;
 mod emulator;
 mod images;
@@ -24,6 +27,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::env;
+use std::iter;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,6 +39,10 @@ use matrix::{AMD64_PARAMETERS, KERNELS, Kernel, MACHINES, Machine};
 use program::Builder;
 use table::Table;
 use test_support::{Lacking, skip};
+use vdso_data::architecture::ALL;
+use vdso_image::Source;
+
+use crate::images::{Images, built};
 
 /// Boot Debian's kernels of many architectures, and check the client on each
 #[derive(clap::Args)]
@@ -159,14 +167,22 @@ impl<'a> Workshop<'a> {
                 return Ok(());
             }
         };
+        let files = self.images(machine, table)?;
         let emulator = match self.emulator(machine) {
             Ok(emulator) => emulator,
             Err(reason) => {
-                skip(Lacking::Tool, &name, reason);
+                skip(Lacking::Tool, &name, &reason);
                 return Ok(());
             }
         };
-        let boot = Boot { machine, emulator, kernel: &fetched, parameter, programs: &programs };
+        let boot = Boot {
+            machine,
+            emulator: &emulator,
+            kernel: &fetched,
+            parameter,
+            programs: &programs,
+            files: &files,
+        };
         let temporary = tempfile::tempdir()?;
         let mut outcome = boot.run(temporary.path())?;
         if let Some(folder) = &self.images {
@@ -174,14 +190,42 @@ impl<'a> Workshop<'a> {
             outcome.checks.extend(more);
         }
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
+        if command::is_for(machine) && parameter.is_none() {
+            let others = programs.get(1..).unwrap_or_default();
+            let boot = Boot { files: &[], ..boot };
+            self.boot_command(kernel, boot, others, table)?;
+        }
         Ok(())
     }
 
-    fn emulator(&mut self, machine: &'static Machine) -> Result<&Emulator, &str> {
+    /// Boots for the command itself, which other ABIs' programs are run by, too.
+    fn boot_command(
+        &self,
+        kernel: &'static Kernel,
+        boot: Boot<'_>,
+        others: &[(&'static str, PathBuf)],
+        table: &mut Table,
+    ) -> Result<()> {
+        let mut programs =
+            match command::programs(&self.cache, &self.builder, kernel, boot.machine)? {
+                Ok(programs) => programs,
+                Err(reason) => {
+                    let name = format!("vdso run on {} {}", kernel.arch, kernel.series);
+                    skip(Lacking::Tool, &name, &reason);
+                    return Ok(());
+                }
+            };
+        programs.extend_from_slice(others);
+        let temporary = tempfile::tempdir()?;
+        let outcome = Boot { programs: &programs, ..boot }.run(temporary.path())?;
+        table.add(kernel.arch, &boot.kernel.release, boot.parameter, &outcome);
+        Ok(())
+    }
+
+    fn emulator(&mut self, machine: &'static Machine) -> Result<Emulator, String> {
         let (cache, renew) = (&self.cache, self.args.renew);
         let find = || Emulator::find(cache, machine, renew).map_err(|error| format!("{error:#}"));
-        let emulator = self.emulators.entry(machine.arch).or_insert_with(find);
-        emulator.as_ref().map_err(String::as_str)
+        self.emulators.entry(machine.arch).or_insert_with(find).clone()
     }
 
     /// The programs of a boot, by their names there; or what is lacking for the first of them.
@@ -202,6 +246,27 @@ impl<'a> Workshop<'a> {
             }
         }
         Ok(Ok(programs))
+    }
+
+    /// The images of vdso-image for the ABIs of a boot, as the program looks for them.
+    fn images(
+        &mut self,
+        machine: &'static Machine,
+        table: &mut Table,
+    ) -> Result<Vec<(String, PathBuf)>> {
+        let companions = machine.companions.iter().map(|companion| companion.target);
+        let mut files = Vec::new();
+        for target in iter::once(machine.target).chain(companions) {
+            let Some(architecture) = ALL.iter().find(|row| row.target == target) else { continue };
+            match built(architecture)? {
+                Images::In(folder) => files.extend(Source::ALL.map(|source| {
+                    let file = format!("{}.so", source.name());
+                    (format!("{}-{file}", architecture.name), folder.join(file))
+                })),
+                Images::Missing(reason) => table.skip(machine.arch, architecture.name, &reason),
+            }
+        }
+        Ok(files)
     }
 
     fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, String>> {

@@ -57,6 +57,18 @@ impl Builder {
         ))
     }
 
+    /// Makes cargo build these parts of the standard library as well, if the toolchain has them not.
+    pub fn with_standard_library(&self, command: &mut Command, target: &str, parts: &str) {
+        // Cargo's nightly features, and those of rustc.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        if !self.has_target(target) {
+            command.arg("-Z").arg(format!("build-std={parts}"));
+            if let Some(Library::Folder(folder)) = &self.library {
+                command.env("__CARGO_TESTS_ONLY_SRC_ROOT", folder);
+            }
+        }
+    }
+
     fn has_target(&self, target: &str) -> bool {
         self.sysroot.join("lib/rustlib").join(target).join("lib").is_dir()
     }
@@ -67,14 +79,8 @@ impl Builder {
         let mut command = cargo::cargo("kernels");
         command.arg("rustc").arg("--quiet").arg("--manifest-path").arg(manifest);
         command.args(["--locked", "--release", "--target", target]);
-        // Cargo's nightly features, and those of rustc.
-        command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS");
-        if !self.has_target(target) {
-            command.args(["-Z", "build-std=core,compiler_builtins"]);
-            if let Some(Library::Folder(folder)) = &self.library {
-                command.env("__CARGO_TESTS_ONLY_SRC_ROOT", folder);
-            }
-        }
+        command.env_remove("RUSTFLAGS");
+        self.with_standard_library(&mut command, target, "core,compiler_builtins");
         // For this program alone: build scripts are for this machine.
         command.args(["--", "-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
         command.arg("-Crelocation-model=static");

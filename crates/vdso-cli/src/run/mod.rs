@@ -80,6 +80,7 @@ fn die_like(number: i32) -> ExitCode {
 }
 
 fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
+    vdso_inject::arch::check_support()?;
     let command = c_strings(run)?;
     if let Some(path) = privileged_program(&run.command[0]) {
         message::say(format_args!(

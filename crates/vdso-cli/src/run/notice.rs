@@ -58,7 +58,9 @@ pub fn hint(error: &Error) -> Option<&'static str> {
         } => Some(
             "a program that its user may execute but not read can only be given a clock by root",
         ),
-        Error::Foreign { .. } => Some("only 64-bit programs can be given a clock yet"),
+        Error::Foreign { .. } => {
+            Some("only programs of the kind of vdso itself can be given a clock yet")
+        }
         _ => None,
     }
 }

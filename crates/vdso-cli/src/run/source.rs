@@ -81,7 +81,7 @@ fn counter_is_safe(host: &Host) -> Result<(), String> {
     }
     const CURRENT: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     let current = fs::read_to_string(CURRENT).unwrap_or_default();
-    if host.page.is_err() && current.trim() != "tsc" {
+    if host.page.is_err() && current.trim() != counter::CLOCKSOURCE {
         return Err(format!("the kernel's clocksource is '{}', not the counter", current.trim()));
     }
     Ok(())
@@ -118,9 +118,11 @@ type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
 /// the kernel's. Gives the number of reads.
 fn validate(host: &Host, plan: &Plan, payload: &Payload) -> Result<u32> {
     let image = LocalImage::map(&payload.file, &payload.template, host.vdso_addr)?;
-    let function = "__vdso_clock_gettime";
-    let ours = image.function(function).context("the image lacks clock_gettime")?;
-    let kernels = host.function(function).context("the kernel's vDSO lacks clock_gettime")?;
+    let function = vdso_image::ARCHITECTURE.export("clock_gettime").map(|export| export.name);
+    let ours = function.and_then(|name| image.function(name));
+    let ours = ours.context("the image lacks clock_gettime")?;
+    let kernels = host.function_called("clock_gettime");
+    let kernels = kernels.context("the kernel's vDSO lacks clock_gettime")?;
     // SAFETY: both are functions of this type, mapped until the end of this one.
     let ours: ClockGettime = unsafe { std::mem::transmute(ours) };
     // SAFETY: as above.

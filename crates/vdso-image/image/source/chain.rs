@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::Timespec;
 
-use crate::{kernel, pages};
+use crate::{arch, kernel, pages};
 
 /// The kernel's answer, moved.
 #[inline(always)]
@@ -27,8 +27,8 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
     let Some(function) = kernel::clock_gettime(&pages::process().functions) else {
         return false;
     };
-    // SAFETY: the kernel's own function, called by its C type; the caller vouches for `ts`.
-    let error = unsafe { function(id as c_int, ts) };
+    // SAFETY: the kernel's own function; the caller vouches for `ts`.
+    let error = unsafe { arch::call_clock_gettime(function, id as c_int, ts) };
     let offset = pages::offset_of(id);
     if error != 0 || !offset.is_all() {
         return false;

@@ -49,19 +49,12 @@ impl Memory {
         }
     }
 
-    /// Reads up to the end of `buffer`, or of what is mapped, and says how many words that were.
-    pub fn read_words(&self, addr: u64, buffer: &mut [u64]) -> Result<usize> {
-        const WORD_BYTES: usize = size_of::<u64>();
+    /// Reads up to the end of `buffer`, or of the page, or of what is mapped, and says how much that was.
+    pub fn read_up_to(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
         // A read across the end of a mapping may give nothing: stop at the page, then go on.
         let in_page = vdso_data::PAGE_BYTES - addr as usize % vdso_data::PAGE_BYTES;
-        let mut bytes = vec![0; (buffer.len() * WORD_BYTES).min(in_page)];
-        let read = self.read_some(addr, &mut bytes)?;
-        let words = bytes[..read].chunks_exact(WORD_BYTES);
-        let count = words.len();
-        for (word, bytes) in buffer.iter_mut().zip(words) {
-            *word = u64::from_ne_bytes(bytes.try_into().expect("chunks are as long as a word"));
-        }
-        Ok(count)
+        let bytes = buffer.len().min(in_page);
+        self.read_some(addr, &mut buffer[..bytes])
     }
 
     fn read_some(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {

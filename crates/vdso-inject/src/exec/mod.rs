@@ -7,13 +7,17 @@ mod stack;
 use nix::unistd::Pid;
 use vdso_data::process::Template;
 
-use crate::arch::{self, FirstStage, MemoryMap, Registers, StubData};
-use crate::error::Result;
+use crate::arch::{ABIS, Registers};
+use crate::error::{Error, Result};
 use crate::file::ImageFile;
+use crate::stub::{
+    DATA_BELOW_STACK, FirstStage, MAX_FIRST_STAGE_BYTES, MemoryMap, PROCESS_PAGE_WORDS, Stub,
+    StubData,
+};
 
 use memory::{Memory, Protection};
 use segments::Segments;
-use stack::InitialStack;
+use stack::{InitialStack, Words};
 
 /// What is put into programs, the same for each.
 #[derive(Debug)]
@@ -52,10 +56,15 @@ pub enum Announce {
 pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Result<()> {
     let registers = Registers::read(pid)?;
     let memory = Memory::of(pid);
-    let stack = InitialStack::read(&memory, registers.stack_addr())?;
+    let mut words = Words::new(&memory, registers.stack_addr())?;
+    let abi = registers.abi(words.first_bytes()?);
+    let Some(stub) = &abi.stub else {
+        return Err(Error::Foreign { pid, abi: abi.name });
+    };
+    let stack = InitialStack::read(&mut words, abi.word)?;
     let program = Segments::of_program(&memory, &stack)?;
-    let data_addr = registers.stack_addr() - arch::DATA_BELOW_STACK;
-    let site = Site::choose(payload, &registers, &memory, &stack, program.as_ref())?;
+    let data_addr = registers.stack_addr() - DATA_BELOW_STACK;
+    let site = Site::choose(payload, stub, &registers, &memory, &stack, program.as_ref())?;
     let data = StubData {
         mapping_bytes: payload.file.mapping_bytes() as u64,
         entry_offset: vdso_image::IMAGE as u64 + payload.file.entry(),
@@ -72,7 +81,7 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Re
         process_page: process_page(payload, stack.vdso_addr),
     };
     memory.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
-    memory.poke(site.addr, arch::first_stage())?;
+    memory.poke(site.addr, stub.first_stage())?;
     let stage = FirstStage {
         addr: site.addr,
         file: match by {
@@ -83,7 +92,7 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Re
         second_stage_offset: payload.file.second_stage(),
         data_addr,
     };
-    registers.start(pid, &stage)
+    registers.start(pid, stage.addr + stub.start(stage.file), &stage)
 }
 
 /// Where the first stage goes.
@@ -100,12 +109,13 @@ impl Site {
     /// that comes between the write of the stage and that of the registers.
     fn choose(
         payload: &Payload,
+        stub: &Stub,
         registers: &Registers,
         memory: &Memory,
         stack: &InitialStack,
         program: Option<&Segments>,
     ) -> Result<Self> {
-        let stage_bytes = arch::first_stage().len();
+        let stage_bytes = stub.first_stage().len();
         if let Some(padding) = payload.padding.filter(|_| stack.vdso_addr != 0) {
             let addr = stack.vdso_addr + padding;
             let original = vec![0; stage_bytes];
@@ -113,7 +123,7 @@ impl Site {
         }
         // On the page of the first instruction, as that one is known to be there.
         let entry_addr = registers.instruction_addr();
-        let page_end = page_of(entry_addr) + vdso_data::PAGE_BYTES as u64;
+        let page_end = page_of(entry_addr) + page_bytes();
         let addr = entry_addr.min(page_end - stage_bytes as u64);
         let mut original = vec![0; stage_bytes];
         memory.read(addr, &mut original)?;
@@ -129,47 +139,57 @@ impl Site {
 pub fn rescue(pid: Pid) -> Result<()> {
     let memory = Memory::of(pid);
     let mut data = [0; size_of::<StubData>()];
-    memory.read(Registers::read(pid)?.stub_data_addr(), &mut data)?;
+    let registers = Registers::read(pid)?;
+    memory.read(registers.stub_data_addr(), &mut data)?;
     let data = from_bytes(&data);
-    let mut original = vec![0; data.first_stage_bytes.min(arch::MAX_PATCH_BYTES as u64) as usize];
+    let mut original = vec![0; data.first_stage_bytes.min(MAX_FIRST_STAGE_BYTES as u64) as usize];
     memory.read(data.original_addr, &mut original)?;
     memory.poke(data.first_stage_addr, &original)?;
-    Registers::restart(pid, data.program_entry_addr, data.stack_addr)
+    registers.restart(pid, data.program_entry_addr, data.stack_addr)
 }
 
 /// Where in `vdso`, the kernel's as it is mapped in this process at `vdso_addr`, there is room for a
 /// first stage that can be dropped again: zeros behind the image's end, and a kernel that has not
 /// sealed the mapping.
 pub fn find_padding(vdso_addr: u64, vdso: &[u8]) -> Option<u64> {
+    let stub = ABIS.first()?.stub.as_ref()?;
+    let stage_bytes = stub.first_stage().len().next_multiple_of(ALIGNMENT);
     let zeros = vdso.iter().rev().take_while(|&&byte| byte == 0).count();
     let start = (vdso.len() - zeros).next_multiple_of(ALIGNMENT);
-    let room = vdso.len().checked_sub(start)?.min(vdso_data::PAGE_BYTES);
-    if room < arch::MAX_PATCH_BYTES {
+    let room = vdso.len().checked_sub(start)?.min(page_bytes() as usize);
+    if room < stage_bytes {
         return None;
     }
     let page = page_of(vdso_addr + vdso.len() as u64 - 1) as *mut libc::c_void;
     // SAFETY: drops this process's copy of a page that it has not changed; the next read gets the
     // kernel's again.
-    let dropped = unsafe { libc::madvise(page, vdso_data::PAGE_BYTES, libc::MADV_DONTNEED) };
-    (dropped == 0).then_some((vdso.len() - room.min(arch::MAX_PATCH_BYTES)) as u64)
+    let dropped = unsafe { libc::madvise(page, page_bytes() as usize, libc::MADV_DONTNEED) };
+    (dropped == 0).then_some((vdso.len() - stage_bytes) as u64)
 }
 
 /// Of a first stage.
 const ALIGNMENT: usize = 16;
 
 fn page_of(addr: u64) -> u64 {
-    addr & !(vdso_data::PAGE_BYTES as u64 - 1)
+    addr & !(page_bytes() - 1)
 }
 
-fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; arch::PROCESS_PAGE_WORDS] {
+/// Size of a page of this kernel's memory.
+fn page_bytes() -> u64 {
+    // SAFETY: only asks.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).unwrap_or(vdso_data::PAGE_BYTES as u64)
+}
+
+fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; PROCESS_PAGE_WORDS] {
     let page = payload.template.page_for(vdso_addr);
-    let mut words = [0; arch::PROCESS_PAGE_WORDS];
+    let mut words = [0; PROCESS_PAGE_WORDS];
     // SAFETY: both are as long, and the page is made of integers without padding between them.
     unsafe {
         std::ptr::copy_nonoverlapping(
             (&raw const page).cast::<u64>(),
             words.as_mut_ptr(),
-            arch::PROCESS_PAGE_WORDS,
+            PROCESS_PAGE_WORDS,
         );
     }
     words
@@ -205,7 +225,7 @@ fn memory_map(
         assert_eq!(extents, told);
     }
     // An entry that has to be added moves the stack down by its size.
-    let added = if stack.vdso_value_addr.is_some() { 0 } else { stack::ENTRY_BYTES };
+    let added = if stack.vdso_value_addr.is_some() { 0 } else { 2 * stack.word.bytes() };
     Ok(MemoryMap {
         start_code: extents.start_code,
         end_code: extents.end_code,
@@ -236,7 +256,7 @@ fn protection(
         return Ok(protection);
     }
     if stack.interpreter_addr != 0
-        && let Some(interpreter) = Segments::of_file(memory, stack.interpreter_addr)?
+        && let Some(interpreter) = Segments::of_file(memory, stack.word, stack.interpreter_addr)?
         && let Some(protection) = interpreter.protection(addr)
     {
         return Ok(protection);

@@ -3,9 +3,10 @@
 
 use super::memory::{Memory, Protection};
 use super::stack::InitialStack;
+use crate::arch::Word;
 use crate::error::Result;
 
-const ENTRY_BYTES: usize = 56;
+/// Larger than an ELF header of either class.
 const ELF_HEADER_BYTES: usize = 64;
 /// No program has more; a table that says so is not looked at.
 const MAX_ENTRIES: usize = 64;
@@ -15,7 +16,7 @@ const PT_PHDR: u32 = 6;
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 
-/// An ELF64 program header, as far as it is of interest.
+/// A program header, as far as it is of interest.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     kind: u32,
@@ -52,7 +53,7 @@ impl Segments {
             return Ok(None);
         };
         // A program need not have loaded its headers.
-        let Ok(entries) = read(memory, stack.segments_addr, count) else {
+        let Ok(entries) = read(memory, stack.word, stack.segments_addr, count) else {
             return Ok(None);
         };
         let table = entries.iter().find(|segment| segment.kind == PT_PHDR);
@@ -63,17 +64,20 @@ impl Segments {
     }
 
     /// Those of an ELF file whose header is in memory at `addr`; `None` as above.
-    pub fn of_file(memory: &Memory, addr: u64) -> Result<Option<Self>> {
-        const TABLE_OFFSET: usize = 32;
-        const TABLE_ENTRIES: usize = 56;
+    pub fn of_file(memory: &Memory, word: Word, addr: u64) -> Result<Option<Self>> {
+        // `e_phoff` and `e_phnum`.
+        let (table_offset, table_entries) = match word {
+            Word::Bits32 => (28, 44),
+            Word::Bits64 => (32, 56),
+        };
         let mut header = [0; ELF_HEADER_BYTES];
         memory.read(addr, &mut header)?;
-        let offset = u64::from_le_bytes(array(&header, TABLE_OFFSET));
-        let count = usize::from(u16::from_le_bytes(array(&header, TABLE_ENTRIES)));
+        let offset = word_at(word, &header, table_offset);
+        let count = usize::from(u16::from_ne_bytes(array(&header, table_entries)));
         if count > MAX_ENTRIES || offset > vdso_data::PAGE_BYTES as u64 {
             return Ok(None);
         }
-        let entries = read(memory, addr + offset, count)?;
+        let entries = read(memory, word, addr + offset, count)?;
         let first = entries.iter().find(|segment| segment.kind == PT_LOAD);
         Ok(first
             .map(|first| first.vaddr & !(vdso_data::PAGE_BYTES as u64 - 1))
@@ -110,17 +114,36 @@ impl Segments {
     }
 }
 
-fn read(memory: &Memory, addr: u64, count: usize) -> Result<Vec<Segment>> {
-    let mut bytes = vec![0; count * ENTRY_BYTES];
-    memory.read(addr, &mut bytes)?;
-    let segment = |entry: &[u8]| Segment {
-        kind: u32::from_le_bytes(array(entry, 0)),
-        flags: u32::from_le_bytes(array(entry, 4)),
-        vaddr: u64::from_le_bytes(array(entry, 16)),
-        file_bytes: u64::from_le_bytes(array(entry, 32)),
-        memory_bytes: u64::from_le_bytes(array(entry, 40)),
+fn read(memory: &Memory, word: Word, addr: u64, count: usize) -> Result<Vec<Segment>> {
+    let entry_bytes = match word {
+        Word::Bits32 => 32,
+        Word::Bits64 => 56,
     };
-    Ok(bytes.chunks_exact(ENTRY_BYTES).map(segment).collect())
+    let mut bytes = vec![0; count * entry_bytes];
+    memory.read(addr, &mut bytes)?;
+    Ok(bytes.chunks_exact(entry_bytes).map(|entry| segment(word, entry)).collect())
+}
+
+/// `Elf32_Phdr` or `Elf64_Phdr`: elf(5).
+fn segment(word: Word, entry: &[u8]) -> Segment {
+    let (flags, vaddr, file_bytes, memory_bytes) = match word {
+        Word::Bits32 => (24, 8, 16, 20),
+        Word::Bits64 => (4, 16, 32, 40),
+    };
+    Segment {
+        kind: u32::from_ne_bytes(array(entry, 0)),
+        flags: u32::from_ne_bytes(array(entry, flags)),
+        vaddr: word_at(word, entry, vaddr),
+        file_bytes: word_at(word, entry, file_bytes),
+        memory_bytes: word_at(word, entry, memory_bytes),
+    }
+}
+
+fn word_at(word: Word, record: &[u8], at: usize) -> u64 {
+    match word {
+        Word::Bits32 => u32::from_ne_bytes(array(record, at)).into(),
+        Word::Bits64 => u64::from_ne_bytes(array(record, at)),
+    }
 }
 
 /// The bytes at a fixed place of a fixed-size record.

@@ -1,23 +1,28 @@
 //! The stack as `execve` leaves it: argument count, arguments, environment, auxiliary vector.
 
 use super::memory::Memory;
+use crate::arch::Word;
 use crate::error::{Error, Result};
 
-/// Bytes of an auxiliary vector's entry.
-pub const ENTRY_BYTES: u64 = 16;
-
-const WORD_BYTES: u64 = 8;
-/// Words that are read at a time. Most stacks need one read; any number of arguments is legal.
-const CHUNK_WORDS: usize = 256;
+/// Bytes that are read at a time. Most stacks need one read; any number of arguments is legal.
+const CHUNK_BYTES: usize = 2048;
 /// No stack block is larger than this: the kernel allows 2^31 bytes of arguments.
 const MAX_WORDS: u64 = 1 << 28;
 
 const AT_NULL: u64 = 0;
-const AT_SYSINFO_EHDR: u64 = libc::AT_SYSINFO_EHDR;
+/// Of `include/uapi/linux/auxvec.h`, the same in programs of 32 and of 64 bits.
+const AT_PHDR: u64 = 3;
+const AT_PHNUM: u64 = 5;
+const AT_BASE: u64 = 7;
+const AT_ENTRY: u64 = 9;
+const AT_EXECFN: u64 = 31;
+const AT_SYSINFO_EHDR: u64 = 33;
 
 /// What is of interest in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InitialStack {
+    /// Size of what is on it.
+    pub word: Word,
     /// The stack pointer.
     pub addr: u64,
     /// Where the auxiliary vector begins.
@@ -46,10 +51,11 @@ pub struct InitialStack {
 
 impl InitialStack {
     /// Reads it, from the stack pointer up.
-    pub fn read(memory: &Memory, stack_addr: u64) -> Result<Self> {
-        let mut words = Words::new(memory, stack_addr);
+    pub fn read(words: &mut Words<'_>, word: Word) -> Result<Self> {
+        words.word = word;
+        let mut stack = Self { addr: words.addr, ..Self::empty(word) };
         let arguments = words.next()?;
-        let mut stack = Self { addr: stack_addr, arguments_addr: words.next()?, ..Self::default() };
+        stack.arguments_addr = words.next()?;
         // The other arguments need not be looked at: they are counted. A null follows them; without
         // any, it was what has just been read.
         words.skip(arguments)?;
@@ -58,7 +64,7 @@ impl InitialStack {
         while variable != 0 {
             variable = words.next()?;
         }
-        stack.read_vector(&mut words)?;
+        stack.read_vector(words)?;
         if stack.environment_addr == 0 {
             stack.environment_addr = stack.file_name_addr;
         }
@@ -66,6 +72,24 @@ impl InitialStack {
             stack.arguments_addr = stack.environment_addr;
         }
         Ok(stack)
+    }
+
+    fn empty(word: Word) -> Self {
+        Self {
+            word,
+            addr: 0,
+            auxv_addr: 0,
+            auxv_end_addr: 0,
+            vdso_addr: 0,
+            vdso_value_addr: None,
+            arguments_addr: 0,
+            environment_addr: 0,
+            file_name_addr: 0,
+            segments_addr: 0,
+            segments: 0,
+            interpreter_addr: 0,
+            entry_addr: 0,
+        }
     }
 
     fn read_vector(&mut self, words: &mut Words<'_>) -> Result<()> {
@@ -80,11 +104,11 @@ impl InitialStack {
                     self.vdso_addr = value;
                     self.vdso_value_addr = Some(value_addr);
                 }
-                libc::AT_EXECFN => self.file_name_addr = value,
-                libc::AT_PHDR => self.segments_addr = value,
-                libc::AT_PHNUM => self.segments = value,
-                libc::AT_BASE => self.interpreter_addr = value,
-                libc::AT_ENTRY => self.entry_addr = value,
+                AT_EXECFN => self.file_name_addr = value,
+                AT_PHDR => self.segments_addr = value,
+                AT_PHNUM => self.segments = value,
+                AT_BASE => self.interpreter_addr = value,
+                AT_ENTRY => self.entry_addr = value,
                 _ => {}
             }
         }
@@ -94,44 +118,71 @@ impl InitialStack {
 }
 
 /// The words of a stack, one after another.
-struct Words<'a> {
+pub struct Words<'a> {
     memory: &'a Memory,
+    word: Word,
     addr: u64,
     first_addr: u64,
-    chunk: [u64; CHUNK_WORDS],
+    chunk: [u8; CHUNK_BYTES],
     chunk_addr: u64,
-    chunk_words: u64,
+    chunk_bytes: usize,
 }
 
 impl<'a> Words<'a> {
-    fn new(memory: &'a Memory, addr: u64) -> Self {
-        let chunk = [0; CHUNK_WORDS];
-        Self { memory, addr, first_addr: addr, chunk, chunk_addr: addr, chunk_words: 0 }
+    /// Those from `addr` up.
+    pub fn new(memory: &'a Memory, addr: u64) -> Result<Self> {
+        let chunk = [0; CHUNK_BYTES];
+        let (word, first_addr, chunk_addr) = (Word::Bits64, addr, addr);
+        let mut words = Self { memory, word, addr, first_addr, chunk, chunk_addr, chunk_bytes: 0 };
+        words.fill()?;
+        Ok(words)
+    }
+
+    /// The first eight bytes, whatever a word is.
+    pub fn first_bytes(&self) -> Result<u64> {
+        self.at::<8>(0).map(u64::from_ne_bytes).ok_or(self.broken())
     }
 
     fn next(&mut self) -> Result<u64> {
-        if self.addr - self.first_addr > MAX_WORDS * WORD_BYTES {
+        if self.addr - self.first_addr > MAX_WORDS * self.word.bytes() {
             return Err(self.broken());
         }
-        let mut index = (self.addr - self.chunk_addr) / WORD_BYTES;
-        if index >= self.chunk_words {
-            self.chunk_addr = self.addr;
-            self.chunk_words = self.memory.read_words(self.addr, &mut self.chunk)? as u64;
-            index = 0;
-        }
-        if self.chunk_words == 0 {
-            return Err(self.broken());
-        }
-        self.addr += WORD_BYTES;
-        Ok(self.chunk[index as usize])
+        let index = (self.addr - self.chunk_addr) as usize;
+        let word = match self.word_at(index) {
+            Some(word) => word,
+            None => {
+                self.fill()?;
+                self.word_at(0).ok_or(self.broken())?
+            }
+        };
+        self.addr += self.word.bytes();
+        Ok(word)
     }
 
     fn skip(&mut self, words: u64) -> Result<()> {
         if words > MAX_WORDS {
             return Err(self.broken());
         }
-        self.addr += words * WORD_BYTES;
+        self.addr += words * self.word.bytes();
         Ok(())
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        self.chunk_addr = self.addr;
+        self.chunk_bytes = self.memory.read_up_to(self.addr, &mut self.chunk)?;
+        Ok(())
+    }
+
+    fn word_at(&self, index: usize) -> Option<u64> {
+        match self.word {
+            Word::Bits32 => self.at(index).map(u32::from_ne_bytes).map(u64::from),
+            Word::Bits64 => self.at(index).map(u64::from_ne_bytes),
+        }
+    }
+
+    fn at<const BYTES: usize>(&self, index: usize) -> Option<[u8; BYTES]> {
+        let bytes = self.chunk[..self.chunk_bytes].get(index..)?;
+        bytes.first_chunk().copied()
     }
 
     fn broken(&self) -> Error {

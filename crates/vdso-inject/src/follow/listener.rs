@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::filter;
+use crate::arch::ABIS;
 
 /// Installs the filter in this process and all that come from it, and gives the listener.
 ///
@@ -165,8 +166,9 @@ impl<'a> Listener<'a> {
         let mut report: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the structure is the one that the request takes.
         unsafe { notif_recv(self.fd.as_raw_fd(), &mut report) }.ok()?;
-        let native = report.data.arch == AUDIT_ARCH_X86_64;
-        let is_prctl = native && i64::from(report.data.nr) == libc::SYS_prctl;
+        let is_prctl = ABIS.iter().any(|abi| {
+            (abi.calls.audit_arch, abi.calls.prctl) == (report.data.arch, report.data.nr as u32)
+        });
         let report = Report {
             id: report.id,
             pid: Pid::from_raw(report.pid as i32),
@@ -253,6 +255,3 @@ impl<'a> Listener<'a> {
         let _ = unsafe { notif_send(self.fd.as_raw_fd(), &mut answer) };
     }
 }
-
-/// `include/uapi/linux/audit.h`.
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;

@@ -13,10 +13,10 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
 use super::listener::{Call, Listener, Report};
-use crate::arch;
 use crate::error::{Attempt, Error, Result};
 use crate::exec::{self, Announce, FileBy, Payload};
 use crate::ptrace::{self, Alarm, Event};
+use crate::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 
 /// What a person may want to know.
 #[derive(Debug)]
@@ -237,15 +237,15 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                     Err(error) => self.untouched(pid, error),
                 }
             }
-            Call::Stub(arch::REQUEST_FILE, _) => {
+            Call::Stub(REQUEST_FILE, _) => {
                 listener.give(report, self.payload.file.as_fd().as_raw_fd());
             }
-            Call::Stub(arch::REQUEST_ANNOUNCE, image_addr) => {
+            Call::Stub(REQUEST_ANNOUNCE, image_addr) => {
                 let pid = report.pid;
                 self.observer.notice(&Notice::Injected { pid, image_addr });
                 listener.refuse(report, Errno::EINVAL);
             }
-            Call::Stub(arch::REQUEST_RESCUE, _) => {
+            Call::Stub(REQUEST_RESCUE, _) => {
                 // Stopped before it returns to the stub, or it would go on there.
                 let seized = ptrace::seize(report.pid);
                 if seized.is_ok() && ptrace::interrupt(report.pid).is_ok() {

@@ -24,6 +24,7 @@ use std::ffi::CString;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
+use crate::arch;
 use crate::error::{Attempt, Error, Result};
 use crate::exec::Payload;
 use crate::follow::{InFlight, Notice, Tick};
@@ -123,6 +124,7 @@ impl Launch<'_> {
     /// The calling process must have one thread. Its signals are blocked and its standard input and
     /// output closed when this returns: it is meant to end then.
     pub fn run(&self) -> Result<Outcome> {
+        arch::check_support()?;
         let in_flight = SharedInFlight::new()?;
         let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let signals = front::block_signals()?;

@@ -10,8 +10,11 @@ mod sample;
 use std::fs;
 use std::io;
 
+use vdso_data::architecture::Architecture;
 use vdso_data::linux::{self, Layout};
 use vdso_data::process::{ClockTemplate, Template};
+
+use crate::counter;
 
 pub use page::KernelPage;
 pub use sample::{CALL_NOISE_NS, Sample, Sampler};
@@ -83,22 +86,25 @@ impl Host {
     ///
     /// `forwarded` are the functions that the image only passes on.
     pub fn template(&self, forwarded: &[&str]) -> Template {
-        let mut template = Template::default();
-        if has_rdpid() {
-            template.flags |= vdso_data::process::FLAG_RDPID;
-        }
+        let mut template = Template { flags: counter::image_flags(), ..Template::default() };
         if let Ok(page) = &self.page {
             template.hres = Some(page.template(page.layout().hres));
             template.raw = Some(page.template(page.layout().raw));
         }
         let address = |name: &str| self.function(name);
-        template.clock_gettime = address("__vdso_clock_gettime");
-        template.gettimeofday = address("__vdso_gettimeofday");
-        template.getcpu = address("__vdso_getcpu");
+        template.clock_gettime = self.function_called("clock_gettime");
+        template.gettimeofday = self.function_called("gettimeofday");
+        template.getcpu = self.function_called("getcpu");
         for (slot, name) in template.forwarded.iter_mut().zip(forwarded) {
             *slot = address(name);
         }
         template
+    }
+
+    /// Offset of a function within the kernel's image, by its name on this architecture without the
+    /// prefix, such as `clock_gettime`.
+    pub fn function_called(&self, plain: &str) -> Option<u64> {
+        self.function(Architecture::CURRENT?.export(plain)?.name)
     }
 
     /// Offset of a function within the kernel's image.
@@ -172,18 +178,6 @@ pub fn described_layout(bytes: &[u8]) -> Option<Layout> {
         mult,
         basetime: clock.offset("basetime")?,
     })
-}
-
-/// Whether the CPU has RDPID, which reads the kernel's per-CPU word in one instruction.
-fn has_rdpid() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{__cpuid, __cpuid_count};
-        const RDPID: u32 = 1 << 22;
-        __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ecx & RDPID != 0
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
 }
 
 impl KernelPage {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use gimli::{AttributeValue, Dwarf, EndianSlice, LineProgramHeader, LittleEndian, Unit};
+use gimli::{AttributeValue, Dwarf, EndianSlice, LineProgramHeader, RunTimeEndian, Unit};
 use object::elf;
 use vdso_elf::Image;
 
 use crate::check_image::file::{self, Section};
 use crate::check_image::subject::Subject;
 
-type Reader<'a> = EndianSlice<'a, LittleEndian>;
+type Reader<'a> = EndianSlice<'a, RunTimeEndian>;
 
 /// Folders that paths are mapped to, and where the compiler says that its own library's source is.
 const MAPPED_FOLDERS: &[&str] = &["/vdso-image", "/vdso-data", "/build", "/rust", "/rustc"];
@@ -52,7 +52,8 @@ pub fn information(subject: &Subject<'_>) -> Result<()> {
 /// Every absolute path of the debug information is one of the fixed ones.
 pub fn paths(subject: &Subject<'_>) -> Result<()> {
     let sections = file::sections(subject.debug()?)?;
-    let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(reader(&sections, id.name())))?;
+    let endian = subject.endian();
+    let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(reader(&sections, id.name(), endian)))?;
     let mut units = dwarf.units();
     let mut count = 0;
     while let Some(header) = units.next()? {
@@ -67,9 +68,9 @@ pub fn paths(subject: &Subject<'_>) -> Result<()> {
     Ok(())
 }
 
-fn reader<'a>(sections: &[Section<'a>], name: &str) -> Reader<'a> {
+fn reader<'a>(sections: &[Section<'a>], name: &str, endian: RunTimeEndian) -> Reader<'a> {
     let section = sections.iter().find(|section| section.name == name);
-    EndianSlice::new(section.map_or(&[], |section| section.content), LittleEndian)
+    EndianSlice::new(section.map_or(&[], |section| section.content), endian)
 }
 
 /// The unit's name and folder, and all folders and files of its line table.

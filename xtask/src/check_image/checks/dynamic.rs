@@ -4,15 +4,13 @@ use anyhow::{Context, Result, ensure};
 use object::elf::{self, DynamicTag};
 use object::read::SymbolIndex;
 use object::read::elf::{FileHeader, GnuHashTable, HashTable, SymbolTable, Version, VersionTable};
-use object::{LittleEndian, read};
+use object::{Endianness, read};
+use vdso_data::architecture::HashStyle;
 use vdso_elf::{HashKind, Symbol};
 
-use super::exports::{self, VERSION};
-use crate::check_image::file::Header;
+use super::exports;
+use crate::check_image::file::by_class;
 use crate::check_image::subject::Subject;
-
-/// The name of Linux's own on x86-64, by which tools know that there is no such file.
-const SONAME: &str = "linux-vdso.so.1";
 
 const DEPENDENCIES: &[(&str, DynamicTag)] = &[
     ("DT_NEEDED", elf::DT_NEEDED),
@@ -52,9 +50,11 @@ const CONSTRUCTORS: &[(&str, DynamicTag)] = &[
     ("DT_PREINIT_ARRAYSZ", elf::DT_PREINIT_ARRAYSZ),
 ];
 
+/// Linux's own, by which tools know that there is no such file.
 pub fn soname(subject: &Subject<'_>) -> Result<()> {
     let soname = subject.image()?.soname().context("there is no SONAME")?;
-    ensure!(soname == SONAME, "the SONAME is {soname:?}, not {SONAME:?}");
+    let expected = subject.architecture.soname;
+    ensure!(soname == expected, "the SONAME is {soname:?}, not {expected:?}");
     Ok(())
 }
 
@@ -89,41 +89,58 @@ fn has_none_of(subject: &Subject<'_>, tags: &[(&str, DynamicTag)]) -> Result<()>
 
 pub fn hash_tables(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;
-    ensure!(image.has_hash_table(HashKind::Gnu), "there is no DT_GNU_HASH");
-    ensure!(image.has_hash_table(HashKind::SystemV), "there is no DT_HASH");
+    let style = subject.architecture.hash_style;
+    for (kind, name, other) in [
+        (HashKind::Gnu, "DT_GNU_HASH", HashStyle::SystemV),
+        (HashKind::SystemV, "DT_HASH", HashStyle::Gnu),
+    ] {
+        let (is_there, is_expected) = (image.has_hash_table(kind), style != other);
+        ensure!(is_there || !is_expected, "there is no {name}");
+        ensure!(!is_there || is_expected, "there is a {name}");
+    }
     Ok(())
 }
 
 pub fn gnu_hash_lookup(subject: &Subject<'_>) -> Result<()> {
-    let tables = Tables::read(subject.bytes)?;
+    by_class!(subject.bytes, gnu_hash_lookup_of(subject))
+}
+
+fn gnu_hash_lookup_of<Elf: FileHeader<Endian = Endianness>>(subject: &Subject<'_>) -> Result<()> {
+    let tables = Tables::<Elf>::read(subject.bytes)?;
     let Some(hash) = &tables.gnu_hash else { return Ok(()) };
-    every_export_is_found(subject, HashKind::Gnu, |name, version| {
+    every_export_is_found(subject, &tables, HashKind::Gnu, |name, version| {
         let code = elf::gnu_hash(name.as_bytes());
         let (symbols, versions) = (&tables.symbols, &tables.versions);
-        let found = hash.find(LittleEndian, name.as_bytes(), code, version, symbols, versions);
+        let found = hash.find(tables.endian, name.as_bytes(), code, version, symbols, versions);
         found.map(|(index, _)| index)
     })
 }
 
 pub fn system_v_hash_lookup(subject: &Subject<'_>) -> Result<()> {
-    let tables = Tables::read(subject.bytes)?;
+    by_class!(subject.bytes, system_v_hash_lookup_of(subject))
+}
+
+fn system_v_hash_lookup_of<Elf: FileHeader<Endian = Endianness>>(
+    subject: &Subject<'_>,
+) -> Result<()> {
+    let tables = Tables::<Elf>::read(subject.bytes)?;
     let Some(hash) = &tables.system_v_hash else { return Ok(()) };
-    every_export_is_found(subject, HashKind::SystemV, |name, version| {
+    every_export_is_found(subject, &tables, HashKind::SystemV, |name, version| {
         let code = elf::hash(name.as_bytes());
         let (symbols, versions) = (&tables.symbols, &tables.versions);
-        let found = hash.find(LittleEndian, name.as_bytes(), code, version, symbols, versions);
+        let found = hash.find(tables.endian, name.as_bytes(), code, version, symbols, versions);
         found.map(|(index, _)| index)
     })
 }
 
 /// By our reader and, through `find`, by `object`'s.
-fn every_export_is_found(
+fn every_export_is_found<Elf: FileHeader<Endian = Endianness>>(
     subject: &Subject<'_>,
+    tables: &Tables<'_, Elf>,
     kind: HashKind,
     find: impl Fn(&str, Option<&Version<'_>>) -> Option<SymbolIndex>,
 ) -> Result<()> {
     let image = subject.image()?;
-    let tables = Tables::read(subject.bytes)?;
     for symbol in subject.exports()? {
         let Symbol { name, version, .. } = symbol;
         if image.has_hash_table(kind) {
@@ -131,7 +148,7 @@ fn every_export_is_found(
             ensure!(found == Some(symbol), "{name} with version {version:?} is not found");
         }
         let index = tables.index_of(name).with_context(|| format!("{name} is in no section"))?;
-        let version = tables.versions.version_index(LittleEndian, index).index();
+        let version = tables.versions.version_index(tables.endian, index).index();
         let version = tables.versions.version(version)?;
         ensure!(find(name, version) == Some(index), "object's reader does not find {name}");
     }
@@ -139,28 +156,32 @@ fn every_export_is_found(
 }
 
 /// The same tables, as `object` finds them through the section headers.
-struct Tables<'a> {
-    symbols: SymbolTable<'a, Header>,
-    versions: VersionTable<'a, Header>,
-    gnu_hash: Option<GnuHashTable<'a, Header>>,
-    system_v_hash: Option<HashTable<'a, Header>>,
+struct Tables<'a, Elf: FileHeader<Endian = Endianness>> {
+    endian: Endianness,
+    symbols: SymbolTable<'a, Elf>,
+    versions: VersionTable<'a, Elf>,
+    gnu_hash: Option<GnuHashTable<'a, Elf>>,
+    system_v_hash: Option<HashTable<'a, Elf>>,
 }
 
-impl<'a> Tables<'a> {
+impl<'a, Elf: FileHeader<Endian = Endianness>> Tables<'a, Elf> {
     fn read(bytes: &'a [u8]) -> read::Result<Self> {
-        let sections = Header::parse(bytes)?.sections(LittleEndian, bytes)?;
+        let header = Elf::parse(bytes)?;
+        let endian = header.endian()?;
+        let sections = header.sections(endian, bytes)?;
         Ok(Self {
-            symbols: sections.symbols(LittleEndian, bytes, elf::SHT_DYNSYM)?,
-            versions: sections.versions(LittleEndian, bytes)?.unwrap_or_default(),
-            gnu_hash: sections.gnu_hash(LittleEndian, bytes)?.map(|(table, _)| table),
-            system_v_hash: sections.hash(LittleEndian, bytes)?.map(|(table, _)| table),
+            endian,
+            symbols: sections.symbols(endian, bytes, elf::SHT_DYNSYM)?,
+            versions: sections.versions(endian, bytes)?.unwrap_or_default(),
+            gnu_hash: sections.gnu_hash(endian, bytes)?.map(|(table, _)| table),
+            system_v_hash: sections.hash(endian, bytes)?.map(|(table, _)| table),
         })
     }
 
     fn index_of(&self, name: &str) -> Option<SymbolIndex> {
         let is_it = |index: &SymbolIndex| {
             let symbol = self.symbols.symbol(*index).ok();
-            symbol.and_then(|it| self.symbols.symbol_name(LittleEndian, it).ok())
+            symbol.and_then(|it| self.symbols.symbol_name(self.endian, it).ok())
                 == Some(name.as_bytes())
         };
         (1..self.symbols.len()).map(SymbolIndex).find(is_it)
@@ -178,30 +199,35 @@ pub fn versions(subject: &Subject<'_>) -> Result<()> {
     }
     let image = subject.image()?;
     let definitions = image.versions().collect::<Result<Vec<_>, _>>()?;
-    let named = |name| definitions.iter().any(|it| it.name == name && !it.is_base);
-    ensure!(named(VERSION), "the version {VERSION} is not defined");
+    for export in subject.architecture.exports {
+        let version = export.version;
+        let is_defined = definitions.iter().any(|it| it.name == version && !it.is_base);
+        ensure!(is_defined, "the version {version} is not defined");
+    }
     let count = dynamic.iter().find(|(tag, _)| *tag == elf::DT_VERDEFNUM).map(|(_, count)| *count);
     let is_count = count == Some(definitions.len() as u64);
     ensure!(is_count, "DT_VERDEFNUM is {count:?}, but there are {}", definitions.len());
     for symbol in subject.exports()? {
-        let is_ours = exports::names().any(|(name, _)| name == symbol.name);
-        let is_right = symbol.version == Some(VERSION);
-        ensure!(!is_ours || is_right, "{} has version {:?}", symbol.name, symbol.version);
+        let Some(export) = exports::promised(subject, symbol.name) else { continue };
+        let is_right = symbol.version == Some(export.version);
+        ensure!(is_right, "{} has version {:?}", symbol.name, symbol.version);
     }
-    version_hash(subject)
+    by_class!(subject.bytes, version_hash(subject))
 }
 
 /// glibc compares the hash of a version's name before the name.
-fn version_hash(subject: &Subject<'_>) -> Result<()> {
-    let sections = Header::parse(subject.bytes)?.sections(LittleEndian, subject.bytes)?;
-    let Some((mut definitions, strings)) = sections.gnu_verdef(LittleEndian, subject.bytes)? else {
+fn version_hash<Elf: FileHeader<Endian = Endianness>>(subject: &Subject<'_>) -> Result<()> {
+    let header = Elf::parse(subject.bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, subject.bytes)?;
+    let Some((mut definitions, strings)) = sections.gnu_verdef(endian, subject.bytes)? else {
         return Ok(());
     };
-    let strings = sections.strings(LittleEndian, subject.bytes, strings)?;
+    let strings = sections.strings(endian, subject.bytes, strings)?;
     while let Some((definition, mut names)) = definitions.next()? {
         let Some(name) = names.next()? else { continue };
-        let name = name.name(LittleEndian, strings)?;
-        let hash = definition.vd_hash.get(LittleEndian);
+        let name = name.name(endian, strings)?;
+        let hash = definition.vd_hash.get(endian);
         let text = String::from_utf8_lossy(name);
         ensure!(hash == elf::hash(name), "the hash of version {text} is {hash:#x}");
     }

@@ -2,41 +2,11 @@
 
 use anyhow::{Result, bail, ensure};
 use object::elf::{SHT_DYNSYM, SHT_SYMTAB};
+use vdso_data::architecture::Export;
 use vdso_elf::{Binding, Kind};
 
 use crate::check_image::file;
 use crate::check_image::subject::Subject;
-
-/// A function, and its weak name without the prefix.
-pub struct Export {
-    pub name: &'static str,
-    pub alias: Option<&'static str>,
-}
-
-const fn with_alias(name: &'static str, alias: &'static str) -> Export {
-    Export { name, alias: Some(alias) }
-}
-
-const fn alone(name: &'static str) -> Export {
-    Export { name, alias: None }
-}
-
-/// What an image exports on x86-64, no more and no less: what Linux 7.2's own does, but for the
-/// symbol that GNU ld makes of the version's name.
-pub const EXPORTS: &[Export] = &[
-    with_alias("__vdso_clock_gettime", "clock_gettime"),
-    with_alias("__vdso_gettimeofday", "gettimeofday"),
-    with_alias("__vdso_time", "time"),
-    with_alias("__vdso_clock_getres", "clock_getres"),
-    with_alias("__vdso_getcpu", "getcpu"),
-    with_alias("__vdso_getrandom", "getrandom"),
-    alone("__vdso_sgx_enter_enclave"),
-    alone("__vdso_futex_robust_list64_try_unlock"),
-    alone("__vdso_futex_robust_list32_try_unlock"),
-];
-
-/// The version of all of them.
-pub const VERSION: &str = "LINUX_2.6";
 
 /// Parts of the names of what a compiler calls when code panics, divides wide integers, or copies
 /// memory. Nothing of it can be in an image: there is no runtime that it could be taken from.
@@ -58,6 +28,11 @@ const RUNTIME: &[&str] = &[
     "__divti3",
     "__modti3",
     "__multi3",
+    "__udivdi3",
+    "__umoddi3",
+    "__divdi3",
+    "__moddi3",
+    "__aeabi_",
     "memcpy",
     "memmove",
     "memset",
@@ -67,17 +42,24 @@ const RUNTIME: &[&str] = &[
     "__stack_chk_fail",
 ];
 
-/// All names of the table with the binding of each.
-pub fn names() -> impl Iterator<Item = (&'static str, Binding)> {
-    EXPORTS.iter().flat_map(|export| {
+/// All names of the table with the binding of each: no more and no less than what Linux's own image
+/// exports, but for the symbol that GNU ld makes of the version's name.
+pub fn names(subject: &Subject<'_>) -> impl Iterator<Item = (&'static str, Binding)> {
+    subject.architecture.exports.iter().flat_map(|export| {
         let alias = export.alias.map(|alias| (alias, Binding::Weak));
         [Some((export.name, Binding::Global)), alias].into_iter().flatten()
     })
 }
 
+/// The row about this name.
+pub fn promised(subject: &Subject<'_>, name: &str) -> Option<&'static Export> {
+    let mut exports = subject.architecture.exports.iter();
+    exports.find(|export| export.name == name || export.alias == Some(name))
+}
+
 pub fn required_exports(subject: &Subject<'_>) -> Result<()> {
     let exports = subject.exports()?;
-    for (name, _) in names() {
+    for (name, _) in names(subject) {
         let Some(symbol) = exports.iter().find(|symbol| symbol.name == name) else {
             bail!("{name} is not exported");
         };
@@ -88,14 +70,14 @@ pub fn required_exports(subject: &Subject<'_>) -> Result<()> {
 
 pub fn no_other_export(subject: &Subject<'_>) -> Result<()> {
     for symbol in subject.exports()? {
-        ensure!(names().any(|(name, _)| name == symbol.name), "{} is exported", symbol.name);
+        ensure!(names(subject).any(|(name, _)| name == symbol.name), "{} is exported", symbol.name);
     }
     Ok(())
 }
 
 pub fn export_bindings(subject: &Subject<'_>) -> Result<()> {
     for symbol in subject.exports()? {
-        if let Some((name, binding)) = names().find(|(name, _)| *name == symbol.name) {
+        if let Some((name, binding)) = names(subject).find(|(name, _)| *name == symbol.name) {
             ensure!(symbol.binding == binding, "{name} is {:?}, not {binding:?}", symbol.binding);
         }
     }
@@ -125,7 +107,7 @@ pub fn exports_in_text(subject: &Subject<'_>) -> Result<()> {
 pub fn aliases(subject: &Subject<'_>) -> Result<()> {
     let exports = subject.exports()?;
     let find = |name: &str| exports.iter().find(|symbol| symbol.name == name);
-    for export in EXPORTS {
+    for export in subject.architecture.exports {
         let Some(alias) = export.alias else { continue };
         let Some((function, alias)) = find(export.name).zip(find(alias)) else { continue };
         let is_same = (alias.value, alias.size) == (function.value, function.size);

@@ -1,26 +1,34 @@
 //! The ELF header and the program headers: what is mapped, and with what protection.
 
 use anyhow::{Context, Result, bail, ensure};
+use vdso_data::architecture::{self, Unwinding};
 use vdso_elf::abi::{self, Machine, PF_R, PF_W, PF_X};
 use vdso_elf::{ByteOrder, Class, Segment};
 
 use crate::check_image::subject::Subject;
 
-/// Two pages; a mapping of the image and its data pages is four.
-const MAX_FILE_BYTES: usize = 8 << 10;
-const PAGE_BYTES: u64 = 4 << 10;
+/// Whatever the room before the data pages.
+const MAX_FILE_BYTES: usize = 16 << 10;
 
 pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;
-    ensure!(image.class() == Class::Elf64, "the class is {:?}", image.class());
-    ensure!(image.byte_order() == ByteOrder::Little, "the byte order is {:?}", image.byte_order());
-    ensure!(image.machine() == Machine::X86_64, "the machine is number {}", image.machine().0);
+    let expected = subject.architecture;
+    let class = if expected.bits == 64 { Class::Elf64 } else { Class::Elf32 };
+    ensure!(image.class() == class, "the class is {:?}", image.class());
+    let byte_order = match expected.byte_order {
+        architecture::ByteOrder::Little => ByteOrder::Little,
+        architecture::ByteOrder::Big => ByteOrder::Big,
+    };
+    ensure!(image.byte_order() == byte_order, "the byte order is {:?}", image.byte_order());
+    let machine = image.machine();
+    ensure!(machine == Machine(expected.machine), "the machine is number {}", machine.0);
     Ok(())
 }
 
 pub fn file_size(subject: &Subject<'_>) -> Result<()> {
     let bytes = subject.bytes.len();
-    ensure!(bytes <= MAX_FILE_BYTES, "the file has {bytes} bytes, more than {MAX_FILE_BYTES}");
+    let most = subject.architecture.own_page().min(MAX_FILE_BYTES);
+    ensure!(bytes <= most, "the file has {bytes} bytes, more than {most}");
     Ok(())
 }
 
@@ -42,7 +50,8 @@ pub fn load_segment_place(subject: &Subject<'_>) -> Result<()> {
     let load = subject.image()?.load_segment();
     ensure!(load.file_offset == 0, "the PT_LOAD begins at {:#x} in the file", load.file_offset);
     ensure!(load.vaddr == 0, "the PT_LOAD is linked at {:#x}", load.vaddr);
-    ensure!(load.align == PAGE_BYTES, "the PT_LOAD is aligned to {:#x}", load.align);
+    let page_bytes = subject.architecture.page_bytes as u64;
+    ensure!(load.align == page_bytes, "the PT_LOAD is aligned to {:#x}", load.align);
     ensure!(
         load.file_bytes == load.memory_bytes,
         "the PT_LOAD has {:#x} bytes in the file and {:#x} in memory",
@@ -55,11 +64,10 @@ pub fn load_segment_place(subject: &Subject<'_>) -> Result<()> {
 pub fn segments_present(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;
     let load = image.load_segment();
-    for (name, kind) in [
-        ("PT_DYNAMIC", abi::PT_DYNAMIC),
-        ("PT_NOTE", abi::PT_NOTE),
-        ("PT_GNU_EH_FRAME", abi::PT_GNU_EH_FRAME),
-    ] {
+    let unwinds = subject.architecture.unwinding == Unwinding::Dwarf;
+    let unwind_table = unwinds.then_some(("PT_GNU_EH_FRAME", abi::PT_GNU_EH_FRAME));
+    let always = [("PT_DYNAMIC", abi::PT_DYNAMIC), ("PT_NOTE", abi::PT_NOTE)];
+    for (name, kind) in always.into_iter().chain(unwind_table) {
         let segment = image.segments().find(|segment| segment.kind == kind);
         let segment = segment.with_context(|| format!("there is no {name}"))?;
         ensure!(segment.file_bytes > 0, "the {name} is empty");
@@ -78,9 +86,13 @@ fn is_inside(segment: &Segment, load: &Segment) -> bool {
     same_distance && segment.vaddr >= load.vaddr && segment_end <= load_end
 }
 
-/// Injection ends with a jump to the entry point.
+/// Injection, where there is any, ends with a jump to the entry point.
 pub fn entry_point(subject: &Subject<'_>) -> Result<()> {
     let entry = subject.image()?.entry();
+    if !subject.architecture.enters_programs {
+        ensure!(entry == 0, "there is an entry point, {entry:#x}, which nobody enters by");
+        return Ok(());
+    }
     let text = subject.section(".text")?;
     if !(text.vaddr..text.end()).contains(&entry) {
         bail!("the entry point {entry:#x} is outside .text");

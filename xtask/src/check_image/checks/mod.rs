@@ -56,7 +56,7 @@ const fn debug(
 
 /// All promises, in the order in which a reader of the file meets what they are about.
 pub const CHECKS: &[Check] = &[
-    image("elf-header", header::elf_header, "link a shared object for x86-64"),
+    image("elf-header", header::elf_header, "link a shared object for the target in the table"),
     image(
         "file-size",
         header::file_size,
@@ -85,7 +85,7 @@ pub const CHECKS: &[Check] = &[
     image(
         "entry-point",
         header::entry_point,
-        "keep ENTRY in image.ld and the code that it names in .text",
+        "name it by --entry in build/images.rs, and keep its code in .text",
     ),
     image("soname", dynamic::soname, "pass -soname to the linker"),
     image(
@@ -106,7 +106,7 @@ pub const CHECKS: &[Check] = &[
     image(
         "hash-tables",
         dynamic::hash_tables,
-        "pass --hash-style=both: glibc reads .gnu.hash, older musl reads .hash",
+        "pass --hash-style as the table says: glibc reads .gnu.hash, older musl reads .hash",
     ),
     image("gnu-hash-lookup", dynamic::gnu_hash_lookup, "keep .gnu.hash as the linker writes it"),
     image(
@@ -117,17 +117,17 @@ pub const CHECKS: &[Check] = &[
     image(
         "versions",
         dynamic::versions,
-        "keep VERSION in image.ld: Go crashes without versions, others find nothing",
+        "keep the version script of build/images.rs: Go crashes without versions, others find nothing",
     ),
     image(
         "required-exports",
         exports::required_exports,
-        "define the function in exports.rs, and name it in VERSION of image.ld",
+        "define the function in exports.rs, as the table of architectures has it",
     ),
     image(
         "no-other-export",
         exports::no_other_export,
-        "make it local in VERSION of image.ld, or add it to the table of promises in xtask",
+        "take it out of exports.rs, or add it to the table of architectures",
     ),
     image(
         "export-bindings",
@@ -195,6 +195,11 @@ pub const CHECKS: &[Check] = &[
         "unwind-covers-exports",
         unwind::covers_exports,
         "compile with -Cforce-unwind-tables=yes, and write .cfi_startproc in assembly",
+    ),
+    image(
+        "unwind-hides-no-trampoline",
+        unwind::hides_no_trampoline,
+        "write no .cfi in trampolines.rs, and a NOP before the trampoline",
     ),
     debug("debug-build-id", debug::build_id, "link the debug file with the image's build-id"),
     debug(

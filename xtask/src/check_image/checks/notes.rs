@@ -32,9 +32,10 @@ pub fn pages(subject: &Subject<'_>) -> Result<()> {
             continue;
         }
         ensure!(note.kind == TYPE, "the note of {OWNER} has the type {}, not {TYPE}", note.kind);
-        let pages =
-            Pages::read(note.description).context("the note of the pages is no such note")?;
-        ensure!(pages == Pages::CURRENT, "the note says {pages:x?}, not {:x?}", Pages::CURRENT);
+        let pages = Pages::read_in(subject.architecture.byte_order, note.description)
+            .context("the note of the pages is no such note")?;
+        let expected = Pages::on(subject.architecture);
+        ensure!(pages == expected, "the note says {pages:x?}, not {expected:x?}");
     }
     Ok(())
 }

@@ -2,23 +2,19 @@
 
 use anyhow::{Result, bail, ensure};
 use object::elf;
+use vdso_data::architecture::{Architecture, HashStyle, Unwinding};
 
 use crate::check_image::file::Section;
 use crate::check_image::subject::Subject;
 
-/// Sections that every image has.
-const EXPECTED: &[&str] = &[
-    ".hash",
-    ".gnu.hash",
-    ".dynsym",
-    ".dynstr",
-    ".gnu.version",
-    ".gnu.version_d",
-    ".dynamic",
-    ".eh_frame_hdr",
-    ".eh_frame",
-    ".text",
-];
+/// Sections that every image has. Which hash tables there are, the dynamic table says.
+const EXPECTED: &[&str] =
+    &[".dynsym", ".dynstr", ".gnu.version", ".gnu.version_d", ".dynamic", ".text"];
+/// Hash tables, and who lacks each.
+const HASH_TABLES: [(&str, HashStyle); 2] =
+    [(".hash", HashStyle::Gnu), (".gnu.hash", HashStyle::SystemV)];
+/// Where backtraces go by `.eh_frame`.
+const UNWIND_TABLES: [&str; 2] = [".eh_frame_hdr", ".eh_frame"];
 
 /// Sections with content that is mapped and is no table of the format's. There is no `.rodata`:
 /// panic messages would be there, and so would the tables of jumps that a `match` can become.
@@ -30,7 +26,11 @@ pub fn section_headers(subject: &Subject<'_>) -> Result<()> {
     for section in &sections {
         ensure!(!section.name.is_empty(), "section {} has no name", section.index);
     }
-    for name in EXPECTED {
+    let Architecture { hash_style, unwinding, .. } = subject.architecture;
+    let hash_tables = HASH_TABLES.iter().filter(|(_, lacking)| hash_style != lacking);
+    let hash_tables = hash_tables.map(|(name, _)| name);
+    let unwind_tables = UNWIND_TABLES.iter().filter(|_| *unwinding == Unwinding::Dwarf);
+    for name in EXPECTED.iter().chain(hash_tables).chain(unwind_tables) {
         ensure!(sections.iter().any(|section| section.name == *name), "there is no {name}");
     }
     Ok(())

@@ -2,19 +2,23 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use gimli::{
-    BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, ParsedEhFrameHdr,
+    BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, EndianSlice, ParsedEhFrameHdr, RunTimeEndian,
     UnwindSection,
 };
+use vdso_data::architecture::{self, Means, Rules};
 use vdso_elf::abi::PT_GNU_EH_FRAME;
+
+use super::exports;
 
 use crate::check_image::subject::Subject;
 
-type Reader<'a> = EndianSlice<'a, LittleEndian>;
-
-const ADDRESS_BYTES: u8 = 8;
+type Reader<'a> = EndianSlice<'a, RunTimeEndian>;
 
 /// The table is in `PT_GNU_EH_FRAME`, where unwinders look for it, not where its section is.
 pub fn table_sorted(subject: &Subject<'_>) -> Result<()> {
+    if subject.architecture.unwinding == architecture::Unwinding::Nothing {
+        return Ok(());
+    }
     let unwinding = Unwinding::read(subject)?;
     let rows = unwinding.rows()?;
     for (row, next) in rows.iter().zip(rows.iter().skip(1)) {
@@ -37,11 +41,17 @@ pub fn table_sorted(subject: &Subject<'_>) -> Result<()> {
 }
 
 pub fn covers_exports(subject: &Subject<'_>) -> Result<()> {
+    if subject.architecture.unwinding == architecture::Unwinding::Nothing {
+        return Ok(());
+    }
     let unwinding = Unwinding::read(subject)?;
     let (rows, functions) = (unwinding.rows()?, unwinding.functions()?);
-    let entry_point = subject.image()?.entry();
-    let exports = subject.exports()?.into_iter().map(|it| (it.name, it.value, it.size));
-    for (name, start, bytes) in exports.chain([("the entry point", entry_point, 1)]) {
+    let enters = subject.architecture.enters_programs;
+    let entry_point = enters.then_some(("the entry point", subject.image()?.entry(), 1));
+    let mut exports = subject.exports()?;
+    exports.retain(|symbol| !is_known_by_heart(subject, symbol.name));
+    let exports = exports.into_iter().map(|it| (it.name, it.value, it.size));
+    for (name, start, bytes) in exports.chain(entry_point) {
         // As unwinders do: the last row that is not above the address.
         let row = rows.iter().rfind(|row| row.function <= start);
         let row = row.with_context(|| format!("no row is for {name}"))?;
@@ -51,6 +61,29 @@ pub fn covers_exports(subject: &Subject<'_>) -> Result<()> {
         ensure!(is_covered, "the unwind information of {name} does not cover all of it");
     }
     Ok(())
+}
+
+/// Unwinders recognise some trampolines by their instructions, and look at those only where no rules are.
+/// They look for rules at the return address, or one byte before it.
+pub fn hides_no_trampoline(subject: &Subject<'_>) -> Result<()> {
+    let mut exports = subject.exports()?;
+    exports.retain(|symbol| is_known_by_heart(subject, symbol.name));
+    if exports.is_empty() {
+        return Ok(());
+    }
+    for function in Unwinding::read(subject)?.functions()? {
+        for symbol in &exports {
+            let end = symbol.value.saturating_add(symbol.size);
+            let is_apart = function.end < symbol.value || function.vaddr >= end;
+            ensure!(is_apart, "unwind rules hide the instructions of {}", symbol.name);
+        }
+    }
+    Ok(())
+}
+
+fn is_known_by_heart(subject: &Subject<'_>, name: &str) -> bool {
+    let export = exports::promised(subject, name);
+    export.is_some_and(|it| it.means == Means::Trampoline(Rules::ByInstructions))
 }
 
 struct Unwinding<'a> {
@@ -91,11 +124,12 @@ impl<'a> Unwinding<'a> {
             .set_eh_frame_hdr(segment.vaddr)
             .set_eh_frame(frames.vaddr)
             .set_text(text.vaddr);
-        let header = EhFrameHdr::new(content, LittleEndian).parse(&bases, ADDRESS_BYTES)?;
+        let address_bytes = (subject.architecture.bits / 8) as u8;
+        let header = EhFrameHdr::new(content, subject.endian()).parse(&bases, address_bytes)?;
         let pointer = header.eh_frame_ptr().direct()?;
         ensure!(pointer == frames.vaddr, "the table says that .eh_frame is at {pointer:#x}");
-        let mut eh_frame = EhFrame::new(frames.content, LittleEndian);
-        eh_frame.set_address_size(ADDRESS_BYTES);
+        let mut eh_frame = EhFrame::new(frames.content, subject.endian());
+        eh_frame.set_address_size(address_bytes);
         Ok(Self { header, frames: eh_frame, frames_vaddr: frames.vaddr, bases })
     }
 

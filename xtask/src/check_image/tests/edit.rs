@@ -4,11 +4,11 @@
 //! tests begin with good images.
 
 use object::LittleEndian;
-use object::elf::{DynamicTag, SHT_DYNSYM, SHT_SYMTAB, SectionType};
+use object::elf::{DynamicTag, FileHeader64, SHT_DYNSYM, SHT_SYMTAB, SectionType};
 use object::read::elf::FileHeader;
 use vdso_elf::Image;
 
-use crate::check_image::file::{self, Header};
+use crate::check_image::file;
 
 /// Fields of the ELF header.
 pub const E_MACHINE: usize = 18;
@@ -145,6 +145,6 @@ pub fn replace(bytes: &mut [u8], old: &str, new: &str) {
 
 /// Whether the image is one whose header fields are where this module expects them.
 pub fn is_expected(bytes: &[u8]) -> bool {
-    let header = Header::parse(bytes).expect("it is an ELF file");
+    let header = FileHeader64::<LittleEndian>::parse(bytes).expect("it is an ELF file");
     header.e_phoff.get(LittleEndian) == ELF_HEADER as u64
 }

@@ -92,7 +92,7 @@ fn every_linked_mistake_is_seen() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     for (index, mistake) in MISTAKES.iter().enumerate() {
         let image = link(folder.path(), index, mistake);
-        let subject = Subject { bytes: &image, debug: Some(&image) };
+        let subject = subject(&image);
         let outcome = (check(mistake.check).run)(&subject);
         assert!(outcome.is_err(), "{} does not see mistake {index}", mistake.check);
     }
@@ -104,7 +104,7 @@ fn a_source_without_a_mistake_passes() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let mistake = Mistake { check: "", source: PLAIN, linker: &[] };
     let image = link(folder.path(), 0, &mistake);
-    let subject = Subject { bytes: &image, debug: Some(&image) };
+    let subject = subject(&image);
     for name in [
         "no-dependencies",
         "no-relocation",
@@ -121,6 +121,10 @@ fn a_source_without_a_mistake_passes() {
         let outcome = (check(name).run)(&subject);
         assert!(outcome.is_ok(), "{name}: {outcome:?}");
     }
+}
+
+fn subject(image: &[u8]) -> Subject<'_> {
+    Subject { architecture: vdso_image::ARCHITECTURE, bytes: image, debug: Some(image) }
 }
 
 fn link(folder: &Path, index: usize, mistake: &Mistake) -> Vec<u8> {

@@ -24,7 +24,8 @@ impl Pair {
     }
 
     fn subject(&self) -> Subject<'_> {
-        Subject { bytes: &self.image, debug: Some(&self.debug) }
+        let architecture = vdso_image::ARCHITECTURE;
+        Subject { architecture, bytes: &self.image, debug: Some(&self.debug) }
     }
 }
 

@@ -4,13 +4,13 @@ mod enter;
 mod exports;
 
 use core::arch::asm;
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 
-use vdso_data::arithmetic::Timespec;
-use vdso_data::gettimeofday::Timeval;
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
 
+pub use super::c_calls::*;
+pub use super::usual::*;
 use crate::pages;
 
 /// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that
@@ -85,6 +85,10 @@ field! {
     process_page_u32: u32 = "process_page", ":e", pure, readonly;
 }
 
+/// Bits of the kernel's per-CPU word that are the CPU's number; the node is above them.
+/// `VDSO_CPUNODE_BITS` in `arch/x86/include/asm/segment.h` (Linux 6.18).
+pub const CPU_BITS: u32 = 12;
+
 /// Selector of the segment whose limit is the kernel's per-CPU word: `__CPUNODE_SEG` in
 /// `arch/x86/include/asm/segment.h` (Linux 6.18).
 const CPUNODE_SEGMENT: u32 = 0x7b;
@@ -103,7 +107,7 @@ pub fn cpu_and_node() -> Option<u32> {
 
 /// The same on a CPU without RDPID.
 #[inline(always)]
-pub fn cpu_and_node_of_segment() -> Option<u32> {
+pub fn cpu_and_node_otherwise() -> Option<u32> {
     // A failing LSL leaves its target unchanged, and no CPU has this word.
     let mut word = u32::MAX;
     // SAFETY: reads a segment's limit, or nothing.
@@ -114,50 +118,18 @@ pub fn cpu_and_node_of_segment() -> Option<u32> {
 }
 
 /// Numbers of `arch/x86/entry/syscalls/syscall_64.tbl`.
-mod number {
-    pub const GETTIMEOFDAY: u64 = 96;
-    pub const CLOCK_GETTIME: u64 = 228;
-    pub const CLOCK_GETRES: u64 = 229;
-    pub const GETCPU: u64 = 309;
-}
-
-/// # Safety
-/// `ts` may be anything: the kernel checks it.
-#[inline(always)]
-pub unsafe fn syscall_clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
-    // SAFETY: the kernel writes a timespec to `ts` and nothing else.
-    unsafe { syscall(number::CLOCK_GETTIME, id as u64, ts as u64, 0) }
-}
-
-/// # Safety
-/// `res` may be anything: the kernel checks it.
-#[inline(always)]
-pub unsafe fn syscall_clock_getres(id: c_int, res: *mut Timespec) -> c_int {
-    // SAFETY: as above.
-    unsafe { syscall(number::CLOCK_GETRES, id as u64, res as u64, 0) }
-}
-
-/// # Safety
-/// Both may be anything: the kernel checks them.
-#[inline(always)]
-pub unsafe fn syscall_gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
-    // SAFETY: the kernel writes to what is not null and nothing else.
-    unsafe { syscall(number::GETTIMEOFDAY, tv as u64, tz as u64, 0) }
-}
-
-/// # Safety
-/// Both may be anything: the kernel checks them.
-#[inline(always)]
-pub unsafe fn syscall_getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
-    // SAFETY: as above.
-    unsafe { syscall(number::GETCPU, cpu as u64, node as u64, 0) }
+pub mod number {
+    pub const GETTIMEOFDAY: usize = 96;
+    pub const CLOCK_GETTIME: usize = 228;
+    pub const CLOCK_GETRES: usize = 229;
+    pub const GETCPU: usize = 309;
 }
 
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline(always)]
-unsafe fn syscall(number: u64, first: u64, second: u64, third: u64) -> c_int {
-    let result: u64;
+pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
+    let result: usize;
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
         asm!(
@@ -165,7 +137,7 @@ unsafe fn syscall(number: u64, first: u64, second: u64, third: u64) -> c_int {
             inlateout("rax") number => result,
             in("rdi") first,
             in("rsi") second,
-            in("rdx") third,
+            in("rdx") 0,
             out("rcx") _,
             out("r11") _,
             options(nostack),

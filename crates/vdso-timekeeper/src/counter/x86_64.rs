@@ -1,22 +1,33 @@
-//! The counter that lines are functions of: the same one that the image reads.
+//! x86-64: the time-stamp counter.
+
+use std::arch::x86_64::{__cpuid, __cpuid_count, __rdtscp};
+
+use vdso_data::process::FLAG_RDPID;
+
+/// What the kernel calls it.
+pub const CLOCKSOURCE: &str = "tsc";
 
 /// Reads it, ordered after every earlier instruction.
-#[cfg(target_arch = "x86_64")]
 pub fn read() -> u64 {
     let mut aux = 0;
     // SAFETY: every x86-64 whose kernel uses the counter as its clocksource lets user mode read it;
     // `is_usable` tells whether the CPU has the ordered instruction.
-    unsafe { std::arch::x86_64::__rdtscp(&mut aux) }
+    unsafe { __rdtscp(&mut aux) }
 }
 
 /// Whether the counter can be read in order and runs at one rate in every state of the CPU.
-#[cfg(target_arch = "x86_64")]
 pub fn is_usable() -> bool {
-    use std::arch::x86_64::__cpuid;
     const EXTENDED: u32 = 0x8000_0000;
     const RDTSCP: u32 = 1 << 27;
     const INVARIANT: u32 = 1 << 8;
     __cpuid(EXTENDED).eax >= EXTENDED + 7
         && __cpuid(EXTENDED + 1).edx & RDTSCP != 0
         && __cpuid(EXTENDED + 7).edx & INVARIANT != 0
+}
+
+/// Whether the CPU has RDPID, which reads the kernel's per-CPU word in one instruction.
+pub fn image_flags() -> u32 {
+    const RDPID: u32 = 1 << 22;
+    let has_rdpid = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ecx & RDPID != 0;
+    if has_rdpid { FLAG_RDPID } else { 0 }
 }

@@ -1,0 +1,451 @@
+//! The architectures that there are images for: the one table that the image, its build and its checks
+//! look things up in.
+//!
+//! A row says what an image must be like to be taken for the kernel's own there: names, version, SONAME,
+//! and how far apart pages are. What its code does is in `image/arch/` of the crate `vdso-image`, in the
+//! folder that the row names. `docs/ARCHITECTURES.md` tells how a row is added.
+//!
+//! Sources: the linker scripts `arch/*/…/vdso*.lds.S` of Linux 6.1 to 7.3, and vdso(7).
+
+/// What an image is like on one architecture.
+#[derive(Debug)]
+pub struct Architecture {
+    /// The name that people choose it by.
+    pub name: &'static str,
+    /// Rust's name for the instruction set (`target_arch`), which is that of the folder in `image/arch`.
+    pub folder: &'static str,
+    /// The target that an image is compiled for where none is asked for.
+    pub target: &'static str,
+    /// What the compiler is told beyond the target.
+    pub compiler_flags: &'static [&'static str],
+    /// `e_machine` of the image.
+    pub machine: u16,
+    /// Bits of an address.
+    pub bits: u32,
+    /// The order of bytes in a word.
+    pub byte_order: ByteOrder,
+    /// `DT_SONAME`: that of the newest kernel.
+    pub soname: &'static str,
+    /// What programs look names up by.
+    pub hash_style: HashStyle,
+    /// The largest page of memory that kernels have there, bytes, or more: how far apart the pages must be
+    /// to be protected differently. The image itself has room for two.
+    pub page_bytes: usize,
+    /// What the time is computed from.
+    pub counter: &'static str,
+    /// Whether a backtrace steps through the image by DWARF's unwind tables.
+    pub unwinding: Unwinding,
+    /// Whether the image's ELF entry point is the last step of injection.
+    pub enters_programs: bool,
+    /// The functions.
+    pub exports: &'static [Export],
+}
+
+/// The order of bytes in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// The lowest first.
+    Little,
+    /// The highest first.
+    Big,
+}
+
+/// The hash tables of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashStyle {
+    /// `DT_HASH` and `DT_GNU_HASH`.
+    Both,
+    /// `DT_GNU_HASH` alone.
+    Gnu,
+    /// `DT_HASH` alone.
+    SystemV,
+}
+
+/// How backtraces step through an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwinding {
+    /// By `.eh_frame`.
+    Dwarf,
+    /// Not at all: the architecture has tables of its own, which no C library looks for in a vDSO.
+    Nothing,
+}
+
+/// A function of an image's.
+#[derive(Clone, Copy, Debug)]
+pub struct Export {
+    /// The symbol.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Another, weak name of it.
+    pub alias: Option<&'static str>,
+    /// What it does.
+    pub means: Means,
+}
+
+/// By what means a function answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// By the image's own code.
+    Own,
+    /// By a jump to the kernel's function, which the process page has the address of.
+    PassedOn,
+    /// Returns from a signal handler.
+    Trampoline(Rules),
+}
+
+/// How a backtrace gets from a trampoline to what the signal interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// By unwind rules that say where the kernel has saved each register.
+    Written,
+    /// By its instructions, which unwinders know by heart. Rules, of whatever kind, would hide them.
+    ByInstructions,
+}
+
+impl Architecture {
+    /// That of this program; `None` on an architecture that there is no image for.
+    pub const CURRENT: Option<&'static Self> = current();
+
+    /// The row of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().copied().find(|row| row.name == name)
+    }
+
+    /// The row for cargo's `target_arch`, width of pointers and order of bytes.
+    pub fn of(folder: &str, bits: u32, byte_order: ByteOrder) -> Option<&'static Self> {
+        let is_it = |row: &&Self| row.folder == folder && row.bits == bits;
+        ALL.iter().copied().find(|row| is_it(row) && row.byte_order == byte_order)
+    }
+
+    /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
+    pub const fn own_page(&self) -> usize {
+        2 * self.page_bytes
+    }
+
+    /// Offset of the process page from the image's ELF header.
+    pub const fn process_page(&self) -> usize {
+        3 * self.page_bytes
+    }
+
+    /// The function of this name without its prefix, such as `clock_gettime`.
+    pub fn export(&self, plain: &str) -> Option<&'static Export> {
+        let is_it = |export: &&Export| {
+            ["__vdso_", "__kernel_"]
+                .iter()
+                .any(|prefix| export.name.strip_prefix(prefix) == Some(plain))
+        };
+        self.exports.iter().find(is_it)
+    }
+
+    /// The functions that are only passed on, in the order of the process page's slots.
+    pub fn passed_on(&self) -> impl Iterator<Item = &'static Export> {
+        self.exports.iter().filter(|export| matches!(export.means, Means::PassedOn))
+    }
+
+    /// The slot of the process page that has the address of this function; `None` if it is not passed
+    /// on.
+    pub const fn slot(&self, name: &str) -> Option<usize> {
+        let (mut index, mut slot) = (0, 0);
+        while index < self.exports.len() {
+            let export = &self.exports[index];
+            if matches!(export.means, Means::PassedOn) {
+                if is_same(export.name, name) {
+                    return Some(slot);
+                }
+                slot += 1;
+            }
+            index += 1;
+        }
+        None
+    }
+}
+
+/// Every architecture that there is an image for.
+pub static ALL: &[&Architecture] =
+    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386];
+
+const fn current() -> Option<&'static Architecture> {
+    Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
+        &X86_64
+    } else if cfg!(all(
+        target_arch = "aarch64",
+        target_pointer_width = "64",
+        target_endian = "little"
+    )) {
+        &ARM64
+    } else if cfg!(target_arch = "riscv64") {
+        &RISCV64
+    } else if cfg!(target_arch = "s390x") {
+        &S390X
+    } else if cfg!(all(target_arch = "powerpc64", target_endian = "little")) {
+        &PPC64LE
+    } else if cfg!(target_arch = "loongarch64") {
+        &LOONGARCH64
+    } else if cfg!(target_arch = "arm") {
+        &ARM
+    } else if cfg!(target_arch = "x86") {
+        &I386
+    } else {
+        return None;
+    })
+}
+
+const V2_5: &str = "LINUX_2.5";
+const V2_6: &str = "LINUX_2.6";
+const V2_6_15: &str = "LINUX_2.6.15";
+const V2_6_29: &str = "LINUX_2.6.29";
+const V2_6_39: &str = "LINUX_2.6.39";
+const V4_15: &str = "LINUX_4.15";
+const V5_10: &str = "LINUX_5.10";
+
+/// Twice the pages of 32-bit architectures: a product of 128 bits is many instructions there, and so
+/// their images are longer.
+const WIDE_PRODUCTS: usize = 8 << 10;
+
+/// What most rows have in common.
+const USUAL: Architecture = Architecture {
+    name: "",
+    folder: "",
+    target: "",
+    compiler_flags: &[],
+    machine: 0,
+    bits: 64,
+    byte_order: ByteOrder::Little,
+    soname: "linux-vdso.so.1",
+    hash_style: HashStyle::Both,
+    page_bytes: 4 << 10,
+    counter: "",
+    unwinding: Unwinding::Dwarf,
+    enters_programs: false,
+    exports: &[],
+};
+
+static X86_64: Architecture = Architecture {
+    name: "x86-64",
+    folder: "x86_64",
+    target: "x86_64-unknown-linux-gnu",
+    compiler_flags: &["-Ctarget-cpu=generic"],
+    machine: 62,
+    counter: "time-stamp counter (rdtscp)",
+    enters_programs: true,
+    exports: &[
+        own("__vdso_clock_gettime", V2_6).also("clock_gettime"),
+        own("__vdso_gettimeofday", V2_6).also("gettimeofday"),
+        own("__vdso_time", V2_6).also("time"),
+        own("__vdso_clock_getres", V2_6).also("clock_getres"),
+        own("__vdso_getcpu", V2_6).also("getcpu"),
+        passed_on("__vdso_getrandom", V2_6).also("getrandom"),
+        passed_on("__vdso_sgx_enter_enclave", V2_6),
+        passed_on("__vdso_futex_robust_list64_try_unlock", V2_6),
+        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+    ],
+    ..USUAL
+};
+
+static ARM64: Architecture = Architecture {
+    name: "arm64",
+    folder: "aarch64",
+    target: "aarch64-unknown-linux-gnu",
+    machine: 183,
+    page_bytes: 64 << 10,
+    counter: "virtual counter (isb, mrs cntvct_el0; or cntvctss_el0)",
+    enters_programs: true,
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_39),
+        own("__kernel_gettimeofday", V2_6_39),
+        own("__kernel_clock_getres", V2_6_39),
+        passed_on("__kernel_getrandom", V2_6_39),
+        trampoline("__kernel_rt_sigreturn", V2_6_39, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static RISCV64: Architecture = Architecture {
+    name: "riscv64",
+    folder: "riscv64",
+    target: "riscv64gc-unknown-linux-gnu",
+    // Wide constants in instructions, not beside them.
+    compiler_flags: &["-Cllvm-args=-riscv-max-build-ints-cost=10"],
+    machine: 243,
+    counter: "wall-clock counter (fence, rdtime, fence)",
+    enters_programs: true,
+    exports: &[
+        own("__vdso_clock_gettime", V4_15),
+        own("__vdso_gettimeofday", V4_15),
+        own("__vdso_clock_getres", V4_15),
+        own("__vdso_getcpu", V4_15),
+        passed_on("__vdso_getrandom", V4_15),
+        passed_on("__vdso_flush_icache", V4_15),
+        passed_on("__vdso_riscv_hwprobe", V4_15),
+        trampoline("__vdso_rt_sigreturn", V4_15, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static S390X: Architecture = Architecture {
+    name: "s390x",
+    folder: "s390x",
+    target: "s390x-unknown-linux-gnu",
+    machine: 22,
+    byte_order: ByteOrder::Big,
+    // Words of DT_HASH have 64 bits there, and the linker writes 32.
+    hash_style: HashStyle::Gnu,
+    counter: "time-of-day clock (bcr, stckf, bcr), steered",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_29),
+        own("__kernel_gettimeofday", V2_6_29),
+        own("__kernel_clock_getres", V2_6_29),
+        own("__kernel_getcpu", V2_6_29),
+        own("__kernel_restart_syscall", V2_6_29),
+        passed_on("__kernel_getrandom", V2_6_29),
+        trampoline("__kernel_rt_sigreturn", V2_6_29, Rules::ByInstructions),
+        trampoline("__kernel_sigreturn", V2_6_29, Rules::ByInstructions),
+    ],
+    ..USUAL
+};
+
+static PPC64LE: Architecture = Architecture {
+    name: "ppc64le",
+    folder: "powerpc64",
+    target: "powerpc64le-unknown-linux-gnu",
+    machine: 21,
+    soname: "linux-vdso64.so.1",
+    page_bytes: 64 << 10,
+    counter: "time base (isync, mfspr 268, isync)",
+    exports: &[
+        own("__kernel_clock_gettime", V2_6_15),
+        own("__kernel_gettimeofday", V2_6_15),
+        own("__kernel_time", V2_6_15),
+        own("__kernel_clock_getres", V2_6_15),
+        own("__kernel_getcpu", V2_6_15),
+        passed_on("__kernel_getrandom", V2_6_15),
+        passed_on("__kernel_get_syscall_map", V2_6_15),
+        passed_on("__kernel_get_tbfreq", V2_6_15),
+        passed_on("__kernel_sync_dicache", V2_6_15),
+        trampoline("__kernel_sigtramp_rt64", V2_6_15, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static LOONGARCH64: Architecture = Architecture {
+    name: "loongarch64",
+    folder: "loongarch64",
+    target: "loongarch64-unknown-linux-gnu",
+    machine: 258,
+    page_bytes: 64 << 10,
+    counter: "stable counter (dbar, rdtime.d, dbar)",
+    exports: &[
+        own("__vdso_clock_gettime", V5_10),
+        own("__vdso_gettimeofday", V5_10),
+        own("__vdso_clock_getres", V5_10),
+        own("__vdso_getcpu", V5_10),
+        passed_on("__vdso_getrandom", V5_10),
+        trampoline("__vdso_rt_sigreturn", V5_10, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static ARM: Architecture = Architecture {
+    name: "arm",
+    folder: "arm",
+    target: "armv7-unknown-linux-gnueabihf",
+    machine: 40,
+    bits: 32,
+    page_bytes: WIDE_PRODUCTS,
+    counter: "virtual counter (isb, mrrc)",
+    unwinding: Unwinding::Nothing,
+    exports: &[
+        own("__vdso_clock_gettime64", V2_6),
+        own("__vdso_clock_getres_time64", V2_6),
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+    ],
+    ..USUAL
+};
+
+static I386: Architecture = Architecture {
+    name: "i386",
+    folder: "x86",
+    target: "i686-unknown-linux-gnu",
+    // Position-independent code would compute the address of a table before every call. What else it
+    // would be needed for, the linker refuses.
+    compiler_flags: &["-Crelocation-model=static"],
+    machine: 3,
+    bits: 32,
+    page_bytes: WIDE_PRODUCTS,
+    soname: "linux-gate.so.1",
+    counter: "time-stamp counter (rdtscp)",
+    exports: &[
+        own("__vdso_clock_gettime64", V2_6),
+        own("__vdso_clock_getres_time64", V2_6),
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+        own("__vdso_time", V2_6),
+        own("__vdso_getcpu", V2_6),
+        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+        passed_on("__kernel_vsyscall", V2_5),
+        trampoline("__kernel_sigreturn", V2_5, Rules::Written),
+        trampoline("__kernel_rt_sigreturn", V2_5, Rules::Written),
+    ],
+    ..USUAL
+};
+
+const fn own(name: &'static str, version: &'static str) -> Export {
+    Export { name, version, alias: None, means: Means::Own }
+}
+
+const fn passed_on(name: &'static str, version: &'static str) -> Export {
+    Export { name, version, alias: None, means: Means::PassedOn }
+}
+
+const fn trampoline(name: &'static str, version: &'static str, rules: Rules) -> Export {
+    Export { name, version, alias: None, means: Means::Trampoline(rules) }
+}
+
+impl Export {
+    const fn also(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::FORWARDED;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_fits_the_pages() {
+        for (index, row) in ALL.iter().enumerate() {
+            let twin = ALL[..index].iter().any(|other| other.name == row.name);
+            assert!(!twin, "two rows are called {}", row.name);
+            assert!(core::ptr::eq(Architecture::named(row.name).unwrap(), *row));
+            let by_target = Architecture::of(row.folder, row.bits, row.byte_order);
+            assert!(core::ptr::eq(by_target.unwrap(), *row), "{}", row.name);
+            assert!(row.page_bytes.is_power_of_two() && row.page_bytes >= crate::PAGE_BYTES);
+            assert!(row.passed_on().count() <= FORWARDED, "{}", row.name);
+            for (slot, export) in row.passed_on().enumerate() {
+                assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);
+            }
+            assert_eq!(row.slot(""), None);
+        }
+    }
+
+    #[test]
+    fn this_program_has_its_row() {
+        let Some(row) = Architecture::CURRENT else { return };
+        assert_eq!(row.bits, usize::BITS);
+        assert_eq!(row.byte_order == ByteOrder::Big, cfg!(target_endian = "big"));
+    }
+}

@@ -1,0 +1,251 @@
+//! Compiles the image, once for each source of time, and links it: for any architecture that there is
+//! one for. `build.rs` does that for the target that cargo builds for, `cargo xtask images` for others.
+//!
+//! The compiler and the linker are called directly, as cargo can build neither from a profile of
+//! its own nor with a linker script of its own for one dependency: with `cdylib` rustc adds a
+//! version script that hides ours. The flags below are the whole configuration, so the bytes are the
+//! same from every profile, and paths are mapped to fixed ones, so they are the same from every
+//! folder.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use vdso_data::architecture::{Architecture, ByteOrder, HashStyle, Unwinding};
+
+/// The values of `--cfg source`, as in `image/source/mod.rs`.
+pub const SOURCES: [&str; 3] = ["own", "host", "chain"];
+
+/// Where the sources seem to be in debug information. `docs/DEBUGGING.md` tells how gdb is told.
+const MAPPED_IMAGE: &str = "/vdso-image/image";
+const MAPPED_DATA: &str = "/vdso-data/src";
+const MAPPED_STANDARD_LIBRARY: &str = "/rust";
+
+/// What images are built from, and where to.
+pub struct Build {
+    /// The compiler.
+    pub rustc: OsString,
+    /// What it compiles for; a target of `architecture`'s.
+    pub target: String,
+    /// What the image must be like.
+    pub architecture: &'static Architecture,
+    /// A folder with `core` for the target, where the compiler's own has none.
+    pub sysroot: Option<PathBuf>,
+    /// The folder `image/` of this crate.
+    pub image_source: PathBuf,
+    /// The folder `src/` of vdso-data.
+    pub data_source: PathBuf,
+    /// An existing folder.
+    pub out: PathBuf,
+}
+
+/// Why there is no image.
+pub type Error = String;
+
+impl Build {
+    /// Writes `own.so`, `own.debug` and so on to the folder `out`.
+    pub fn images(&self) -> Result<(), Error> {
+        let compiler = Compiler::ask(&self.rustc)?;
+        let data = self.compile_data(&compiler)?;
+        for source in SOURCES {
+            let object = self.compile_image(&compiler, source, &data)?;
+            self.link(&compiler, source, &object)?;
+        }
+        Ok(())
+    }
+
+    /// vdso-data as a library with this build's flags.
+    fn compile_data(&self, compiler: &Compiler) -> Result<PathBuf, Error> {
+        let library = self.out.join("libvdso_data.rlib");
+        let mut rustc = self.rustc(compiler, &self.data_source);
+        rustc.args(["--crate-name=vdso_data", "--crate-type=rlib", "--emit=link"]);
+        rustc.arg("lib.rs").arg("-o").arg(&library);
+        run(&mut rustc)?;
+        Ok(library)
+    }
+
+    fn compile_image(
+        &self,
+        compiler: &Compiler,
+        source: &str,
+        data: &Path,
+    ) -> Result<PathBuf, Error> {
+        let object = self.out.join(format!("{source}.o"));
+        let mut rustc = self.rustc(compiler, &self.image_source);
+        rustc.args(["--crate-name=vdso_image", "--crate-type=lib", "--emit=obj"]);
+        rustc.arg("--cfg").arg(format!("source=\"{source}\""));
+        rustc.arg("--check-cfg=cfg(source, values(\"own\", \"host\", \"chain\"))");
+        rustc.args(["-Dwarnings", "-Dunsafe-op-in-unsafe-fn"]);
+        let mut extern_data = OsString::from("vdso_data=");
+        extern_data.push(data);
+        rustc.arg("--extern").arg(extern_data);
+        rustc.arg("lib.rs").arg("-o").arg(&object);
+        run(&mut rustc)?;
+        Ok(object)
+    }
+
+    fn rustc(&self, compiler: &Compiler, source: &Path) -> Command {
+        let mut rustc = Command::new(&self.rustc);
+        rustc.current_dir(source);
+        // Flags for the rest of the build are not for the image.
+        rustc.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        rustc.args(["--edition=2024", "--target", &self.target]);
+        if let Some(sysroot) = &self.sysroot {
+            rustc.arg("--sysroot").arg(sysroot);
+        }
+        rustc.args([
+            "-Copt-level=3",
+            "-Cpanic=abort",
+            "-Ccodegen-units=1",
+            "-Coverflow-checks=off",
+            "-Cdebug-assertions=off",
+            "-Crelocation-model=pic",
+            "-Cdebuginfo=2",
+            "-Cmetadata=vdso-image",
+            // Two 8-byte stores: a caller that loads one of them right away would wait for a
+            // 16-byte store to leave the store buffer.
+            "-Cno-vectorize-slp",
+            "-Cno-vectorize-loops",
+            // A function of a few nanoseconds shows where its cache line begins.
+            "-Cllvm-args=-align-all-functions=6",
+        ]);
+        rustc.arg(match self.architecture.unwinding {
+            Unwinding::Dwarf => "-Cforce-unwind-tables=yes",
+            Unwinding::Nothing => "-Cforce-unwind-tables=no",
+        });
+        rustc.args(self.architecture.compiler_flags);
+        for (from, to) in [
+            (self.image_source.as_os_str(), MAPPED_IMAGE),
+            (self.data_source.as_os_str(), MAPPED_DATA),
+            (compiler.standard_library_source.as_os_str(), MAPPED_STANDARD_LIBRARY),
+            (self.out.as_os_str(), "/build"),
+        ] {
+            rustc.arg(mapped_path(from, to));
+        }
+        rustc
+    }
+
+    /// Links twice: the image, whose build-id is computed from nothing but its own bytes, and the
+    /// same with debug information under the same build-id.
+    fn link(&self, compiler: &Compiler, source: &str, object: &Path) -> Result<(), Error> {
+        let versions = self.out.join("versions.ld");
+        write(&versions, version_script(self.architecture).as_bytes())?;
+        let image = self.out.join(format!("{source}.so"));
+        let mut linker = self.linker(compiler, &versions, object);
+        run(linker.args(["--strip-all", "--build-id=sha1"]).arg("-o").arg(&image))?;
+        let bytes = std::fs::read(&image)
+            .map_err(|error| format!("cannot read {}: {error}", image.display()))?;
+        let build_id = format!("--build-id=0x{}", build_id(&bytes, self.architecture.byte_order)?);
+        let debug = self.out.join(format!("{source}.debug"));
+        run(self.linker(compiler, &versions, object).arg(build_id).arg("-o").arg(&debug))
+    }
+
+    fn linker(&self, compiler: &Compiler, versions: &Path, object: &Path) -> Command {
+        let mut linker = Command::new(&compiler.linker);
+        linker.args(["-flavor", "gnu", "-shared"]);
+        linker.arg(format!("-soname={}", self.architecture.soname));
+        linker.arg(match self.architecture.hash_style {
+            HashStyle::Both => "--hash-style=both",
+            HashStyle::Gnu => "--hash-style=gnu",
+            HashStyle::SystemV => "--hash-style=sysv",
+        });
+        linker.args(["--eh-frame-hdr", "--no-undefined", "-Bsymbolic", "-znoexecstack"]);
+        // Nobody enters an image without injection: the kernel's images have no entry point either.
+        let enters = self.architecture.enters_programs;
+        linker.arg(if enters { "--entry=enter_program" } else { "--entry=0" });
+        linker.arg(format!("-zmax-page-size={}", self.architecture.page_bytes));
+        linker.arg("--fatal-warnings").arg("--version-script").arg(versions);
+        // What an architecture adds comes first, as the first rule that fits a section decides.
+        let added = self.image_source.join("arch").join(self.architecture.folder).join("image.ld");
+        if added.exists() {
+            linker.arg("-T").arg(added);
+        }
+        linker.arg("-T").arg(self.image_source.join("image.ld")).arg(object);
+        linker
+    }
+}
+
+/// What the compiler says about itself.
+struct Compiler {
+    linker: PathBuf,
+    standard_library_source: PathBuf,
+}
+
+impl Compiler {
+    fn ask(rustc: &OsString) -> Result<Self, Error> {
+        let sysroot = PathBuf::from(stdout_of(Command::new(rustc).args(["--print", "sysroot"]))?);
+        let host = stdout_of(Command::new(rustc).args(["--print", "host-tuple"]))?;
+        Ok(Self {
+            linker: sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"),
+            standard_library_source: sysroot.join("lib/rustlib/src/rust"),
+        })
+    }
+}
+
+/// An argument to rustc.
+pub fn mapped_path(from: &std::ffi::OsStr, to: &str) -> OsString {
+    let mut map = OsString::from("--remap-path-prefix=");
+    map.push(from);
+    map.push("=");
+    map.push(to);
+    map
+}
+
+/// The functions, each in its version; all else is local.
+fn version_script(architecture: &Architecture) -> String {
+    let mut script = String::new();
+    let mut versions: Vec<&str> = architecture.exports.iter().map(|it| it.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    // The one that most functions have is the last, as `local` closes it.
+    for (index, version) in versions.iter().enumerate() {
+        _ = writeln!(script, "{version} {{\nglobal:");
+        for export in architecture.exports.iter().filter(|it| it.version == *version) {
+            for name in [Some(export.name), export.alias].into_iter().flatten() {
+                _ = writeln!(script, "\t{name};");
+            }
+        }
+        if index + 1 == versions.len() {
+            script.push_str("local:\n\t*;\n");
+        }
+        script.push_str("};\n");
+    }
+    script
+}
+
+/// The build-id of an image that has just been linked, in hexadecimal.
+fn build_id(image: &[u8], byte_order: ByteOrder) -> Result<String, Error> {
+    // The note's header: name size 4, description size 20, type 3, name "GNU".
+    let mut header = Vec::new();
+    for word in [4_u32, 20, 3] {
+        header.extend(match byte_order {
+            ByteOrder::Little => word.to_le_bytes(),
+            ByteOrder::Big => word.to_be_bytes(),
+        });
+    }
+    header.extend(b"GNU\0");
+    let at = image.windows(header.len()).position(|window| window == header);
+    let build_id = at.and_then(|at| image.get(at + header.len()..)?.get(..20));
+    let build_id = build_id.ok_or("the linker was told to write a build-id, but there is none")?;
+    Ok(build_id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn stdout_of(command: &mut Command) -> Result<String, Error> {
+    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{command:?} failed: {}", output.status));
+    }
+    let text =
+        String::from_utf8(output.stdout).map_err(|_| format!("{command:?} prints no text"))?;
+    Ok(text.trim_end().to_owned())
+}
+
+fn run(command: &mut Command) -> Result<(), Error> {
+    let status = command.status().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
+}

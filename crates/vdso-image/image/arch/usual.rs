@@ -1,0 +1,92 @@
+//! What most architectures do alike, on what theirs has under the same names: `own_page`,
+//! `process_page`, `syscall`, `number`, `counter`.
+
+use core::ffi::{c_int, c_void};
+
+use vdso_data::arithmetic::Timespec;
+use vdso_data::own::Halves;
+use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
+
+use super::{counter, number, own_page, process_page, syscall};
+use crate::gettimeofday::Timeval;
+
+/// The counter, in halves.
+#[inline(always)]
+pub fn counter_halves() -> Halves {
+    let cycles = counter();
+    Halves { low: cycles as u32, high: (cycles >> 32) as u32 }
+}
+
+/// The field at `OFFSET` in the page of clocks.
+#[inline(always)]
+pub fn own_page_u64<const OFFSET: usize>() -> u64 {
+    let field = own_page().wrapping_add(OFFSET).cast::<AtomicU64>();
+    // SAFETY: whoever maps the image maps this page, readable, for as long; the field is aligned.
+    unsafe { &*field }.load(Ordering::Relaxed)
+}
+
+/// The field at `OFFSET` in the process page.
+#[inline(always)]
+pub fn process_page_u64<const OFFSET: usize>() -> u64 {
+    let field = process_page().wrapping_add(OFFSET).cast::<AtomicU64>();
+    // SAFETY: as above.
+    unsafe { &*field }.load(Ordering::Relaxed)
+}
+
+/// The field at `OFFSET` in the process page.
+#[inline(always)]
+pub fn process_page_u32<const OFFSET: usize>() -> u32 {
+    let field = process_page().wrapping_add(OFFSET).cast::<AtomicU32>();
+    // SAFETY: as above.
+    unsafe { &*field }.load(Ordering::Relaxed)
+}
+
+/// # Safety
+/// `ts` may be anything: the kernel checks it.
+#[inline(always)]
+pub unsafe fn syscall_clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
+    // SAFETY: the kernel writes a timespec to `ts` and nothing else.
+    unsafe { syscall(number::CLOCK_GETTIME, id as usize, ts.addr()) }
+}
+
+/// # Safety
+/// `res` may be anything: the kernel checks it.
+#[inline(always)]
+pub unsafe fn syscall_clock_getres(id: c_int, res: *mut Timespec) -> c_int {
+    // SAFETY: as above.
+    unsafe { syscall(number::CLOCK_GETRES, id as usize, res.addr()) }
+}
+
+/// # Safety
+/// Both may be anything: the kernel checks them.
+#[inline(always)]
+pub unsafe fn syscall_gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
+    // SAFETY: the kernel writes to what is not null and nothing else.
+    unsafe { syscall(number::GETTIMEOFDAY, tv.addr(), tz.addr()) }
+}
+
+/// # Safety
+/// Both may be anything: the kernel checks them.
+#[inline(always)]
+pub unsafe fn syscall_getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
+    // SAFETY: as above. The third argument is ignored since Linux 2.6.24.
+    unsafe { syscall(number::GETCPU, cpu.addr(), node.addr()) }
+}
+
+/// No register tells the CPU.
+pub mod no_cpu_register {
+    /// Bits of the kernel's per-CPU word that are the CPU's number.
+    pub const CPU_BITS: u32 = 16;
+
+    /// No register tells.
+    #[inline(always)]
+    pub fn cpu_and_node() -> Option<u32> {
+        None
+    }
+}
+
+/// There is no other way.
+#[inline(always)]
+pub fn cpu_and_node_otherwise() -> Option<u32> {
+    None
+}

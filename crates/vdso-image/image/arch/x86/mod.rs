@@ -1,0 +1,119 @@
+//! 32-bit x86.
+
+mod exports;
+mod here;
+mod trampolines;
+
+use core::arch::asm;
+use core::ffi::c_int;
+
+use vdso_data::own::Halves;
+use vdso_data::process::FLAG_RDPID;
+
+pub use super::c_calls::*;
+pub use super::usual::*;
+use crate::pages;
+
+/// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that
+/// are ordered by the program, on whatever CPUs, are ordered in the counter.
+#[inline(always)]
+pub fn counter_halves() -> Halves {
+    let (low, high): (u32, u32);
+    // SAFETY: reads a counter. That user mode may do so, and that the CPU has RDTSCP, is checked
+    // before an image that calls this is chosen. Not `nomem`, so that the compiler, too, keeps
+    // memory accesses in place.
+    unsafe { asm!("rdtscp", out("eax") low, out("edx") high, out("ecx") _, options(nostack)) };
+    Halves { low, high }
+}
+
+/// The same in one piece.
+#[inline(always)]
+pub fn counter() -> u64 {
+    counter_halves().joined()
+}
+
+/// The address that the linker script gives `own_page`.
+#[inline(always)]
+pub fn own_page() -> *const u8 {
+    let page;
+    // SAFETY: computes an address. Written by hand as a reference to an extern static would go
+    // through a table that needs relocation. In the other syntax a difference of symbols is no operand.
+    unsafe {
+        asm!(
+            "call address_in_eax",
+            "2: lea own_page-2b(%eax), %eax",
+            out("eax") page,
+            options(pure, nomem, preserves_flags, att_syntax),
+        );
+    };
+    page
+}
+
+/// The address that the linker script gives `process_page`.
+#[inline(always)]
+pub fn process_page() -> *const u8 {
+    let page;
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "call address_in_eax",
+            "2: lea process_page-2b(%eax), %eax",
+            out("eax") page,
+            options(pure, nomem, preserves_flags, att_syntax),
+        );
+    };
+    page
+}
+
+/// Bits of the kernel's per-CPU word that are the CPU's number; the node is above them.
+/// `VDSO_CPUNODE_BITS` in `arch/x86/include/asm/segment.h` (Linux 6.18).
+pub const CPU_BITS: u32 = 12;
+
+/// The kernel's word for the CPU that this runs on: node above 12 bits of CPU.
+///
+/// The segment whose limit is the same word is another one in 32-bit and 64-bit kernels, so on a CPU
+/// without RDPID the kernel's function is asked.
+#[inline(always)]
+pub fn cpu_and_node() -> Option<u32> {
+    if !pages::has_flags(FLAG_RDPID) {
+        return None;
+    }
+    let word: u32;
+    // SAFETY: reads a register that the kernel set up; the CPU has the instruction.
+    unsafe { asm!("rdpid {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
+    Some(word)
+}
+
+/// Numbers of `arch/x86/entry/syscalls/syscall_32.tbl`: those with 64-bit times.
+pub mod number {
+    pub const GETTIMEOFDAY: usize = 78;
+    pub const SIGRETURN: usize = 119;
+    pub const RT_SIGRETURN: usize = 173;
+    pub const GETCPU: usize = 318;
+    pub const CLOCK_GETTIME: usize = 403;
+    pub const CLOCK_GETRES: usize = 406;
+}
+
+/// By the software interrupt, which every kernel and processor has.
+///
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[inline(always)]
+pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
+    let result: usize;
+    // SAFETY: the system call convention; the caller answers for the call itself. EBX is the compiler's
+    // own, so it is exchanged for the first argument and back.
+    unsafe {
+        asm!(
+            "xchg ebx, edi",
+            "int 0x80",
+            "xchg ebx, edi",
+            inlateout("eax") number => result,
+            inlateout("edi") first => _,
+            in("ecx") second,
+            in("edx") 0,
+            options(nostack),
+        );
+    };
+    result as c_int
+}

@@ -1,0 +1,81 @@
+//! The registers of a program that is stopped at its start.
+
+use nix::unistd::Pid;
+
+use super::{ABI_64, ABI_ARM};
+use crate::arch::Abi;
+use crate::error::Result;
+use crate::ptrace;
+use crate::stub::{FirstStage, REQUEST, REQUEST_FILE};
+
+/// Where a stopped program is.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    general: General,
+    /// How many bytes the kernel gave: 32-bit programs have fewer.
+    bytes: usize,
+}
+
+/// `struct user_pt_regs` of `arch/arm64/include/uapi/asm/ptrace.h`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct General {
+    x: [u64; 31],
+    sp: u64,
+    pc: u64,
+    pstate: u64,
+}
+
+impl Registers {
+    /// Reads those of a stopped tracee.
+    pub fn read(pid: Pid) -> Result<Self> {
+        let mut general = General::default();
+        // SAFETY: any bytes are integers.
+        let bytes = unsafe { ptrace::read_registers(pid, &mut general) }?;
+        Ok(Self { general, bytes })
+    }
+
+    /// The kind of program that has them.
+    pub fn abi(&self, _stack_start: u64) -> &'static Abi {
+        if self.bytes == size_of::<General>() { &ABI_64 } else { &ABI_ARM }
+    }
+
+    /// The next instruction.
+    pub fn instruction_addr(&self) -> u64 {
+        self.general.pc
+    }
+
+    /// The stack pointer.
+    pub fn stack_addr(&self) -> u64 {
+        self.general.sp
+    }
+
+    /// Makes a stopped program go on with the first stage: one write of all registers. Not x0, as
+    /// execve has yet to return in it.
+    pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+        let mut general = General { pc: start_addr, ..self.general };
+        let x = &mut general.x;
+        x[1] = REQUEST_FILE;
+        x[2] = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        x[3] = libc::MAP_PRIVATE as u64;
+        x[4] = stage.file.unwrap_or_default() as u64;
+        x[8] = libc::SYS_prctl as u64;
+        x[19] = stage.data_addr;
+        x[20] = u64::from(REQUEST);
+        x[21] = stage.mapping_bytes;
+        x[22] = stage.second_stage_offset;
+        ptrace::write_registers(pid, &general)
+    }
+
+    /// Where a stub that was stopped has its data.
+    pub fn stub_data_addr(&self) -> u64 {
+        self.general.x[19]
+    }
+
+    /// Puts a stopped program back to its very start. The kernel has left the system call already: it
+    /// is not made anew.
+    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+        let blank = General { sp: stack_addr, pc: instruction_addr, ..General::default() };
+        ptrace::write_registers(pid, &blank)
+    }
+}

@@ -1,0 +1,51 @@
+//! An architecture without injection yet.
+
+use nix::unistd::Pid;
+
+use super::Abi;
+use crate::error::{Error, Result};
+use crate::stub::FirstStage;
+
+/// None that is known here.
+pub static ABIS: &[&Abi] = &[];
+
+/// There are none: nobody can read them.
+#[derive(Clone, Copy, Debug)]
+pub enum Registers {}
+
+impl Registers {
+    /// An error, always.
+    pub fn read(_pid: Pid) -> Result<Self> {
+        Err(Error::Architecture)
+    }
+
+    /// The kind of program that has them.
+    pub fn abi(&self, _stack_start: u64) -> &'static Abi {
+        match *self {}
+    }
+
+    /// The next instruction.
+    pub fn instruction_addr(&self) -> u64 {
+        match *self {}
+    }
+
+    /// The stack pointer.
+    pub fn stack_addr(&self) -> u64 {
+        match *self {}
+    }
+
+    /// Makes a stopped program go on with the first stage.
+    pub fn start(&self, _pid: Pid, _start_addr: u64, _stage: &FirstStage) -> Result<()> {
+        match *self {}
+    }
+
+    /// Where a stub that was stopped has its data.
+    pub fn stub_data_addr(&self) -> u64 {
+        match *self {}
+    }
+
+    /// Puts a stopped program back to its very start.
+    pub fn restart(&self, _pid: Pid, _instruction_addr: u64, _stack_addr: u64) -> Result<()> {
+        match *self {}
+    }
+}

@@ -1,0 +1,27 @@
+//! 64-bit RISC-V.
+
+mod registers;
+mod stub;
+
+use super::{Abi, Calls, Word};
+
+pub use registers::Registers;
+
+/// `AUDIT_ARCH_RISCV64`, `include/uapi/linux/audit.h`.
+const AUDIT_ARCH_RISCV64: u32 = 0xc000_00f3;
+
+/// `include/uapi/asm-generic/unistd.h`.
+static ABI_64: Abi = Abi {
+    name: "riscv64",
+    word: Word::Bits64,
+    calls: Calls {
+        audit_arch: AUDIT_ARCH_RISCV64,
+        execve: libc::SYS_execve as u32,
+        execveat: libc::SYS_execveat as u32,
+        prctl: libc::SYS_prctl as u32,
+    },
+    stub: Some(stub::STUB),
+};
+
+/// What these kernels execute. No processor that Linux runs on executes 32-bit programs as well.
+pub static ABIS: &[&Abi] = &[&ABI_64];

@@ -1,0 +1,88 @@
+//! The registers of a program that is stopped at its start.
+
+use nix::unistd::Pid;
+
+use super::ABI_64;
+use crate::arch::Abi;
+use crate::error::Result;
+use crate::ptrace;
+use crate::stub::{FirstStage, REQUEST, REQUEST_FILE};
+
+/// Where a stopped program is.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers(General);
+
+/// `struct user_regs_struct` of `arch/riscv/include/uapi/asm/ptrace.h`: the program counter, then x1 to
+/// x31.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct General([u64; 32]);
+
+/// Numbers of registers by their names in the calling convention.
+const PC: usize = 0;
+const SP: usize = 2;
+const S1: usize = 9;
+const A1: usize = 11;
+const A2: usize = 12;
+const A3: usize = 13;
+const A4: usize = 14;
+const A7: usize = 17;
+const S2: usize = 18;
+const S3: usize = 19;
+const S4: usize = 20;
+
+impl Registers {
+    /// Reads those of a stopped tracee.
+    pub fn read(pid: Pid) -> Result<Self> {
+        let mut general = General::default();
+        // SAFETY: any bytes are integers.
+        unsafe { ptrace::read_registers(pid, &mut general) }?;
+        Ok(Self(general))
+    }
+
+    /// The kind of program that has them.
+    pub fn abi(&self, _stack_start: u64) -> &'static Abi {
+        &ABI_64
+    }
+
+    /// The next instruction.
+    pub fn instruction_addr(&self) -> u64 {
+        self.0.0[PC]
+    }
+
+    /// The stack pointer.
+    pub fn stack_addr(&self) -> u64 {
+        self.0.0[SP]
+    }
+
+    /// Makes a stopped program go on with the first stage: one write of all registers. Not a0, as
+    /// execve has yet to return in it.
+    pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+        let General(mut registers) = self.0;
+        registers[PC] = start_addr;
+        registers[A1] = REQUEST_FILE;
+        registers[A2] = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        registers[A3] = libc::MAP_PRIVATE as u64;
+        registers[A4] = stage.file.unwrap_or_default() as u64;
+        registers[A7] = libc::SYS_prctl as u64;
+        registers[S1] = stage.data_addr;
+        registers[S2] = u64::from(REQUEST);
+        registers[S3] = stage.mapping_bytes;
+        registers[S4] = stage.second_stage_offset;
+        ptrace::write_registers(pid, &General(registers))
+    }
+
+    /// Where a stub that was stopped has its data.
+    pub fn stub_data_addr(&self) -> u64 {
+        self.0.0[S1]
+    }
+
+    /// Puts a stopped program back to its very start. The kernel has left the system call already: it
+    /// is not made anew.
+    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+        let mut registers = [0; 32];
+        registers[PC] = instruction_addr;
+        registers[SP] = stack_addr;
+        ptrace::write_registers(pid, &General(registers))
+    }
+}

@@ -1,0 +1,52 @@
+//! x86-64, whose kernels execute i386 and x32 programs, too.
+
+mod registers;
+mod stub;
+
+use super::{Abi, Calls, Word};
+
+pub use registers::Registers;
+
+/// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, `include/uapi/linux/audit.h`.
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+const AUDIT_ARCH_I386: u32 = 0x4000_0003;
+
+/// Set in the numbers of x32's system calls.
+const X32_BIT: u32 = 0x4000_0000;
+
+/// `arch/x86/entry/syscalls/syscall_64.tbl`.
+static ABI_64: Abi = Abi {
+    name: "x86-64",
+    word: Word::Bits64,
+    calls: Calls {
+        audit_arch: AUDIT_ARCH_X86_64,
+        execve: libc::SYS_execve as u32,
+        execveat: libc::SYS_execveat as u32,
+        prctl: libc::SYS_prctl as u32,
+    },
+    stub: Some(stub::STUB),
+};
+
+/// The same table.
+static ABI_X32: Abi = Abi {
+    name: "x32",
+    word: Word::Bits32,
+    calls: Calls {
+        audit_arch: AUDIT_ARCH_X86_64,
+        execve: X32_BIT | 520,
+        execveat: X32_BIT | 545,
+        prctl: X32_BIT | 157,
+    },
+    stub: None,
+};
+
+/// `arch/x86/entry/syscalls/syscall_32.tbl`.
+static ABI_I386: Abi = Abi {
+    name: "i386",
+    word: Word::Bits32,
+    calls: Calls { audit_arch: AUDIT_ARCH_I386, execve: 11, execveat: 358, prctl: 172 },
+    stub: None,
+};
+
+/// What these kernels execute.
+pub static ABIS: &[&Abi] = &[&ABI_64, &ABI_X32, &ABI_I386];

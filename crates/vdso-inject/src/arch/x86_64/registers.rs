@@ -1,0 +1,105 @@
+//! The registers of a program that is stopped at its start.
+
+use nix::unistd::Pid;
+
+use super::{ABI_64, ABI_I386, ABI_X32};
+use crate::arch::Abi;
+use crate::error::{Attempt, Error, Result};
+use crate::stub::{FirstStage, REQUEST, REQUEST_FILE, REQUEST_RESCUE};
+
+/// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
+const USER32_CS: u64 = 0x23;
+
+/// Where a stopped program is. The kernel gives those of a 32-bit one in the same form.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers(libc::user_regs_struct);
+
+impl Registers {
+    /// Reads those of a stopped tracee.
+    pub fn read(pid: Pid) -> Result<Self> {
+        nix::sys::ptrace::getregs(pid)
+            .map(Self)
+            .map_err(|errno| Error::on(pid, Attempt::Trace, errno))
+    }
+
+    /// The kind of program that has them, from the code segment and the eight bytes at the stack
+    /// pointer: with 64-bit pointers that is the number of arguments, far below 2^32; with 32-bit ones
+    /// the first argument's address is its upper half.
+    pub fn abi(&self, stack_start: u64) -> &'static Abi {
+        if self.0.cs == USER32_CS {
+            &ABI_I386
+        } else if stack_start >> 32 != 0 {
+            &ABI_X32
+        } else {
+            &ABI_64
+        }
+    }
+
+    /// The next instruction.
+    pub fn instruction_addr(&self) -> u64 {
+        self.0.rip
+    }
+
+    /// The stack pointer.
+    pub fn stack_addr(&self) -> u64 {
+        self.0.rsp
+    }
+
+    /// Makes a stopped program go on with the first stage: one write of all registers. Not rax, as
+    /// execve has yet to return in it.
+    pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+        let registers = libc::user_regs_struct {
+            rip: start_addr,
+            r8: stage.file.unwrap_or_default() as u64,
+            rbx: stage.data_addr,
+            r12: stage.mapping_bytes,
+            r13: stage.second_stage_offset,
+            r14: u64::from(REQUEST),
+            r15: libc::SYS_prctl as u64,
+            rbp: REQUEST_RESCUE,
+            rdi: u64::from(REQUEST),
+            rsi: REQUEST_FILE,
+            rdx: (libc::PROT_READ | libc::PROT_EXEC) as u64,
+            r10: libc::MAP_PRIVATE as u64,
+            ..self.0
+        };
+        write(pid, registers)
+    }
+
+    /// Where a stub that was stopped has its data.
+    pub fn stub_data_addr(&self) -> u64 {
+        self.0.rbx
+    }
+
+    /// Puts a stopped program back to its very start.
+    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+        let blank = libc::user_regs_struct {
+            rip: instruction_addr,
+            rsp: stack_addr,
+            eflags: 0x202,
+            // No system call to restart.
+            orig_rax: u64::MAX,
+            r15: 0,
+            r14: 0,
+            r13: 0,
+            r12: 0,
+            rbp: 0,
+            rbx: 0,
+            r11: 0,
+            r10: 0,
+            r9: 0,
+            r8: 0,
+            rax: 0,
+            rcx: 0,
+            rdx: 0,
+            rsi: 0,
+            rdi: 0,
+            ..self.0
+        };
+        write(pid, blank)
+    }
+}
+
+fn write(pid: Pid, registers: libc::user_regs_struct) -> Result<()> {
+    nix::sys::ptrace::setregs(pid, registers).map_err(|errno| Error::on(pid, Attempt::Trace, errno))
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask images`: the images for other architectures than this machine's.
+//!
+//! Cargo builds an image for the target that it builds for. Here all of them are built, by the same code
+//! (`build/images.rs` of the crate vdso-image) and without anything else for their targets, so neither a
+//! linker nor a C library for them is needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use vdso_data::architecture::{ALL, Architecture};
+
+use crate::cargo::{target_folder, workspace};
+use crate::standard_library::{Core, rustc};
+
+#[path = "../../crates/vdso-image/build/images.rs"]
+mod build;
+
+/// Build the images for other architectures
+#[derive(clap::Args)]
+pub struct Args {
+    /// Build those for this architecture; may be repeated [default: all]
+    #[arg(long, value_name = "NAME", value_parser = parse_architecture)]
+    arch: Vec<&'static Architecture>,
+}
+
+/// Prints the folder of each architecture's images.
+pub fn run(args: Args) -> Result<ExitCode> {
+    for architecture in chosen(args.arch) {
+        match built(architecture)? {
+            Images::In(folder) => println!("{} {}", architecture.name, folder.display()),
+            Images::Missing(reason) => eprintln!("skip {}: {reason}", architecture.name),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The architectures that an option has chosen: all of them by default.
+pub fn chosen(chosen: Vec<&'static Architecture>) -> Vec<&'static Architecture> {
+    if chosen.is_empty() { ALL.to_vec() } else { chosen }
+}
+
+/// Images for one architecture.
+pub enum Images {
+    /// `own.so`, `own.debug` and so on are in this folder.
+    In(PathBuf),
+    /// There is no standard library to compile them with, for this reason.
+    Missing(String),
+}
+
+/// Builds them into `target/images/NAME`.
+pub fn built(architecture: &'static Architecture) -> Result<Images> {
+    let sysroot = match Core::for_target(architecture.target)? {
+        Core::Installed => None,
+        Core::Sysroot(folder) => Some(folder),
+        Core::Missing(reason) => return Ok(Images::Missing(reason)),
+    };
+    let out = target_folder().join("images").join(architecture.name);
+    build(architecture, workspace(), sysroot, &out)?;
+    Ok(Images::In(out))
+}
+
+/// Builds them from the workspace `root` into `out`.
+pub fn build(
+    architecture: &'static Architecture,
+    root: &Path,
+    sysroot: Option<PathBuf>,
+    out: &Path,
+) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let build = build::Build {
+        rustc: rustc(),
+        target: architecture.target.to_owned(),
+        architecture,
+        sysroot,
+        image_source: root.join("crates/vdso-image/image"),
+        data_source: root.join("crates/vdso-data/src"),
+        out: out.to_owned(),
+    };
+    build.images().map_err(anyhow::Error::msg)
+}
+
+/// For an option that names an architecture.
+pub fn parse_architecture(name: &str) -> Result<&'static Architecture, String> {
+    Architecture::named(name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|row| row.name).collect();
+        format!("there are images for {}", names.join(", "))
+    })
+}

@@ -1,0 +1,25 @@
+//! A shell and what a shell needs, in one static program: Debian's package busybox-static.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::kernels::apt::Apt;
+use crate::kernels::cache::Cache;
+use crate::kernels::matrix::Kernel;
+use crate::kernels::package;
+
+/// That of a kernel's suite.
+pub fn fetch(cache: &Cache, kernel: &Kernel) -> Result<PathBuf> {
+    let to = cache.folder("busybox")?.join(format!("{}-{}", kernel.arch, kernel.suite));
+    if !to.exists() {
+        let apt = Apt::new(&cache.folder("apt")?, kernel.arch, &[kernel.suite], false)?;
+        let downloads = cache.temporary()?;
+        let deb = apt.download("busybox-static", downloads.path())?;
+        let unpacked = downloads.path().join("file");
+        package::unpack(&deb, |path| path.ends_with("bin/busybox"), &unpacked)?;
+        fs::rename(unpacked, &to)?;
+    }
+    Ok(to)
+}

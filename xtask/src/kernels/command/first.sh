@@ -1,0 +1,141 @@
+# The first program of a kernel that the command `vdso` is tried on, by busybox' shell: runs programs
+# under `vdso run`, and says what they saw in the lines that `console.rs` reads. A line before this one
+# names the ABI.
+
+export PATH=/
+/busybox mkdir -p /proc /sys /dev /tmp
+/busybox mount -t proc proc /proc
+/busybox mount -t sysfs sysfs /sys
+/busybox mount -t devtmpfs devtmpfs /dev
+for applet in sh date cat true wc env seq grep kill sed ps; do
+    /busybox ln -s /busybox /$applet
+done
+
+group=none
+count=0
+
+say() {
+    count=$((count + 1))
+    echo "vdso-check $ABI/$group/$1 $2 $3"
+}
+
+close() {
+    echo "vdso-check $ABI/$group end $count"
+    count=0
+}
+
+# What a command says in its output, and its exit code, in one line.
+result() {
+    output=$("$@" 2>/tmp/said)
+    code=$?
+    echo $output exit $code
+}
+
+# check NAME EXPECTED COMMAND...: compares `result`.
+check() {
+    name=$1 expected=$2
+    shift 2
+    found=$(result "$@")
+    case $found in
+    $expected) say $name ok "$found" ;;
+    *) say $name fail "$found instead of $expected; $(cat /tmp/said | /busybox tr '\n' ' ')" ;;
+    esac
+}
+
+# Reads lines of test-programs/clocks.c: clocks of the group of REALTIME must be ahead of the kernel by
+# this many ns, and all others must be the kernel's.
+bracketed() {
+    lines=0
+    while read name before library after; do
+        case $name in
+        REALTIME* | TAI* | GETTIMEOFDAY* | TIME*) ahead=$1 ;;
+        *) ahead=0 ;;
+        esac
+        if [ $library -lt $((before + ahead)) ] || [ $library -gt $((after + ahead)) ]; then
+            echo "$name: $before $library $after"
+            return
+        fi
+        lines=$((lines + 1))
+    done
+    [ $lines -ge 7 ] && echo all as they should be || echo only $lines lines
+}
+
+clocks_under() {
+    vdso run "$@" /clocks | bracketed 2592000000000000
+}
+
+start="--at 2038-01-19T03:14:07Z"
+moment=2038-01-19T03:14
+source_checks() {
+    check clocks "all as they should be exit 0" clocks_under $1 --offset +30d
+    check date "$moment exit 0" vdso run $1 $start date -u +%Y-%m-%dT%H:%M
+    check children "$moment $moment exit 7" \
+        vdso run $1 $start sh -c 'date -u +%Y-%m-%dT%H:%M; date -u +%Y-%m-%dT%H:%M; exit 7'
+    check exec-chain "$moment exit 0" \
+        vdso run $1 $start sh -c 'exec sh -c "exec env date -u +%Y-%m-%dT%H:%M"'
+    check signal-handler "caught 2038 2038 exit 0" \
+        vdso run $1 $start sh -c 'trap "echo caught; date +%Y" USR1; kill -USR1 $$; date +%Y'
+    check mapped "memfd:vdso-* exit 0" \
+        vdso run $1 sh -c 'grep -o "memfd:vdso-[a-z]*" /proc/self/maps | sed q'
+    check many-arguments "20000 exit 0" \
+        vdso run $1 sh -c 'set -- $(seq 20000); exec echo "$@" | wc -w'
+}
+
+group=run
+check host "20[0-3]? exit 0" date +%Y
+case $found in
+2038*) say host-year fail "the host's clock is at the moment that programs are moved to" ;;
+*) say host-year ok "$found" ;;
+esac
+check frozen "2147483647 2147483647 exit 0" \
+    vdso run --freeze $start sh -c 'date +%s; date +%s'
+check exit-code "exit 3" vdso run sh -c 'exit 3'
+check signaled "exit 137" vdso run sh -c 'kill -9 $$'
+check not-found "exit 127" vdso run /no/such/program
+check not-executable "exit 126" vdso run /proc/version
+check usage "exit 2" vdso run --at never true
+check not-followed "2038 2[0-9]* exit 0" \
+    vdso run --no-follow $start sh -c 'echo 2038; date +%Y'
+check empty-environment "$moment exit 0" \
+    env -i /vdso run $start /date -u +%Y-%m-%dT%H:%M
+check one-hundred-children "100 exit 0" \
+    vdso run $start sh -c 'for i in $(seq 100); do date +%Y; done | grep -c 2038'
+check at-once "2038 2038 2038 2038 2038 2038 2038 2038 exit 0" \
+    vdso run $start sh -c 'for i in 1 2 3 4 5 6 7 8; do date +%Y & done; wait'
+check address "exit 0" vdso run -v true
+grep -q "image at 0x" /tmp/said && say told ok "$(grep "image at" /tmp/said)" \
+    || say told fail "no address: $(cat /tmp/said)"
+close
+
+for source in chain own host; do
+    group=run-$source
+    if vdso run --source $source true 2>/tmp/said; then
+        source_checks "--source $source"
+    else
+        say source skip "$(sed q /tmp/said)"
+    fi
+    close
+done
+
+group=other-abi
+for program in armhf i386 x32; do
+    [ -e /$program ] || continue
+    # A program of checks: it runs as ever, and a warning says so.
+    vdso run /$program >/tmp/checks 2>/tmp/said
+    code=$?
+    failed=$(grep -c " fail " /tmp/checks)
+    lines=$(grep -c "vdso-check" /tmp/checks)
+    if [ $code != 0 ] || [ $failed != 0 ]; then
+        say $program fail "exit $code, $failed of $lines checks failed: $(cat /tmp/said)"
+    elif [ $lines = 0 ]; then
+        say $program skip "this kernel runs no such program: $(sed q /tmp/said)"
+    elif grep -q "runs on the kernel's own clocks" /tmp/said; then
+        say $program ok "$lines checks, $(sed q /tmp/said)"
+    else
+        say $program fail "no word about the clocks of /$program: $(cat /tmp/said)"
+    fi
+done
+close
+
+echo "vdso-check end"
+/busybox poweroff -f

@@ -65,7 +65,7 @@ pub(crate) fn by_function(id: ClockId) -> Result<Timespec, Errno> {
 fn unusual(id: ClockId) -> Result<Timespec, Errno> {
     let answer = match slots::CLOCK_GETTIME.get() {
         Some(function) => call(function, id),
-        None => by_32_bit_function(id),
+        None => without_64_bit_function(id),
     };
     match answer {
         Err(Errno::ENOSYS) => system_call::clock_gettime(id),
@@ -73,11 +73,19 @@ fn unusual(id: ClockId) -> Result<Timespec, Errno> {
     }
 }
 
-/// A vDSO from before 64-bit times.
-fn by_32_bit_function(id: ClockId) -> Result<Timespec, Errno> {
+/// A vDSO from before 64-bit times: its function is wrong after 2038, so the system call goes before it
+/// where the kernel has that (since Linux 5.1), as in glibc.
+fn without_64_bit_function(id: ClockId) -> Result<Timespec, Errno> {
     if HAS_64_BIT_LONG_TIMES {
         return Err(Errno::ENOSYS);
     }
+    match system_call::clock_gettime64(id) {
+        Err(Errno::ENOSYS) => by_32_bit_function(id),
+        answer => answer,
+    }
+}
+
+fn by_32_bit_function(id: ClockId) -> Result<Timespec, Errno> {
     let function = slots::CLOCK_GETTIME_32.get().ok_or(Errno::ENOSYS)?;
     let mut now = MaybeUninit::<Timespec32>::uninit();
     let time = now.as_mut_ptr().expose_provenance();

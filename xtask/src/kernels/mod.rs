@@ -134,7 +134,7 @@ struct Workshop<'a> {
 impl<'a> Workshop<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let cache = Cache::open(args.cache.as_deref())?;
-        let builder = Builder::new(&cache)?;
+        let builder = Builder::new()?;
         let images = env::var_os("VDSO_IMAGES").map(PathBuf::from);
         if images.is_none() {
             let reason = "VDSO_IMAGES names no folder of real vDSO images";
@@ -271,7 +271,7 @@ impl<'a> Workshop<'a> {
 
     fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, String>> {
         if !self.programs.contains_key(target) {
-            let built = match self.builder.lacks(target) {
+            let built = match self.builder.lacks(target)? {
                 Some(reason) => Err(reason),
                 None => Ok(self.builder.build(target)?),
             };

@@ -36,6 +36,15 @@ const ANONYMOUS: usize =
 impl Mapped {
     /// Maps the file `ARCHITECTURE-SOURCE.so` of the current folder.
     pub fn of(architecture: &'static Architecture, source: &str) -> Result<Self, Errno> {
+        Self::with(architecture, source, |_| ())
+    }
+
+    /// The same, with what `fill` adds to the process page.
+    pub fn with(
+        architecture: &'static Architecture,
+        source: &str,
+        fill: impl FnOnce(&ProcessPage),
+    ) -> Result<Self, Errno> {
         let mut path = Path::default();
         // What does not fit is no file.
         let _ = write!(path, "{}-{source}.so", architecture.name);
@@ -58,6 +67,8 @@ impl Mapped {
         map_new(process.cast(), PRIVATE)?;
         // SAFETY: as above.
         unsafe { process.write(page(process.addr())) };
+        // SAFETY: written just now; all of its fields are atomics.
+        fill(unsafe { &*process });
         protect(process.cast(), READ)?;
         // SAFETY: a file of one page at least, whose mapping stays; what is behind its end is not looked
         // at by a reader that keeps to the load segment.

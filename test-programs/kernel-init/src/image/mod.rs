@@ -9,6 +9,7 @@
 //! | [`brackets`] | a million reads of each clock, each between two of the kernel's |
 //! | [`functions`] | everything else that an image answers |
 //! | [`moved`] | clocks that the page moves |
+//! | [`steering`] | a counter that the kernel steers |
 //! | [`signals`] | the trampolines, and a backtrace through them |
 //! | [`arch`] | calls and signal handlers, one file for each architecture |
 
@@ -20,6 +21,7 @@ mod mapped;
 mod moved;
 mod publisher;
 mod signals;
+mod steering;
 
 use mapped::Mapped;
 use vdso_data::architecture::Architecture;
@@ -51,6 +53,7 @@ fn check(
     functions::run(report, source, image);
     if source == "own" {
         publisher::run(report, architecture, image);
+        steering::run(report, architecture);
     } else {
         brackets::run(report, source, image, &mut || 0);
         moved::run(report, image);

@@ -203,7 +203,7 @@ fn by_prctl() -> Answer {
     let mut words = [0usize; VECTOR_WORDS];
     // The last two must be zero.
     let buffer = (&raw mut words).expose_provenance();
-    let arguments = [PR_GET_AUXV, buffer, size_of_val(&words), 0, 0];
+    let arguments = [PR_GET_AUXV, buffer, size_of_val(&words), 0, 0, 0];
     // SAFETY: the kernel writes to `words` and not beyond its size.
     match Errno::check(unsafe { arch::system_call(number::PRCTL, arguments) }) {
         Ok(_) => in_vector(&words),
@@ -220,16 +220,16 @@ fn by_proc() -> Answer {
     let mut words = [0usize; VECTOR_WORDS];
     // SAFETY: a path that ends with a zero byte, and flags that create nothing.
     let opened =
-        unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY_CLOEXEC, 0, 0]) };
+        unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY_CLOEXEC, 0, 0, 0]) };
     let Ok(file) = Errno::check(opened) else { return Answer::NoSource };
     let buffer = (&raw mut words).expose_provenance();
     // The kernel gives all of it in one piece.
     // SAFETY: the kernel writes to `words` and not beyond its size.
     let read = unsafe {
-        arch::system_call(number::READ, [file as usize, buffer, size_of_val(&words), 0, 0])
+        arch::system_call(number::READ, [file as usize, buffer, size_of_val(&words), 0, 0, 0])
     };
     // SAFETY: this file was opened above, and nobody else knows of it.
-    unsafe { arch::system_call(number::CLOSE, [file as usize, 0, 0, 0, 0]) };
+    unsafe { arch::system_call(number::CLOSE, [file as usize, 0, 0, 0, 0, 0]) };
     match Errno::check(read) {
         Ok(bytes) if bytes > 0 => in_vector(&words),
         _ => Answer::NoSource,

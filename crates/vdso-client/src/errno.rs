@@ -7,6 +7,12 @@ use core::fmt;
 pub struct Errno(i32);
 
 impl Errno {
+    /// There is no such process or thread.
+    pub const ESRCH: Self = Self(3);
+    /// A signal came in between.
+    pub const EINTR: Self = Self(4);
+    /// Something is broken.
+    pub const EIO: Self = Self(5);
     /// The address is not the program's.
     pub const EFAULT: Self = Self(14);
     /// There is no such clock.
@@ -47,6 +53,9 @@ impl Errno {
     const fn name(self) -> Option<&'static str> {
         match self {
             Self::EPERM => Some("EPERM"),
+            Self::ESRCH => Some("ESRCH"),
+            Self::EINTR => Some("EINTR"),
+            Self::EIO => Some("EIO"),
             Self::EFAULT => Some("EFAULT"),
             Self::EINVAL => Some("EINVAL"),
             Self::ENOSYS => Some("ENOSYS"),

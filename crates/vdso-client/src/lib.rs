@@ -28,10 +28,11 @@
 //!
 //! | feature | what |
 //! |---|---|
-//! | `std` (on unless turned off) | conversions to and from std's times; `libc-auxv` |
+//! | `std` (on unless turned off) | conversions to and from std's times; a [state](random) for each thread; `libc-auxv` |
 //! | `libc-auxv` | the auxiliary vector by the C library's `getauxval` |
 //! | `libc-syscall` | system calls by the C library's `syscall`; mips needs it |
 //! | `rustix`, `libc` | conversions to and from their types |
+//! | `rand_core` | [`random::Random`], a generator |
 //!
 //! Without any of them nothing but `core` is needed, and what that itself takes from a C library or from
 //! the program (`memcpy` and its kin). A program without a C library hands its stack
@@ -74,6 +75,7 @@ mod instant;
 pub mod names;
 mod own;
 mod page_reader;
+pub mod random;
 mod resolve;
 mod self_test;
 pub mod system_call;

@@ -35,7 +35,7 @@ const FALLBACK: *mut () = ptr::without_provenance_mut(1);
 
 /// Every slot, and what it is for. Not in the slots themselves, which so consist of zeros and need
 /// nothing from the program's file.
-static SLOTS: [(&Slot, Purpose); 7] = [
+static SLOTS: [(&Slot, Purpose); 8] = [
     (&slots::CLOCK_GETTIME, with_64_bit_times(Call::ClockGettime)),
     (&slots::CLOCK_GETTIME_32, Purpose::Call(Call::ClockGettime)),
     (&slots::CLOCK_GETRES, with_64_bit_times(Call::ClockGetres)),
@@ -43,6 +43,7 @@ static SLOTS: [(&Slot, Purpose); 7] = [
     (&slots::GETTIMEOFDAY, Purpose::Call(Call::Gettimeofday)),
     (&slots::TIME, Purpose::Call(Call::Time)),
     (&slots::GETCPU, Purpose::Call(Call::Getcpu)),
+    (&slots::GETRANDOM, Purpose::Call(Call::Getrandom)),
 ];
 
 /// The slots of the calls. Those with `_32` have 32-bit times, for kernels before 5.3 on 32-bit
@@ -57,6 +58,7 @@ pub(crate) mod slots {
     pub static GETTIMEOFDAY: Slot = Slot::new();
     pub static TIME: Slot = Slot::new();
     pub static GETCPU: Slot = Slot::new();
+    pub static GETRANDOM: Slot = Slot::new();
 }
 
 const fn with_64_bit_times(call: Call) -> Purpose {

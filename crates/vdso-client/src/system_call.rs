@@ -101,7 +101,7 @@ unsafe fn write_to<T>(
     let mut written = MaybeUninit::<T>::uninit();
     let [first, second] = arguments(written.as_mut_ptr().expose_provenance());
     // SAFETY: the caller promises that it writes a `T` to `written` alone.
-    Errno::check(unsafe { arch::system_call(number, [first, second, 0, 0, 0]) })?;
+    Errno::check(unsafe { arch::system_call(number, [first, second, 0, 0, 0, 0]) })?;
     // SAFETY: there was no error.
     Ok(unsafe { written.assume_init() })
 }

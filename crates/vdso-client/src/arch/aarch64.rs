@@ -14,6 +14,12 @@ pub(crate) mod number {
     pub const PRCTL: usize = 167;
     pub const GETCPU: usize = 168;
     pub const GETTIMEOFDAY: Option<usize> = Some(169);
+    pub const GETPID: usize = 172;
+    pub const GETTID: usize = 178;
+    pub const MUNMAP: usize = 215;
+    pub const MMAP: usize = 222;
+    pub const TGKILL: usize = 131;
+    pub const GETRANDOM: usize = 278;
     pub const TIME: Option<usize> = None;
     pub const CLOCK_GETTIME64: Option<usize> = None;
     pub const CLOCK_GETRES_TIME64: Option<usize> = None;
@@ -22,8 +28,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself. Where there are
     // scalable vectors the kernel throws away all of them but what `v` registers hold, which the
@@ -37,6 +43,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
             in("x2") third,
             in("x3") fourth,
             in("x4") fifth,
+            in("x5") sixth,
             lateout("v0") _, lateout("v1") _, lateout("v2") _, lateout("v3") _,
             lateout("v4") _, lateout("v5") _, lateout("v6") _, lateout("v7") _,
             lateout("v8") _, lateout("v9") _, lateout("v10") _, lateout("v11") _,

@@ -6,13 +6,20 @@ use core::arch::asm;
 pub(crate) mod number {
     pub const READ: usize = 3;
     pub const CLOSE: usize = 6;
+    pub const GETPID: usize = 20;
     pub const TIME: Option<usize> = None;
     pub const GETTIMEOFDAY: Option<usize> = Some(78);
+    pub const MUNMAP: usize = 91;
     pub const PRCTL: usize = 172;
+    /// `mmap2`, whose offset counts pages.
+    pub const MMAP: usize = 192;
+    pub const GETTID: usize = 224;
     pub const CLOCK_GETTIME: Option<usize> = Some(263);
     pub const CLOCK_GETRES: Option<usize> = Some(264);
+    pub const TGKILL: usize = 268;
     pub const OPENAT: usize = 322;
     pub const GETCPU: usize = 345;
+    pub const GETRANDOM: usize = 384;
     pub const CLOCK_GETTIME64: Option<usize> = Some(403);
     pub const CLOCK_GETRES_TIME64: Option<usize> = Some(406);
 }
@@ -20,8 +27,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself. R7 is the
     // compiler's own in Thumb code, so it is exchanged for the number and back.
@@ -38,6 +45,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
             in("r2") third,
             in("r3") fourth,
             in("r4") fifth,
+            in("r5") sixth,
             options(nostack),
         );
     }

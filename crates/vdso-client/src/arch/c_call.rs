@@ -19,3 +19,17 @@ pub(crate) unsafe fn call(function: NonNull<()>, first: usize, second: usize) ->
     // SAFETY: the caller's promise is passed on.
     unsafe { function(first, second) as isize }
 }
+
+/// The same with five arguments, of which none is narrower than a register but zero.
+///
+/// # Safety
+/// As for [`call`].
+#[inline(always)]
+pub(crate) unsafe fn call_with_five(function: NonNull<()>, arguments: [usize; 5]) -> isize {
+    type Function = unsafe extern "C" fn(usize, usize, usize, usize, usize) -> isize;
+    // SAFETY: the caller promises that it is such a function.
+    let function = unsafe { mem::transmute::<NonNull<()>, Function>(function) };
+    let [first, second, third, fourth, fifth] = arguments;
+    // SAFETY: the caller's promise is passed on.
+    unsafe { function(first, second, third, fourth, fifth) }
+}

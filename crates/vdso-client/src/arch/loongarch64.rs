@@ -12,6 +12,12 @@ pub(crate) mod number {
     pub const PRCTL: usize = 167;
     pub const GETCPU: usize = 168;
     pub const GETTIMEOFDAY: Option<usize> = Some(169);
+    pub const GETPID: usize = 172;
+    pub const GETTID: usize = 178;
+    pub const MUNMAP: usize = 215;
+    pub const MMAP: usize = 222;
+    pub const TGKILL: usize = 131;
+    pub const GETRANDOM: usize = 278;
     pub const TIME: Option<usize> = None;
     pub const CLOCK_GETTIME64: Option<usize> = None;
     pub const CLOCK_GETRES_TIME64: Option<usize> = None;
@@ -20,8 +26,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself. The kernel may
     // change the temporary registers.
@@ -34,6 +40,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
             in("$a2") third,
             in("$a3") fourth,
             in("$a4") fifth,
+            in("$a5") sixth,
             lateout("$t0") _,
             lateout("$t1") _,
             lateout("$t2") _,

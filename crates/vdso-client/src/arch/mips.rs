@@ -23,13 +23,19 @@ pub(crate) mod number {
 
     pub const READ: usize = by_width(3, 0);
     pub const CLOSE: usize = by_width(6, 3);
+    pub const GETPID: usize = by_width(20, 38);
+    pub const MUNMAP: usize = by_width(91, 11);
+    pub const MMAP: usize = by_width(90, 9);
     pub const TIME: Option<usize> = None;
     pub const GETTIMEOFDAY: Option<usize> = Some(by_width(78, 94));
     pub const PRCTL: usize = by_width(192, 153);
+    pub const GETTID: usize = by_width(222, 178);
     pub const CLOCK_GETTIME: Option<usize> = Some(by_width(263, 222));
     pub const CLOCK_GETRES: Option<usize> = Some(by_width(264, 223));
+    pub const TGKILL: usize = by_width(266, 225);
     pub const OPENAT: usize = by_width(288, 247);
     pub const GETCPU: usize = by_width(312, 271);
+    pub const GETRANDOM: usize = by_width(353, 313);
     pub const CLOCK_GETTIME64: Option<usize> = if IS_64_BIT { None } else { Some(4403) };
     pub const CLOCK_GETRES_TIME64: Option<usize> = if IS_64_BIT { None } else { Some(4406) };
 }
@@ -40,11 +46,11 @@ unsafe extern "C" {
 
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     keeping_errno(|errno| {
         // SAFETY: the caller answers for the call itself.
-        match unsafe { syscall(number as c_long, first, second, third, fourth, fifth) } {
+        match unsafe { syscall(number as c_long, first, second, third, fourth, fifth, sixth) } {
             // SAFETY: `errno` is this thread's.
             -1 => -(unsafe { errno.read() } as isize),
             result => result as isize,

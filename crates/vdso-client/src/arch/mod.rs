@@ -2,7 +2,7 @@
 //!
 //! - `system_call(number, arguments)`: the value, or a negative error number;
 //! - `number`: the numbers of the system calls that are made here;
-//! - `call(function, …)`: a call of a vDSO function, with the same kind of result.
+//! - `call(function, …)`, `call_with_five`: a call of a vDSO function, with the same kind of result.
 //!
 //! All but PowerPC's vDSO functions are called as C functions are, by `c_call`.
 //!
@@ -15,11 +15,12 @@
 #[cfg(not(any(target_arch = "powerpc", target_arch = "powerpc64")))]
 mod c_call;
 #[cfg(not(any(target_arch = "powerpc", target_arch = "powerpc64")))]
-pub(crate) use c_call::call;
+pub(crate) use c_call::{call, call_with_five};
 
 macro_rules! architectures {
     ($($file:ident: $condition:meta;)*) => {$(
         #[cfg(all($condition, not(miri)))]
+        #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "threads need a number more"))]
         mod $file;
         #[cfg(all($condition, not(miri)))]
         pub(crate) use $file::*;

@@ -15,6 +15,12 @@ pub(crate) mod number {
     pub const CLOCK_GETRES: Option<usize> = if IS_64_BIT { Some(114) } else { None };
     pub const PRCTL: usize = 167;
     pub const GETCPU: usize = 168;
+    pub const GETPID: usize = 172;
+    pub const GETTID: usize = 178;
+    pub const MUNMAP: usize = 215;
+    pub const MMAP: usize = 222;
+    pub const TGKILL: usize = 131;
+    pub const GETRANDOM: usize = 278;
     pub const GETTIMEOFDAY: Option<usize> = if IS_64_BIT { Some(169) } else { None };
     pub const TIME: Option<usize> = None;
     pub const CLOCK_GETTIME64: Option<usize> = if IS_64_BIT { None } else { Some(403) };
@@ -24,8 +30,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     let result: isize;
     // SAFETY: the system call convention; the caller answers for the call itself. The kernel throws the
     // vector registers away; with them go VL and VTYPE, which count as flags, and those the compiler
@@ -39,6 +45,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
             in("a2") third,
             in("a3") fourth,
             in("a4") fifth,
+            in("a5") sixth,
             lateout("v0") _, lateout("v1") _, lateout("v2") _, lateout("v3") _,
             lateout("v4") _, lateout("v5") _, lateout("v6") _, lateout("v7") _,
             lateout("v8") _, lateout("v9") _, lateout("v10") _, lateout("v11") _,

@@ -6,13 +6,20 @@ use core::arch::asm;
 pub(crate) mod number {
     pub const READ: usize = 3;
     pub const CLOSE: usize = 6;
+    pub const GETPID: usize = 20;
     pub const TIME: Option<usize> = None;
     pub const GETTIMEOFDAY: Option<usize> = Some(78);
+    /// Takes the address of its arguments.
+    pub const MMAP: usize = 90;
+    pub const MUNMAP: usize = 91;
     pub const PRCTL: usize = 172;
+    pub const GETTID: usize = 236;
+    pub const TGKILL: usize = 241;
     pub const CLOCK_GETTIME: Option<usize> = Some(260);
     pub const CLOCK_GETRES: Option<usize> = Some(261);
     pub const OPENAT: usize = 288;
     pub const GETCPU: usize = 311;
+    pub const GETRANDOM: usize = 349;
     pub const CLOCK_GETTIME64: Option<usize> = None;
     pub const CLOCK_GETRES_TIME64: Option<usize> = None;
 }
@@ -20,10 +27,13 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let by_address = [(&raw const arguments).expose_provenance(), 0, 0, 0, 0, 0];
+    let registers = if number == number::MMAP { by_address } else { arguments };
+    let [first, second, third, fourth, fifth, sixth] = registers;
     let result: isize;
-    // SAFETY: the system call convention; the caller answers for the call itself.
+    // SAFETY: the system call convention; the caller answers for the call itself. The arguments stay
+    // where their address says until it is done.
     unsafe {
         asm!(
             "svc 0",
@@ -33,6 +43,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
             in("r4") third,
             in("r5") fourth,
             in("r6") fifth,
+            in("r7") sixth,
             options(nostack),
         );
     }

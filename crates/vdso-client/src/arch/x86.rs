@@ -6,13 +6,20 @@ use core::arch::asm;
 pub(crate) mod number {
     pub const READ: usize = 3;
     pub const CLOSE: usize = 6;
+    pub const GETPID: usize = 20;
     pub const TIME: Option<usize> = Some(13);
     pub const GETTIMEOFDAY: Option<usize> = Some(78);
+    pub const MUNMAP: usize = 91;
     pub const PRCTL: usize = 172;
+    /// `mmap2`, whose offset counts pages.
+    pub const MMAP: usize = 192;
+    pub const GETTID: usize = 224;
     pub const CLOCK_GETTIME: Option<usize> = Some(265);
     pub const CLOCK_GETRES: Option<usize> = Some(266);
+    pub const TGKILL: usize = 270;
     pub const OPENAT: usize = 295;
     pub const GETCPU: usize = 318;
+    pub const GETRANDOM: usize = 355;
     pub const CLOCK_GETTIME64: Option<usize> = Some(403);
     pub const CLOCK_GETRES_TIME64: Option<usize> = Some(406);
 }
@@ -23,21 +30,24 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments;
-    // The compiler keeps EBX and ESI to itself, so what goes there is loaded inside.
-    let loaded = [number, first, fourth];
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
+    // The compiler keeps EBX, ESI and EBP to itself, so what goes there is loaded inside.
+    let loaded = [number, first, fourth, sixth];
     let result: isize;
-    // SAFETY: the system call convention; the caller answers for the call itself. EBX and ESI are
-    // given back, and `loaded` is only read.
+    // SAFETY: the system call convention; the caller answers for the call itself. EBX, ESI
+    // and EBP are given back, and `loaded` is only read.
     unsafe {
         asm!(
             "push ebx",
             "push esi",
+            "push ebp",
             "mov ebx, [eax + 4]",
             "mov esi, [eax + 8]",
+            "mov ebp, [eax + 12]",
             "mov eax, [eax]",
             "int 0x80",
+            "pop ebp",
             "pop esi",
             "pop ebx",
             inlateout("eax") loaded.as_ptr() => result,

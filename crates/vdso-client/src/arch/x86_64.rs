@@ -12,14 +12,20 @@ pub(crate) mod number {
 
     pub const READ: usize = X32;
     pub const CLOSE: usize = X32 + 3;
+    pub const MMAP: usize = X32 + 9;
+    pub const MUNMAP: usize = X32 + 11;
+    pub const GETPID: usize = X32 + 39;
     pub const GETTIMEOFDAY: Option<usize> = Some(X32 + 96);
     pub const PRCTL: usize = X32 + 157;
+    pub const GETTID: usize = X32 + 186;
     /// Its result does not fit into 32 bits after 2038, and is taken for an error.
     pub const TIME: Option<usize> = if IS_X32 { None } else { Some(201) };
     pub const CLOCK_GETTIME: Option<usize> = Some(X32 + 228);
     pub const CLOCK_GETRES: Option<usize> = Some(X32 + 229);
+    pub const TGKILL: usize = X32 + 234;
     pub const OPENAT: usize = X32 + 257;
     pub const GETCPU: usize = X32 + 309;
+    pub const GETRANDOM: usize = X32 + 318;
     pub const CLOCK_GETTIME64: Option<usize> = None;
     pub const CLOCK_GETRES_TIME64: Option<usize> = None;
 }
@@ -27,8 +33,8 @@ pub(crate) mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline]
-pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [first, second, third, fourth, fifth] = arguments.map(|argument| argument as u64);
+pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
+    let [first, second, third, fourth, fifth, sixth] = arguments.map(|argument| argument as u64);
     let result: u64;
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
@@ -40,6 +46,7 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
             in("rdx") third,
             in("r10") fourth,
             in("r8") fifth,
+            in("r9") sixth,
             out("rcx") _,
             out("r11") _,
             options(nostack),

@@ -1,0 +1,53 @@
+//! Pages of the kernel's, without a C library.
+
+use core::ptr::{self, NonNull};
+
+use crate::arch::{self, number};
+use crate::errno::Errno;
+
+/// Source: `include/uapi/asm-generic/mman-common.h`, the same on every architecture that has the
+/// function.
+pub const PROT_READ_WRITE: usize = 1 | 2;
+/// Source: as above.
+pub const MAP_PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
+
+/// The smallest page of any machine.
+pub const PAGE_BYTES: usize = 4096;
+
+/// New pages, filled with zeros.
+pub fn map(bytes: usize, protection: usize, flags: usize) -> Option<NonNull<u8>> {
+    let no_file = usize::MAX;
+    let arguments = [0, bytes, protection, flags, no_file, 0];
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let mapped = unsafe { arch::system_call(number::MMAP, arguments) };
+    // The last page of the address space has error numbers in place of addresses.
+    if mapped.cast_unsigned() > PAGE_BYTES.wrapping_neg() {
+        return None;
+    }
+    NonNull::new(ptr::with_exposed_provenance_mut(mapped.cast_unsigned()))
+}
+
+/// # Safety
+/// The pages must have come from [`map`], with as many bytes, and nobody may know of them any more.
+pub unsafe fn unmap(pages: NonNull<u8>, bytes: usize) {
+    let arguments = [pages.as_ptr().expose_provenance(), bytes, 0, 0, 0, 0];
+    // SAFETY: the caller's promise.
+    unsafe { arch::system_call(number::MUNMAP, arguments) };
+}
+
+/// The thread that this is.
+#[cfg(feature = "std")]
+pub fn thread_id() -> u32 {
+    // SAFETY: it takes nothing.
+    unsafe { arch::system_call(number::GETTID, [0; 6]) as u32 }
+}
+
+/// Whether a thread of this process has the number.
+pub fn is_alive(thread: u32) -> bool {
+    // SAFETY: it takes nothing.
+    let process = unsafe { arch::system_call(number::GETPID, [0; 6]) };
+    let arguments = [process.cast_unsigned(), thread as usize, 0, 0, 0, 0];
+    // SAFETY: signal 0 is not sent, only looked at whether it could be.
+    let answer = unsafe { arch::system_call(number::TGKILL, arguments) };
+    Errno::check(answer) != Err(Errno::ESRCH)
+}

@@ -1,0 +1,151 @@
+//! Random bytes as good as the kernel's, without a system call: from the vDSO's `getrandom`, which a
+//! kernel has from Linux 6.11 on (x86-64), on the other architectures a little later. The C library's
+//! `getrandom` uses it from glibc 2.41 on; here it is for everybody else.
+//!
+//! ```
+//! let mut key = [0; 32];
+//! vdso_client::random::fill(&mut key)?;
+//! # Ok::<(), vdso_client::Errno>(())
+//! ```
+//!
+//! # What keeps it safe
+//!
+//! The function has a generator of its own for each thread, which takes its key from the kernel, throws
+//! away what it has given, and takes a new key whenever the kernel has a new one or the process has
+//! forked. Its [`State`] lives in memory that the kernel wipes in a forked child, never writes to a disk,
+//! and takes back when it is short of memory (`MAP_DROPPABLE`); a state that is wiped begins anew.
+//!
+//! # Where the state is
+//!
+//! With the feature `std`, [`fill`] has one for each thread. Otherwise it makes system calls, and whoever
+//! wants to spare them holds a [`State`] and asks that. A thread's state goes to another thread once it
+//! has ended, so there are never many more than threads.
+//!
+//! All of it may be called in a signal handler, also in one that interrupts it: nothing is allocated but
+//! by mmap(2), nothing locks, and a state that is in use is left alone (the system call is made).
+//!
+//! # For the crate getrandom
+//!
+//! A program that is compiled with `--cfg getrandom_backend="custom"` says what the crate
+//! [getrandom](https://docs.rs/getrandom) asks, and so all that takes its seeds from it:
+//!
+//! ```
+//! #[unsafe(no_mangle)]
+//! unsafe extern "Rust" fn __getrandom_v03_custom(
+//!     buffer: *mut u8,
+//!     length: usize,
+//! ) -> Result<(), getrandom::Error> {
+//!     // SAFETY: getrandom gives a buffer of this length; it need not be initialised.
+//!     let buffer = unsafe { std::slice::from_raw_parts_mut(buffer.cast(), length) };
+//!     match vdso_client::random::fill_uninit(buffer) {
+//!         Ok(_) => Ok(()),
+//!         Err(_) => Err(getrandom::Error::UNSUPPORTED),
+//!     }
+//! }
+//! ```
+//!
+//! # What a copy of the memory is
+//!
+//! A checkpoint or a snapshot of a process that is restored twice restores the state twice, unless
+//! whoever takes it leaves out memory that is wiped on fork: both then give the same bytes until they
+//! take a new key. A virtual machine that is restored is told so by its host (VM generation ID), and
+//! then every process takes a new key.
+
+mod memory;
+mod pool;
+#[cfg(feature = "rand_core")]
+mod rand_core;
+mod state;
+#[cfg(feature = "std")]
+mod thread;
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use crate::arch::{self, number};
+use crate::errno::Errno;
+
+#[cfg(feature = "rand_core")]
+pub use self::rand_core::Random;
+pub use self::state::State;
+
+/// Fills `buffer`. Waits once after boot, until the kernel has seen enough to be unpredictable.
+///
+/// # Errors
+/// [`Errno::ENOSYS`] before Linux 3.17; whatever a seccomp filter says. What was filled by then must not
+/// be used.
+pub fn fill(buffer: &mut [u8]) -> Result<(), Errno> {
+    fill_uninit(as_uninit(buffer)).map(|_| ())
+}
+
+/// Fills `buffer`, and gives it back as what it is then.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_uninit(buffer: &mut [MaybeUninit<u8>]) -> Result<&mut [u8], Errno> {
+    #[cfg(feature = "std")]
+    if let Some(place) = thread::place() {
+        return in_parts(buffer, |part| place.fill(part));
+    }
+    by_system_call(buffer)
+}
+
+/// The system call alone.
+pub(crate) fn by_system_call(buffer: &mut [MaybeUninit<u8>]) -> Result<&mut [u8], Errno> {
+    in_parts(buffer, ask_kernel)
+}
+
+fn ask_kernel(part: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+    let arguments = [part.as_mut_ptr().expose_provenance(), part.len(), 0, 0, 0, 0];
+    // SAFETY: the kernel writes to `part` and not beyond its length.
+    Errno::check(unsafe { arch::system_call(number::GETRANDOM, arguments) })
+        .map(isize::cast_unsigned)
+}
+
+/// Asks for the vDSO's function with a state.
+///
+/// # Safety
+/// `function` must be a vDSO's getrandom, and `state` what it asked for, used by nobody else meanwhile
+/// but a signal handler of this thread.
+#[inline]
+unsafe fn ask_function(
+    function: NonNull<()>,
+    part: &mut [MaybeUninit<u8>],
+    state: NonNull<u8>,
+    state_bytes: usize,
+) -> Result<usize, Errno> {
+    let buffer = part.as_mut_ptr().expose_provenance();
+    let state = state.as_ptr().expose_provenance();
+    let arguments = [buffer, part.len(), 0, state, state_bytes];
+    // SAFETY: the caller's promise; it writes to `part` and not beyond its length.
+    Errno::check(unsafe { arch::call_with_five(function, arguments) }).map(isize::cast_unsigned)
+}
+
+/// Goes on until the whole buffer is filled: a signal may end a long call early.
+#[inline]
+fn in_parts(
+    buffer: &mut [MaybeUninit<u8>],
+    mut fill: impl FnMut(&mut [MaybeUninit<u8>]) -> Result<usize, Errno>,
+) -> Result<&mut [u8], Errno> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..)
+        && !rest.is_empty()
+    {
+        match fill(rest) {
+            // It never says so; to ask for ever would be worse than to say that it did.
+            Ok(0) => return Err(Errno::EIO),
+            Ok(bytes) => filled += bytes,
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // SAFETY: all of it has been written.
+    Ok(unsafe { buffer.assume_init_mut() })
+}
+
+/// As bytes that are only written.
+fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let bytes: *mut [u8] = buffer;
+    // SAFETY: of the same layout, and nobody here writes what is not initialised.
+    unsafe { &mut *(bytes as *mut [MaybeUninit<u8>]) }
+}

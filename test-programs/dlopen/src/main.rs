@@ -22,6 +22,9 @@ mod memory;
 unsafe extern "C" {
     fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlerror() -> *const c_char;
+    fn strlen(text: *const c_char) -> usize;
+    fn write(file: c_int, bytes: *const c_char, count: usize) -> isize;
     fn _exit(code: c_int) -> !;
 }
 
@@ -40,12 +43,25 @@ fn check() -> c_int {
     // SAFETY: a path with a zero at its end.
     let image = unsafe { dlopen(path.as_ptr(), NOW) };
     if image.is_null() {
+        say_why();
         return 1;
     }
     let is_found = |export: &Export| is_found(image, export.name, export.version);
     match architecture.exports.iter().position(|export| !is_found(export)) {
         Some(index) => 2 + index as c_int,
         None => 0,
+    }
+}
+
+/// On standard error, for a person who looks at the console.
+fn say_why() {
+    // SAFETY: it takes no arguments.
+    let reason = unsafe { dlerror() };
+    if !reason.is_null() {
+        // SAFETY: a text with a zero at its end.
+        let bytes = unsafe { strlen(reason) };
+        // SAFETY: as many bytes are there.
+        unsafe { write(2, reason, bytes) };
     }
 }
 

@@ -39,4 +39,5 @@ architectures! {
     loongarch64: "loongarch64";
     arm: "arm";
     x86: "x86";
+    mips64: "mips64";
 }

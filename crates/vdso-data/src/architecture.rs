@@ -31,6 +31,9 @@ pub struct Architecture {
     /// The largest page of memory that kernels have there, bytes, or more: how far apart the pages must be
     /// to be protected differently. The image itself has room for two.
     pub page_bytes: usize,
+    /// Whether the dynamic table names a table of addresses, which the image does not have: such an image
+    /// can be mapped, but not be loaded as a library, for which a loader writes to that table.
+    pub names_address_table: bool,
     /// What the time is computed from.
     pub counter: &'static str,
     /// Whether a backtrace steps through the image by DWARF's unwind tables.
@@ -163,7 +166,7 @@ impl Architecture {
 
 /// Every architecture that there is an image for.
 pub static ALL: &[&Architecture] =
-    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386];
+    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386, &MIPS64EL];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
@@ -186,6 +189,8 @@ const fn current() -> Option<&'static Architecture> {
         &ARM
     } else if cfg!(target_arch = "x86") {
         &I386
+    } else if cfg!(all(target_arch = "mips64", target_endian = "little")) {
+        &MIPS64EL
     } else {
         return None;
     })
@@ -215,6 +220,7 @@ const USUAL: Architecture = Architecture {
     soname: "linux-vdso.so.1",
     hash_style: HashStyle::Both,
     page_bytes: 4 << 10,
+    names_address_table: false,
     counter: "",
     unwinding: Unwinding::Dwarf,
     enters_programs: false,
@@ -389,6 +395,33 @@ static I386: Architecture = Architecture {
         passed_on("__kernel_vsyscall", V2_5),
         trampoline("__kernel_sigreturn", V2_5, Rules::Written),
         trampoline("__kernel_rt_sigreturn", V2_5, Rules::Written),
+    ],
+    ..USUAL
+};
+
+static MIPS64EL: Architecture = Architecture {
+    name: "mips64el",
+    folder: "mips64",
+    target: "mips64el-unknown-linux-gnuabi64",
+    compiler_flags: &[
+        // Not stable there yet.
+        "-Zcrate-attr=feature(asm_experimental_arch)",
+        // Calls would go through a table that needs relocation.
+        "--cfg=inline_all",
+        "-Cllvm-args=-inline-threshold=100000",
+        "-Cllvm-args=-inlinecold-threshold=100000",
+        "-Cllvm-args=-inline-cold-callsite-threshold=100000",
+    ],
+    machine: 8,
+    // The linker has no other table there.
+    hash_style: HashStyle::SystemV,
+    page_bytes: 64 << 10,
+    names_address_table: true,
+    counter: "MONOTONIC_RAW of the kernel's",
+    exports: &[
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+        own("__vdso_clock_getres", V2_6),
     ],
     ..USUAL
 };

@@ -76,6 +76,7 @@ impl Build {
         rustc.args(["--crate-name=vdso_image", "--crate-type=lib", "--emit=obj"]);
         rustc.arg("--cfg").arg(format!("source=\"{source}\""));
         rustc.arg("--check-cfg=cfg(source, values(\"own\", \"host\", \"chain\"))");
+        rustc.arg("--check-cfg=cfg(inline_all)");
         rustc.args(["-Dwarnings", "-Dunsafe-op-in-unsafe-fn"]);
         let mut extern_data = OsString::from("vdso_data=");
         extern_data.push(data);
@@ -114,7 +115,11 @@ impl Build {
             Unwinding::Dwarf => "-Cforce-unwind-tables=yes",
             Unwinding::Nothing => "-Cforce-unwind-tables=no",
         });
-        rustc.args(self.architecture.compiler_flags);
+        let flags = self.architecture.compiler_flags;
+        if flags.iter().any(|flag| flag.starts_with("-Z")) {
+            rustc.env("RUSTC_BOOTSTRAP", "1");
+        }
+        rustc.args(flags);
         for (from, to) in [
             (self.image_source.as_os_str(), MAPPED_IMAGE),
             (self.data_source.as_os_str(), MAPPED_DATA),

@@ -31,7 +31,8 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 ///
 /// # Safety
 /// `ts` must be writable.
-#[inline(never)]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
 unsafe fn fine(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller's promise about `ts` is passed on, here and below.
     if unsafe { source::read_to(id as u32, ts) } {

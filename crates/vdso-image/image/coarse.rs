@@ -13,7 +13,8 @@ use crate::{kernel, pages, slow};
 ///
 /// # Safety
 /// `ts` must be writable.
-#[inline(never)]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
     let Some(now) = read(id) else {
         // SAFETY: the caller's promise is passed on.

@@ -16,7 +16,8 @@ use crate::{arch, coarse, getcpu, kernel, pages, source};
 /// # Safety
 /// `ts` must be writable.
 #[cold]
-#[inline(never)]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);
     if is_fine
@@ -60,7 +61,8 @@ pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
 /// # Safety
 /// What is not null must be writable.
 #[cold]
-#[inline(never)]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
 pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
     if !tz.is_null() {
         let error = match kernel::gettimeofday(&pages::process().functions) {
@@ -93,7 +95,8 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 /// # Safety
 /// `seconds` must be null or writable.
 #[cold]
-#[inline(never)]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
 pub unsafe fn time(seconds: *mut c_long) -> c_long {
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
@@ -115,7 +118,8 @@ pub unsafe fn time(seconds: *mut c_long) -> c_long {
 /// # Safety
 /// What is not null must be writable.
 #[cold]
-#[inline(never)]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
 pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
     if let Some(word) = arch::cpu_and_node_otherwise() {
         // SAFETY: the caller's promise is passed on.

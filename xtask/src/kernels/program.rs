@@ -6,7 +6,7 @@
 //! told to be one; nothing else of nightly is used but inline assembly for mips. The linker is the
 //! toolchain's own, so no other compiler is needed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -49,9 +49,20 @@ impl Builder {
         Ok(())
     }
 
-    /// Gives the path of the program.
+    /// Gives the path of the first program.
     pub fn build(&self, target: &str) -> Result<PathBuf> {
-        let manifest = cargo::workspace().join("test-programs/kernel-init/Cargo.toml");
+        self.build_program("kernel-init", target, &[])
+    }
+
+    /// Gives the path of the program that has a C library load images; `libc` is glibc's.
+    pub fn build_dlopen(&self, target: &str, libc: &Path) -> Result<PathBuf> {
+        // The loader is called by name, and is what the library needs beside itself.
+        let linked = format!("-Clink-arg={}", libc.display());
+        self.build_program("dlopen", target, &[&linked, "-Clink-arg=--allow-shlib-undefined"])
+    }
+
+    fn build_program(&self, program: &str, target: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let manifest = cargo::workspace().join("test-programs").join(program).join("Cargo.toml");
         let mut command = cargo::cargo("kernels");
         command.arg("rustc").arg("--quiet").arg("--manifest-path").arg(manifest);
         command.args(["--locked", "--release", "--target", target]);
@@ -59,10 +70,10 @@ impl Builder {
         self.with_standard_library(&mut command, target, "core,compiler_builtins")?;
         // For this program alone: build scripts are for this machine.
         command.args(["--", "-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
-        command.arg("-Crelocation-model=static");
+        command.arg("-Crelocation-model=static").args(arguments);
         let output = command.output().context("cannot run cargo")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "the program for {target} does not build:\n{said}");
-        Ok(cargo::target_folder().join("kernels").join(target).join("release/kernel-init"))
+        Ok(cargo::target_folder().join("kernels").join(target).join("release").join(program))
     }
 }

@@ -21,22 +21,47 @@ mod c_calls;
 mod export;
 mod usual;
 
-macro_rules! architectures {
-    ($($folder:ident: $name:literal;)*) => {$(
-        #[cfg(target_arch = $name)]
-        mod $folder;
-        #[cfg(target_arch = $name)]
-        pub use $folder::*;
-    )*};
-}
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::*;
 
-architectures! {
-    x86_64: "x86_64";
-    aarch64: "aarch64";
-    riscv64: "riscv64";
-    s390x: "s390x";
-    powerpc64: "powerpc64";
-    loongarch64: "loongarch64";
-    arm: "arm";
-    x86: "x86";
-}
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::*;
+
+#[cfg(target_arch = "riscv64")]
+mod riscv64;
+#[cfg(target_arch = "riscv64")]
+pub use riscv64::*;
+
+#[cfg(target_arch = "s390x")]
+mod s390x;
+#[cfg(target_arch = "s390x")]
+pub use s390x::*;
+
+#[cfg(target_arch = "powerpc64")]
+mod powerpc64;
+#[cfg(target_arch = "powerpc64")]
+pub use powerpc64::*;
+
+#[cfg(target_arch = "loongarch64")]
+mod loongarch64;
+#[cfg(target_arch = "loongarch64")]
+pub use loongarch64::*;
+
+#[cfg(target_arch = "arm")]
+mod arm;
+#[cfg(target_arch = "arm")]
+pub use arm::*;
+
+#[cfg(target_arch = "x86")]
+mod x86;
+#[cfg(target_arch = "x86")]
+pub use x86::*;
+
+#[cfg(target_arch = "mips64")]
+mod mips64;
+#[cfg(target_arch = "mips64")]
+pub use mips64::*;

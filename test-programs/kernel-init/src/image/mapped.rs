@@ -1,5 +1,6 @@
 //! An image in this process, with its two pages behind it.
 
+use core::ffi::c_char;
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -159,16 +160,22 @@ fn protect(page: *mut u8, protection: usize) -> Result<usize, Errno> {
 
 fn open(path: &Path) -> Result<usize, Errno> {
     const AT_FDCWD: usize = -100_isize as usize;
-    let arguments = [AT_FDCWD, path.bytes.as_ptr().expose_provenance(), 0, 0, 0, 0];
+    let arguments = [AT_FDCWD, path.as_ptr().expose_provenance(), 0, 0, 0, 0];
     // SAFETY: it reads the path, which ends with a zero.
     unsafe { system::call(Sysno::openat, arguments) }
 }
 
 /// A path with a zero at its end.
 #[derive(Default)]
-struct Path {
+pub struct Path {
     bytes: [u8; 32],
     length: usize,
+}
+
+impl Path {
+    pub fn as_ptr(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
 }
 
 impl Write for Path {

@@ -3,6 +3,7 @@
 //!
 //! | | |
 //! |---|---|
+//! | [`loaders`] | a C library loads an image |
 //! | [`mapped`] | maps an image, as injection does |
 //! | [`kernel`] | the kernel's own functions |
 //! | [`publisher`] | a small timekeeper, for the image of the `own` source |
@@ -17,6 +18,7 @@ mod arch;
 mod brackets;
 mod functions;
 mod kernel;
+mod loaders;
 mod mapped;
 mod moved;
 mod publisher;
@@ -36,6 +38,7 @@ pub fn run(report: &mut Report) {
         report.skip("all", "there is no image for this architecture");
         return;
     };
+    loaders::run(report, architecture);
     for source in SOURCES {
         match Mapped::of(architecture, source) {
             Ok(image) => check(report, architecture, source, &image),

@@ -111,9 +111,11 @@ impl Memory {
             .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
         let maps = String::from_utf8_lossy(&maps);
         let mut bounds = maps.lines().filter_map(bounds);
-        let (start, end) = bounds
-            .find(|&(start, _)| start == addr)
-            .ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))?;
+        let (start, end) = bounds.find(|&(start, _)| start == addr).ok_or(Error::on(
+            self.pid,
+            Attempt::ReadProc,
+            Errno::EINVAL,
+        ))?;
         let mut bytes = vec![0; (end - start) as usize];
         self.read(addr, &mut bytes)?;
         Ok(bytes)

@@ -98,8 +98,9 @@ global_asm!(
     // the page of clocks, shared
     "mov ebp, [esp - {below} + {own_page}]",
     "lea ebx, [eax + ebp]",
+    "mov ecx, ebp",
+    "shr ecx, 1",
     "shr ebp, 12",
-    "mov ecx, {page}",
     "mov edx, {read}",
     "mov esi, {shared_fixed}",
     "mov eax, {mmap2}",
@@ -109,6 +110,7 @@ global_asm!(
     // the process page
     "mov ebx, [esp - {below} + {mapping_addr}]",
     "add ebx, [esp - {below} + {process_page_offset}]",
+    // ecx is still as far as pages are apart
     "mov edx, {read_write}",
     "mov esi, {anonymous_fixed}",
     "or edi, -1",
@@ -132,7 +134,8 @@ global_asm!(
     "mov [eax + {raw_seq_addr}], ecx",
     "3:",
     "mov ebx, eax",
-    "mov ecx, {page}",
+    "mov ecx, [ebp + {own_page}]",
+    "shr ecx, 1",
     "mov edx, {read}",
     "mov eax, {mprotect}",
     "int 0x80",

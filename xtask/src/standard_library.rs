@@ -1,8 +1,9 @@
 //! `core` for targets that the toolchain has none for, from the standard library's source.
 //!
-//! Who has rustup adds the target (`rustup target add`) and needs none of this. Otherwise the environment
-//! variable `VDSO_RUST_SRC` names the source that matches the toolchain: a folder with `library/` in it,
-//! that folder itself, or a `.tar.xz` of it, as in Debian's package rust-src.
+//! Who has rustup adds the target (`rustup target add`) and needs none of this, or adds the source
+//! (`rustup component add rust-src`). Otherwise the environment variable `VDSO_RUST_SRC` names the source
+//! that matches the toolchain: a folder with `library/` in it, that folder itself, or a `.tar.xz` of it, as
+//! in Debian's package rust-src.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,7 +13,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::cargo::target_folder;
+use crate::cargo::{target_folder, workspace};
 
 /// Names the standard library's source.
 pub const SOURCE: &str = "VDSO_RUST_SRC";
@@ -38,10 +39,7 @@ impl Core {
             return Ok(Self::Installed);
         }
         let Some(source) = source()? else {
-            return Ok(Self::Missing(format!(
-                "the toolchain has no standard library for {target}: run `rustup target add {target}`, or \
-                 name the library's source in {SOURCE}"
-            )));
+            return Ok(Self::Missing(missing(target)));
         };
         let folder = target_folder().join("sysroots").join(target);
         make(target, &source, &folder)?;
@@ -49,14 +47,27 @@ impl Core {
     }
 }
 
+/// Why nothing can be built for `target`, where neither the library nor its source is there.
+pub fn missing(target: &str) -> String {
+    format!(
+        "the toolchain has no {target}: rustup target add {target}, or rustup component add rust-src, or \
+         name the standard library's source in {SOURCE}"
+    )
+}
+
 /// The compiler that cargo uses.
 pub fn rustc() -> OsString {
     env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
-/// The folder `library/` of the standard library's source; `None` if nobody names it.
+/// The folder `library/` of the standard library's source; `None` if nobody names it and the toolchain has
+/// none.
 pub fn source() -> Result<Option<PathBuf>> {
-    let Some(named) = env::var_os(SOURCE).map(PathBuf::from) else { return Ok(None) };
+    let Some(named) = env::var_os(SOURCE).map(PathBuf::from) else {
+        let sysroot = PathBuf::from(said(&["--print", "sysroot"])?.trim_end());
+        let library = sysroot.join("lib/rustlib/src/rust/library");
+        return Ok(library.join("core/src/lib.rs").is_file().then_some(library));
+    };
     let folder = if named.is_dir() { named.clone() } else { unpacked(&named)? };
     for library in [folder.join("library"), folder.join("src/library"), folder] {
         if library.join("core/src/lib.rs").is_file() {
@@ -86,12 +97,10 @@ fn unpacked(archive: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn is_installed(target: &str) -> Result<bool> {
-    let mut rustc = Command::new(rustc());
-    let output = rustc.args(["--print", "target-libdir", "--target", target]).output();
-    let output = output.context("cannot run rustc")?;
-    ensure!(output.status.success(), "the compiler does not know the target {target}");
-    let folder = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
+/// Whether the toolchain has the library for `target`.
+pub fn is_installed(target: &str) -> Result<bool> {
+    let folder = said(&["--print", "target-libdir", "--target", target])?;
+    let folder = PathBuf::from(folder.trim_end());
     let Ok(entries) = fs::read_dir(folder) else { return Ok(false) };
     let is_core = |name: OsString| name.to_string_lossy().starts_with("libcore-");
     Ok(entries.flatten().any(|entry| is_core(entry.file_name())))
@@ -103,7 +112,7 @@ fn is_installed(target: &str) -> Result<bool> {
 /// wanted. The compiler asks for `compiler_builtins` beside it, which for the same reason may be empty.
 pub fn make(target: &str, source: &Path, folder: &Path) -> Result<()> {
     let stamp_file = folder.join("made-from");
-    let stamp = format!("{}\n{}\n", version()?, source.display());
+    let stamp = format!("{}\n{}\n", said(&["-vV"])?, source.display());
     if fs::read_to_string(&stamp_file).is_ok_and(|made_from| made_from == stamp) {
         return Ok(());
     }
@@ -135,7 +144,11 @@ pub fn make(target: &str, source: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn version() -> Result<String> {
-    let output = Command::new(rustc()).arg("-vV").output().context("cannot run rustc")?;
+/// What the compiler prints.
+fn said(arguments: &[&str]) -> Result<String> {
+    let mut rustc = Command::new(rustc());
+    let output = rustc.args(arguments).current_dir(workspace()).output();
+    let output = output.context("cannot run rustc")?;
+    ensure!(output.status.success(), "rustc {} failed", arguments.join(" "));
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -8,7 +8,7 @@
 //! Sources: the linker scripts `arch/*/…/vdso*.lds.S` of Linux 6.1 to 7.3, and vdso(7).
 
 /// What an image is like on one architecture.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Architecture {
     /// The name that people choose it by.
     pub name: &'static str,

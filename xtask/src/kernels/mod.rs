@@ -4,7 +4,7 @@
 //! A boot goes through these modules in turn:
 //!
 //! 1. [`matrix`]: the machines and the kernels;
-//! 2. [`apt`], [`package`], [`emulator`]: what is fetched of Debian, into [`cache`];
+//! 2. [`apt`], [`package`], [`emulator`], [`libraries`]: what is fetched of Debian, into [`cache`];
 //! 3. [`program`]: builds `test-programs/kernel-init` for the machine;
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
 //! 5. [`console`]: what it said;
@@ -19,6 +19,7 @@ mod command;
 mod console;
 mod emulator;
 mod initramfs;
+mod libraries;
 mod matrix;
 mod package;
 mod program;
@@ -130,7 +131,7 @@ struct Workshop<'a> {
 impl<'a> Workshop<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let cache = Cache::open(args.cache.as_deref())?;
-        let builder = Builder::new(&cache)?;
+        let builder = Builder::new()?;
         Ok(Self { args, cache, builder, programs: HashMap::new(), emulators: HashMap::new() })
     }
 
@@ -157,7 +158,11 @@ impl<'a> Workshop<'a> {
                 return Ok(());
             }
         };
-        let files = self.images(machine, table)?;
+        let mut files = self.images(machine, table)?;
+        match self.libraries(kernel, machine) {
+            Ok(libraries) => files.extend(libraries),
+            Err(error) => table.skip(kernel.arch, "dlopen", &format!("{error:#}")),
+        }
         let emulator = match self.emulator(machine) {
             Ok(emulator) => emulator,
             Err(reason) => {
@@ -229,6 +234,26 @@ impl<'a> Workshop<'a> {
         Ok(Ok(programs))
     }
 
+    /// C libraries, and the program that has them load an image; nothing where there is no image.
+    fn libraries(
+        &self,
+        kernel: &Kernel,
+        machine: &'static Machine,
+    ) -> Result<Vec<(String, PathBuf)>> {
+        let Some(architecture) = ALL.iter().find(|row| row.target == machine.target) else {
+            return Ok(Vec::new());
+        };
+        let mut files = libraries::fetch(&self.cache, kernel)?;
+        let libc = files.iter().find(|(name, _)| name == "libc.so.6");
+        let libc = libc.map(|(_, path)| path.clone()).unwrap_or_default();
+        files.push(("dlopen".to_owned(), self.builder.build_dlopen(machine.target, &libc)?));
+        // Programs of other ABIs have none.
+        for (name, _) in files.iter_mut().filter(|(name, _)| name.ends_with("-loader")) {
+            *name = format!("{}-{name}", architecture.name);
+        }
+        Ok(files)
+    }
+
     /// The images of vdso-image for the ABIs of a boot, as the program looks for them.
     fn images(
         &mut self,
@@ -252,7 +277,7 @@ impl<'a> Workshop<'a> {
 
     fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, String>> {
         if !self.programs.contains_key(target) {
-            let built = match self.builder.lacks(target) {
+            let built = match self.builder.lacks(target)? {
                 Some(reason) => Err(reason),
                 None => Ok(self.builder.build(target)?),
             };

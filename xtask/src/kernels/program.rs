@@ -6,109 +6,74 @@
 //! told to be one; nothing else of nightly is used but inline assembly for mips. The linker is the
 //! toolchain's own, so no other compiler is needed.
 
-use std::env;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::apt::run;
-use super::cache::Cache;
-use crate::cargo;
+use crate::{cargo, standard_library};
 
 /// What builds programs.
 pub struct Builder {
-    sysroot: PathBuf,
     /// The folder `library` of the standard library's source.
-    library: Option<Library>,
-}
-
-enum Library {
-    Toolchain,
-    Folder(PathBuf),
+    library: Option<PathBuf>,
 }
 
 impl Builder {
     /// Looks for the standard library's source.
-    pub fn new(cache: &Cache) -> Result<Self> {
-        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let mut command = Command::new(rustc);
-        command.args(["--print", "sysroot"]).current_dir(cargo::workspace());
-        let sysroot = PathBuf::from(String::from_utf8(run(&mut command)?.stdout)?.trim_end());
-        let library = match env::var_os("VDSO_RUST_SRC") {
-            Some(path) => Some(Library::Folder(source(cache, Path::new(&path))?)),
-            None => sysroot
-                .join("lib/rustlib/src/rust/library/core/Cargo.toml")
-                .exists()
-                .then_some(Library::Toolchain),
-        };
-        Ok(Self { sysroot, library })
+    pub fn new() -> Result<Self> {
+        Ok(Self { library: standard_library::source()? })
     }
 
     /// What is lacking to build for a target; `None` if nothing is.
-    pub fn lacks(&self, target: &str) -> Option<String> {
-        if self.has_target(target) || self.library.is_some() {
-            return None;
-        }
-        Some(format!(
-            "the toolchain has no {target}: rustup target add {target}, or rustup component add \
-             rust-src, or name the standard library's source in VDSO_RUST_SRC"
-        ))
+    pub fn lacks(&self, target: &str) -> Result<Option<String>> {
+        let is_there = self.library.is_some() || standard_library::is_installed(target)?;
+        Ok((!is_there).then(|| standard_library::missing(target)))
     }
 
     /// Makes cargo build these parts of the standard library as well, if the toolchain has them not.
-    pub fn with_standard_library(&self, command: &mut Command, target: &str, parts: &str) {
+    pub fn with_standard_library(
+        &self,
+        command: &mut Command,
+        target: &str,
+        parts: &str,
+    ) -> Result<()> {
         // Cargo's nightly features, and those of rustc.
         command.env("RUSTC_BOOTSTRAP", "1");
-        if !self.has_target(target) {
+        if !standard_library::is_installed(target)? {
             command.arg("-Z").arg(format!("build-std={parts}"));
-            if let Some(Library::Folder(folder)) = &self.library {
+            if let Some(folder) = &self.library {
                 command.env("__CARGO_TESTS_ONLY_SRC_ROOT", folder);
             }
         }
+        Ok(())
     }
 
-    fn has_target(&self, target: &str) -> bool {
-        self.sysroot.join("lib/rustlib").join(target).join("lib").is_dir()
-    }
-
-    /// Gives the path of the program.
+    /// Gives the path of the first program.
     pub fn build(&self, target: &str) -> Result<PathBuf> {
-        let manifest = cargo::workspace().join("test-programs/kernel-init/Cargo.toml");
+        self.build_program("kernel-init", target, &[])
+    }
+
+    /// Gives the path of the program that has a C library load images; `libc` is glibc's.
+    pub fn build_dlopen(&self, target: &str, libc: &Path) -> Result<PathBuf> {
+        // The loader is called by name, and is what the library needs beside itself.
+        let linked = format!("-Clink-arg={}", libc.display());
+        self.build_program("dlopen", target, &[&linked, "-Clink-arg=--allow-shlib-undefined"])
+    }
+
+    fn build_program(&self, program: &str, target: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let manifest = cargo::workspace().join("test-programs").join(program).join("Cargo.toml");
         let mut command = cargo::cargo("kernels");
         command.arg("rustc").arg("--quiet").arg("--manifest-path").arg(manifest);
         command.args(["--locked", "--release", "--target", target]);
         command.env_remove("RUSTFLAGS");
-        self.with_standard_library(&mut command, target, "core,compiler_builtins");
+        self.with_standard_library(&mut command, target, "core,compiler_builtins")?;
         // For this program alone: build scripts are for this machine.
         command.args(["--", "-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
-        command.arg("-Crelocation-model=static");
+        command.arg("-Crelocation-model=static").args(arguments);
         let output = command.output().context("cannot run cargo")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "the program for {target} does not build:\n{said}");
-        Ok(cargo::target_folder().join("kernels").join(target).join("release/kernel-init"))
+        Ok(cargo::target_folder().join("kernels").join(target).join("release").join(program))
     }
-}
-
-/// The folder `library` in a folder or an archive.
-fn source(cache: &Cache, path: &Path) -> Result<PathBuf> {
-    let path = path.canonicalize().with_context(|| format!("VDSO_RUST_SRC: {}", path.display()))?;
-    let folder = if path.is_file() { unpacked(cache, &path)? } else { path };
-    let places = [folder.join("library"), folder.clone()];
-    let is_it = |place: &&PathBuf| place.join("core/Cargo.toml").exists();
-    let found = places.iter().find(is_it).cloned();
-    found.with_context(|| format!("{} is no source of the standard library", folder.display()))
-}
-
-/// Unpacks an archive into the cache, once.
-fn unpacked(cache: &Cache, archive: &Path) -> Result<PathBuf> {
-    let name = archive.file_name().unwrap_or(OsStr::new("library"));
-    let folder = cache.folder("library")?.join(name);
-    if !folder.exists() {
-        let temporary = cache.temporary()?;
-        run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(temporary.path()))?;
-        std::fs::rename(temporary.keep(), &folder)?;
-    }
-    Ok(folder)
 }

@@ -1,5 +1,6 @@
 //! An image in this process, with its two pages behind it.
 
+use core::ffi::c_char;
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -36,6 +37,15 @@ const ANONYMOUS: usize =
 impl Mapped {
     /// Maps the file `ARCHITECTURE-SOURCE.so` of the current folder.
     pub fn of(architecture: &'static Architecture, source: &str) -> Result<Self, Errno> {
+        Self::with(architecture, source, |_| ())
+    }
+
+    /// The same, with what `fill` adds to the process page.
+    pub fn with(
+        architecture: &'static Architecture,
+        source: &str,
+        fill: impl FnOnce(&ProcessPage),
+    ) -> Result<Self, Errno> {
         let mut path = Path::default();
         // What does not fit is no file.
         let _ = write!(path, "{}-{source}.so", architecture.name);
@@ -58,6 +68,8 @@ impl Mapped {
         map_new(process.cast(), PRIVATE)?;
         // SAFETY: as above.
         unsafe { process.write(page(process.addr())) };
+        // SAFETY: written just now; all of its fields are atomics.
+        fill(unsafe { &*process });
         protect(process.cast(), READ)?;
         // SAFETY: a file of one page at least, whose mapping stays; what is behind its end is not looked
         // at by a reader that keeps to the load segment.
@@ -148,16 +160,22 @@ fn protect(page: *mut u8, protection: usize) -> Result<usize, Errno> {
 
 fn open(path: &Path) -> Result<usize, Errno> {
     const AT_FDCWD: usize = -100_isize as usize;
-    let arguments = [AT_FDCWD, path.bytes.as_ptr().expose_provenance(), 0, 0, 0, 0];
+    let arguments = [AT_FDCWD, path.as_ptr().expose_provenance(), 0, 0, 0, 0];
     // SAFETY: it reads the path, which ends with a zero.
     unsafe { system::call(Sysno::openat, arguments) }
 }
 
 /// A path with a zero at its end.
 #[derive(Default)]
-struct Path {
+pub struct Path {
     bytes: [u8; 32],
     length: usize,
+}
+
+impl Path {
+    pub fn as_ptr(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
 }
 
 impl Write for Path {

@@ -3,12 +3,14 @@
 //!
 //! | | |
 //! |---|---|
+//! | [`loaders`] | a C library loads an image |
 //! | [`mapped`] | maps an image, as injection does |
 //! | [`kernel`] | the kernel's own functions |
 //! | [`publisher`] | a small timekeeper, for the image of the `own` source |
 //! | [`brackets`] | a million reads of each clock, each between two of the kernel's |
 //! | [`functions`] | everything else that an image answers |
 //! | [`moved`] | clocks that the page moves |
+//! | [`steering`] | a counter that the kernel steers |
 //! | [`signals`] | the trampolines, and a backtrace through them |
 //! | [`arch`] | calls and signal handlers, one file for each architecture |
 
@@ -16,10 +18,12 @@ mod arch;
 mod brackets;
 mod functions;
 mod kernel;
+mod loaders;
 mod mapped;
 mod moved;
 mod publisher;
 mod signals;
+mod steering;
 
 use mapped::Mapped;
 use vdso_data::architecture::Architecture;
@@ -34,6 +38,7 @@ pub fn run(report: &mut Report) {
         report.skip("all", "there is no image for this architecture");
         return;
     };
+    loaders::run(report, architecture);
     for source in SOURCES {
         match Mapped::of(architecture, source) {
             Ok(image) => check(report, architecture, source, &image),
@@ -51,6 +56,7 @@ fn check(
     functions::run(report, source, image);
     if source == "own" {
         publisher::run(report, architecture, image);
+        steering::run(report, architecture);
     } else {
         brackets::run(report, source, image, &mut || 0);
         moved::run(report, image);

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 
 use vdso_client::Call;
 use vdso_data::architecture::Architecture;
-use vdso_data::arithmetic::{Mult, Nanos, Transform};
+use vdso_data::arithmetic::{Mult, Nanos, Timespec, Transform};
 use vdso_data::own::{CounterView, OwnPage};
 use vdso_data::{clock, latch};
 
@@ -57,7 +57,7 @@ impl Publisher {
     fn new(architecture: &'static Architecture, image: &Mapped) -> Option<Self> {
         // A second mapping of the same image, with another page.
         let counting = Mapped::of(architecture, "own").ok()?;
-        store(counting.own, |_| counting_line());
+        count(&counting);
         let counter = counting.function(kernel::name_of(Call::ClockGettime)?)?;
         let kernel = Kernel::new();
         let first = sample(counter, kernel, clock::MONOTONIC)?;
@@ -112,6 +112,16 @@ fn line(sampled: &Sample, mult: Mult) -> CounterView {
     }
 }
 
+/// Makes every clock of the image the counter.
+pub fn count(image: &Mapped) {
+    store(image.own, |_| counting_line());
+}
+
+/// The counter's value, of which such a clock's seconds and nanoseconds are the upper and lower part.
+pub fn cycles(time: Timespec) -> u64 {
+    (time.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.nsec as u64)
+}
+
 /// A clock that is the counter.
 fn counting_line() -> CounterView {
     CounterView {
@@ -142,9 +152,7 @@ fn sample(counter: NonNull<()>, kernel: Kernel, id: u32) -> Option<Sample> {
         let before = brackets::nanos(kernel.read(id).ok()?);
         let cycles = kernel::read(counter, clock::MONOTONIC).ok()?;
         let after = brackets::nanos(kernel.read(id).ok()?);
-        // Seconds and nanoseconds are whole cycles' upper and lower part.
-        let cycles =
-            (cycles.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(cycles.nsec as u64);
+        let cycles = self::cycles(cycles);
         let within_ns = (after - before) as u64 / 2 + 1;
         if best.is_none_or(|best| within_ns < best.within_ns) {
             best = Some(Sample { cycles, ns: before + (after - before) / 2, within_ns });

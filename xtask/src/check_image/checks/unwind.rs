@@ -6,6 +6,7 @@ use gimli::{
     UnwindSection,
 };
 use vdso_data::architecture::{self, Means, Rules};
+use vdso_elf::Symbol;
 use vdso_elf::abi::PT_GNU_EH_FRAME;
 
 use super::exports;
@@ -50,7 +51,10 @@ pub fn covers_exports(subject: &Subject<'_>) -> Result<()> {
     let entry_point = enters.then_some(("the entry point", subject.image()?.entry(), 1));
     let mut exports = subject.exports()?;
     exports.retain(|symbol| !is_known_by_heart(subject, symbol.name));
-    let exports = exports.into_iter().map(|it| (it.name, it.value, it.size));
+    // Unwinders look for a trampoline's rules one byte before the address that is returned to.
+    let begin = |it: &Symbol<'_>| it.value.saturating_sub(u64::from(has_rules(subject, it.name)));
+    let exports =
+        exports.iter().map(|it| (it.name, begin(it), it.value.saturating_add(it.size) - begin(it)));
     for (name, start, bytes) in exports.chain(entry_point) {
         // As unwinders do: the last row that is not above the address.
         let row = rows.iter().rfind(|row| row.function <= start);
@@ -84,6 +88,12 @@ pub fn hides_no_trampoline(subject: &Subject<'_>) -> Result<()> {
 fn is_known_by_heart(subject: &Subject<'_>, name: &str) -> bool {
     let export = exports::promised(subject, name);
     export.is_some_and(|it| it.means == Means::Trampoline(Rules::ByInstructions))
+}
+
+/// Whether it is a trampoline with unwind rules.
+fn has_rules(subject: &Subject<'_>, name: &str) -> bool {
+    let export = exports::promised(subject, name);
+    export.is_some_and(|it| it.means == Means::Trampoline(Rules::Written))
 }
 
 struct Unwinding<'a> {

@@ -4,6 +4,7 @@ mod edit;
 mod linked;
 mod spoilt;
 
+use vdso_data::architecture::Architecture;
 use vdso_image::Source;
 
 use super::checks::{CHECKS, Check};
@@ -13,6 +14,8 @@ use super::subject::Subject;
 /// An image and its debug file, to be spoilt.
 #[derive(Clone)]
 pub struct Pair {
+    /// What it should be for.
+    pub architecture: &'static Architecture,
     pub image: Vec<u8>,
     pub debug: Vec<u8>,
 }
@@ -20,11 +23,12 @@ pub struct Pair {
 impl Pair {
     fn good(source: Source) -> Self {
         let image = vdso_image::bytes(source).to_vec();
-        Self { image, debug: vdso_image::debug_file(source).to_vec() }
+        let debug = vdso_image::debug_file(source).to_vec();
+        Self { architecture: vdso_image::ARCHITECTURE, image, debug }
     }
 
     fn subject(&self) -> Subject<'_> {
-        let architecture = vdso_image::ARCHITECTURE;
+        let architecture = self.architecture;
         Subject { architecture, bytes: &self.image, debug: Some(&self.debug) }
     }
 }
@@ -81,7 +85,8 @@ fn every_bad_image_fails_its_check() {
 
 #[test]
 fn bytes_that_are_no_image_fail_every_check_but_those_of_any_file() {
-    let nothing = Pair { image: b"not an image".to_vec(), debug: Vec::new() };
+    let nothing =
+        Pair { image: b"not an image".to_vec(), debug: Vec::new(), ..Pair::good(Source::Own) };
     for check in CHECKS {
         let is_of_any_file = ["file-size", "no-build-path"].contains(&check.name);
         assert_eq!((check.run)(&nothing.subject()).is_ok(), is_of_any_file, "{}", check.name);

@@ -7,6 +7,8 @@ use object::elf::{
     SHT_PROGBITS, SHT_RELA,
 };
 
+use vdso_data::architecture::{Architecture, Means, Rules};
+
 use super::Pair;
 use super::edit::*;
 use crate::check_image::checks::workspace;
@@ -169,6 +171,12 @@ pub const SPOILT: &[Spoilt] = &[
         let range = unwind_range(&bad.image, vaddr);
         put32(&mut bad.image, range, size as u32 / 2);
     }),
+    ("unwind-covers-exports", "not the byte before a trampoline", |bad| {
+        bad.architecture = with_trampoline("__vdso_getcpu", Rules::Written);
+    }),
+    ("unwind-hides-no-trampoline", "rules for one that is known by its instructions", |bad| {
+        bad.architecture = with_trampoline("__vdso_getcpu", Rules::ByInstructions);
+    }),
     ("debug-build-id", "another build", |bad| {
         let at = build_id(&bad.debug);
         bad.debug[at] ^= 1;
@@ -197,6 +205,14 @@ pub const SPOILT: &[Spoilt] = &[
 
 /// `DT_DEBUG`, which nobody here asks for.
 const UNKNOWN_TAG: i64 = 21;
+
+/// The same architecture, where this function is a trampoline.
+fn with_trampoline(name: &str, rules: Rules) -> &'static Architecture {
+    let mut exports = vdso_image::ARCHITECTURE.exports.to_vec();
+    let export = exports.iter_mut().find(|export| export.name == name);
+    export.expect("the image has it").means = Means::Trampoline(rules);
+    Box::leak(Box::new(Architecture { exports: exports.leak(), ..*vdso_image::ARCHITECTURE }))
+}
 
 fn set_segment(bad: &mut Pair, kind: u32, field: usize, value: u32) {
     assert!(is_expected(&bad.image));

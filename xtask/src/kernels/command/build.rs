@@ -34,7 +34,7 @@ pub fn command(builder: &Builder, target: &str, compiler: &str) -> Result<PathBu
     // Small, as it is all memory of the machine's.
     command.args(["--config", "profile.dev.debug=0", "--config", "profile.dev.strip=true"]);
     command.args(["--config", "profile.dev.opt-level=1"]);
-    builder.with_standard_library(&mut command, target, "std,panic_unwind");
+    builder.with_standard_library(&mut command, target, "std,panic_unwind")?;
     if let Core::Sysroot(folder) = Core::for_target(target)? {
         command.env("VDSO_IMAGE_SYSROOT", folder);
     }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::process::Command;
 
 use vdso_data::architecture::{Architecture, ByteOrder};
 
@@ -11,6 +12,9 @@ mod images;
 /// Names a folder with `core` for the target, where the toolchain has none: with `-Zbuild-std` cargo
 /// builds the standard library, but does not tell build scripts where.
 const SYSROOT: &str = "VDSO_IMAGE_SYSROOT";
+
+/// The same for the target of the other kind of programs.
+const COMPANION_SYSROOT: &str = "VDSO_IMAGE_COMPANION_SYSROOT";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -22,6 +26,39 @@ fn main() {
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
+    build_companion(build);
+}
+
+/// The image for the other kind of programs that the same kernel executes, where there is one and the
+/// toolchain can compile it.
+fn build_companion(build: images::Build) {
+    println!("cargo::rustc-check-cfg=cfg(companion)");
+    println!("cargo::rerun-if-env-changed={COMPANION_SYSROOT}");
+    let Some(architecture) = build.architecture.companion.and_then(Architecture::named) else {
+        return;
+    };
+    let sysroot = env::var_os(COMPANION_SYSROOT).map(PathBuf::from);
+    if sysroot.is_none() && !has_core(&build, architecture.target) {
+        return;
+    }
+    let out = build.out.join("companion");
+    std::fs::create_dir_all(&out).expect("OUT_DIR is writable");
+    let target = architecture.target.to_owned();
+    let build = images::Build { target, architecture, sysroot, out, ..build };
+    if let Err(error) = build.images() {
+        panic!("there is no image for {}: {error}", build.target);
+    }
+    println!("cargo::rustc-cfg=companion");
+}
+
+/// Whether the toolchain has `core` for a target.
+fn has_core(build: &images::Build, target: &str) -> bool {
+    let mut rustc = Command::new(&build.rustc);
+    let output = rustc.args(["--print", "target-libdir", "--target", target]).output();
+    let output = output.expect("cargo's rustc can be run");
+    let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end());
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 fn from_cargo() -> images::Build {

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use flate2::{Compression, GzBuilder};
 
 use crate::cargo::{cargo, target_folder, workspace};
+use crate::images::add_companion;
 use crate::licences;
 
 /// Build the release binary and pack it with manual pages, completions and licences
@@ -63,7 +64,9 @@ fn build() -> Result<PathBuf> {
     if let Some(home) = home {
         flags += &format!(" --remap-path-prefix={}=/cargo", home.display());
     }
-    let status = cargo(BUILD_FOLDER)
+    let mut command = cargo(BUILD_FOLDER);
+    add_companion(&mut command)?;
+    let status = command
         .args(["build", "--quiet", "--release", "--locked", "--package", "vdso-cli"])
         .env("RUSTFLAGS", flags)
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use vdso_data::architecture::{ALL, Architecture};
@@ -47,6 +47,19 @@ pub enum Images {
     In(PathBuf),
     /// There is no standard library to compile them with, for this reason.
     Missing(String),
+}
+
+/// Makes a cargo build the image for i386 programs, too, into a command for x86-64: cargo itself looks for
+/// their target in the toolchain alone.
+pub fn add_companion(cargo: &mut Command) -> Result<()> {
+    const SYSROOT: &str = "VDSO_IMAGE_COMPANION_SYSROOT";
+    let companion = Architecture::CURRENT.and_then(|architecture| architecture.companion);
+    if let Some(architecture) = companion.and_then(Architecture::named)
+        && let Core::Sysroot(folder) = Core::for_target(architecture.target)?
+    {
+        cargo.env(SYSROOT, folder);
+    }
+    Ok(())
 }
 
 /// Builds them into `target/images/NAME`.

@@ -255,7 +255,7 @@ impl Running {
 }
 
 fn builds() -> Vec<PathBuf> {
-    let builds = Program::C.into_iter().filter(|build| *build != Program::CI386);
+    let builds = Program::C.into_iter().filter(support::gets_clocks);
     builds.filter_map(program).collect()
 }
 
@@ -389,10 +389,15 @@ fn every_auxiliary_vector_names_our_image() {
 #[track_caller]
 fn announced_image(run: &Running) -> u64 {
     let bytes = fs::read(format!("/proc/{}/auxv", run.pid)).expect("auxv");
-    let words: Vec<u64> = bytes
-        .chunks_exact(8)
-        .map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes")))
-        .collect();
+    let program = fs::read(format!("/proc/{}/exe", run.pid)).expect("the program");
+    // EI_CLASS
+    let word_bytes = if program[4] == 1 { 4 } else { 8 };
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    let words: Vec<u64> = bytes.chunks_exact(word_bytes).map(word).collect();
     let entry = words.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR);
     entry.expect("the entry is there")[1]
 }

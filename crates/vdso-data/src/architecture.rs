@@ -40,6 +40,8 @@ pub struct Architecture {
     pub unwinding: Unwinding,
     /// Whether the image's ELF entry point is the last step of injection.
     pub enters_programs: bool,
+    /// The other architecture whose programs the same kernels execute, if there is injection into them.
+    pub companion: Option<&'static str>,
     /// The functions.
     pub exports: &'static [Export],
 }
@@ -131,14 +133,17 @@ impl Architecture {
         3 * self.page_bytes
     }
 
-    /// The function of this name without its prefix, such as `clock_gettime`.
+    /// The function of this name without its prefix, such as `clock_gettime`: of two, that with 64-bit
+    /// times.
     pub fn export(&self, plain: &str) -> Option<&'static Export> {
-        let is_it = |export: &&Export| {
-            ["__vdso_", "__kernel_"]
-                .iter()
-                .any(|prefix| export.name.strip_prefix(prefix) == Some(plain))
+        let ends_with = |suffix: &'static str| {
+            self.exports.iter().find(move |export| {
+                let name = export.name;
+                let rest = name.strip_prefix("__vdso_").or_else(|| name.strip_prefix("__kernel_"));
+                rest.and_then(|rest| rest.strip_prefix(plain)) == Some(suffix)
+            })
         };
-        self.exports.iter().find(is_it)
+        ["64", "_time64", ""].into_iter().find_map(ends_with)
     }
 
     /// The functions that are only passed on, in the order of the process page's slots.
@@ -224,6 +229,7 @@ const USUAL: Architecture = Architecture {
     counter: "",
     unwinding: Unwinding::Dwarf,
     enters_programs: false,
+    companion: None,
     exports: &[],
 };
 
@@ -235,6 +241,7 @@ static X86_64: Architecture = Architecture {
     machine: 62,
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
+    companion: Some("i386"),
     exports: &[
         own("__vdso_clock_gettime", V2_6).also("clock_gettime"),
         own("__vdso_gettimeofday", V2_6).also("gettimeofday"),
@@ -383,6 +390,7 @@ static I386: Architecture = Architecture {
     page_bytes: WIDE_PRODUCTS,
     soname: "linux-gate.so.1",
     counter: "time-stamp counter (rdtscp)",
+    enters_programs: true,
     exports: &[
         own("__vdso_clock_gettime64", V2_6),
         own("__vdso_clock_getres_time64", V2_6),

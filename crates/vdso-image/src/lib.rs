@@ -17,7 +17,7 @@ mod tailor;
 
 use vdso_data::architecture::Architecture;
 
-pub use tailor::{Tailored, tailor};
+pub use tailor::{Tailored, tailor, tailor_companion};
 
 /// Offset of the image in a mapping.
 pub const IMAGE: usize = 0;
@@ -85,6 +85,19 @@ pub const fn bytes(source: Source) -> &'static [u8] {
         Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/host.so")),
         Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain.so")),
     }
+}
+
+/// The `chain` image for the other kind of programs that the same kernels execute, i386 ones on x86-64.
+#[cfg(companion)]
+pub fn companion() -> Option<(&'static Architecture, &'static [u8])> {
+    let architecture = ARCHITECTURE.companion.and_then(Architecture::named)?;
+    Some((architecture, include_bytes!(concat!(env!("OUT_DIR"), "/companion/chain.so"))))
+}
+
+/// There is no such kind of programs, or the toolchain of this build could not compile for it.
+#[cfg(not(companion))]
+pub fn companion() -> Option<(&'static Architecture, &'static [u8])> {
+    None
 }
 
 /// The image with symbols and DWARF, under the same build-id: what a debugger looks for.

@@ -2,6 +2,8 @@
 
 use vdso_elf::{Image, Kind};
 
+use vdso_data::architecture::Architecture;
+
 use crate::{ARCHITECTURE, Source, bytes};
 
 /// An image for one kernel.
@@ -19,17 +21,27 @@ pub struct Tailored {
 /// - A function that is only passed on, and that this kernel lacks, loses its symbols.
 /// - The "Linux" version note is the kernel's.
 pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
-    let original = bytes(source);
+    tailor_for(ARCHITECTURE, bytes(source), kernel)
+}
+
+/// The same for the other kind of programs that the kernel executes, which get the source `chain`;
+/// `None` if this build has no image for them.
+pub fn tailor_companion(kernel: &[u8]) -> Option<Tailored> {
+    let (architecture, chain) = crate::companion()?;
+    Some(tailor_for(architecture, chain, kernel))
+}
+
+fn tailor_for(architecture: &Architecture, original: &[u8], kernel: &[u8]) -> Tailored {
     let mut tailored = Tailored { bytes: original.to_vec(), missing: Vec::new() };
     let Ok(image) = Image::parse(original) else {
         return tailored;
     };
     let kernel = Image::parse(kernel).ok();
     let kernel_has = |name: &str| kernel.as_ref().is_some_and(|k| k.lookup(name, None).is_some());
-    for export in ARCHITECTURE.passed_on() {
+    for export in architecture.passed_on() {
         for name in [Some(export.name), export.alias].into_iter().flatten() {
             if !kernel_has(name) {
-                hide(&mut tailored.bytes, &image, name);
+                hide(&mut tailored.bytes, architecture, &image, name);
             }
         }
     }
@@ -49,14 +61,21 @@ pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
 }
 
 /// Makes the symbol an undefined one, which every reader of the table passes over.
-fn hide(bytes: &mut [u8], image: &Image<'_>, name: &str) {
+fn hide(bytes: &mut [u8], architecture: &Architecture, image: &Image<'_>, name: &str) {
     let Some(symbol) = image.lookup(name, None) else {
         return;
     };
-    // With the address and the size that follow it in `Elf64_Sym`: gdb takes an undefined symbol that
-    // has an address for a trampoline there, and names all that comes behind it after that.
+    // With the address and the size, which follow the index in `Elf64_Sym`, and in `Elf32_Sym` go before
+    // it and two bytes: gdb takes an undefined symbol that has an address for a trampoline there, and
+    // names all that comes behind it after that.
     let at = symbol.section_index_offset;
-    if let Some(index_address_and_size) = bytes.get_mut(at..at + 2 + 8 + 8) {
-        index_address_and_size.fill(0);
+    let fields = match architecture.bits {
+        32 => [at..at + 2, at - 10..at - 2],
+        _ => [at..at + 2, at + 2..at + 18],
+    };
+    for field in fields {
+        if let Some(field) = bytes.get_mut(field) {
+            field.fill(0);
+        }
     }
 }

@@ -16,10 +16,12 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use vdso_data::PAGE_BYTES;
+use vdso_data::architecture::Architecture;
 use vdso_data::own::OwnPage;
 
-use crate::arch::ABIS;
+use crate::arch::{ABIS, Abi};
 use crate::error::{Attempt, Error, Result};
+use crate::stub::Stub;
 
 /// An image with its pages, ready to be mapped anywhere.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub struct ImageFile {
     mapping: NonNull<u8>,
     bytes: NonZeroUsize,
     entry: u64,
-    second_stage: u64,
+    architecture: &'static Architecture,
 }
 
 // SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics.
@@ -40,10 +42,25 @@ impl ImageFile {
     /// Makes a file of `image` under `name`, which `/proc/PID/maps` shows, with a fresh page of
     /// clocks behind it.
     pub fn create(name: &str, image: &[u8]) -> Result<Self> {
+        let stub = ABIS.first().and_then(|abi| abi.stub.as_ref());
+        Self::create_for(vdso_image::ARCHITECTURE, stub, name, image)
+    }
+
+    /// The same for programs of another kind.
+    pub fn create_for_abi(abi: &Abi, name: &str, image: &[u8]) -> Result<Self> {
+        let architecture = Architecture::named(abi.name).ok_or(Error::Architecture)?;
+        Self::create_for(architecture, abi.stub.as_ref(), name, image)
+    }
+
+    fn create_for(
+        architecture: &'static Architecture,
+        stub: Option<&Stub>,
+        name: &str,
+        image: &[u8],
+    ) -> Result<Self> {
         let entry = vdso_elf::Image::parse(image).map_err(Error::Image)?.entry();
-        let second_stage = vdso_image::MAPPING_BYTES;
-        let bytes = NonZeroUsize::new(second_stage + PAGE_BYTES).expect("not empty");
-        if image.len() > vdso_image::OWN_PAGE {
+        let bytes = NonZeroUsize::new(second_stage(architecture) + PAGE_BYTES).expect("not empty");
+        if image.len() > architecture.own_page() {
             return Err(Error::on_self(Attempt::CreateFile, Errno::EFBIG));
         }
         let name = CString::new(name).expect("the name has no zero byte");
@@ -53,24 +70,23 @@ impl ImageFile {
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         let mapping = map_writable(&file, bytes)?;
-        let stub = ABIS.first().and_then(|abi| abi.stub.as_ref());
         let second = stub.map_or(&[][..], |stub| stub.second_stage());
-        for (at, content) in [(vdso_image::IMAGE, image), (second_stage, second)] {
+        for (at, content) in [(vdso_image::IMAGE, image), (second_stage(architecture), second)] {
             // SAFETY: the mapping is `bytes` long, which has room for both.
             let destination = unsafe { mapping.as_ptr().add(at) };
             // SAFETY: source and destination are valid for the length and do not overlap.
             unsafe { destination.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
         }
         // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
-        unsafe { own_page(mapping).write(OwnPage::new()) };
+        unsafe { own_page(mapping, architecture).write(OwnPage::new()) };
         seal(&file)?;
-        Ok(Self { file, mapping, bytes, entry, second_stage: second_stage as u64 })
+        Ok(Self { file, mapping, bytes, entry, architecture })
     }
 
     /// The page of clocks, to be published.
     pub fn page(&self) -> &OwnPage {
         // SAFETY: `create` has written a page there; it is mapped until drop, and is all atomics.
-        unsafe { own_page(self.mapping).as_ref() }
+        unsafe { own_page(self.mapping, self.architecture).as_ref() }
     }
 
     /// Size of a mapping of the whole.
@@ -80,7 +96,12 @@ impl ImageFile {
 
     /// Where the stub's second stage is in it, on the last page.
     pub fn second_stage(&self) -> u64 {
-        self.second_stage
+        second_stage(self.architecture) as u64
+    }
+
+    /// Whose programs it is for.
+    pub fn architecture(&self) -> &'static Architecture {
+        self.architecture
     }
 
     /// The image's entry point: the last step of injection.
@@ -102,8 +123,13 @@ impl Drop for ImageFile {
     }
 }
 
-fn own_page(mapping: NonNull<u8>) -> NonNull<OwnPage> {
-    mapping.map_addr(|start| start.saturating_add(vdso_image::OWN_PAGE)).cast()
+/// Behind all that a program keeps.
+fn second_stage(architecture: &Architecture) -> usize {
+    2 * architecture.own_page()
+}
+
+fn own_page(mapping: NonNull<u8>, architecture: &Architecture) -> NonNull<OwnPage> {
+    mapping.map_addr(|start| start.saturating_add(architecture.own_page())).cast()
 }
 
 fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {

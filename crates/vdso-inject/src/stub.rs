@@ -91,6 +91,16 @@ pub struct FirstStage {
 pub struct StubData {
     /// Size of the whole mapping.
     pub mapping_bytes: u64,
+    /// The second stage, from the mapping's start.
+    pub second_stage_offset: u64,
+    /// The page of clocks, from the mapping's start.
+    pub own_page_offset: u64,
+    /// The process page, from the mapping's start.
+    pub process_page_offset: u64,
+    /// Where the mapping is, for a stub that has no register to keep it in.
+    pub mapping_addr: u64,
+    /// The file's descriptor, likewise.
+    pub file: u64,
     /// The image's entry point, from the mapping's start.
     pub entry_offset: u64,
     /// Address of the value of `AT_SYSINFO_EHDR`; zero if there is none and one must be added.

@@ -196,31 +196,26 @@ impl<'a> Workshop<'a> {
         }
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
         if command::is_for(machine) && parameter.is_none() {
-            let others = programs.get(1..).unwrap_or_default();
-            let boot = Boot { files: &[], ..boot };
-            self.boot_command(kernel, boot, others, table)?;
+            self.boot_command(kernel, Boot { files: &[], ..boot }, table)?;
         }
         Ok(())
     }
 
-    /// Boots for the command itself, which other ABIs' programs are run by, too.
+    /// Boots for the command itself.
     fn boot_command(
         &self,
         kernel: &'static Kernel,
         boot: Boot<'_>,
-        others: &[(&'static str, PathBuf)],
         table: &mut Table,
     ) -> Result<()> {
-        let mut programs =
-            match command::programs(&self.cache, &self.builder, kernel, boot.machine)? {
-                Ok(programs) => programs,
-                Err(reason) => {
-                    let name = format!("vdso run on {} {}", kernel.arch, kernel.series);
-                    skip(Lacking::Tool, &name, &reason);
-                    return Ok(());
-                }
-            };
-        programs.extend_from_slice(others);
+        let programs = match command::programs(&self.cache, &self.builder, kernel, boot.machine)? {
+            Ok(programs) => programs,
+            Err(reason) => {
+                let name = format!("vdso run on {} {}", kernel.arch, kernel.series);
+                skip(Lacking::Tool, &name, &reason);
+                return Ok(());
+            }
+        };
         let temporary = tempfile::tempdir()?;
         let outcome = Boot { programs: &programs, ..boot }.run(temporary.path())?;
         table.add(kernel.arch, &boot.kernel.release, boot.parameter, &outcome);

@@ -109,4 +109,7 @@ Exit code: that of the program; 128 and the signal's number if a signal ended it
 found, 126 if it could not be executed, 125 if vdso itself failed, 2 for a mistake in its arguments.
 
 What a program reads through its C library, its runtime or the vDSO itself is moved. System calls
-that it makes directly are not, and neither are time-outs: they are the kernel's own.";
+that it makes directly are not, and neither are time-outs: they are the kernel's own.
+
+Programs get clocks on x86-64, arm64 and 64-bit RISC-V; i386 programs on x86-64, too, where they are
+followed. Programs of other kinds run untouched, and a warning says so.";

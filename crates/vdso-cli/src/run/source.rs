@@ -5,9 +5,9 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use vdso_data::clock;
 use vdso_image::Source;
-use vdso_inject::LocalImage;
-use vdso_inject::exec::Payload;
-use vdso_timekeeper::host::Host;
+use vdso_inject::exec::{Companion, Payload};
+use vdso_inject::{Error, ImageFile, LocalImage};
+use vdso_timekeeper::host::{self, Host};
 use vdso_timekeeper::{counter, initialise};
 
 use super::clocks::Plan;
@@ -100,7 +100,7 @@ fn by_host(host: &Host, plan: &Plan) -> Result<Selected, String> {
 fn make(host: &Host, plan: &Plan, source: Source, reason: String) -> Result<Selected> {
     let tailored = vdso_image::tailor(source, &host.image);
     let name = format!("vdso-{}", source.name());
-    let file = vdso_inject::ImageFile::create(&name, &tailored.bytes)?;
+    let file = ImageFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
     let mut template = host.template(&vdso_image::FORWARDED);
     if source == Source::Chain {
@@ -108,8 +108,23 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: String) -> Result<Sele
         (template.hres, template.raw) = (None, None);
     }
     let padding = vdso_inject::exec::find_padding(host.vdso_addr, &host.image);
-    let payload = Payload { file, template, padding };
+    let companion = Some(companion(plan));
+    let payload = Payload { file, template, padding, companion };
     Ok(Selected { source, reason, payload, missing: tailored.missing })
+}
+
+/// What programs of the other kind get that the kernel executes. Their image asks the kernel, whose
+/// page 32-bit ones have in another form.
+fn companion(plan: &Plan) -> Companion {
+    let transforms = plan.transforms;
+    Companion::new(Box::new(move |abi, kernel| {
+        let tailored = vdso_image::tailor_companion(kernel).ok_or(Error::Architecture)?;
+        let name = format!("vdso-{}-{}", Source::Chain.name(), abi.name);
+        let file = ImageFile::create_for_abi(abi, &name, &tailored.bytes)?;
+        initialise(file.page(), &transforms);
+        let template = host::functions(file.architecture(), kernel);
+        Ok(Payload { file, template, padding: None, companion: None })
+    }))
 }
 
 type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;

@@ -32,7 +32,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use test_support::{Clock, Lacking, Program, Reading, Readings, assert_shift};
+use test_support::{Clock, Lacking, Program, Reading, Readings, assert_shift, skip};
 
 /// After this long something hangs. Far more than anything takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -217,6 +217,17 @@ impl Source {
 #[track_caller]
 pub fn program(program: Program) -> Option<PathBuf> {
     test_support::build(program).inspect_err(|skip| skip.report()).ok()
+}
+
+/// Whether this build can give a program of that kind a clock; if not, that is reported.
+pub fn gets_clocks(program: &Program) -> bool {
+    let has_image = *program != Program::CI386 || vdso_image::companion().is_some();
+    if !has_image {
+        let reason = "vdso was built without an image for i386: rustup target add \
+                      i686-unknown-linux-gnu, or VDSO_RUST_SRC for cargo xtask test";
+        skip(Lacking::Toolchain, "clocks of i386 programs", reason);
+    }
+    has_image
 }
 
 /// The dynamic C program, which most tests need.

@@ -102,6 +102,25 @@ impl Memory {
         Ok(listed_protection(&String::from_utf8_lossy(&bytes), addr))
     }
 
+    /// The whole mapping that begins at `addr`; empty if that is zero.
+    pub fn mapping_at(&self, addr: u64) -> Result<Vec<u8>> {
+        if addr == 0 {
+            return Ok(Vec::new());
+        }
+        let maps = fs::read(self.path("maps")?)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        let maps = String::from_utf8_lossy(&maps);
+        let mut bounds = maps.lines().filter_map(bounds);
+        let (start, end) = bounds.find(|&(start, _)| start == addr).ok_or(Error::on(
+            self.pid,
+            Attempt::ReadProc,
+            Errno::EINVAL,
+        ))?;
+        let mut bytes = vec![0; (end - start) as usize];
+        self.read(addr, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Where code and data are, from `/proc/PID/stat`.
     pub fn extents(&self) -> Result<Extents> {
         let text = fs::read(self.path("stat")?)
@@ -178,16 +197,20 @@ fn query_protection(maps: &File, addr: u64) -> Option<Protection> {
 }
 
 fn listed_protection(maps: &str, addr: u64) -> Protection {
-    let covers = |line: &&str| {
-        let Some((start, rest)) = line.split_once('-') else { return false };
-        let Some((end, _)) = rest.split_once(' ') else { return false };
-        let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
-        (number(start)..number(end)).contains(&addr)
-    };
+    let covers =
+        |line: &&str| bounds(line).is_some_and(|(start, end)| (start..end).contains(&addr));
     match maps.lines().find(covers).and_then(|line| line.split(' ').nth(1)) {
         Some(rights) if rights.as_bytes().get(1) == Some(&b'w') => Protection::Writable,
         _ => Protection::ReadOnly,
     }
+}
+
+/// Where a line of `/proc/PID/maps` begins and ends.
+fn bounds(line: &str) -> Option<(u64, u64)> {
+    let (start, rest) = line.split_once('-')?;
+    let (end, _) = rest.split_once(' ')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some((number(start)?, number(end)?))
 }
 
 fn parse_extents(stat: &str) -> Option<Extents> {

@@ -1,5 +1,6 @@
 //! Puts an image into a program that stands at its first instruction.
 
+mod companion;
 mod memory;
 mod segments;
 mod stack;
@@ -15,6 +16,7 @@ use crate::stub::{
     StubData,
 };
 
+pub use companion::{Companion, Make};
 use memory::{Memory, Protection};
 use segments::Segments;
 use stack::{InitialStack, Words};
@@ -28,6 +30,8 @@ pub struct Payload {
     pub template: Template,
     /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].
     pub padding: Option<u64>,
+    /// For programs of another kind; without it they run untouched.
+    pub companion: Option<Companion>,
 }
 
 /// How a stub comes by a descriptor of the image's file.
@@ -62,11 +66,17 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Re
         return Err(Error::Foreign { pid, abi: abi.name });
     };
     let stack = InitialStack::read(&mut words, abi.word)?;
+    let payload = payload.for_program(abi, &memory, stack.vdso_addr, by)?;
     let program = Segments::of_program(&memory, &stack)?;
     let data_addr = registers.stack_addr() - DATA_BELOW_STACK;
     let site = Site::choose(payload, stub, &registers, &memory, &stack, program.as_ref())?;
     let data = StubData {
         mapping_bytes: payload.file.mapping_bytes() as u64,
+        second_stage_offset: payload.file.second_stage(),
+        own_page_offset: payload.file.architecture().own_page() as u64,
+        process_page_offset: payload.file.architecture().process_page() as u64,
+        mapping_addr: 0,
+        file: 0,
         entry_offset: vdso_image::IMAGE as u64 + payload.file.entry(),
         auxv_value_addr: stack.vdso_value_addr.unwrap_or(0),
         stack_block_bytes: stack.auxv_end_addr - registers.stack_addr(),
@@ -152,20 +162,25 @@ pub fn rescue(pid: Pid) -> Result<()> {
 /// first stage that can be dropped again: zeros behind the image's end, and a kernel that has not
 /// sealed the mapping.
 pub fn find_padding(vdso_addr: u64, vdso: &[u8]) -> Option<u64> {
-    let stub = ABIS.first()?.stub.as_ref()?;
-    let stage_bytes = stub.first_stage().len().next_multiple_of(ALIGNMENT);
-    let zeros = vdso.iter().rev().take_while(|&&byte| byte == 0).count();
-    let start = (vdso.len() - zeros).next_multiple_of(ALIGNMENT);
-    let room = vdso.len().checked_sub(start)?.min(page_bytes() as usize);
-    if room < stage_bytes {
-        return None;
-    }
+    let padding = padding_in(vdso, ABIS.first()?.stub.as_ref()?)?;
     let page = page_of(vdso_addr + vdso.len() as u64 - 1) as *mut libc::c_void;
     // SAFETY: drops this process's copy of a page that it has not changed; the next read gets the
     // kernel's again.
     let dropped = unsafe { libc::madvise(page, page_bytes() as usize, libc::MADV_DONTNEED) };
-    (dropped == 0).then_some((vdso.len() - stage_bytes) as u64)
+    (dropped == 0).then_some(padding)
 }
+
+/// Where in a vDSO there are zeros behind the image's end, enough for a first stage.
+fn padding_in(vdso: &[u8], stub: &Stub) -> Option<u64> {
+    let stage_bytes = stub.first_stage().len().next_multiple_of(ALIGNMENT);
+    let zeros = vdso.iter().rev().take_while(|&&byte| byte == 0).count();
+    let start = (vdso.len() - zeros).next_multiple_of(ALIGNMENT);
+    let room = vdso.len().checked_sub(start)?.min(page_bytes() as usize);
+    (room >= stage_bytes).then(|| (vdso.len() - stage_bytes) as u64)
+}
+
+/// Of the stack at a program's start.
+const STACK_ALIGNMENT: u64 = 16;
 
 /// Of a first stage.
 const ALIGNMENT: usize = 16;
@@ -224,8 +239,8 @@ fn memory_map(
     {
         assert_eq!(extents, told);
     }
-    // An entry that has to be added moves the stack down by its size.
-    let added = if stack.vdso_value_addr.is_some() { 0 } else { 2 * stack.word.bytes() };
+    // An entry that has to be added moves the stack down, by as much as keeps its alignment.
+    let added = if stack.vdso_value_addr.is_some() { 0 } else { STACK_ALIGNMENT };
     Ok(MemoryMap {
         start_code: extents.start_code,
         end_code: extents.end_code,

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::filter;
-use crate::arch::ABIS;
+use crate::arch::{ABIS, Abi};
 
 /// Installs the filter in this process and all that come from it, and gives the listener.
 ///
@@ -60,6 +60,14 @@ pub struct Report {
     pub pid: Pid,
     /// What.
     pub call: Call,
+    abi: AbiIndex,
+}
+
+impl Report {
+    /// The kind of program that it is from.
+    pub fn abi(&self) -> Option<&'static Abi> {
+        ABIS.get(self.abi as usize).copied()
+    }
 }
 
 /// What a process wants to do.
@@ -71,6 +79,9 @@ pub enum Call {
     Stub(u64, u64),
 }
 
+/// The kind of program that has made a report, as a number: its place in [`ABIS`].
+type AbiIndex = u32;
+
 /// The report that is being worked on, in memory that outlives the supervisor: whoever takes over
 /// answers it.
 #[derive(Debug, Default)]
@@ -80,6 +91,8 @@ pub struct InFlight {
     pid: AtomicU64,
     /// One more than what a stub asks for, or zero for an exec.
     stub: AtomicU64,
+    /// [`Report::abi`].
+    abi: AtomicU32,
     /// The last id that was received, answered or not.
     last_id: AtomicU64,
     /// A [`Waiting`], the same for all reports.
@@ -105,6 +118,7 @@ impl InFlight {
         // Relaxed, but for the id: it stands for the rest, and is read after its writer's death.
         self.pid.store(report.pid.as_raw() as u64, Ordering::Relaxed);
         self.stub.store(stub, Ordering::Relaxed);
+        self.abi.store(report.abi, Ordering::Relaxed);
         self.last_id.store(report.id, Ordering::Relaxed);
         self.id.store(report.id, Ordering::Release);
     }
@@ -122,7 +136,8 @@ impl InFlight {
             request => Call::Stub(request - 1, 0),
         };
         let pid = Pid::from_raw(self.pid.load(Ordering::Relaxed) as i32);
-        (id != 0).then_some(Report { id, pid, call })
+        let abi = self.abi.load(Ordering::Relaxed);
+        (id != 0).then_some(Report { id, pid, call, abi })
     }
 }
 
@@ -166,17 +181,17 @@ impl<'a> Listener<'a> {
         let mut report: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the structure is the one that the request takes.
         unsafe { notif_recv(self.fd.as_raw_fd(), &mut report) }.ok()?;
-        let is_prctl = ABIS.iter().any(|abi| {
+        let prctl = ABIS.iter().position(|abi| {
             (abi.calls.audit_arch, abi.calls.prctl) == (report.data.arch, report.data.nr as u32)
         });
         let report = Report {
             id: report.id,
             pid: Pid::from_raw(report.pid as i32),
-            call: if is_prctl {
-                Call::Stub(report.data.args[1], report.data.args[2])
-            } else {
-                Call::Exec
+            call: match prctl {
+                Some(_) => Call::Stub(report.data.args[1], report.data.args[2]),
+                None => Call::Exec,
             },
+            abi: prctl.unwrap_or_default() as AbiIndex,
         };
         self.in_flight.set(report);
         Some(report)

@@ -238,7 +238,11 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 }
             }
             Call::Stub(REQUEST_FILE, _) => {
-                listener.give(report, self.payload.file.as_fd().as_raw_fd());
+                match report.abi().and_then(|abi| self.payload.file_for(abi)) {
+                    Some(file) => listener.give(report, file.as_raw_fd()),
+                    // It was made by a supervisor that is no more: the stub asks to be taken away.
+                    None => listener.refuse(report, Errno::ENOENT),
+                }
             }
             Call::Stub(REQUEST_ANNOUNCE, image_addr) => {
                 let pid = report.pid;

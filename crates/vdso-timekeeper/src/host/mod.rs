@@ -86,17 +86,14 @@ impl Host {
     ///
     /// `forwarded` are the functions that the image only passes on.
     pub fn template(&self, forwarded: &[&str]) -> Template {
-        let mut template = Template { flags: counter::image_flags(), ..Template::default() };
+        let mut template = Architecture::CURRENT
+            .map_or_else(Template::default, |architecture| functions(architecture, &self.image));
         if let Ok(page) = &self.page {
             template.hres = Some(page.template(page.layout().hres));
             template.raw = Some(page.template(page.layout().raw));
         }
-        let address = |name: &str| self.function(name);
-        template.clock_gettime = self.function_called("clock_gettime");
-        template.gettimeofday = self.function_called("gettimeofday");
-        template.getcpu = self.function_called("getcpu");
         for (slot, name) in template.forwarded.iter_mut().zip(forwarded) {
-            *slot = address(name);
+            *slot = self.function(name);
         }
         template
     }
@@ -109,9 +106,30 @@ impl Host {
 
     /// Offset of a function within the kernel's image.
     pub fn function(&self, name: &str) -> Option<u64> {
-        let image = vdso_elf::Image::parse(&self.image).ok()?;
-        image.lookup(name, None).map(|symbol| symbol.value)
+        function(&self.image, name)
     }
+}
+
+/// What an image of `architecture`'s must know of a process, as far as `kernel` tells it, the kernel's
+/// own image for such programs: where its functions are.
+pub fn functions(architecture: &Architecture, kernel: &[u8]) -> Template {
+    let called = |plain| function(kernel, architecture.export(plain)?.name);
+    let mut template = Template {
+        flags: counter::image_flags(),
+        clock_gettime: called("clock_gettime"),
+        gettimeofday: called("gettimeofday"),
+        getcpu: called("getcpu"),
+        ..Template::default()
+    };
+    for (slot, export) in template.forwarded.iter_mut().zip(architecture.passed_on()) {
+        *slot = function(kernel, export.name);
+    }
+    template
+}
+
+fn function(image: &[u8], name: &str) -> Option<u64> {
+    let image = vdso_elf::Image::parse(image).ok()?;
+    image.lookup(name, None).map(|symbol| symbol.value)
 }
 
 /// A line of `/proc/PID/maps`.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
+use crate::images::add_companion;
 use crate::kernels::apt::run;
 use crate::kernels::program::Builder;
 use crate::standard_library::Core;
@@ -37,6 +38,7 @@ pub fn command(builder: &Builder, target: &str, compiler: &str) -> Result<PathBu
     if let Core::Sysroot(folder) = Core::for_target(target)? {
         command.env("VDSO_IMAGE_SYSROOT", folder);
     }
+    add_companion(&mut command)?;
     let output = command.output().context("cannot run cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the command for {target} does not build:\n{said}");

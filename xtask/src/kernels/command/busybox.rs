@@ -7,14 +7,13 @@ use anyhow::Result;
 
 use crate::kernels::apt::Apt;
 use crate::kernels::cache::Cache;
-use crate::kernels::matrix::Kernel;
 use crate::kernels::package;
 
-/// That of a kernel's suite.
-pub fn fetch(cache: &Cache, kernel: &Kernel) -> Result<PathBuf> {
-    let to = cache.folder("busybox")?.join(format!("{}-{}", kernel.arch, kernel.suite));
+/// That of a suite.
+pub fn fetch(cache: &Cache, arch: &str, suite: &str) -> Result<PathBuf> {
+    let to = cache.folder("busybox")?.join(format!("{arch}-{suite}"));
     if !to.exists() {
-        let apt = Apt::new(&cache.folder("apt")?, kernel.arch, &[kernel.suite], false)?;
+        let apt = Apt::new(&cache.folder("apt")?, arch, &[suite], false)?;
         let downloads = cache.temporary()?;
         let deb = apt.download("busybox-static", downloads.path())?;
         let unpacked = downloads.path().join("file");

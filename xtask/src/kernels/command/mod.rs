@@ -22,12 +22,23 @@ struct Row {
     arch: &'static str,
     /// The C compiler that links it, and Debian's package of it.
     compiler: (&'static str, &'static str),
+    /// A shell of another ABI that its kernels run, by its name there, and Debian's name of the ABI.
+    other: Option<(&'static str, &'static str)>,
 }
 
 /// Every machine that programs are given clocks on.
 const ROWS: &[Row] = &[
-    Row { arch: "arm64", compiler: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu") },
-    Row { arch: "riscv64", compiler: ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu") },
+    Row {
+        arch: "arm64",
+        compiler: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        other: Some(("busybox-armhf", "armhf")),
+    },
+    Row {
+        arch: "riscv64",
+        compiler: ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
+        other: None,
+    },
+    Row { arch: "amd64", compiler: ("gcc", "gcc"), other: Some(("busybox-i386", "i386")) },
 ];
 
 /// The script, behind a line that names the ABI.
@@ -41,7 +52,7 @@ pub fn is_for(machine: &Machine) -> bool {
     row(machine).is_some()
 }
 
-/// What such a boot needs, but for the programs of other ABIs.
+/// What such a boot needs.
 pub fn programs(
     cache: &Cache,
     builder: &Builder,
@@ -53,20 +64,23 @@ pub fn programs(
     if !build::is_installed(compiler) {
         return Ok(Err(format!("there is no {compiler}: apt-get install {package}")));
     }
-    let busybox = match busybox::fetch(cache, kernel) {
-        Ok(busybox) => busybox,
-        Err(error) => return Ok(Err(format!("{error:#}"))),
-    };
+    let mut busyboxes = vec![("busybox", kernel.arch)];
+    busyboxes.extend(row.other);
+    let mut programs = Vec::new();
+    for (name, arch) in busyboxes {
+        match busybox::fetch(cache, arch, kernel.suite) {
+            Ok(busybox) => programs.push((name, busybox)),
+            Err(error) => return Ok(Err(format!("{error:#}"))),
+        }
+    }
     let folder = build::folder(machine.target);
     fs::create_dir_all(&folder)?;
     let script = folder.join("init");
     fs::write(&script, format!("#!/busybox sh\nABI={}\n{SCRIPT}", machine.arch))?;
-    Ok(Ok(vec![
-        ("init", script),
-        ("busybox", busybox),
-        ("vdso", build::command(builder, machine.target, compiler)?),
-        ("clocks", build::clocks(&folder, compiler)?),
-    ]))
+    programs.insert(0, ("init", script));
+    programs.push(("vdso", build::command(builder, machine.target, compiler)?));
+    programs.push(("clocks", build::clocks(&folder, compiler)?));
+    Ok(Ok(programs))
 }
 
 fn row(machine: &Machine) -> Option<&'static Row> {

@@ -1,5 +1,6 @@
 //! 32-bit x86.
 
+mod enter;
 mod exports;
 mod here;
 mod trampolines;

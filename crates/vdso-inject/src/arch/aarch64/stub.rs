@@ -80,7 +80,7 @@ global_asm!(
     // the page of clocks, shared
     "mov x5, #{own_page}",
     "add x0, x22, x5",
-    "mov x1, #{page}",
+    "mov x1, #{unit}",
     "mov x2, #{read}",
     "mov x3, #{shared_fixed}",
     "mov x8, #{mmap}",
@@ -233,6 +233,7 @@ global_asm!(
     never_even_seq = const NEVER_EVEN_SEQ,
     data_words = const size_of::<StubData>() / 8,
     page = const PAGE_BYTES,
+    unit = const vdso_image::ARCHITECTURE.page_bytes,
     own_page = const vdso_image::OWN_PAGE,
     process_page_offset = const vdso_image::PROCESS_PAGE,
     rescue = const REQUEST_RESCUE,

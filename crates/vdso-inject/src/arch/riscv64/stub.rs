@@ -83,7 +83,7 @@ global_asm!(
     // the page of clocks, shared
     "li a5, {own_page}",
     "add a0, s4, a5",
-    "li a1, {page}",
+    "li a1, {unit}",
     "li a2, {read}",
     "li a3, {shared_fixed}",
     "li a7, {mmap}",
@@ -242,6 +242,7 @@ global_asm!(
     never_even_seq = const NEVER_EVEN_SEQ,
     data_words = const size_of::<StubData>() / 8,
     page = const PAGE_BYTES,
+    unit = const vdso_image::ARCHITECTURE.page_bytes,
     own_page = const vdso_image::OWN_PAGE,
     process_page_offset = const vdso_image::PROCESS_PAGE,
     rescue = const REQUEST_RESCUE,

@@ -1,5 +1,6 @@
 //! x86-64, whose kernels execute i386 and x32 programs, too.
 
+mod i386_stub;
 mod registers;
 mod stub;
 
@@ -45,7 +46,7 @@ static ABI_I386: Abi = Abi {
     name: "i386",
     word: Word::Bits32,
     calls: Calls { audit_arch: AUDIT_ARCH_I386, execve: 11, execveat: 358, prctl: 172 },
-    stub: None,
+    stub: Some(i386_stub::STUB),
 };
 
 /// What these kernels execute.

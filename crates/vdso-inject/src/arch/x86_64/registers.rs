@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
 use crate::error::{Attempt, Error, Result};
-use crate::stub::{FirstStage, REQUEST, REQUEST_FILE, REQUEST_RESCUE};
+use crate::stub::{DATA_BELOW_STACK, FirstStage, REQUEST, REQUEST_FILE, REQUEST_RESCUE};
 
 /// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
 const USER32_CS: u64 = 0x23;
@@ -26,7 +26,7 @@ impl Registers {
     /// pointer: with 64-bit pointers that is the number of arguments, far below 2^32; with 32-bit ones
     /// the first argument's address is its upper half.
     pub fn abi(&self, stack_start: u64) -> &'static Abi {
-        if self.0.cs == USER32_CS {
+        if self.is_i386() {
             &ABI_I386
         } else if stack_start >> 32 != 0 {
             &ABI_X32
@@ -48,6 +48,9 @@ impl Registers {
     /// Makes a stopped program go on with the first stage: one write of all registers. Not rax, as
     /// execve has yet to return in it.
     pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+        if self.is_i386() {
+            return self.start_i386(pid, start_addr, stage);
+        }
         let registers = libc::user_regs_struct {
             rip: start_addr,
             r8: stage.file.unwrap_or_default() as u64,
@@ -66,9 +69,27 @@ impl Registers {
         write(pid, registers)
     }
 
+    fn start_i386(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+        let registers = libc::user_regs_struct {
+            rip: start_addr,
+            rbx: u64::from(REQUEST),
+            rcx: REQUEST_FILE,
+            rdx: (libc::PROT_READ | libc::PROT_EXEC) as u64,
+            rsi: libc::MAP_PRIVATE as u64,
+            rdi: stage.file.unwrap_or_default() as u64,
+            rbp: 0,
+            ..self.0
+        };
+        write(pid, registers)
+    }
+
+    fn is_i386(&self) -> bool {
+        self.0.cs == USER32_CS
+    }
+
     /// Where a stub that was stopped has its data.
     pub fn stub_data_addr(&self) -> u64 {
-        self.0.rbx
+        if self.is_i386() { self.0.rsp - DATA_BELOW_STACK } else { self.0.rbx }
     }
 
     /// Puts a stopped program back to its very start.

@@ -130,7 +130,7 @@ fn ours(host: &'static Host) -> Vec<(&'static str, LocalImage)> {
 }
 
 /// The system call comes first: it is what the others are compared with.
-fn ways(call: Call, host: &Host, images: &[(&str, LocalImage)]) -> Vec<Subject<'static>> {
+fn ways<'a>(call: Call, host: &Host, images: &'a [(&str, LocalImage)]) -> Vec<Subject<'a>> {
     let mut ways = Vec::new();
     if call.is_answered() {
         ways.push(call.system_call("system call"));

@@ -12,13 +12,13 @@ pub fn measure_all(table: &Table) -> Vec<Cost> {
     let functions = table.functions().iter();
     functions
         .filter(|function| !function.answers().always_goes_to_the_kernel())
-        .filter_map(|function| Cost::of(*function))
+        .filter_map(|function| Cost::of(function.clone()))
         .collect()
 }
 
 impl Cost {
     /// Of a function, beside the system call.
-    fn of(function: Function) -> Option<Self> {
+    fn of(function: Function<'static>) -> Option<Self> {
         let call = function.answers();
         let mut subjects = [call.system_call("system call"), function.subject("vDSO")];
         let costs = measure(&mut subjects, TURNS, || {});

@@ -52,6 +52,23 @@ fn golden(name: &str, found: &str) {
     assert_eq!(found, expected, "differs from {}; see main.rs", path.display());
 }
 
+/// Whatever the clocksource: it has nothing to do with random bytes and with the CPU's number.
+#[test]
+fn calls_that_need_no_clock_have_causes_of_their_own() {
+    let machine = Machine::new().falling_back("getrandom");
+    expect("getrandom-refused", &machine, &[("fallbacks", "fail")]);
+    let machine = Machine::new().falling_back("getcpu");
+    expect("getcpu-refused", &machine, &[("fallbacks", "fail")]);
+}
+
+/// What was measured with a clock that stood still says so, and can be read back.
+#[test]
+fn costs_that_were_measured_with_a_stopped_clock_are_not_known() {
+    let machine = Machine::new().timed_with_a_stopped_clock();
+    let not_ok = [("fallbacks", "unknown"), ("cost", "unknown")];
+    expect("stopped-clock", &machine, &not_ok);
+}
+
 // ---------------------------------------------------------------------------------------------
 // Clocksources
 

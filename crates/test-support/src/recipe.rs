@@ -275,7 +275,8 @@ impl Draft<'_> {
         }
         let probe = self.out.join("probe");
         if !links_i386(&self.tool("gcc")?, &probe) {
-            let reason = "gcc has no 32-bit C library (Debian: gcc-12-multilib)".to_owned();
+            let package = multilib_package().unwrap_or_else(|| "gcc-multilib".to_owned());
+            let reason = format!("gcc has no 32-bit C library (Debian: {package})");
             return Err(self.lacking_tool(reason));
         }
         if Command::new(&probe).status().is_ok() { Ok(()) } else { Err(lacking_kernel()) }
@@ -300,6 +301,19 @@ impl Draft<'_> {
     fn lacking_tool(&self, reason: String) -> Skip {
         Skip::tool(self.program.name(), reason)
     }
+}
+
+/// Debian's package of gcc's 32-bit C library. `gcc-multilib`, without the number of gcc's version,
+/// conflicts with cross compilers. `None` where gcc does not run.
+pub fn multilib_package() -> Option<String> {
+    let output = Command::new("gcc").arg("-dumpversion").output().ok()?;
+    multilib_of(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Some builds of gcc say all of their version, `12.2.0`, where Debian's say `12`.
+fn multilib_of(version: &str) -> Option<String> {
+    let major: u32 = version.trim().split('.').next()?.parse().ok()?;
+    Some(format!("gcc-{major}-multilib"))
 }
 
 fn links_i386(compiler: &Path, output: &Path) -> bool {
@@ -328,6 +342,13 @@ fn find_tool(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_package_of_the_32_bit_library_has_the_number_of_gcc() {
+        assert_eq!(multilib_of("12\n").as_deref(), Some("gcc-12-multilib"));
+        assert_eq!(multilib_of("14.2.0\n").as_deref(), Some("gcc-14-multilib"));
+        assert_eq!(multilib_of(""), None);
+    }
 
     #[test]
     fn a_tool_is_an_executable_file_in_the_path() {

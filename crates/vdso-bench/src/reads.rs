@@ -144,6 +144,6 @@ impl Bench {
     }
 }
 
-fn kernels(host: &Host, call: Call) -> Result<Function> {
+fn kernels(host: &Host, call: Call) -> Result<Function<'static>> {
     call.kernels(host).with_context(|| format!("the kernel's vDSO lacks {}", call.name()))
 }

@@ -38,14 +38,13 @@ impl Goal {
     fn verdict(&self, cost: &Cost) -> String {
         let (figure, unit) = match self.of {
             Figure::Ratio => (cost.ratio, ""),
-            Figure::MedianNs => (cost.summary.median_ns, " ns"),
+            Figure::MedianNs => (Some(cost.summary.median_ns), " ns"),
         };
-        let verdict = if figure <= self.aim {
-            "aim reached"
-        } else if figure <= self.must {
-            "met"
-        } else {
-            "MISSED"
+        let verdict = match figure {
+            None => "NOT MEASURED",
+            Some(figure) if figure <= self.aim => "aim reached",
+            Some(figure) if figure <= self.must => "met",
+            Some(_) => "MISSED",
         };
         format!("must {:.2}{unit}, aim {:.2}{unit}: {verdict}", self.must, self.aim)
     }
@@ -63,7 +62,7 @@ pub fn print(title: &str, costs: &[Cost], goals: &[Goal]) {
             cost.name,
             cost.summary.median_ns,
             cost.summary.min_ns,
-            cost.ratio,
+            cost.ratio.unwrap_or(f64::NAN),
             goal.unwrap_or_default()
         );
     }

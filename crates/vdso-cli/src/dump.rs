@@ -59,7 +59,7 @@ pub fn run(args: &Dump) -> Result<Exit> {
         bail!("{} is an image already, not a process or a core file", path.display());
     }
     let image = target.image(args.kernel)?;
-    let written = if args.output.as_os_str() == "-" {
+    let written = if message::is_stdout(&args.output)? {
         let stdout = message::stdout()?;
         write_to_stream(&mut stdout.lock(), &image.bytes).map_err(|error| {
             // Nothing was attempted yet where there is a hint.
@@ -101,11 +101,13 @@ fn write_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let metadata = match (fs::metadata(path), fs::read_link(path)) {
         (Ok(metadata), _) => metadata,
-        // A link to what is not there yet, and no circle of links, which is another error.
+        // A link to what is not there yet.
         (Err(error), Ok(end)) if error.kind() == io::ErrorKind::NotFound => {
             return write_to_file(&path.with_file_name("").join(end), bytes);
         }
-        (Err(_), _) => return replace(path, bytes).with_context(failed),
+        // It leads in a circle, or to where nobody may look: it is not to be replaced either.
+        (Err(error), Ok(_)) => return Err(error).with_context(failed),
+        (Err(_), Err(_)) => return replace(path, bytes).with_context(failed),
     };
     if metadata.is_dir() {
         bail!("{}: it is a folder", failed());

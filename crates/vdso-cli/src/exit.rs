@@ -22,15 +22,18 @@ pub fn code(result: Result<Exit>) -> ExitCode {
         Ok(Exit::Success) => ExitCode::SUCCESS,
         Ok(Exit::Problem) => ExitCode::from(1),
         Err(error) => {
-            // Whoever reads may have had enough.
-            let is_broken_pipe = error
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-            if is_broken_pipe {
+            if is_broken_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
             message::fail(&error);
             ExitCode::from(1)
         }
     }
+}
+
+/// Whether it is only that whoever reads has had enough.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -12,11 +12,14 @@ mod run;
 mod system;
 mod target;
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::Parser;
 
 use args::{Args, Command};
+use exit::Exit;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -37,8 +40,14 @@ fn main() -> ExitCode {
 
 /// Says what is wrong with the arguments, or what was asked for: help, the version.
 fn usage(error: &clap::Error) -> ExitCode {
-    match message::stdout() {
-        Err(without) if !error.use_stderr() => exit::code(Err(without)),
-        _ => error.exit(),
+    if error.use_stderr() {
+        error.exit();
     }
+    exit::code(print(error))
+}
+
+fn print(error: &clap::Error) -> Result<Exit> {
+    let mut stdout = message::stdout()?;
+    error.print().and_then(|()| stdout.flush()).context(message::PRINT)?;
+    Ok(Exit::Success)
 }

@@ -1,7 +1,9 @@
 //! What the command says of itself, on standard error.
 
 use std::fmt::Display;
+use std::fs;
 use std::io::{Stdout, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -42,6 +44,42 @@ pub fn stdout() -> Result<Stdout> {
         return Err(std::io::Error::from(Errno::EBADF)).context(PRINT);
     }
     Ok(std::io::stdout())
+}
+
+/// Whether an option's file is standard output: `-`, or one of the names that it has as a file. To open
+/// it by these again would cut off what it has already. An error for one of the other standard streams
+/// if that was closed.
+pub fn is_stdout(path: &Path) -> Result<bool> {
+    if path.as_os_str() == "-" {
+        return Ok(true);
+    }
+    let closed = startup::inheritance().closed_streams;
+    match stream_of(path) {
+        Some(1) => Ok(true),
+        // By that name there is what Rust's runtime opened in its place.
+        Some(stream) if closed[stream] => Err(std::io::Error::from(Errno::EBADF))
+            .with_context(|| format!("cannot write to {}", path.display())),
+        _ => Ok(false),
+    }
+}
+
+/// The number of the standard stream that a path leads to, as `/dev/stdout` does.
+fn stream_of(path: &Path) -> Option<usize> {
+    // As many links as the kernel follows: path_resolution(7).
+    const MOST_LINKS: usize = 40;
+    let folders =
+        ["/proc/self/fd", "/proc/thread-self/fd"].map(|folder| fs::canonicalize(folder).ok());
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?;
+        if folders.iter().flatten().any(|own| *own == folder) {
+            let stream = path.file_name()?.to_str()?.parse().ok()?;
+            return (stream < 3).then_some(stream);
+        }
+        path = folder.join(fs::read_link(&path).ok()?);
+    }
+    None
 }
 
 /// Something that went wrong, with what to do about it.

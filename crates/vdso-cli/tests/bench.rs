@@ -42,6 +42,26 @@ fn every_call_has_a_table_with_every_way() {
 }
 
 #[test]
+fn figures_of_a_clock_that_stands_still_are_not_trusted() {
+    let run = |options: &[&str]| {
+        let mut command = Command::new(VDSO);
+        command.args(["run", "--freeze", "--clocks", "monotonic", "--", VDSO]).args(QUICK);
+        let output = command.arg("time").args(options).output().expect("vdso starts");
+        assert!(output.status.success(), "{output:?}");
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"))
+    };
+    let [stdout, _] = run(&["--json"]);
+    let document: serde_json::Value = serde_json::from_str(&stdout).expect("one document");
+    assert_eq!(document["noise"]["is_trustworthy"], false);
+    assert!(document["noise"]["complaint"].as_str().is_some_and(|text| text.contains("clock")));
+    assert_eq!(document["tables"][0]["rows"][0]["median_ns"], 0.0);
+    assert!(document["tables"][0]["rows"][0]["ratio"].is_null());
+    let [stdout, stderr] = run(&[]);
+    assert!(!stdout.contains("NaN"), "{stdout}");
+    assert!(stderr.contains("warning") && stderr.contains("clock"), "{stderr}");
+}
+
+#[test]
 fn calls_can_be_chosen_by_their_beginning() {
     let (code, stdout, stderr) = vdso(&["time", "clock_gettime(REALTIME"]);
     assert_eq!(code, Some(0), "{stderr}");

@@ -1,5 +1,8 @@
 //! What `gettimeofday(2)` writes.
 //!
+//! `vdso-client` gives these types to its callers as its own: a change of them that breaks callers of
+//! this crate breaks those of that one, too.
+//!
 //! Source: gettimeofday(2); `include/uapi/linux/time.h` (Linux 6.18).
 
 use crate::arithmetic::Timespec;

@@ -73,6 +73,15 @@ impl Latched {
         first
     }
 
+    /// The same in one try; `None` if an update came in between.
+    fn try_read(&self) -> Option<u64> {
+        let words =
+            |(), copy: usize| Some(self.copies[copy].each_ref().map(|w| w.load(Ordering::Relaxed)));
+        let [first, second] = latch::try_read(&self.seq, || (), words)?;
+        assert_eq!(first, second, "{TORN}");
+        Some(first)
+    }
+
     fn read_in_order(&self, times: usize) -> u64 {
         let mut last = 0;
         for _ in 0..times {
@@ -115,6 +124,22 @@ fn latch_of_three_updates_is_never_torn() {
 #[test]
 fn latch_of_two_readers_is_never_torn() {
     check(2, || latch_model(2, 2, 1));
+}
+
+#[test]
+fn latch_tried_once_is_never_torn() {
+    check(3, || {
+        let page = Latched::new();
+        let reader = thread::spawn({
+            let page = page.clone();
+            move || page.try_read()
+        });
+        for update in 1..=2 {
+            page.publish(update);
+        }
+        assert!(matches!(reader.join().unwrap(), None | Some(0..=2)));
+        assert_eq!(page.try_read(), Some(2));
+    });
 }
 
 /// The publisher is killed inside its third update; readers meanwhile and afterwards end, with one of

@@ -35,8 +35,9 @@ pub struct Cost {
     pub name: String,
     /// Over its turns, ns for one call.
     pub summary: Summary,
-    /// Median over the rounds of the ratio to the first subject in the same round.
-    pub ratio: f64,
+    /// Median over the rounds of the ratio to the first subject in the same round; `None` if that is
+    /// no number, as the clock that measures did not advance in the first subject's turns.
+    pub ratio: Option<f64>,
     /// ns for one call, turn by turn.
     pub samples_ns: Vec<f64>,
 }
@@ -76,7 +77,7 @@ impl Cost {
         Some(Self {
             name: name.into(),
             summary: Summary::of(&samples_ns)?,
-            ratio: median(&ratios)?,
+            ratio: median(&ratios).filter(|ratio| ratio.is_finite()),
             samples_ns,
         })
     }
@@ -116,7 +117,15 @@ mod tests {
         let reference = [1.0, 1.0, 10.0, 10.0, 100.0];
         let own = reference.iter().map(|ns| 2.0 * ns).collect();
         let cost = Cost::of("twice as slow", own, &reference).expect("there are samples");
-        assert_eq!(cost.ratio, 2.0);
+        assert_eq!(cost.ratio, Some(2.0));
         assert_eq!(cost.summary, Summary { min_ns: 2.0, median_ns: 20.0, p99_ns: 200.0 });
+    }
+
+    #[test]
+    fn there_is_no_ratio_to_what_took_no_time() {
+        for own in [0.0, 1.0] {
+            let cost = Cost::of("x", vec![own; 3], &[0.0; 3]).expect("there are samples");
+            assert_eq!(cost.ratio, None);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a machine was quiet enough for its figures to be trusted.
+//! Whether a machine was quiet enough, and its clock went on, for its figures to be trusted.
 
 use std::fs;
 
@@ -14,6 +14,9 @@ const MOST_STOLEN: f64 = 0.02;
 /// What disturbed a measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
+    /// Whether some subject's turns usually took no time at all, or none that is a number: the clock
+    /// that measures stood still, or is too coarse. The other figures mean nothing then.
+    pub has_no_clock: bool,
     /// How far apart turns of one subject typically were: [`spread`], the median of all subjects'.
     pub spread: f64,
     /// How many times the median the p99 typically was.
@@ -26,11 +29,18 @@ impl Noise {
     /// Of subjects' turns, and of the machine's time before and after them.
     pub fn of<'a>(turns: impl IntoIterator<Item = &'a [f64]>, before: Times, after: Times) -> Self {
         let (mut spreads, mut tails) = (Vec::new(), Vec::new());
+        let mut has_no_clock = false;
         for turns in turns {
+            let is_time = |median: f64| median.is_finite() && median > 0.0;
+            if !median(turns).is_none_or(is_time) {
+                has_no_clock = true;
+                continue;
+            }
             spreads.extend(spread(turns));
             tails.extend(Summary::of(turns).map(|summary| summary.p99_ns / summary.median_ns));
         }
         Self {
+            has_no_clock,
             spread: median(&spreads).unwrap_or(0.0),
             tail: median(&tails).unwrap_or(1.0),
             stolen: after.stolen_since(before),
@@ -39,6 +49,9 @@ impl Noise {
 
     /// What is wrong with the figures, in words; `None` if nothing is.
     pub fn complaint(&self) -> Option<String> {
+        if self.has_no_clock {
+            return Some("the clock that measures, CLOCK_MONOTONIC, did not advance".to_owned());
+        }
         if self.stolen > MOST_STOLEN {
             let percent = self.stolen * 100.0;
             return Some(format!("the hypervisor took {percent:.0} % of the time for others"));
@@ -126,7 +139,11 @@ mod tests {
         let complaint =
             noise([&interrupted, &interrupted, &quiet]).complaint().expect("so is that");
         assert!(complaint.contains("30 times"), "{complaint}");
-        let stolen = Noise { spread: 0.0, tail: 1.0, stolen: 0.3 };
+        let still = [0.0; 20];
+        let complaint = noise([&quiet, &still, &quiet]).complaint().expect("that is no figure");
+        assert!(complaint.contains("did not advance"), "{complaint}");
+        assert!(noise([&[f64::NAN], &quiet, &quiet]).complaint().is_some());
+        let stolen = Noise { has_no_clock: false, spread: 0.0, tail: 1.0, stolen: 0.3 };
         assert!(stolen.complaint().expect("that is noise").contains("30 %"));
     }
 }

@@ -3,16 +3,18 @@
 //! Source: `include/uapi/linux/random.h` and `lib/vdso/getrandom.c` (Linux 6.18).
 
 use std::ffi::{c_int, c_uint, c_void};
-use std::ptr;
+use std::num::NonZeroUsize;
+use std::ptr::{self, NonNull};
 
 /// The function: getrandom(2) with its memory.
 pub type Getrandom = unsafe extern "C" fn(*mut c_void, usize, c_uint, *mut c_void, usize) -> isize;
 
-/// The memory; none by default.
-#[derive(Clone, Copy, Debug, Default)]
+/// The memory, until it is dropped. It is neither `Send` nor `Sync`: two threads that draw from one
+/// generator would be given the same bytes.
+#[derive(Debug)]
 pub struct State {
-    pub addr: usize,
-    pub bytes: usize,
+    memory: NonNull<c_void>,
+    bytes: NonZeroUsize,
 }
 
 /// `struct vgetrandom_opaque_params`: the memory that the function needs.
@@ -27,8 +29,7 @@ struct Parameters {
 }
 
 impl State {
-    /// Maps what the function asks for, and never unmaps it: there is one for each function that is
-    /// measured.
+    /// Maps what the function asks for.
     ///
     /// # Safety
     ///
@@ -41,11 +42,31 @@ impl State {
         if result != 0 {
             return None;
         }
-        let bytes = parameters.state_bytes as usize;
+        // An answer of no bytes comes from what is no such function.
+        let bytes = NonZeroUsize::new(parameters.state_bytes as usize)?;
         let (protection, flags) = (parameters.protection as c_int, parameters.flags as c_int);
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let state = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
-        // An answer of no bytes, from what is no such function, ends here, too: no mapping is empty.
-        (state != libc::MAP_FAILED).then_some(Self { addr: state.expose_provenance(), bytes })
+        let memory = unsafe { libc::mmap(ptr::null_mut(), bytes.get(), protection, flags, -1, 0) };
+        if memory == libc::MAP_FAILED {
+            return None;
+        }
+        Some(Self { memory: NonNull::new(memory)?, bytes })
+    }
+
+    /// Where it is.
+    pub fn memory(&self) -> *mut c_void {
+        self.memory.as_ptr()
+    }
+
+    /// As much as the function has asked for.
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map` with this length; only calls get its address, and none is under way.
+        unsafe { libc::munmap(self.memory.as_ptr(), self.bytes.get()) };
     }
 }

@@ -87,10 +87,13 @@ pub fn run(bench: &Bench) -> Result<Exit> {
     let report = Report::new(Machine::look(), turns, noise, tables);
     print(&report, bench.json, stdout).context(message::PRINT)?;
     if let Some(complaint) = noise.complaint() {
-        message::say(format_args!(
-            "warning: this machine is too noisy to trust these figures: {complaint}"
-        ));
-        message::say("hint: stop what else runs, and measure again with more --rounds");
+        message::say(format_args!("warning: these figures cannot be trusted: {complaint}"));
+        message::say(if noise.has_no_clock {
+            "hint: measure where that clock goes on, not under vdso run --freeze; if it is coarse, \
+             with more --times"
+        } else {
+            "hint: stop what else runs, and measure again with more --rounds"
+        });
     }
     Ok(Exit::Success)
 }
@@ -130,7 +133,7 @@ fn ours(host: &'static Host) -> Vec<(&'static str, LocalImage)> {
 }
 
 /// The system call comes first: it is what the others are compared with.
-fn ways(call: Call, host: &Host, images: &[(&str, LocalImage)]) -> Vec<Subject<'static>> {
+fn ways<'a>(call: Call, host: &Host, images: &'a [(&str, LocalImage)]) -> Vec<Subject<'a>> {
     let mut ways = Vec::new();
     if call.is_answered() {
         ways.push(call.system_call("system call"));

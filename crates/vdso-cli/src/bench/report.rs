@@ -45,8 +45,8 @@ pub struct Row {
     pub min_ns: f64,
     pub median_ns: f64,
     pub p99_ns: f64,
-    /// To the table's first row, round by round.
-    pub ratio: f64,
+    /// To the table's first row, round by round; `null` where the clock did not advance meanwhile.
+    pub ratio: Option<f64>,
 }
 
 impl Report {

@@ -82,7 +82,7 @@ fn cells(row: &Row, largest: f64, bar_width: usize) -> [String; 6] {
         ns(row.min_ns),
         ns(row.median_ns),
         ns(row.p99_ns),
-        format!("{:.3}", row.ratio),
+        row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
         bar(row.median_ns, largest, bar_width),
     ]
 }
@@ -109,7 +109,7 @@ mod tests {
             min_ns: median_ns / 2.0,
             median_ns,
             p99_ns: median_ns * 20.0,
-            ratio,
+            ratio: Some(ratio),
         }
     }
 
@@ -125,7 +125,7 @@ mod tests {
         };
         let rows = vec![row("system call", 200.0, 1.0), row("kernel's vDSO", 25.0, 0.125)];
         let tables = vec![Table { call: "time", rows }];
-        let noise = Noise { spread: 0.0, tail: 1.0, stolen: 0.0 };
+        let noise = Noise { has_no_clock: false, spread: 0.0, tail: 1.0, stolen: 0.0 };
         Report::new(machine, Turns { rounds: 11, times: 500 }, noise, tables)
     }
 

@@ -31,7 +31,7 @@ use measure::Measurements;
 use read::process::Process;
 use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::message;
 use crate::system::Root;
 use crate::system::machine::Machine;
@@ -46,20 +46,27 @@ enum Out<'a> {
 pub fn run(doctor: &Doctor) -> Result<Exit> {
     let failed = |path: &Path| format!("cannot write to {}", path.display());
     // First, as a program may run for long before there is a report.
-    let out = match doctor.output.as_deref().filter(|path| path.as_os_str() != "-") {
-        Some(path) => Out::File(path, File::create(path).with_context(|| failed(path))?),
-        None => Out::Stream(message::stdout()?),
+    let out = match doctor.output.as_deref() {
+        Some(path) if !message::is_stdout(path)? => {
+            Out::File(path, File::create(path).with_context(|| failed(path))?)
+        }
+        _ => Out::Stream(message::stdout()?),
     };
     let report = report(doctor)?;
-    match out {
+    let found = if report.status == Status::Fail { Exit::Problem } else { Exit::Success };
+    let written = match out {
         Out::Stream(stdout) => {
             write(doctor, &report, &mut AutoStream::auto(stdout).lock()).context(message::PRINT)
         }
         Out::File(path, file) => {
             write(doctor, &report, &mut StripStream::new(file)).with_context(|| failed(path))
         }
-    }?;
-    Ok(if report.status == Status::Fail { Exit::Problem } else { Exit::Success })
+    };
+    match written {
+        // What was found is known, also to whom the beginning was enough.
+        Err(error) if exit::is_broken_pipe(&error) => Ok(found),
+        written => written.map(|()| found),
+    }
 }
 
 fn report(doctor: &Doctor) -> Result<Report> {

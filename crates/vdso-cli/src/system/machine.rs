@@ -89,9 +89,7 @@ impl Machine {
             clocksource,
             cpu,
             parameters: root.line("/proc/cmdline").map(|line| parameters(&line)),
-            ptrace_scope: root
-                .line("/proc/sys/kernel/yama/ptrace_scope")
-                .and_then(|scope| scope.parse().ok()),
+            ptrace_scope: ptrace_scope(root),
             unstable_clocks: unstable_clocks(root),
         }
     }
@@ -157,6 +155,11 @@ impl Clocksource {
             available: available.split_whitespace().map(str::to_owned).collect(),
         })
     }
+}
+
+/// `kernel.yama.ptrace_scope`, where there is Yama.
+pub fn ptrace_scope(root: &Root) -> Option<u32> {
+    root.line("/proc/sys/kernel/yama/ptrace_scope")?.parse().ok()
 }
 
 /// The kernel's release, as `uname -r` says it.

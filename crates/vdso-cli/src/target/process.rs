@@ -14,6 +14,10 @@ use crate::message::Hinted;
 use crate::system::Root;
 use crate::system::auxv::{self, NATIVE};
 use crate::system::maps::{self, Mapping};
+use crate::system::status::{self, Status};
+
+/// More than all images of a process have; other mappings may have terabytes.
+const LONGEST_BYTES: u64 = 16 << 20;
 
 /// This one.
 pub fn this() -> Result<Target> {
@@ -35,10 +39,19 @@ pub fn other(digits: &str) -> Result<Target> {
         return Err(refused.into());
     }
     let refused = |error: io::Error| refusal::explain(pid, &name, &error);
-    let maps = text(&format!("/proc/{pid}/maps")).map_err(refused)?;
-    let auxv = fs::read(format!("/proc/{pid}/auxv")).map_err(refused)?;
+    let thread = thread_with_memory(pid);
+    let maps = text(&format!("/proc/{thread}/maps")).map_err(refused)?;
+    let auxv = fs::read(format!("/proc/{thread}/auxv")).map_err(refused)?;
     let origin = Origin::Process { pid: pid.as_raw() as u32, name: name.clone() };
-    target(origin, &maps, &auxv, |mapping| Ok(read(pid, mapping).map_err(refused)?))
+    target(origin, &maps, &auxv, |mapping| Ok(read(thread, mapping).map_err(refused)?))
+}
+
+/// By whose number its memory is found: its own, unless its first thread has ended.
+fn thread_with_memory(pid: Pid) -> Pid {
+    let (root, digits) = (Root::new(None), pid.to_string());
+    let has_ended = Status::read(&root, &digits).is_ok_and(|status| status.has_ended());
+    let other = has_ended.then(|| status::living_thread(&root, &digits)).flatten();
+    other.and_then(|digits| digits.parse().ok()).map_or(pid, Pid::from_raw)
 }
 
 /// That there is no such process, but maybe a file.
@@ -65,17 +78,38 @@ fn target(
     let class = auxv::class(auxv, NATIVE);
     let announced = class.and_then(|class| auxv::vdso_addr(auxv, class, NATIVE));
     let mappings = maps::of_vdso(&all, announced);
-    let mut images = Vec::new();
-    for mapping in &mappings {
-        let is_announced = announced == Some(mapping.addrs.start);
-        if is_announced || mapping.is_kernels("[vdso]") || mapping.is_our_image() {
-            let bytes = read(mapping)?;
-            let addr = Some(mapping.addrs.start);
-            images.push(FoundImage { addr, bytes, in_use: Some(is_announced) });
+    let is_announced = |mapping: &Mapping| announced == Some(mapping.addrs.start);
+    let is_image = |mapping: &&Mapping| {
+        is_announced(mapping) || mapping.is_kernels("[vdso]") || mapping.is_our_image()
+    };
+    // The one in use comes first, and others do not take its room away.
+    let mut found: Vec<&Mapping> = mappings.iter().filter(is_image).collect();
+    found.sort_by_key(|mapping| (!is_announced(mapping), mapping.is_our_image()));
+    let (mut images, mut left) = (Vec::new(), LONGEST_BYTES);
+    for mapping in found {
+        let in_use = Some(is_announced(mapping));
+        match left.checked_sub(mapping.bytes()) {
+            Some(rest) => left = rest,
+            None if in_use == Some(true) => return Err(too_long(&origin, mapping).into()),
+            // Anybody may give a mapping the name of ours. It is listed, as all are.
+            None => continue,
         }
+        images.push(FoundImage { addr: Some(mapping.addrs.start), bytes: read(mapping)?, in_use });
     }
-    images.sort_by_key(|image| image.in_use != Some(true));
     Ok(Target { origin, mappings, images })
+}
+
+/// That what a process announces as its vDSO is none.
+fn too_long(origin: &Origin, mapping: &Mapping) -> Hinted {
+    let (bytes, start) = (mapping.bytes(), mapping.addrs.start);
+    Hinted::new(
+        format!(
+            "cannot read the image of {origin}: its mapping at {start:#x} has {bytes} bytes, and no \
+             vDSO image has more than {} MiB",
+            LONGEST_BYTES >> 20
+        ),
+        "the program has put something else there: look at its /proc/PID/maps",
+    )
 }
 
 /// What this process has there. No system call is made, as some sandboxes deny them.
@@ -130,6 +164,40 @@ mod tests {
         let (kernels, ours) = (0x7f00_0000_1000, 0x7f00_0000_5000);
         assert_eq!(images(ours), [(ours, true), (kernels, false)]);
         assert_eq!(images(kernels), [(kernels, true), (ours, false)]);
+    }
+
+    /// Anybody may map a file of that name, and as much of it as there are addresses.
+    #[test]
+    fn no_more_is_read_than_images_may_have() {
+        let hostile = "100000000000-300000000000 r--p 00000000 00:01 1 /memfd:vdso-x (deleted)\n";
+        let read = |mapping: &Mapping| {
+            assert!(mapping.bytes() <= 0x2000, "{mapping:?}");
+            Ok(Vec::new())
+        };
+        let images = |maps: &str, announced: u64| {
+            let words = [6, 4096, 33, announced, 0, 0];
+            let auxv: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+            target(Origin::ThisProcess, maps, &auxv, read)
+        };
+        let beside = images(&format!("{hostile}{MAPS}"), 0x7f00_0000_1000).unwrap();
+        assert_eq!(beside.images.len(), 2);
+        assert_eq!(beside.mappings.len(), 4, "it is listed");
+        let error = images(hostile, 0x1000_0000_0000).unwrap_err();
+        assert!(error.is::<Hinted>() && error.to_string().contains("16 MiB"), "{error}");
+        // Many that are small come to as much.
+        let many: String = (1..40_u64)
+            .map(|n| {
+                format!(
+                    "{:x}-{:x} r--p 0 00:01 1 /memfd:vdso-x (deleted)\n",
+                    n << 32,
+                    (n << 32) + 0x10_0000
+                )
+            })
+            .collect();
+        let words = [6_u64, 4096, 0, 0];
+        let auxv: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+        let found = target(Origin::ThisProcess, &many, &auxv, |_| Ok(Vec::new())).unwrap();
+        assert_eq!((found.images.len(), found.mappings.len()), (16, 39));
     }
 
     #[test]

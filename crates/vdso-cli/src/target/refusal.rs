@@ -13,10 +13,8 @@ use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid, User, geteuid};
 
 use crate::message::{Hinted, printable};
-use crate::system::Root;
-
-/// `PF_KTHREAD` in the flags of `/proc/PID/stat`. Source: `include/linux/sched.h` (Linux 6.18).
-const PF_KTHREAD: u64 = 0x0020_0000;
+use crate::system::status::{self, Status};
+use crate::system::{Root, machine};
 
 /// That there is no `/proc` to look into, or it tells of others.
 pub fn without_proc(attempt: &str) -> Hinted {
@@ -78,11 +76,12 @@ pub fn kernel_thread(pid: impl Display, name: &str) -> Hinted {
 
 /// What is wrong with a process that has no memory at all.
 pub fn without_memory(pid: Pid, name: &str) -> Option<Hinted> {
-    let stat = Stat::read(pid)?;
-    if matches!(stat.state, 'Z' | 'X') {
-        return Some(zombie(pid, name));
+    let (root, digits) = (Root::new(None), pid.to_string());
+    let status = Status::read(&root, &digits).ok()?;
+    if status.has_ended() {
+        return status::living_thread(&root, &digits).is_none().then(|| zombie(pid, name));
     }
-    (stat.flags & PF_KTHREAD != 0).then(|| kernel_thread(pid, name))
+    status.is_of_the_kernel().then(|| kernel_thread(pid, name))
 }
 
 /// Why the kernel gave this error.
@@ -98,12 +97,14 @@ pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
     if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) {
         return Hinted::new(format!("{what}: {error}"), "try again: it may have just executed");
     }
+    let root = Root::new(None);
+    let users = Status::read(&root, &pid.to_string()).ok().and_then(|status| status.users());
     let (why, hint) = reason(&Facts {
         // The file is root's where the process may not be traced, whoever runs it: proc(5).
-        is_dumpable: users(pid).is_none_or(|users| users.contains(&file.uid())),
-        users: users(pid),
+        is_dumpable: users.is_none_or(|users| users.contains(&file.uid())),
+        users,
         us: geteuid(),
-        ptrace_scope: ptrace_scope(),
+        ptrace_scope: machine::ptrace_scope(&root),
     });
     Hinted::new(format!("{what}: {why}"), hint)
 }
@@ -115,33 +116,40 @@ struct Facts {
     us: Uid,
     is_dumpable: bool,
     /// Of the Yama security module, where there is one.
-    ptrace_scope: Option<u8>,
+    ptrace_scope: Option<u32>,
 }
 
 fn reason(facts: &Facts) -> (String, String) {
-    const AS_ROOT: &str = "run vdso as root (sudo), or in a container with CAP_SYS_PTRACE";
+    // Root in a container is one without most of root's rights.
+    let as_root = match facts.us.is_root() {
+        true => {
+            "vdso runs as root, but lacks CAP_SYS_PTRACE over it: give that to its container \
+                 (--cap-add=SYS_PTRACE), or run it outside"
+        }
+        false => "run vdso as root (sudo), or in a container with CAP_SYS_PTRACE",
+    };
     let foreign = facts.users.and_then(|users| users.into_iter().find(|&u| u != facts.us.as_raw()));
     if let Some(user) = foreign {
         let user = User::from_uid(Uid::from_raw(user))
             .ok()
             .flatten()
             .map_or_else(|| user.to_string(), |user| user.name);
-        return (format!("it belongs to another user, {user}"), AS_ROOT.to_owned());
+        return (format!("it belongs to another user, {user}"), as_root.to_owned());
     }
     if !facts.is_dumpable {
         return (
             "it has made itself undumpable, or runs a file that may not be read".to_owned(),
-            AS_ROOT.to_owned(),
+            as_root.to_owned(),
         );
     }
     match facts.ptrace_scope {
         Some(1) => (
             "this system lets only parents look into processes (yama.ptrace_scope is 1)".to_owned(),
-            "run vdso as root (sudo), or set it to 0: sysctl kernel.yama.ptrace_scope=0".to_owned(),
+            format!("{as_root}; or set it to 0: sysctl kernel.yama.ptrace_scope=0"),
         ),
         Some(2) => (
             "this system lets only root look into processes (yama.ptrace_scope is 2)".to_owned(),
-            "run vdso as root (sudo)".to_owned(),
+            as_root.to_owned(),
         ),
         Some(3) => (
             "this system lets nobody look into processes (yama.ptrace_scope is 3)".to_owned(),
@@ -153,39 +161,8 @@ fn reason(facts: &Facts) -> (String, String) {
             "it has capabilities that vdso lacks, is in a user namespace of its own, or a security \
              module (seccomp, SELinux, AppArmor) forbids it"
                 .to_owned(),
-            AS_ROOT.to_owned(),
+            as_root.to_owned(),
         ),
-    }
-}
-
-fn ptrace_scope() -> Option<u8> {
-    fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?.trim().parse().ok()
-}
-
-/// Real, effective and saved user.
-fn users(pid: Pid) -> Option<[u32; 3]> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let mut users = line.split_whitespace().map_while(|field| field.parse().ok());
-    Some([users.next()?, users.next()?, users.next()?])
-}
-
-/// What `/proc/PID/stat` says, which everybody may read.
-struct Stat {
-    state: char,
-    flags: u64,
-}
-
-impl Stat {
-    fn read(pid: Pid) -> Option<Self> {
-        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let text = String::from_utf8_lossy(&text);
-        // The name is in parentheses and may have any of them itself.
-        let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-        let state = fields.next()?.chars().next()?;
-        let flags = fields.nth(5)?.parse().ok()?;
-        Some(Self { state, flags })
     }
 }
 
@@ -211,19 +188,15 @@ mod tests {
             (Facts { ptrace_scope: Some(3), ..USER }, "nobody", "reboot"),
             (Facts { ptrace_scope: Some(0), ..USER }, "capabilities", "CAP_SYS_PTRACE"),
             (USER, "capabilities", "CAP_SYS_PTRACE"),
+            (Facts { us: Uid::from_raw(0), ..USER }, "another user", "CAP_SYS_PTRACE"),
+            (Facts { users: Some([0; 3]), us: Uid::from_raw(0), ..USER }, "capabil", "container"),
         ];
         for (facts, why, hint) in cases {
             let (said, hinted) = reason(&facts);
             assert!(said.contains(why), "{said}");
             assert!(hinted.contains(hint), "{hinted}");
+            // Whoever is root already cannot become it.
+            assert!(!facts.us.is_root() || !hinted.contains("sudo"), "{hinted}");
         }
-    }
-
-    #[test]
-    fn this_process_is_no_zombie_and_no_thread_of_the_kernels() {
-        let stat = Stat::read(nix::unistd::getpid()).unwrap();
-        assert!(!matches!(stat.state, 'Z' | 'X'));
-        assert_eq!(stat.flags & PF_KTHREAD, 0);
-        assert_eq!(users(nix::unistd::getpid()).unwrap()[1], geteuid().as_raw());
     }
 }

@@ -158,16 +158,46 @@ fn a_tracer_keeps_calls_from_being_counted_but_not_from_being_timed() {
 #[test]
 fn a_seccomp_filter_is_seen_and_may_refuse_to_trace() {
     let mut command = doctor();
-    // SAFETY: `refuse_ptrace` only makes system calls.
-    unsafe { command.pre_exec(refuse_ptrace) };
+    // SAFETY: `refuse` only makes system calls.
+    unsafe { command.pre_exec(|| refuse(libc::SYS_ptrace, libc::EPERM)) };
     let document = look(&mut command);
     assert_eq!(document["measurements"]["method"], "timing");
     let seccomp = check(&document, "seccomp");
     assert!(seccomp["summary"].as_str().expect("a text").contains("filter"), "{seccomp:#}");
 }
 
-/// Installs a filter that answers ptrace with `EPERM`, as some containers have.
-fn refuse_ptrace() -> std::io::Result<()> {
+#[test]
+fn a_call_that_is_refused_has_no_price_and_no_clocksource_for_a_cause() {
+    let mut command = doctor();
+    // SAFETY: as above.
+    unsafe { command.pre_exec(|| refuse(libc::SYS_getrandom, libc::ENOSYS)) };
+    let document = look(&mut command);
+    let costs = document["measurements"]["costs"].as_array().expect("a list");
+    assert!(costs.iter().all(|cost| cost["call"] != "getrandom"), "{costs:?}");
+    assert!(costs.iter().any(|cost| cost["call"] == "gettimeofday"), "{costs:?}");
+    let fallbacks = check(&document, "fallbacks");
+    let slow = fallbacks["found"]["fall_back"].as_array();
+    if slow.is_none_or(|slow| *slow != ["getrandom"]) {
+        let name = "a_call_that_is_refused_has_no_price_and_no_clocksource_for_a_cause";
+        return skip(Lacking::Kernel, name, "this vDSO has no getrandom, or clocks are slow");
+    }
+    let cause = fallbacks["cause"].as_str().expect("a text");
+    assert!(cause.contains("seccomp") && !cause.contains("clocksource"), "{cause}");
+}
+
+/// What is measured with a clock that stands still says nothing, and is not called zero.
+#[test]
+fn with_a_stopped_clock_no_cost_has_a_ratio() {
+    let mut command = vdso_run(["--freeze", "--clocks", "monotonic"]);
+    command.args([VDSO, "doctor"]);
+    let document = look(&mut command);
+    let costs = document["measurements"]["costs"].as_array().expect("a list");
+    assert!(!costs.is_empty() && costs.iter().all(|cost| cost["ratio"].is_null()), "{costs:?}");
+    assert_eq!(check(&document, "cost")["status"], "unknown");
+}
+
+/// Installs a filter that answers a system call with an error, as some containers have.
+fn refuse(call: libc::c_long, errno: libc::c_int) -> std::io::Result<()> {
     let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let number = 0;
     let mut filter = [
@@ -176,9 +206,9 @@ fn refuse_ptrace() -> std::io::Result<()> {
             code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
             jt: 0,
             jf: 1,
-            k: libc::SYS_ptrace as u32,
+            k: call as u32,
         },
-        statement(libc::BPF_RET as u16, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(libc::BPF_RET as u16, libc::SECCOMP_RET_ERRNO | errno as u32),
         statement(libc::BPF_RET as u16, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use super::simulated::{AARCH64, FUNCTIONS, Machine, X86_64, unmeasured};
 use super::support::finish;
@@ -50,6 +51,41 @@ fn golden(name: &str, found: &str) {
     let expected = fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; see main.rs", path.display()));
     assert_eq!(found, expected, "differs from {}; see main.rs", path.display());
+}
+
+/// As with `vdso doctor | head -1`: what was found is known, though nobody reads it to its end.
+#[test]
+fn a_problem_is_one_also_for_a_reader_that_has_had_enough() {
+    let machine = Machine::new().clocksource("hpet", "hpet acpi_pm").measured(16, 16);
+    for (machine, code) in [(&machine, 1), (&Machine::new(), 0)] {
+        for options in [&[][..], &["--json"]] {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let mut command = doctor();
+            command.args(options).arg("--root").arg(machine.path());
+            let child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("vdso");
+            let output = child.wait_with_output().expect("it ends");
+            assert_eq!(output.status.code(), Some(code), "{output:?}");
+            assert!(output.stderr.is_empty(), "{output:?}");
+        }
+    }
+}
+
+/// Whatever the clocksource: it has nothing to do with random bytes and with the CPU's number.
+#[test]
+fn calls_that_need_no_clock_have_causes_of_their_own() {
+    let machine = Machine::new().falling_back("getrandom");
+    expect("getrandom-refused", &machine, &[("fallbacks", "fail")]);
+    let machine = Machine::new().falling_back("getcpu");
+    expect("getcpu-refused", &machine, &[("fallbacks", "fail")]);
+}
+
+/// What was measured with a clock that stood still says so, and can be read back.
+#[test]
+fn costs_that_were_measured_with_a_stopped_clock_are_not_known() {
+    let machine = Machine::new().timed_with_a_stopped_clock();
+    let not_ok = [("fallbacks", "unknown"), ("cost", "unknown")];
+    expect("stopped-clock", &machine, &not_ok);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -248,6 +248,32 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         self.write("/measurements.json", measurements.to_string())
     }
 
+    /// As [`Machine::measured`], with one more call that always goes to the kernel.
+    pub fn falling_back(self, call: &str) -> Self {
+        let path = self.file("/measurements.json");
+        let text = fs::read_to_string(path).expect("it was measured");
+        let mut measurements: serde_json::Value = serde_json::from_str(&text).expect("a document");
+        let fallbacks = measurements["fallbacks"].as_array_mut().expect("a list");
+        fallbacks.retain(|fallback| fallback["call"] != call);
+        fallbacks.push(serde_json::json!({
+            "call": call, "through": "vdso", "calls": 16, "system_calls": 16,
+            "always_goes_to_the_kernel": false,
+        }));
+        self.write("/measurements.json", measurements.to_string())
+    }
+
+    /// Measured by time alone, with a clock that stood still.
+    pub fn timed_with_a_stopped_clock(self) -> Self {
+        let machine = self.timed(None, 0.0);
+        let path = machine.file("/measurements.json");
+        let text = fs::read_to_string(path).expect("it was measured");
+        let mut measurements: serde_json::Value = serde_json::from_str(&text).expect("a document");
+        let cost = &mut measurements["costs"][0];
+        cost["system_call_median_ns"] = 0.0.into();
+        cost["ratio"] = serde_json::Value::Null;
+        machine.write("/measurements.json", measurements.to_string())
+    }
+
     /// Measured by time alone.
     pub fn timed(self, system_calls: Option<u32>, ratio: f64) -> Self {
         let monotonic = "clock_gettime(CLOCK_MONOTONIC)";

@@ -238,6 +238,9 @@ fn what_was_attempted_is_said_of_a_full_standard_output() {
         &["bench", "--rounds", "1", "--times", "1", "time"],
         &["bench", "--json", "--rounds", "1", "--times", "1", "time"],
         &["completions", "bash"],
+        &["--help"],
+        &["--version"],
+        &["help", "inspect"],
     ] {
         let full = File::options().write(true).open("/dev/full").expect("a device");
         let output = Command::new(VDSO).args(arguments).stdout(full).output().expect("vdso");
@@ -276,6 +279,60 @@ fn a_standard_output_that_is_closed_or_not_for_writing_is_told_of() {
     let script = r#""$1" doctor -o "$2/report" -- true >&- && "$1" dump -o "$2/image" >&-"#;
     let mut command = Command::new("sh");
     finish(command.args(["-c", script, "sh", VDSO]).arg(folder.path())).succeeded();
+}
+
+#[test]
+fn a_closed_standard_output_is_one_by_any_name() {
+    let folder = scratch();
+    let link = folder.path().join("link").display().to_string();
+    symlink("/dev/stdout", &link).expect("a link");
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", &link] {
+        for command in ["dump", "doctor"] {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", r#"exec "$@" >&-"#, "sh", VDSO, command, "-o", name]);
+            finish(&mut shell).exited(1).said(&["vdso: error: cannot write to", "Bad file"]);
+        }
+    }
+    for (name, closed) in [("/dev/stdin", "<&-"), ("/proc/self/fd/0", "<&-")] {
+        for command in ["dump", "doctor"] {
+            let mut shell = Command::new("sh");
+            let script = format!(r#"exec "$@" {closed}"#);
+            shell.args(["-c", &script, "sh", VDSO, command, "-o", name]);
+            finish(&mut shell).exited(1).said(&["vdso: error: cannot write", name, "Bad file"]);
+        }
+    }
+}
+
+#[test]
+fn what_standard_output_has_already_stays_there() {
+    if !has_vdso("what_standard_output_has_already_stays_there") {
+        return;
+    }
+    let folder = scratch();
+    for command in ["dump", "doctor"] {
+        let path = folder.path().join(command);
+        fs::write(&path, "before\n").expect("a file");
+        let log = File::options().append(true).open(&path).expect("a file");
+        let mut command = Command::new(VDSO);
+        command.arg(path.file_name().expect("a name")).args(["-o", "/dev/stdout"]).stdout(log);
+        command.stderr(Stdio::null()).status().expect("vdso");
+        let bytes = fs::read(&path).expect("a file");
+        assert!(bytes.starts_with(b"before\n") && bytes.len() > 100, "{command:?}");
+    }
+}
+
+#[test]
+fn a_circle_of_links_stays_one() {
+    if !has_vdso("a_circle_of_links_stays_one") {
+        return;
+    }
+    let folder = scratch();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    symlink("there", &here).expect("a link");
+    symlink("here", &there).expect("a link");
+    let run = vdso(["dump".as_ref(), "-o".as_ref(), here.as_os_str()]).exited(1);
+    run.said(&["vdso: error: cannot write", "symbolic links"]);
+    assert!(fs::symlink_metadata(&here).expect("a link").is_symlink());
 }
 
 #[test]

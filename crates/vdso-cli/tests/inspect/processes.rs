@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use test_support::{I386, Program};
 
-use crate::support::processes::{mappings_of, program_of};
+use crate::support::processes::{mappings_of, program_of, state_of, wait_until};
 use crate::support::shell::Shell;
 use crate::support::{Source, compile, finish, helper, program, scratch, vdso_run};
 use crate::{addr, facts, has_vdso, vdso};
@@ -117,6 +117,23 @@ fn vdso_itself_is_shown_when_no_process_is_named() {
     for part in ["vDSO of this process\n", "[vdso]", "in use", "__vdso_clock_gettime", "glibc"] {
         assert!(text.contains(part), "nothing of {part}: {text}");
     }
+}
+
+/// pthread_exit(3) in the first thread: it is a zombie, and the process lives.
+#[test]
+fn a_process_without_its_first_thread_is_shown() {
+    if !has_vdso("a_process_without_its_first_thread_is_shown") {
+        return;
+    }
+    let subject = Subject::by(Command::new(helper("image")), &["headless"], |pid| pid);
+    wait_until("its first thread has ended", || state_of(subject.pid) == Some('Z'));
+    let facts = subject.facts();
+    assert_eq!(facts["target"]["pid"], subject.pid.as_raw());
+    assert_eq!(addr(&facts["images"][0]["addr"]), subject.addr);
+    let doctor = vdso(["doctor", "--json", &subject.pid.to_string()]);
+    let document: Value = serde_json::from_str(&doctor.stdout).expect("a document");
+    assert_eq!(document["process"]["pid"], subject.pid.as_raw(), "{doctor:#?}");
+    assert_eq!(document["process"]["name"], "image", "{doctor:#?}");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! `gettimeofday(2)`.
+//!
+//! Its types are those of `vdso-data`, whose version is thereby a part of this crate's interface.
 
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;

@@ -39,7 +39,10 @@ pub fn measured(context: &Context<'_>) -> Check {
         .fact("past_the_vdso", &libc)
         .fact("method", method);
     if !slow.is_empty() {
-        return check.because(Status::Fail, cause(context, &slow), action(context));
+        let reasons = reasons(context, &slow);
+        let causes: Vec<&str> = reasons.iter().map(|reason| reason.cause.as_str()).collect();
+        let actions: Vec<&str> = reasons.iter().map(|reason| reason.action).collect();
+        return check.because(Status::Fail, causes.join("; "), actions.join("; "));
     }
     if !undecided.is_empty() {
         let cause = format!(
@@ -74,24 +77,55 @@ fn past_the_vdso<'a>(context: &Context<'a>) -> Vec<&'a str> {
     names(through_libc.filter(|f| is_answered(&f.call) && f.call != "getrandom"))
 }
 
-fn cause(context: &Context<'_>, slow: &[&str]) -> String {
+/// What one kind of call goes to the kernel for, and what to do about it.
+struct Reason {
+    cause: String,
+    action: &'static str,
+}
+
+/// Of all that go there, clocks first.
+fn reasons(context: &Context<'_>, slow: &[&str]) -> Vec<Reason> {
+    let (others, clocks): (Vec<&str>, Vec<&str>) =
+        slow.iter().partition(|call| matches!(**call, "getrandom" | "getcpu"));
+    let clocks = (!clocks.is_empty()).then(|| of_clocks(context, &clocks));
+    clocks.into_iter().chain(others.into_iter().map(of_no_clock)).collect()
+}
+
+fn of_clocks(context: &Context<'_>, slow: &[&str]) -> Reason {
     let slow = slow.join(", ");
-    match &context.machine.clocksource {
+    let cause = match &context.machine.clocksource {
         Some(source) => format!(
             "the vDSO passes {slow} on to the kernel; the clocksource is '{}'",
             source.current
         ),
         None => format!("the vDSO passes {slow} on to the kernel"),
-    }
-}
-
-fn action(context: &Context<'_>) -> &'static str {
-    match &context.machine.clocksource {
+    };
+    let action = match &context.machine.clocksource {
         Some(source) if source.current != "tsc" => "see the check of the clocksource",
         _ => {
             "look for 'clocksource' and 'unstable' in dmesg; in a sandbox or under vdso run, compare \
              with a plain process"
         }
+    };
+    Reason { cause, action }
+}
+
+/// No counter is read for these, so the clocksource has nothing to do with them.
+fn of_no_clock(call: &str) -> Reason {
+    match call {
+        "getrandom" => Reason {
+            cause: "the vDSO passes getrandom on to the kernel: it gets no key from there, as a \
+                    seccomp filter refuses getrandom or the kernel's generator is not ready"
+                .to_owned(),
+            action: "let the sandbox's filter allow getrandom; early after booting, try again later",
+        },
+        _ => Reason {
+            cause: format!(
+                "the vDSO passes {call} on to the kernel: this processor or this sandbox does not \
+                 let programs read the CPU's number"
+            ),
+            action: "in a sandbox or under vdso run, compare with a plain process",
+        },
     }
 }
 
@@ -112,12 +146,21 @@ pub fn cost(context: &Context<'_>) -> Option<Check> {
     )
     .fact("vdso_median_ns", shown.vdso_median_ns)
     .fact("system_call_median_ns", shown.system_call_median_ns);
+    if shown.ratio.is_none() {
+        return Some(check.because(
+            Status::Unknown,
+            "the clock that measures, CLOCK_MONOTONIC, did not advance",
+            "run vdso doctor where that clock goes on, not under vdso run --freeze",
+        ));
+    }
     // Of those that go to the kernel the check before this one tells.
     let falls_back = |call: &str| {
         let mut fallbacks = context.measurements.fallbacks.iter();
         fallbacks.any(|f| f.call == call && f.through == Through::Vdso && f.falls_back())
     };
-    let dear = costs.iter().filter(|cost| cost.ratio > MAX_RATIO && !falls_back(&cost.call));
+    let dear = costs.iter().filter(|cost| {
+        cost.ratio.is_some_and(|ratio| ratio > MAX_RATIO) && !falls_back(&cost.call)
+    });
     let dear: Vec<&str> = dear.map(|cost| cost.call.as_str()).collect();
     if dear.is_empty() {
         return Some(check);

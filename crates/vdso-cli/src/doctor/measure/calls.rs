@@ -26,7 +26,7 @@ pub fn name(call: Call) -> String {
 /// The functions of a vDSO that is mapped in this process, ready to be called.
 #[derive(Debug)]
 pub struct Table {
-    functions: Vec<Function>,
+    functions: Vec<Function<'static>>,
 }
 
 impl Table {
@@ -51,18 +51,18 @@ impl Table {
 
     /// Functions that a test made up.
     #[cfg(test)]
-    pub fn of_functions(functions: &[Function]) -> Self {
+    pub fn of_functions(functions: &[Function<'static>]) -> Self {
         Self { functions: functions.to_vec() }
     }
 
     /// All of them.
-    pub fn functions(&self) -> &[Function] {
+    pub fn functions(&self) -> &[Function<'static>] {
         &self.functions
     }
 
     /// The function for a call, if the vDSO has it.
-    pub fn get(&self, call: Call) -> Option<Function> {
-        self.functions.iter().copied().find(|function| function.answers() == call)
+    pub fn get(&self, call: Call) -> Option<Function<'static>> {
+        self.functions.iter().find(|function| function.answers() == call).cloned()
     }
 }
 

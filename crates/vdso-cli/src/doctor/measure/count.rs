@@ -61,7 +61,7 @@ pub fn count(table: &Table) -> Result<Vec<Fallback>, String> {
 }
 
 /// How a call is made, and by what.
-type Way = (Through, Function);
+type Way = (Through, Function<'static>);
 
 /// The child: makes all the calls, then ends.
 fn make_all(ways: &[Way]) -> ! {

@@ -67,8 +67,8 @@ pub struct Cost {
     pub call: String,
     pub vdso_median_ns: f64,
     pub system_call_median_ns: f64,
-    /// Of the first to the second.
-    pub ratio: f64,
+    /// Of the first to the second; `null` where the clock that measures did not advance.
+    pub ratio: Option<f64>,
 }
 
 /// Measures everything in this process.
@@ -96,8 +96,8 @@ pub fn measure() -> Result<Measurements, String> {
 /// A call that reaches the kernel takes longer than the system call; one that does not, a fraction.
 fn by_time(cost: &Cost) -> Fallback {
     let system_calls = match cost.ratio {
-        ratio if ratio >= 0.9 => Some(CALLS),
-        ratio if ratio <= 0.5 => Some(0),
+        Some(ratio) if ratio >= 0.9 => Some(CALLS),
+        Some(ratio) if ratio <= 0.5 => Some(0),
         _ => None,
     };
     Fallback {

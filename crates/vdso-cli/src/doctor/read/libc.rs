@@ -6,8 +6,11 @@
 
 use memchr::memmem;
 
-use crate::system::Root;
 use crate::system::maps::Mapping;
+use crate::system::{Accept, Root};
+
+/// No library is as long, and hardly a program. A file may be said to have any length.
+const LONGEST_BYTES: u64 = 256 << 20;
 
 /// What a program calls the kernel through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,19 +33,26 @@ pub enum Libc {
 
 /// Looks at the mapped files of `process`, and at its executable.
 pub fn find(root: &Root, process: &str, mappings: &[Mapping]) -> Result<Libc, String> {
-    let read = |path: &str| std::fs::read(root.path(path));
     let mapped = |is_it: fn(&str) -> bool| mappings.iter().find(|m| is_it(m.file_name()));
     // A process's own view of its files: it may be in a container.
-    let inside = |mapping: &Mapping| format!("/proc/{process}/root{}", mapping.name);
+    let library = |mapping: &Mapping| {
+        let path = format!("/proc/{process}/root{}", mapping.name);
+        // Not its device, too: btrfs and overlayfs have others in mappings than in stat(2).
+        let inode = root.is_this_machine().then_some(mapping.inode);
+        let accept = Accept { links: false, inode, bytes: LONGEST_BYTES };
+        root.bytes_of_ordinary_file(&path, &accept).ok()
+    };
     if let Some(mapping) = mapped(is_glibc) {
-        let bytes = read(&inside(mapping)).ok();
-        return Ok(Libc::Glibc { version: bytes.and_then(|bytes| glibc_version(&bytes)) });
+        return Ok(Libc::Glibc {
+            version: library(mapping).and_then(|bytes| glibc_version(&bytes)),
+        });
     }
     if let Some(mapping) = mapped(is_musl) {
-        let bytes = read(&inside(mapping)).ok();
-        return Ok(Libc::Musl { version: bytes.and_then(|bytes| musl_version(&bytes)) });
+        return Ok(Libc::Musl { version: library(mapping).and_then(|bytes| musl_version(&bytes)) });
     }
-    let exe = read(&format!("/proc/{process}/exe"))
+    let accept = Accept { links: true, inode: None, bytes: LONGEST_BYTES };
+    let exe = root
+        .bytes_of_ordinary_file(&format!("/proc/{process}/exe"), &accept)
         .map_err(|error| format!("its executable cannot be read: {error}"))?;
     Ok(in_executable(&exe))
 }
@@ -106,7 +116,59 @@ fn go_version(info: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use test_support::{Lacking, skip};
+
     use super::*;
+    use crate::system::maps;
+
+    const BANNER: &[u8] = b"\0GNU C Library (x) stable release version 2.36.\n";
+
+    /// What is found of a process whose library is what `make` puts at that path.
+    fn found(name: &str, make: impl Fn(&Path)) -> Libc {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = folder.path().join("proc/7/root/lib").join(name);
+        fs::create_dir_all(library.parent().expect("a folder")).expect("a folder");
+        make(&library);
+        let maps = maps::parse(&format!("1000-2000 r-xp 0 08:01 12 /lib/{name}\n"));
+        find(&Root::new(Some(folder.path())), "7", &maps).expect("it is mapped")
+    }
+
+    #[test]
+    fn only_an_ordinary_file_of_ordinary_size_is_read() {
+        let glibc = |version| Libc::Glibc { version };
+        let libc = "libc.so.6";
+        assert_eq!(found(libc, |at| fs::write(at, BANNER).unwrap()), glibc(Some((2, 36))));
+        let pipe = |at: &Path| nix::unistd::mkfifo(at, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(found("libc.so.6 (deleted)", pipe), glibc(None));
+        let link = |at: &Path| {
+            fs::write(at.with_extension("else"), BANNER).unwrap();
+            std::os::unix::fs::symlink(at.with_extension("else"), at).unwrap();
+        };
+        assert_eq!(found(libc, link), glibc(None));
+        let long = |at: &Path| {
+            fs::write(at, BANNER).unwrap();
+            let file = fs::File::options().write(true).open(at).unwrap();
+            file.set_len(LONGEST_BYTES + 1).unwrap();
+        };
+        assert_eq!(found(libc, long), glibc(None));
+    }
+
+    /// On this machine the mapping says which file it is: another one may have its name now.
+    #[test]
+    fn only_the_file_that_is_mapped_is_read() {
+        let mut mappings = maps::parse(&fs::read_to_string("/proc/self/maps").expect("maps"));
+        let root = Root::new(None);
+        let known = find(&root, "self", &mappings).expect("it is mapped");
+        if !matches!(known, Libc::Glibc { version: Some(_) }) {
+            let name = "only_the_file_that_is_mapped_is_read";
+            return skip(Lacking::Tool, name, "this test is not linked with glibc");
+        }
+        mappings.iter_mut().for_each(|mapping| mapping.inode += 1);
+        assert_eq!(find(&root, "self", &mappings), Ok(Libc::Glibc { version: None }));
+    }
 
     #[test]
     fn versions_are_found_in_the_libraries_words() {

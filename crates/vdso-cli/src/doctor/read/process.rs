@@ -13,6 +13,7 @@ use super::libc::{self, Libc};
 use crate::system::Root;
 use crate::system::auxv::{self, NATIVE};
 use crate::system::maps::{self, Mapping};
+use crate::system::status::{self, Status};
 use crate::target::refusal;
 
 /// The inode of the time namespace that a system starts with. `include/linux/proc_ns.h`.
@@ -61,8 +62,7 @@ pub struct TimeNamespace {
 impl Process {
     /// Reads what there is of `process`, a number or `self`.
     pub fn read(root: &Root, process: &str) -> Result<Self> {
-        let path = |file: &str| format!("/proc/{process}/{file}");
-        let status = match root.text(&path("status")) {
+        let status = match Status::read(root, process) {
             Ok(status) => status,
             Err(error) if error.kind() == io::ErrorKind::NotFound && process == "self" => {
                 return Err(refusal::without_proc("cannot look at this process").into());
@@ -72,10 +72,16 @@ impl Process {
             }
             Err(error) => bail!("cannot look at process {process}: {error}"),
         };
-        let pid = field(&status, "Pid").and_then(|pid| pid.parse().ok()).unwrap_or(0);
-        let name = root.line(&path("comm"));
+        let pid = status.field("Pid").and_then(|pid| pid.parse().ok()).unwrap_or(0);
+        let name = root.line(&format!("/proc/{process}/comm"));
+        let other = status.has_ended().then(|| status::living_thread(root, process)).flatten();
+        let status = match &other {
+            Some(thread) => Status::read(root, thread).unwrap_or(status),
+            None => status,
+        };
         refuse_what_has_no_program(pid, name.as_deref(), &status)?;
-        let mappings = root.text(&path("maps")).map(|text| maps::parse(&text));
+        let process = other.as_deref().unwrap_or(process);
+        let mappings = root.text(&format!("/proc/{process}/maps")).map(|text| maps::parse(&text));
         let mappings = mappings.map_err(|error| in_words("its mappings", &error));
         let is_64_bit = is_64_bit(root, process, mappings.as_deref().unwrap_or_default());
         let known = mappings.as_ref().map_err(Clone::clone);
@@ -109,18 +115,12 @@ impl Process {
     }
 }
 
-fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
-    lines.find(|(key, _)| *key == name).map(|(_, value)| value.trim())
-}
-
-fn refuse_what_has_no_program(pid: u32, name: Option<&str>, status: &str) -> Result<()> {
+fn refuse_what_has_no_program(pid: u32, name: Option<&str>, status: &Status) -> Result<()> {
     let name = name.unwrap_or("?");
-    if field(status, "State").is_some_and(|state| state.starts_with(['Z', 'X'])) {
+    if status.has_ended() {
         return Err(refusal::zombie(pid, name).into());
     }
-    // Whatever has memory has this line.
-    if field(status, "Kthread") == Some("1") || field(status, "VmSize").is_none() {
+    if status.is_of_the_kernel() {
         return Err(refusal::kernel_thread(pid, name).into());
     }
     Ok(())
@@ -167,18 +167,18 @@ fn vdso(
     Ok(addr.map(|addr| Vdso::read(root, process, addr, mappings)))
 }
 
-fn seccomp(status: &str) -> Option<Seccomp> {
-    match field(status, "Seccomp")? {
+fn seccomp(status: &Status) -> Option<Seccomp> {
+    match status.field("Seccomp")? {
         "0" => Some(Seccomp::Off),
         "1" => Some(Seccomp::Strict),
         _ => Some(Seccomp::Filters(
-            field(status, "Seccomp_filters").and_then(|count| count.parse().ok()),
+            status.field("Seccomp_filters").and_then(|count| count.parse().ok()),
         )),
     }
 }
 
-fn tracer(root: &Root, status: &str) -> Option<Tracer> {
-    let pid = field(status, "TracerPid")?.parse().ok().filter(|pid| *pid != 0)?;
+fn tracer(root: &Root, status: &Status) -> Option<Tracer> {
+    let pid = status.field("TracerPid")?.parse().ok().filter(|pid| *pid != 0)?;
     Some(Tracer { pid, name: root.line(&format!("/proc/{pid}/comm")) })
 }
 

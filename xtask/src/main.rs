@@ -9,6 +9,7 @@ mod dist;
 mod fuzz;
 mod images;
 mod kernels;
+mod licences;
 mod loom;
 mod miri;
 mod process;

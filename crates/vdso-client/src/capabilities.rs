@@ -168,7 +168,7 @@ fn answers_enosys(function: NonNull<()>, purpose: Purpose) -> bool {
         Call::Getrandom => return false,
     };
     // SAFETY: a function of this purpose, which writes to `written`.
-    let result = unsafe { arch::call(function, first, second, 0) };
+    let result = unsafe { arch::call(function, first, second) };
     Errno::check(result as i32 as isize) == Err(Errno::ENOSYS)
 }
 

@@ -13,6 +13,7 @@
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
 //! - [`clock`]: the clock ids.
 //! - [`architecture`]: the architectures that there are images for.
+//! - [`gettimeofday`]: what that call writes.
 //!
 //! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!
@@ -24,6 +25,7 @@
 pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
+pub mod gettimeofday;
 pub mod latch;
 pub mod linux;
 #[cfg(target_has_atomic = "64")]

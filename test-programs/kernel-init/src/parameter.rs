@@ -34,12 +34,16 @@ impl Parameter {
             Self::Clocksource(name) => clocksource().name() == name,
             // Whoever looks for the vDSO sees to it.
             Self::NoVdso => true,
+            // Programs of other ABIs have no such page.
+            Self::Vsyscall(_) if !IS_AMD64 => vsyscall_mode() == "none",
             Self::Vsyscall(mode) => vsyscall_mode() == mode,
             Self::Other(_) => false,
         };
         if is_as_told { Ok("has taken effect") } else { Err("has no effect") }
     }
 }
+
+const IS_AMD64: bool = cfg!(all(target_arch = "x86_64", target_pointer_width = "64"));
 
 /// Whether the kernel gives programs of this ABI a vDSO: on amd64 `vdso=0` is not for those of i386.
 pub fn has_vdso() -> bool {

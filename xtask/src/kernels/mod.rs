@@ -7,7 +7,7 @@
 //! 2. [`apt`], [`package`], [`emulator`], [`libraries`]: what is fetched of Debian, into [`cache`];
 //! 3. [`program`]: builds `test-programs/kernel-init` for the machine;
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
-//! 5. [`console`]: what it said;
+//! 5. [`console`]: what it said; [`images`]: against what was kept of such a kernel;
 //! 6. [`table`]: all of it, for a person.
 
 mod apt;
@@ -15,6 +15,7 @@ mod boot;
 mod cache;
 mod console;
 mod emulator;
+mod images;
 mod initramfs;
 mod libraries;
 mod matrix;
@@ -23,6 +24,7 @@ mod program;
 mod table;
 
 use std::collections::HashMap;
+use std::env;
 use std::iter;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +40,7 @@ use test_support::{Lacking, skip};
 use vdso_data::architecture::ALL;
 use vdso_image::Source;
 
-use crate::images::{self, Images};
+use crate::images::{self as our_images, Images};
 
 /// Boot Debian's kernels of many architectures, and check the client on each
 #[derive(clap::Args)]
@@ -119,6 +121,8 @@ struct Workshop<'a> {
     args: &'a Args,
     cache: Cache,
     builder: Builder,
+    /// Real images of other kernels.
+    images: Option<PathBuf>,
     /// By target; or why it cannot be built.
     programs: HashMap<&'static str, Result<PathBuf, String>>,
     /// By architecture; or why there is none.
@@ -129,7 +133,13 @@ impl<'a> Workshop<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let cache = Cache::open(args.cache.as_deref())?;
         let builder = Builder::new()?;
-        Ok(Self { args, cache, builder, programs: HashMap::new(), emulators: HashMap::new() })
+        let images = env::var_os("VDSO_IMAGES").map(PathBuf::from);
+        if images.is_none() {
+            let reason = "VDSO_IMAGES names no folder of real vDSO images";
+            skip(Lacking::Images, "kernels against images that were kept", reason);
+        }
+        let (programs, emulators) = (HashMap::new(), HashMap::new());
+        Ok(Self { args, cache, builder, images, programs, emulators })
     }
 
     fn boot(
@@ -176,7 +186,11 @@ impl<'a> Workshop<'a> {
             files: &files,
         };
         let temporary = tempfile::tempdir()?;
-        let outcome = boot.run(temporary.path())?;
+        let mut outcome = boot.run(temporary.path())?;
+        if let Some(folder) = &self.images {
+            let more = images::compare(folder, kernel.arch, &fetched.release, &outcome.checks);
+            outcome.checks.extend(more);
+        }
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
         Ok(())
     }
@@ -238,7 +252,7 @@ impl<'a> Workshop<'a> {
         let mut files = Vec::new();
         for target in iter::once(machine.target).chain(companions) {
             let Some(architecture) = ALL.iter().find(|row| row.target == target) else { continue };
-            match images::built(architecture)? {
+            match our_images::built(architecture)? {
                 Images::In(folder) => files.extend(Source::ALL.map(|source| {
                     let file = format!("{}.so", source.name());
                     (format!("{}-{file}", architecture.name), folder.join(file))

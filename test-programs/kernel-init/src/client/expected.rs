@@ -76,6 +76,8 @@ static EXPORTS: &[Exports] = &[
             export("__vdso_time"),
             export("__vdso_clock_getres"),
             export("__vdso_getcpu"),
+            since("__vdso_futex_robust_list32_try_unlock", 7, 2),
+            since("__vdso_futex_robust_list64_try_unlock", 7, 2),
         ],
     },
     Exports {

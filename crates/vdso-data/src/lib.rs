@@ -12,8 +12,8 @@
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
 //! - [`clock`]: the clock ids.
-//! - [`gettimeofday`]: what that call writes.
 //! - [`architecture`]: the architectures that there are images for.
+//! - [`gettimeofday`]: what that call writes.
 //!
 //! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!

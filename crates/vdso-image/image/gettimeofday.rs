@@ -7,7 +7,7 @@ use vdso_data::clock;
 
 use crate::{slow, source};
 
-/// `struct timeval`.
+/// `struct timeval`, in the architecture's own `long`; that of `vdso_data` has 64 bits everywhere.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Timeval {

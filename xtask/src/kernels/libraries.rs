@@ -36,6 +36,7 @@ pub fn fetch(cache: &Cache, kernel: &Kernel) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     for (package, name, is_it) in PARTS {
         let file = folder.join(name);
+        let lock = cache.lock()?;
         if !file.exists() {
             let apt = Apt::new(&cache.folder("apt")?, kernel.arch, &[kernel.suite], false)?;
             let downloads = cache.temporary()?;
@@ -46,6 +47,7 @@ pub fn fetch(cache: &Cache, kernel: &Kernel) -> Result<Vec<(String, PathBuf)>> {
             package::unpack(&deb, named, &part)?;
             fs::rename(part, &file)?;
         }
+        drop(lock);
         files.push((name.to_owned(), file));
     }
     Ok(files)

@@ -20,3 +20,20 @@ pub fn is_usable() -> bool {
         && __cpuid(EXTENDED + 1).edx & RDTSCP != 0
         && __cpuid(EXTENDED + 7).edx & INVARIANT != 0
 }
+
+/// Reads it, ordered after every earlier instruction.
+#[cfg(target_arch = "aarch64")]
+pub fn read() -> u64 {
+    let cycles: u64;
+    // SAFETY: reads a counter, which Linux lets user mode do or does in its place.
+    unsafe {
+        std::arch::asm!("isb", "mrs {}, cntvct_el0", out(reg) cycles, options(nostack));
+    };
+    cycles
+}
+
+/// The architecture has it run at one rate.
+#[cfg(target_arch = "aarch64")]
+pub fn is_usable() -> bool {
+    true
+}

@@ -9,10 +9,13 @@
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
 //! 5. [`console`]: what it said;
 //! 6. [`table`]: all of it, for a person.
+//!
+//! On amd64 the command `vdso` is tried as well, in boots of its own: [`command`].
 
 mod apt;
 mod boot;
 mod cache;
+mod command;
 mod console;
 mod emulator;
 mod initramfs;
@@ -46,6 +49,12 @@ pub struct Args {
     /// One kernel of each architecture
     #[arg(long)]
     quick: bool,
+    /// Only try the command vdso, which is done on amd64 without --quick
+    #[arg(long)]
+    command: bool,
+    /// Only capture the data pages of amd64's and arm64's kernels, as files in this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    capture: Option<PathBuf>,
     /// List what would be booted
     #[arg(long)]
     list: bool,
@@ -74,7 +83,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut workshop = Workshop::new(args)?;
     let mut table = Table::new(args.verbose);
     for (kernel, parameter) in kernels {
-        workshop.boot(kernel, parameter, &mut table)?;
+        if args.capture.is_some() {
+            if command::is_captured(kernel) && parameter.is_none() {
+                workshop.boot_command(kernel, Some(command::CAPTURE), &mut table)?;
+            }
+            continue;
+        }
+        if !args.command {
+            workshop.boot(kernel, parameter, &mut table)?;
+        }
+        if (args.command || !args.quick) && command::is_tried(kernel, parameter) {
+            workshop.boot_command(kernel, parameter, &mut table)?;
+        }
     }
     Ok(table.close())
 }
@@ -117,13 +137,22 @@ struct Workshop<'a> {
     programs: HashMap<&'static str, Result<PathBuf, String>>,
     /// By architecture; or why there is none.
     emulators: HashMap<&'static str, Result<Emulator, String>>,
+    /// The command and its first program, by target.
+    commands: HashMap<&'static str, Vec<(&'static str, PathBuf)>>,
 }
 
 impl<'a> Workshop<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let cache = Cache::open(args.cache.as_deref())?;
         let builder = Builder::new(&cache)?;
-        Ok(Self { args, cache, builder, programs: HashMap::new(), emulators: HashMap::new() })
+        Ok(Self {
+            args,
+            cache,
+            builder,
+            programs: HashMap::new(),
+            emulators: HashMap::new(),
+            commands: HashMap::new(),
+        })
     }
 
     fn boot(
@@ -160,6 +189,49 @@ impl<'a> Workshop<'a> {
         let temporary = tempfile::tempdir()?;
         let outcome = boot.run(temporary.path())?;
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
+        Ok(())
+    }
+
+    /// Boots a kernel with the command, or to capture its data page.
+    fn boot_command(
+        &mut self,
+        kernel: &'static Kernel,
+        parameter: Option<&'static str>,
+        table: &mut Table,
+    ) -> Result<()> {
+        let name = format!("command on {} {}", kernel.arch, kernel.series);
+        let usual = matrix::machine(kernel.arch).expect("a test sees to it");
+        if let Some(reason) = self.builder.lacks(usual.target) {
+            skip(Lacking::Toolchain, &name, &reason);
+            return Ok(());
+        }
+        let fetched = match package::fetch(&self.cache, kernel, false) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                skip(Lacking::Tool, &name, &format!("{error:#}"));
+                return Ok(());
+            }
+        };
+        let machine = command::machine(usual);
+        if !self.commands.contains_key(usual.target) {
+            self.commands.insert(usual.target, command::build(&self.builder, &machine)?);
+        }
+        let programs = self.commands[usual.target].clone();
+        let emulator = match self.emulator(usual) {
+            Ok(emulator) => emulator,
+            Err(reason) => {
+                skip(Lacking::Tool, &name, reason);
+                return Ok(());
+            }
+        };
+        let boot =
+            Boot { machine: &machine, emulator, kernel: &fetched, parameter, programs: &programs };
+        let temporary = tempfile::tempdir()?;
+        let outcome = boot.run(temporary.path())?;
+        table.add(kernel.arch, &fetched.release, parameter, &outcome);
+        if let Some(folder) = &self.args.capture {
+            command::keep(&outcome.checks, kernel, folder)?;
+        }
         Ok(())
     }
 

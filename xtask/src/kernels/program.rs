@@ -67,14 +67,9 @@ impl Builder {
         let mut command = cargo::cargo("kernels");
         command.arg("rustc").arg("--quiet").arg("--manifest-path").arg(manifest);
         command.args(["--locked", "--release", "--target", target]);
-        // Cargo's nightly features, and those of rustc.
+        // Features of rustc's nightly versions.
         command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS");
-        if !self.has_target(target) {
-            command.args(["-Z", "build-std=core,compiler_builtins"]);
-            if let Some(Library::Folder(folder)) = &self.library {
-                command.env("__CARGO_TESTS_ONLY_SRC_ROOT", folder);
-            }
-        }
+        self.bring_library(&mut command, target, "core,compiler_builtins");
         // For this program alone: build scripts are for this machine.
         command.args(["--", "-Clinker=rust-lld", "-Clinker-flavor=ld.lld"]);
         command.arg("-Crelocation-model=static");
@@ -82,6 +77,17 @@ impl Builder {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "the program for {target} does not build:\n{said}");
         Ok(cargo::target_folder().join("kernels").join(target).join("release/kernel-init"))
+    }
+
+    /// Has cargo build these crates of the standard library, where the toolchain lacks the target.
+    pub fn bring_library(&self, command: &mut Command, target: &str, crates: &str) {
+        if self.has_target(target) {
+            return;
+        }
+        command.arg("-Z").arg(format!("build-std={crates}")).env("RUSTC_BOOTSTRAP", "1");
+        if let Some(Library::Folder(folder)) = &self.library {
+            command.env("__CARGO_TESTS_ONLY_SRC_ROOT", folder);
+        }
     }
 }
 

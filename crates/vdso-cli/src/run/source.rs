@@ -80,11 +80,18 @@ fn counter_is_safe(host: &Host) -> Result<(), String> {
         return Err(error.to_string());
     }
     const CURRENT: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    let current = fs::read_to_string(CURRENT).unwrap_or_default();
-    if host.page.is_err() && current.trim() != "tsc" {
-        return Err(format!("the kernel's clocksource is '{}', not the counter", current.trim()));
+    if host.page.is_ok() {
+        return Ok(());
     }
-    Ok(())
+    match fs::read_to_string(CURRENT) {
+        Ok(current) if current.trim() == "tsc" => Ok(()),
+        Ok(current) => {
+            Err(format!("the kernel's clocksource is '{}', not the counter", current.trim()))
+        }
+        Err(error) => {
+            Err(format!("the kernel's clocksource is not known: cannot read {CURRENT}: {error}"))
+        }
+    }
 }
 
 fn by_host(host: &Host, plan: &Plan) -> Result<Selected, String> {

@@ -212,4 +212,4 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub mod writer;
+pub(super) mod writer;

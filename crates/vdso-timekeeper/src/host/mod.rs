@@ -4,6 +4,7 @@
 //! the kernel's functions and clocks are, relative to its vDSO's address.
 
 pub mod btf;
+mod image;
 mod layout;
 mod page;
 mod sample;
@@ -16,6 +17,7 @@ use vdso_data::process::{ClockTemplate, Template};
 
 use layout::KnownLayout;
 
+pub use image::ImageError;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
 pub use sample::{CALL_NOISE_NS, Sample, Sampler};
@@ -128,8 +130,16 @@ impl Host {
 
     /// Offset of a function within the kernel's image.
     pub fn function(&self, name: &str) -> Option<u64> {
-        let image = vdso_elf::Image::parse(&self.image).ok()?;
+        let image = image::callable(&self.image).ok()?;
         image.lookup(name, None).map(|symbol| symbol.value)
+    }
+
+    /// Why the kernel's functions are not called, if there are any.
+    pub fn image_error(&self) -> Option<ImageError> {
+        if self.vdso_addr == 0 {
+            return None;
+        }
+        image::callable(&self.image).err()
     }
 }
 

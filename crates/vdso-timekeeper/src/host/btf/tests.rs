@@ -8,7 +8,7 @@ use std::process::Command;
 use vdso_data::linux::{LAYOUTS, LINUX_6_15, Layout};
 
 use super::super::layout::{Described, Undescribed, described};
-use super::writer::{Member, Writer};
+use super::writer::Writer;
 use super::*;
 
 /// One type of each kind, which are to be passed over.

@@ -1,5 +1,5 @@
 //! `cargo xtask dist`: the package that a person downloads, with the command, its manual pages and
-//! completions, and the licences.
+//! completions, and the licences: ours, and those of the crates that are in it.
 //!
 //! It is laid out as a prefix is, so that unpacking installs it:
 //! `tar -xf vdso-….tar.gz -C ~/.local --strip-components 1`. The same sources give the same bytes,
@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use flate2::{Compression, GzBuilder};
 
 use crate::cargo::{cargo, target_folder, workspace};
+use crate::licences;
 
 /// Build the release binary and pack it with manual pages, completions and licences
 #[derive(clap::Args)]
@@ -24,6 +25,8 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
+/// What the package is for.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Where the package is built, with flags of its own.
 const BUILD_FOLDER: &str = "dist-build";
 /// The time of every file in the package, seconds since 1970: 2026-01-01. `SOURCE_DATE_EPOCH` changes
@@ -86,6 +89,9 @@ fn files_of(binary: &Path) -> Result<BTreeMap<PathBuf, Packed>> {
     for document in DOCUMENTS {
         let path = Path::new("share/doc/vdso").join(document);
         add(path, 0o644, read(&workspace().join(document))?);
+    }
+    for (path, content) in licences::files_for("vdso-cli", TARGET)? {
+        add(Path::new("share/doc/vdso").join(path), 0o644, content);
     }
     for (shell, path) in COMPLETIONS {
         add(path.into(), 0o644, output(Command::new(binary).args(["completions", shell]))?);
@@ -187,11 +193,14 @@ mod tests {
             assert_eq!(header.mode().unwrap(), mode, "{path}");
             assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0), "{path}");
             assert_eq!(header.mtime().unwrap(), MODIFIED_SEC, "{path}");
-            paths.push(path);
+            if !path.contains("/licences/") {
+                paths.push(path);
+            }
         }
         let expected = [
             "vdso-1/bin/vdso",
             "vdso-1/share/bash-completion/completions/vdso",
+            "vdso-1/share/doc/vdso/DEPENDENCIES",
             "vdso-1/share/doc/vdso/LICENSE-APACHE",
             "vdso-1/share/doc/vdso/LICENSE-MIT",
             "vdso-1/share/doc/vdso/README.md",

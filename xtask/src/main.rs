@@ -8,6 +8,7 @@ mod debug_files;
 mod dist;
 mod fuzz;
 mod kernels;
+mod licences;
 mod loom;
 mod miri;
 mod process;

@@ -25,7 +25,7 @@ const PACKAGES: &[&str] = &[
     "faketime",
     "g++",
     "gcc",
-    "gcc-multilib",
+    "gcc-12-multilib",
     "gdb",
     "golang-go",
     "groff-base",

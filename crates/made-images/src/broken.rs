@@ -1,8 +1,9 @@
 //! Broken images, each broken in one way, with the reason that a reader should give.
 
 use crate::fields::SymbolField;
-use crate::made::{Extent, Made, make, tag};
+use crate::made::{Made, make, tag};
 use crate::recipe::{HashTables, Recipe, Sections, Versions};
+use crate::writer::Extent;
 
 /// A broken image.
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! Where single fields are in a made image, for whoever wants to spoil one.
 
-use crate::made::{Extent, Made};
+use crate::header;
+use crate::made::Made;
 use crate::recipe::Symbol;
-use crate::writer::Class;
+use crate::writer::{Class, Extent};
 
 /// The fields of a dynamic symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +23,7 @@ pub enum SymbolField {
 impl Made {
     /// Writes a number over a field, in the image's byte order.
     pub fn put(&mut self, field: Extent, value: u64) {
-        let encoded = self.recipe.byte_order.encode(value, field.bytes);
-        self.bytes[field.at..field.at + field.bytes].copy_from_slice(&encoded);
+        self.recipe.byte_order.put(&mut self.bytes, field, value);
     }
 
     /// The number of a symbol.
@@ -88,8 +88,7 @@ impl Made {
 
     /// `p_filesz` of program header `number`.
     pub fn segment_bytes(&self, number: usize) -> Extent {
-        let at = self.segment_kind(number).at + self.recipe.class.pick(16, 32);
-        Extent { at, bytes: self.word_bytes() }
+        header::file_bytes_of_segment(self.recipe.class, self.segment_kind(number).at)
     }
 
     /// Word `index` of `DT_HASH`: the numbers of buckets and of chains, the buckets, the chains.

@@ -1,7 +1,6 @@
 //! The ELF header and the program headers.
 
-use crate::made::Extent;
-use crate::writer::{ByteOrder, Writer};
+use crate::writer::{ByteOrder, Class, Extent, Writer};
 
 /// Where the program headers are, directly behind the ELF header.
 pub(crate) fn program_headers_at(writer: &Writer) -> usize {
@@ -15,6 +14,8 @@ pub(crate) fn program_header_bytes(writer: &Writer) -> usize {
 
 /// What the ELF header says.
 pub(crate) struct Header {
+    /// `e_type`.
+    pub kind: u16,
     pub machine: u16,
     pub entry_vaddr: u64,
     pub segment_count: usize,
@@ -32,7 +33,7 @@ pub(crate) fn header(writer: &mut Writer, header: &Header) {
     });
     writer.u8(1);
     writer.align(16);
-    writer.u16(3);
+    writer.u16(header.kind);
     writer.u16(header.machine);
     writer.u32(1);
     writer.address(header.entry_vaddr);
@@ -53,19 +54,24 @@ pub(crate) fn program_header(
     kind: u32,
     flags: u32,
     extent: Extent,
-    link_base: u64,
+    vaddr: u64,
 ) {
     writer.u32(kind);
     if writer.class.pick(false, true) {
         writer.u32(flags);
     }
     writer.address(extent.at as u64);
-    writer.address(extent.at as u64 + link_base);
-    writer.address(extent.at as u64 + link_base);
+    writer.address(vaddr);
+    writer.address(vaddr);
     writer.address(extent.bytes as u64);
     writer.address(extent.bytes as u64);
     if writer.class.pick(true, false) {
         writer.u32(flags);
     }
     writer.address(4);
+}
+
+/// `p_filesz` of the program header at an offset into the file.
+pub(crate) fn file_bytes_of_segment(class: Class, at: usize) -> Extent {
+    Extent { at: at + class.pick(16, 32), bytes: class.pick(4, 8) }
 }

@@ -2,10 +2,12 @@
 
 use crate::header::{self, Header};
 use crate::recipe::{Note, Recipe, Says, Sections, Symbol, Versions};
-use crate::sections;
-use crate::tables::{self, PIECE_BYTES, Strings};
-use crate::writer::Writer;
+use crate::tables::{self, Strings};
+use crate::writer::{Extent, Writer};
+use crate::{content, notes, sections};
 
+/// `e_type`.
+const ET_DYN: u16 = 3;
 /// `p_type`.
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -16,15 +18,6 @@ const READ_AND_EXECUTE: u32 = 5;
 
 /// Where the content begins that symbols name, behind all headers of any recipe.
 const CONTENT: usize = 0x200;
-
-/// A part of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    /// Where it begins.
-    pub at: usize,
-    /// How many bytes it has.
-    pub bytes: usize,
-}
 
 /// Where everything is in a made image. What it does not have is empty.
 #[derive(Clone, Debug)]
@@ -80,12 +73,9 @@ pub fn make(recipe: &Recipe) -> Made {
         strings: &strings,
         symbols: &symbols,
         left_out,
-        writer: Writer {
-            class: recipe.class,
-            byte_order: recipe.byte_order,
-            bytes: vec![0; CONTENT],
-        },
+        writer: Writer::new(recipe.class, recipe.byte_order),
     };
+    maker.writer.bytes.resize(CONTENT, 0);
     let parts = maker.parts();
     let bytes = maker.writer.bytes;
     Made { bytes, recipe: recipe.clone(), parts, symbols, strings }
@@ -105,14 +95,13 @@ impl Maker<'_> {
         let base = recipe.link_base + CONTENT as u64;
         let has_versions = recipe.versions != Versions::None;
         let has_definitions = recipe.versions == Versions::Both;
-        let pieces = PIECE_BYTES as usize * (symbols.len() + 1);
         let mut parts = Parts {
             program_headers: Extent { at: 0, bytes: 0 },
-            content: self.part(true, |writer| {
-                writer.bytes.resize(CONTENT + pieces, 0x90);
-            }),
+            content: self.part(true, |writer| writer.bytes.extend(content::bytes(recipe))),
             strings: self.part(true, |writer| writer.bytes.extend(&strings.0)),
-            symbols: self.part(true, |writer| tables::symbols(writer, strings, symbols, base)),
+            symbols: self.part(true, |writer| {
+                tables::symbols(writer, strings, recipe, symbols, base);
+            }),
             system_v_hash: self.part(recipe.hash_tables.has_system_v(), |writer| {
                 tables::system_v_hash(writer, recipe, symbols);
             }),
@@ -137,6 +126,8 @@ impl Maker<'_> {
         parts.sections = self.part(has_sections, |writer| {
             sections::write(writer, &parts, recipe);
         });
+        let bytes = self.writer.bytes.len().max(recipe.least_bytes);
+        self.writer.bytes.resize(bytes, 0);
         self.headers(&mut parts);
         parts
     }
@@ -203,6 +194,7 @@ impl Maker<'_> {
         segments.extend(parts.notes.iter().map(|notes| (PT_NOTE, READ, *notes)));
         let has_sections = parts.sections.bytes > 0;
         let described = Header {
+            kind: ET_DYN,
             machine: self.recipe.machine,
             entry_vaddr: self.recipe.link_base + CONTENT as u64,
             segment_count: segments.len(),
@@ -212,7 +204,8 @@ impl Maker<'_> {
         header::header(&mut self.writer, &described);
         let at = self.writer.bytes.len();
         for (kind, flags, extent) in segments {
-            header::program_header(&mut self.writer, kind, flags, extent, self.recipe.link_base);
+            let vaddr = self.recipe.link_base + extent.at as u64;
+            header::program_header(&mut self.writer, kind, flags, extent, vaddr);
         }
         let end = self.writer.bytes.len();
         assert!(end <= CONTENT, "too many segments");
@@ -226,14 +219,7 @@ fn note(writer: &mut Writer, note: &Note) {
         Says::Bytes(bytes) => bytes.to_vec(),
         Says::Number(number) => writer.byte_order.encode(number.into(), 4),
     };
-    writer.u32(note.owner.len() as u32 + 1);
-    writer.u32(description.len() as u32);
-    writer.u32(note.kind);
-    writer.bytes.extend(note.owner.as_bytes());
-    writer.u8(0);
-    writer.align(4);
-    writer.bytes.extend(description);
-    writer.align(4);
+    notes::write(writer, note.owner, note.kind, &description);
 }
 
 /// `DT_…`.

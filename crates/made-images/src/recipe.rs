@@ -29,8 +29,12 @@ pub struct Recipe {
     pub soname: &'static str,
     /// The dynamic symbols, less the empty one; the order in the image is by hash.
     pub symbols: Vec<Symbol>,
+    /// The code that symbols name, each of up to 64 bytes. Each begins 64 bytes behind the one before.
+    pub code: Vec<&'static [u8]>,
     /// The notes, each in the segment whose number it has.
     pub notes: Vec<Note>,
+    /// A shorter image is filled up with zeros to this length.
+    pub least_bytes: usize,
 }
 
 /// Which hash tables an image has.
@@ -101,6 +105,13 @@ pub struct Symbol {
     pub place: Place,
 }
 
+impl Symbol {
+    /// A function that everybody finds, under no version.
+    pub fn function(name: &'static str, place: Place) -> Self {
+        Self { name, version: None, binding: Binding::Global, kind: Kind::Function, place }
+    }
+}
+
 /// `STB_…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
@@ -134,6 +145,13 @@ pub enum Place {
     Undefined,
     /// A piece, but only those find it that ask for its version.
     HiddenPiece(u32),
+    /// Code of the recipe's.
+    Code {
+        /// Which, from 0.
+        number: usize,
+        /// Added to its address: Thumb code of 32-bit ARM has 1, and a broken symbol anything.
+        displacement: u64,
+    },
 }
 
 /// A note.
@@ -213,7 +231,9 @@ impl Recipe {
             versions: Versions::Both,
             soname: "linux-made.so.1",
             symbols: SYMBOLS.to_vec(),
+            code: Vec::new(),
             notes: NOTES.to_vec(),
+            least_bytes: 0,
         }
     }
 

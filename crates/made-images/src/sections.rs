@@ -1,8 +1,8 @@
 //! Section headers, as a linker writes them.
 
-use crate::made::{Extent, Parts};
+use crate::made::Parts;
 use crate::recipe::{Binding, Recipe, Symbol};
-use crate::writer::Writer;
+use crate::writer::{Extent, Writer};
 
 /// How many section headers there are, with the empty one and that of their names.
 pub(crate) const COUNT: usize = 11;

@@ -1,10 +1,9 @@
 //! The tables that the dynamic table points at.
 
+use crate::content;
 use crate::recipe::{Binding, Place, Recipe, Symbol};
 use crate::writer::{Class, Writer};
 
-/// Bytes of a piece of content, and of everything that a symbol names.
-pub(crate) const PIECE_BYTES: u64 = 16;
 /// Number of the version that names the file, and of symbols without a version.
 const VER_NDX_GLOBAL: u16 = 1;
 /// Bit of a symbol's version that hides it from those who ask for none.
@@ -63,16 +62,21 @@ pub(crate) fn ordered(symbols: &[Symbol]) -> (Vec<Symbol>, usize) {
     (ordered, left_out)
 }
 
-pub(crate) fn symbols(writer: &mut Writer, strings: &Strings, symbols: &[Symbol], base: u64) {
+/// `symbols` in the image's order; `base` is the address of the content that they name.
+pub(crate) fn symbols(
+    writer: &mut Writer,
+    strings: &Strings,
+    recipe: &Recipe,
+    symbols: &[Symbol],
+    base: u64,
+) {
     let empty = writer.class.pick(16, 24);
     writer.bytes.resize(writer.bytes.len() + empty, 0);
     for symbol in symbols {
-        let (value, size, section) = match symbol.place {
-            Place::Piece(piece) | Place::HiddenPiece(piece) => {
-                (base + u64::from(piece) * PIECE_BYTES, PIECE_BYTES, SHN_CONTENT)
-            }
-            Place::Absolute(number) => (number, 0, SHN_ABS),
-            Place::Undefined => (0, 0, SHN_UNDEF),
+        let (value, size, section) = match (content::extent(recipe, symbol.place), symbol.place) {
+            (Some((at, bytes)), _) => (base + at, bytes, SHN_CONTENT),
+            (None, Place::Absolute(number)) => (number, 0, SHN_ABS),
+            (None, _) => (0, 0, SHN_UNDEF),
         };
         let info = (symbol.binding as u8) << 4 | symbol.kind as u8;
         writer.u32(strings.of(symbol.name));

@@ -46,6 +46,21 @@ impl ByteOrder {
         }
         encoded
     }
+
+    /// Writes a value over a field of a file.
+    pub(crate) fn put(self, file: &mut [u8], field: Extent, value: u64) {
+        let encoded = self.encode(value, field.bytes);
+        file[field.at..][..field.bytes].copy_from_slice(&encoded);
+    }
+}
+
+/// A part of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Where it begins.
+    pub at: usize,
+    /// How many bytes it has.
+    pub bytes: usize,
 }
 
 /// Bytes that grow at the end.
@@ -56,6 +71,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    pub fn new(class: Class, byte_order: ByteOrder) -> Self {
+        Self { class, byte_order, bytes: Vec::new() }
+    }
+
     pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }

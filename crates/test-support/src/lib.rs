@@ -43,4 +43,5 @@ mod skip;
 pub use build::build;
 pub use program::Program;
 pub use reading::{Clock, ParseError, Reading, Readings, assert_shift};
+pub use recipe::I386;
 pub use skip::{Lacking, Skip, skip};

@@ -30,8 +30,13 @@ pub(crate) struct Recipe {
 const C_FLAGS: &[&str] =
     &["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-pthread", "-fno-optimize-sibling-calls"];
 
+/// For 32-bit x86 programs. The kernel's headers are where they are for 64-bit ones: the link to them
+/// in `/usr/include` is in Debian's gcc-multilib, which no cross compiler can be installed beside.
+pub const I386: [&str; 3] = ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"];
+
 /// 64-bit time for a 32-bit program, and no note about an alignment that GCC 11 changed.
-const I386_FLAGS: &[&str] = &["-m32", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-Wno-psabi"];
+const I386_FLAGS: &[&str] =
+    &[I386[0], I386[1], I386[2], "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-Wno-psabi"];
 
 const SHARED_LIBRARY_FLAGS: &[&str] = &["-O2", "-Wall", "-Wextra", "-shared", "-fPIC"];
 
@@ -270,7 +275,7 @@ impl Draft<'_> {
         }
         let probe = self.out.join("probe");
         if !links_i386(&self.tool("gcc")?, &probe) {
-            let reason = "gcc has no 32-bit C library (Debian: gcc-multilib)".to_owned();
+            let reason = "gcc has no 32-bit C library (Debian: gcc-12-multilib)".to_owned();
             return Err(self.lacking_tool(reason));
         }
         if Command::new(&probe).status().is_ok() { Ok(()) } else { Err(lacking_kernel()) }

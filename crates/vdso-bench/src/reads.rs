@@ -10,8 +10,7 @@ use vdso_data::clock;
 use vdso_data::own::OwnPage;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
-use vdso_measure::calls::Function;
-use vdso_measure::{Call, Turns, images, measure};
+use vdso_measure::{Call, Function, Turns, images, measure};
 use vdso_timekeeper::Timekeeper;
 use vdso_timekeeper::host::Host;
 
@@ -73,8 +72,8 @@ pub fn preloaded() -> Result<()> {
     for (id, name) in [(clock::MONOTONIC, "MONOTONIC"), (clock::REALTIME, "REALTIME")] {
         let call = Call::ClockGettime(id);
         let mut subjects = [
-            call.subject("kernel's vDSO", kernels(&host, call)?),
-            call.subject("libfaketime, offset", call.library()),
+            kernels(&host, call)?.subject("kernel's vDSO"),
+            call.library().subject("libfaketime, offset"),
         ];
         let title = format!("clock_gettime({name}), libfaketime preloaded");
         print(&title, &measure(&mut subjects, TURNS, || {}), &[]);
@@ -133,12 +132,12 @@ impl Bench {
     }
 
     fn row(&self, title: &str, call: Call, goals: &[Goal]) -> Result<()> {
-        let mut subjects = vec![call.subject("kernel's vDSO", kernels(self.host, call)?)];
+        let mut subjects = vec![kernels(self.host, call)?.subject("kernel's vDSO")];
         for (label, image) in &self.images {
             let function = call.ours(image).context("an image lacks a function")?;
-            subjects.push(call.subject(label, function));
+            subjects.push(function.subject(label));
         }
-        subjects.push(call.subject("glibc", call.library()));
+        subjects.push(call.library().subject("glibc"));
         subjects.push(call.system_call("system call"));
         print(title, &measure(&mut subjects, TURNS, || {}), goals);
         Ok(())

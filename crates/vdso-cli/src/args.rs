@@ -1,5 +1,9 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::fs;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -44,6 +48,38 @@ pub enum Command {
         /// Which folder; it is created
         folder: std::path::PathBuf,
     },
+}
+
+/// The number of a process, from digits.
+pub fn pid(digits: &str) -> Result<u32, String> {
+    // The kernel's own type for it.
+    match digits.parse::<i32>() {
+        Ok(0) => Err("no process has the number 0".to_owned()),
+        Ok(pid) => Ok(pid.unsigned_abs()),
+        Err(_) => Err("no process has so high a number".to_owned()),
+    }
+}
+
+/// Whether a person means the number of a process.
+pub fn is_pid(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Of the argument that names a target.
+pub fn target_parser() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(pid_or_file)
+}
+
+/// The number of a process, or a file.
+fn pid_or_file(text: OsString) -> Result<OsString, String> {
+    match text.to_str().filter(|text| is_pid(text)).map(pid) {
+        Some(Err(error)) if matches!(fs::exists(&text), Ok(true)) => {
+            let shown = text.display();
+            Err(format!("{error}; to look at the file of that name, write ./{shown}"))
+        }
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) | None => Ok(text),
+    }
 }
 
 const COMPLETIONS_EXAMPLES: &str = "\

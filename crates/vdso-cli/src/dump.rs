@@ -1,14 +1,15 @@
 //! `vdso dump`: an image from a process's memory, byte for byte.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueHint;
 
+use crate::args::target_parser;
 use crate::exit::Exit;
 use crate::message::{self, Hinted};
 use crate::target::{FoundImage, Origin, Target, source_of};
@@ -18,7 +19,7 @@ use crate::target::{FoundImage, Origin, Target, source_of};
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_NOTES)]
 pub struct Dump {
     /// The number of a process, or the core file of one; without it, vdso's own image is written
-    #[arg(value_name = "PID|CORE", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "PID|CORE", value_hint = ValueHint::FilePath, value_parser = target_parser())]
     target: Option<OsString>,
 
     /// Write to FILE, or to standard output if that is -
@@ -59,7 +60,8 @@ pub fn run(args: &Dump) -> Result<Exit> {
     }
     let image = target.image(args.kernel)?;
     let written = if args.output.as_os_str() == "-" {
-        write_to_stream(&mut io::stdout().lock(), &image.bytes).map_err(|error| {
+        let stdout = message::stdout()?;
+        write_to_stream(&mut stdout.lock(), &image.bytes).map_err(|error| {
             // Nothing was attempted yet where there is a hint.
             if error.is::<Hinted>() { error } else { error.context(message::PRINT) }
         })?;
@@ -129,11 +131,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !folder.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such folder"));
     }
-    // The process's umask takes its part away.
-    let permissions = Permissions::from_mode(0o666);
-    let mut builder = tempfile::Builder::new();
-    let mut file = builder.prefix(".vdso-dump-").permissions(permissions).tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    // Opened here, and written to directly, as tempfile puts its file's name into errors, of which nobody
+    // has heard. The process's umask takes its part of the mode away.
+    let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o666).open(path);
+    let mut file = tempfile::Builder::new().prefix(".vdso-dump-").make_in(folder, open)?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }

@@ -9,6 +9,7 @@ mod inspect;
 mod manual;
 mod message;
 mod run;
+mod system;
 mod target;
 
 use std::process::ExitCode;
@@ -18,7 +19,10 @@ use clap::Parser;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
     args.color.write_global();
     match args.command {
         Command::Run(run) => run::run(&run),
@@ -28,5 +32,13 @@ fn main() -> ExitCode {
         Command::Bench(bench) => exit::code(bench::run(&bench)),
         Command::Completions { shell } => exit::code(manual::complete(shell)),
         Command::Manual { folder } => exit::code(manual::write(&folder)),
+    }
+}
+
+/// Says what is wrong with the arguments, or what was asked for: help, the version.
+fn usage(error: &clap::Error) -> ExitCode {
+    match message::stdout() {
+        Err(without) if !error.use_stderr() => exit::code(Err(without)),
+        _ => error.exit(),
     }
 }

@@ -48,7 +48,7 @@ pub fn complete(shell: Shell) -> Result<Exit> {
         .subcommands(shown(&whole));
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "vdso", &mut script);
-    io::stdout().write_all(&script).context(message::PRINT)?;
+    message::stdout()?.write_all(&script).context(message::PRINT)?;
     Ok(Exit::Success)
 }
 
@@ -62,7 +62,7 @@ fn render(page: &Command, whole: &Command) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;
-    man.render_synopsis_section(&mut out)?;
+    Man::new(with_dashes(page)).render_synopsis_section(&mut out)?;
     man.render_description_section(&mut out)?;
     man.render_options_section(&mut out)?;
     if page.has_subcommands() {
@@ -73,6 +73,14 @@ fn render(page: &Command, whole: &Command) -> io::Result<Vec<u8>> {
     sections(&help).to_writer(&mut out)?;
     see_also(page, whole).to_writer(&mut out)?;
     Ok(out)
+}
+
+/// A program to run is shown with the two dashes that it comes after.
+fn with_dashes(page: &Command) -> Command {
+    page.clone().mut_args(|argument| match argument.is_last_set() {
+        true => argument.value_name("-- COMMAND"),
+        false => argument,
+    })
 }
 
 /// The text after the options, by its paragraphs: what is neither an example nor about exit codes is a

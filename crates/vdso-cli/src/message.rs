@@ -1,11 +1,15 @@
 //! What the command says of itself, on standard error.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{Stdout, Write};
 
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use vdso_inject::Error;
 
 use crate::run::notice::hint;
+use crate::run::startup;
 
 /// Says something. In one write, so that lines of several processes do not mix; nobody may be
 /// listening, and that is no reason to fail.
@@ -29,6 +33,17 @@ pub fn printable(text: &str) -> String {
 /// What was attempted when results could not be written.
 pub const PRINT: &str = "cannot write to standard output";
 
+/// Standard output, for results. An error if there is none: Rust's runtime opens /dev/null for a stream
+/// that was closed, and takes a write to one that is open for reading only for done.
+pub fn stdout() -> Result<Stdout> {
+    let flags = fcntl(std::io::stdout(), FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
+    let is_read_only = flags.is_ok_and(|flags| flags & OFlag::O_ACCMODE == OFlag::O_RDONLY);
+    if startup::inheritance().closed_streams[1] || is_read_only {
+        return Err(std::io::Error::from(Errno::EBADF)).context(PRINT);
+    }
+    Ok(std::io::stdout())
+}
+
 /// Something that went wrong, with what to do about it.
 #[derive(Debug)]
 pub struct Hinted {
@@ -40,6 +55,11 @@ impl Hinted {
     /// Both.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into() }
+    }
+
+    /// The same with another thing to do.
+    pub fn or(self, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), ..self }
     }
 }
 

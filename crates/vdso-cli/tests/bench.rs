@@ -18,7 +18,7 @@ fn every_call_has_a_table_with_every_way() {
     let document: serde_json::Value = serde_json::from_str(&stdout).expect("one document");
     assert_eq!((&document["schema_version"], &document["rounds"]), (&1.into(), &3.into()));
     let tables = document["tables"].as_array().expect("tables");
-    assert_eq!(tables.len(), 12, "11 calls and the counter");
+    assert_eq!(tables.len(), 14, "13 calls and the counter");
     for table in tables {
         let rows = table["rows"].as_array().expect("rows");
         let ways: Vec<&str> = rows.iter().filter_map(|row| row["way"].as_str()).collect();
@@ -26,7 +26,11 @@ fn every_call_has_a_table_with_every_way() {
             assert_eq!(ways, ["rdtscp, ordered", "rdtsc, unordered"]);
         } else {
             assert_eq!(ways[..2], ["system call", "C library"], "{}", table["call"]);
-            assert!(ways.contains(&"ours, source chain"), "{ways:?}");
+            // Of some functions an image of ours has what the kernel has.
+            let is_passed_on = table["call"] == "getrandom";
+            if !is_passed_on || ways.contains(&"kernel's vDSO") {
+                assert!(ways.contains(&"ours, source chain"), "{ways:?}");
+            }
         }
         for row in rows {
             let ns = |key: &str| row[key].as_f64().expect("a number");

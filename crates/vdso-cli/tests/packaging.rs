@@ -57,6 +57,16 @@ fn the_pages_have_the_examples_and_exit_codes_of_help() {
 }
 
 #[test]
+fn a_program_is_shown_with_the_dashes_that_it_comes_after() {
+    let folder = scratch();
+    finish(Command::new(VDSO).arg("manual").arg(folder.path())).succeeded();
+    let page = fs::read_to_string(folder.path().join("vdso-doctor.1")).expect("a page");
+    let synopsis = page.split_once(".SH SYNOPSIS\n").expect("a synopsis").1;
+    let synopsis = synopsis.lines().next().expect("a line").replace('\\', "");
+    assert!(synopsis.contains("[fI-- COMMANDfR]"), "{synopsis}");
+}
+
+#[test]
 fn man_shows_the_pages_without_a_complaint() {
     if Command::new("groff").arg("--version").output().is_err() {
         let name = "man_shows_the_pages_without_a_complaint";

@@ -171,9 +171,7 @@ fn a_job_stops_and_comes_back() {
             bash.line(&format!("line{round}"));
             // The terminal's echo, and cat's.
             bash.expect(&format!("line{round}\r\nline{round}\r\n"));
-            bash.keys(SUSPEND);
-            bash.expect("Stopped");
-            bash.expect("$ ");
+            bash.suspend_reader("$ ");
             assert_eq!(bash.code_of("jobs | grep -c Stopped >/dev/null"), 0);
             bash.expect("$ ");
             bash.line("fg");
@@ -261,9 +259,7 @@ fn a_shell_inside_has_jobs_of_its_own() {
         bash.line("cat");
         bash.line("first");
         bash.expect("first\r\nfirst\r\n");
-        bash.keys(SUSPEND);
-        bash.expect("Stopped");
-        bash.expect("inside> ");
+        bash.suspend_reader("inside> ");
         bash.line("date +%s >/dev/null; fg");
         bash.expect("cat\r\n");
         bash.line("second");

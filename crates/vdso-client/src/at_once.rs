@@ -35,7 +35,7 @@ pub struct AtOnce<const N: usize> {
 /// println!("booted at {} ns, within {} ns", real.as_nanos() - monotonic.as_nanos(), now.spread_ns);
 /// # Ok::<(), vdso_client::Errno>(())
 /// ```
-#[inline]
+#[inline(always)]
 pub fn read_at_once<const N: usize>(ids: [ClockId; N]) -> Result<AtOnce<N>, Errno> {
     match from_page(ids) {
         Some(now) => Ok(now),
@@ -50,7 +50,7 @@ fn from_page<const N: usize>(ids: [ClockId; N]) -> Option<AtOnce<N>> {
     if !ids.iter().all(|id| id.is_fine()) {
         return None;
     }
-    let times = pages.places().fine(ids, own::ordered)?;
+    let times = pages.fine().read(ids, own::ordered)?;
     Some(AtOnce { times, spread_ns: 0 })
 }
 

@@ -19,6 +19,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::arch::{self, number};
+#[cfg(all(feature = "libc-auxv", not(miri)))]
+use crate::c_errno::keeping_errno;
 use crate::errno::Errno;
 
 /// The key of the vDSO's address. Source: `include/uapi/linux/auxvec.h`.
@@ -158,7 +160,9 @@ fn by_getauxval() -> Answer {
     unsafe extern "C" {
         safe fn getauxval(key: core::ffi::c_ulong) -> core::ffi::c_ulong;
     }
-    Answer::of(getauxval(AT_SYSINFO_EHDR as _) as usize)
+    // It sets errno where there is no such entry.
+    let address = keeping_errno(|_| getauxval(AT_SYSINFO_EHDR as _));
+    Answer::of(address as usize)
 }
 
 #[cfg(not(all(feature = "libc-auxv", not(miri))))]

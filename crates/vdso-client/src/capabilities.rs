@@ -9,6 +9,7 @@ use crate::errno::Errno;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own::OwnPages;
 use crate::resolve;
+use crate::system_call;
 use crate::vdso::{NotFound, Vdso};
 
 /// What the vDSO of this process can do.
@@ -96,35 +97,58 @@ impl Capabilities {
     }
 
     fn function(&self, call: Call) -> Result<Answer, Reason> {
-        let function = function_for(call).ok_or(Reason::NotOnThisArchitecture)?;
-        let Function { name: symbol, version, purpose } = *function;
+        let abi = Abi::CURRENT.ok_or(Reason::NotOnThisArchitecture)?;
+        let candidates = || candidates(call).into_iter().flatten();
+        let mut functions = candidates().filter_map(|purpose| abi.with_purpose(purpose)).peekable();
+        let first = functions.peek().copied().ok_or(Reason::NotOnThisArchitecture)?;
         let vdso = self.vdso.map_err(Reason::NoVdso)?;
-        let Some(address) = vdso.lookup(symbol, Some(version)) else {
-            let has_other = vdso.lookup(symbol, None).is_some();
-            return Err(if has_other {
-                Reason::OtherVersion { symbol, version }
-            } else {
-                Reason::NotExported { symbol, version }
-            });
+        let found = functions.find_map(|function| {
+            let address = vdso.lookup(function.name, Some(function.version))?;
+            Some((function, address))
+        });
+        let Some((Function { name: symbol, version, purpose }, address)) = found else {
+            return Err(is_lacking(&vdso, first));
         };
-        if answers_enosys(address, purpose) {
+        if answers_enosys(address, *purpose) {
             return Err(Reason::AnswersEnosys { symbol });
         }
         Ok(Answer::Function { symbol, version })
     }
 }
 
-/// The function by which this crate makes a call.
-fn function_for(call: Call) -> Option<&'static Function> {
-    let abi = Abi::CURRENT?;
-    let is_wide = |purpose| HAS_64_BIT_LONG_TIMES || matches!(purpose, Purpose::Time64(_));
+/// Why a function is not found.
+fn is_lacking(vdso: &Vdso<'_>, function: &Function) -> Reason {
+    let Function { name: symbol, version, .. } = *function;
+    if vdso.lookup(symbol, None).is_some() {
+        Reason::OtherVersion { symbol, version }
+    } else {
+        Reason::NotExported { symbol, version }
+    }
+}
+
+/// What the functions are for by which this crate makes a call: the first that the image has is called.
+fn candidates(call: Call) -> [Option<Purpose>; 2] {
+    let clock_gettime = if HAS_64_BIT_LONG_TIMES {
+        [Some(Purpose::Call(Call::ClockGettime)), None]
+    } else {
+        // Behind the system call, which so is there only before Linux 5.1.
+        let has_system_call =
+            system_call::clock_gettime64(ClockId::MONOTONIC) != Err(Errno::ENOSYS);
+        let old = Purpose::Call(Call::ClockGettime);
+        [Some(Purpose::Time64(Call::ClockGettime)), (!has_system_call).then_some(old)]
+    };
     match call {
-        // What ends in 2038, and what most lack, is done by clock_gettime.
-        Call::Gettimeofday | Call::Time => abi
-            .with_purpose(Purpose::Call(call))
-            .filter(|function| is_wide(function.purpose))
-            .or_else(|| abi.function(Call::ClockGettime)),
-        _ => abi.function(call),
+        Call::ClockGettime => clock_gettime,
+        // What ends in 2038 is done by clock_gettime.
+        Call::Gettimeofday | Call::Time if !HAS_64_BIT_LONG_TIMES => clock_gettime,
+        // What most lack, likewise.
+        Call::Time => [Some(Purpose::Call(call)), clock_gettime[0]],
+        Call::ClockGetres if !HAS_64_BIT_LONG_TIMES => {
+            [Some(Purpose::Time64(call)), Some(Purpose::Call(call))]
+        }
+        Call::ClockGetres | Call::Gettimeofday | Call::Getcpu | Call::Getrandom => {
+            [Some(Purpose::Call(call)), None]
+        }
     }
 }
 
@@ -144,7 +168,7 @@ fn answers_enosys(function: NonNull<()>, purpose: Purpose) -> bool {
         Call::Getrandom => return false,
     };
     // SAFETY: a function of this purpose, which writes to `written`.
-    let result = unsafe { arch::call(function, first, second, 0) };
+    let result = unsafe { arch::call(function, first, second) };
     Errno::check(result as i32 as isize) == Err(Errno::ENOSYS)
 }
 

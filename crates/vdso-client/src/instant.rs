@@ -18,7 +18,7 @@ use crate::timespec::Timespec;
 /// println!("it took {:?}", start.elapsed());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(Timespec);
+pub struct Instant(pub(crate) Timespec);
 
 impl Instant {
     /// Now. Reads are ordered: one that happens after another, on whatever thread, is not earlier.
@@ -26,7 +26,7 @@ impl Instant {
     /// # Panics
     /// If the kernel refuses, which only a seccomp filter makes it do; [`clock_gettime`] has it as
     /// an error.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn now() -> Self {
         match clock_gettime(ClockId::MONOTONIC) {
@@ -76,9 +76,12 @@ impl Instant {
         self.0
     }
 
-    /// From a value of [`ClockId::MONOTONIC`].
-    pub const fn from_timespec(time: Timespec) -> Self {
-        Self(time)
+    /// From a value of [`ClockId::MONOTONIC`]; `None` if `nsec` is not below 10^9, or is negative.
+    ///
+    /// Instants are compared by their fields, so each has one form only.
+    #[must_use]
+    pub const fn from_timespec(time: Timespec) -> Option<Self> {
+        if time.is_normal() { Some(Self(time)) } else { None }
     }
 }
 

@@ -56,6 +56,15 @@ extern crate std;
 mod arch;
 mod at_once;
 pub mod auxv;
+#[cfg(not(miri))]
+#[cfg(any(
+    feature = "libc-auxv",
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "mips32r6",
+    target_arch = "mips64r6"
+))]
+mod c_errno;
 mod calls;
 mod capabilities;
 mod clock_id;

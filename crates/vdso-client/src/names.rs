@@ -295,6 +295,8 @@ const X32: &[Function] = &[
     call("__vdso_time", V2_6, Call::Time),
     call("__vdso_clock_getres", V2_6, Call::ClockGetres),
     call("__vdso_getcpu", V2_6, Call::Getcpu),
+    other("__vdso_futex_robust_list64_try_unlock", V2_6),
+    other("__vdso_futex_robust_list32_try_unlock", V2_6),
 ];
 
 const I386: &[Function] = &[
@@ -375,6 +377,7 @@ const PPC64: &[Function] = &[
 
 const PPC32: &[Function] = &[
     time64("__kernel_clock_gettime64", V2_6_15, Call::ClockGettime),
+    time64("__kernel_clock_getres_time64", V2_6_15, Call::ClockGetres),
     call("__kernel_clock_gettime", V2_6_15, Call::ClockGettime),
     call("__kernel_gettimeofday", V2_6_15, Call::Gettimeofday),
     call("__kernel_clock_getres", V2_6_15, Call::ClockGetres),
@@ -408,6 +411,7 @@ const MIPS64: &[Function] = &[
 /// O32 and n32.
 const MIPS: &[Function] = &[
     time64("__vdso_clock_gettime64", V2_6, Call::ClockGettime),
+    time64("__vdso_clock_getres_time64", V2_6, Call::ClockGetres),
     call("__vdso_clock_gettime", V2_6, Call::ClockGettime),
     call("__vdso_gettimeofday", V2_6, Call::Gettimeofday),
     call("__vdso_clock_getres", V2_6, Call::ClockGetres),

@@ -25,7 +25,7 @@ mod page {
 
     use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at};
     use vdso_data::latch;
-    use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
+    use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER};
     use vdso_data::note::{self, OWN_PAGE, PROCESS_PAGE, Pages};
     use vdso_data::own::{Halves, Line, OwnPage};
     use vdso_data::process::{self, ProcessPage};
@@ -91,17 +91,19 @@ mod page {
             unsafe { page.as_ref() }.map(|clocks| Self { clocks })
         }
 
-        /// Where everything is that a read looks at.
+        /// Where everything is that a read of the counter's clocks looks at.
         #[inline(always)]
-        pub fn places(self) -> Places {
-            let process = self.process().0;
-            let hres = &process.hres;
-            Places {
-                clocks: self.clocks,
-                mode: word(load(&process.clock_mode_addr)),
-                tick_seq: word(load(&hres.seq_addr)),
-                tick_times: load(&hres.basetime_addr),
-            }
+        pub fn fine(self) -> FinePlaces {
+            let mode = word(load(&self.process().0.clock_mode_addr));
+            FinePlaces { clocks: self.clocks, mode }
+        }
+
+        /// Where everything is that a read of the tick's clocks looks at.
+        #[inline(always)]
+        pub fn coarse(self) -> CoarsePlaces {
+            let hres = &self.process().0.hres;
+            let (seq, times) = (word(load(&hres.seq_addr)), load(&hres.basetime_addr));
+            CoarsePlaces { clocks: self.clocks, seq, times }
         }
 
         #[inline(always)]
@@ -113,22 +115,18 @@ mod page {
         }
     }
 
-    /// What a read looks at. Whatever a read does not need is not computed: everything is inlined.
+    /// What a read of the clocks that are computed from the counter looks at.
     #[derive(Clone, Copy)]
-    pub(crate) struct Places {
+    pub(crate) struct FinePlaces {
         clocks: &'static OwnPage,
         /// Says whether the counter may be used.
         mode: &'static AtomicU32,
-        /// `seq` of the kernel's page, with `clock_mode` behind it.
-        tick_seq: &'static AtomicU32,
-        /// Address of `basetime` of the kernel's page.
-        tick_times: u64,
     }
 
-    impl Places {
+    impl FinePlaces {
         /// The lines of clocks at one value of the counter; `None` if only the image's function knows.
         #[inline(always)]
-        pub fn fine<const N: usize>(
+        pub fn read<const N: usize>(
             self,
             ids: [ClockId; N],
             counter: impl FnMut() -> Halves,
@@ -145,28 +143,34 @@ mod page {
             // Relaxed: one word that stands for itself.
             (self.mode.load(Ordering::Relaxed) == CLOCK_MODE_COUNTER).then_some(times)
         }
+    }
 
-        /// A clock that advances with the tick, from the kernel's page, moved as ours says; `None` if
-        /// only the image's function knows.
+    /// What a read of the clocks that advance with the tick looks at.
+    #[derive(Clone, Copy)]
+    pub(crate) struct CoarsePlaces {
+        clocks: &'static OwnPage,
+        /// `seq` of the kernel's page.
+        seq: &'static AtomicU32,
+        /// Address of `basetime` of the kernel's page.
+        times: u64,
+    }
+
+    impl CoarsePlaces {
+        /// A clock's time in the kernel's page, moved as ours says; `None` if only the image's
+        /// function knows.
         #[inline(always)]
-        pub fn coarse(self, id: ClockId) -> Option<Timespec> {
+        pub fn read(self, id: ClockId) -> Option<Timespec> {
             let id = id.raw() as u32;
-            let mode = || {
-                let seq = ptr::from_ref(self.tick_seq).expose_provenance() as u64;
-                word(seq + 4).load(Ordering::Relaxed)
+            let place = self.times + u64::from(id) * BASETIME_BYTES as u64;
+            let (sec, nsec) = seqlock::try_read(self.seq, || {
+                let sec = double_word(place).load(Ordering::Relaxed) as i64;
+                (sec, double_word(place + 8).load(Ordering::Relaxed) as i64)
+            })?;
+            let Some(sec) = self.clocks.moved_by_seconds(id, sec) else {
+                cold_path();
+                return None;
             };
-            let in_time_namespace = || mode() == CLOCK_MODE_TIMENS;
-            let place = self.tick_times + u64::from(id) * BASETIME_BYTES as u64;
-            let (sec, nsec) = seqlock::read(
-                self.tick_seq,
-                in_time_namespace,
-                || (),
-                |()| {
-                    let sec = double_word(place).load(Ordering::Relaxed) as i64;
-                    (sec, double_word(place + 8).load(Ordering::Relaxed) as i64)
-                },
-            )?;
-            Some(Timespec { sec: self.clocks.moved_by_seconds(id, sec)?, nsec })
+            Some(Timespec { sec, nsec })
         }
     }
 
@@ -259,27 +263,38 @@ mod none {
         }
 
         #[inline(always)]
-        pub fn places(self) -> Places {
-            Places(())
+        pub fn fine(self) -> FinePlaces {
+            FinePlaces(())
+        }
+
+        #[inline(always)]
+        pub fn coarse(self) -> CoarsePlaces {
+            CoarsePlaces(())
         }
     }
 
     /// There are none.
     #[derive(Clone, Copy)]
-    pub(crate) struct Places(());
+    pub(crate) struct FinePlaces(());
 
-    impl Places {
+    impl FinePlaces {
         #[inline(always)]
-        pub fn fine<const N: usize>(
+        pub fn read<const N: usize>(
             self,
             _: [ClockId; N],
             _: impl FnMut(),
         ) -> Option<[Timespec; N]> {
             None
         }
+    }
 
+    /// There are none.
+    #[derive(Clone, Copy)]
+    pub(crate) struct CoarsePlaces(());
+
+    impl CoarsePlaces {
         #[inline(always)]
-        pub fn coarse(self, _: ClockId) -> Option<Timespec> {
+        pub fn read(self, _: ClockId) -> Option<Timespec> {
             None
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::calls::clock_gettime::clock_gettime;
 use crate::clock_id::ClockId;
-use crate::own::{self, OwnPages, Places};
+use crate::own::{self, CoarsePlaces, FinePlaces, OwnPages};
 use crate::timespec::Timespec;
 
 /// The own page, with all of its addresses at hand: a read by it looks up nothing, so the addresses
@@ -28,7 +28,8 @@ use crate::timespec::Timespec;
 /// ```
 #[derive(Clone, Copy)]
 pub struct PageReader {
-    places: Places,
+    fine: FinePlaces,
+    coarse: CoarsePlaces,
 }
 
 impl PageReader {
@@ -36,17 +37,17 @@ impl PageReader {
     pub fn get() -> Option<Self> {
         // The first call of a process looks for the page.
         let _ = clock_gettime(ClockId::MONOTONIC);
-        OwnPages::get().map(|pages| Self { places: pages.places() })
+        OwnPages::get().map(|pages| Self { fine: pages.fine(), coarse: pages.coarse() })
     }
 
     /// The time of a clock; `None` if the page alone does not say.
     #[inline(always)]
     pub fn read(&self, id: ClockId) -> Option<Timespec> {
         if id.is_fine() {
-            let [now] = self.places.fine([id], own::ordered)?;
+            let [now] = self.fine.read([id], own::ordered)?;
             Some(now)
         } else if id.is_coarse() {
-            self.places.coarse(id)
+            self.coarse.read(id)
         } else {
             None
         }
@@ -59,6 +60,6 @@ impl PageReader {
         if !ids.iter().all(|id| id.is_fine()) {
             return None;
         }
-        self.places.fine(ids, own::ordered)
+        self.fine.read(ids, own::ordered)
     }
 }

@@ -61,15 +61,23 @@ pub fn getcpu() -> Result<Cpu, Errno> {
     Ok(Cpu { cpu, node })
 }
 
+/// The time of a clock by the call of 32-bit architectures that has 64-bit times.
+pub(crate) fn clock_gettime64(id: ClockId) -> Result<Timespec, Errno> {
+    by_clock64(number::CLOCK_GETTIME64, id)
+}
+
+fn by_clock64(number: Option<usize>, id: ClockId) -> Result<Timespec, Errno> {
+    let number = number.ok_or(Errno::ENOSYS)?;
+    // SAFETY: it writes a `Timespec`.
+    unsafe { write_to(number, |time| [id.raw() as usize, time]) }
+}
+
 fn by_clock(number: Option<usize>, time64: Option<usize>, id: ClockId) -> Result<Timespec, Errno> {
-    let id = id.raw() as usize;
-    if let Some(time64) = time64 {
-        // SAFETY: it writes a `Timespec`.
-        let answer = unsafe { write_to::<Timespec>(time64, |time| [id, time]) };
-        if answer != Err(Errno::ENOSYS) {
-            return answer;
-        }
+    let answer = by_clock64(time64, id);
+    if answer != Err(Errno::ENOSYS) {
+        return answer;
     }
+    let id = id.raw() as usize;
     let number = number.ok_or(Errno::ENOSYS)?;
     if HAS_64_BIT_LONG_TIMES {
         // SAFETY: it writes a `Timespec` where `long` has 64 bits.

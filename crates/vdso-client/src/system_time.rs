@@ -33,7 +33,7 @@ impl SystemTime {
     /// # Panics
     /// If the kernel refuses, which only a seccomp filter makes it do; [`clock_gettime`] has it as
     /// an error.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn now() -> Self {
         match clock_gettime(ClockId::REALTIME) {
@@ -81,9 +81,12 @@ impl SystemTime {
         self.0
     }
 
-    /// From the time since 1970.
-    pub const fn from_timespec(time: Timespec) -> Self {
-        Self(time)
+    /// From the time since 1970; `None` if `nsec` is not below 10^9, or is negative.
+    ///
+    /// Moments are compared by their fields, so each has one form only.
+    #[must_use]
+    pub const fn from_timespec(time: Timespec) -> Option<Self> {
+        if time.is_normal() { Some(Self(time)) } else { None }
     }
 }
 

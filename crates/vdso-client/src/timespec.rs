@@ -30,7 +30,7 @@ impl Timespec {
     }
 
     /// Whether `nsec` is what it has to be: the fields can be written by anybody.
-    const fn is_normal(self) -> bool {
+    pub(crate) const fn is_normal(self) -> bool {
         self.nsec >= 0 && self.nsec < NSEC_PER_SEC as i64
     }
 

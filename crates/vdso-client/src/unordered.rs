@@ -35,11 +35,11 @@ impl UnorderedInstant {
     ///
     /// # Panics
     /// As [`Instant::now`].
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn now() -> Self {
         if let Some(pages) = OwnPages::get()
-            && let Some([now]) = pages.places().fine([ClockId::MONOTONIC], own::unordered)
+            && let Some([now]) = pages.fine().read([ClockId::MONOTONIC], own::unordered)
         {
             return Self(now);
         }
@@ -63,6 +63,6 @@ impl UnorderedInstant {
 
     /// The same moment as one of the ordered clock, for those who know what they do.
     pub const fn assume_ordered(self) -> Instant {
-        Instant::from_timespec(self.0)
+        Instant(self.0)
     }
 }

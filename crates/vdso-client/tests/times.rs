@@ -72,6 +72,20 @@ fn nanoseconds_of_any_size_are_no_panic() {
     }
 }
 
+/// They are compared by their fields, and a second form of the same moment would be another one.
+#[test]
+fn moments_have_one_form_each() {
+    for nsec in [i64::MIN, -1, 1_000_000_000, i64::MAX] {
+        let odd = Timespec { sec: 1, nsec };
+        assert_eq!(SystemTime::from_timespec(odd), None, "{odd:?}");
+        assert_eq!(Instant::from_timespec(odd), None, "{odd:?}");
+    }
+    for time in TIMES {
+        assert_eq!(SystemTime::from_timespec(time).map(|it| it.timespec()), Some(time));
+        assert_eq!(Instant::from_timespec(time).map(|it| it.timespec()), Some(time));
+    }
+}
+
 #[test]
 fn instants_and_times_compare_as_stds() {
     let now = Instant::now();
@@ -92,7 +106,8 @@ fn instants_and_times_compare_as_stds() {
 #[test]
 fn stds_types_are_the_same_moments() {
     for sec in [-5, 0, 5] {
-        let time = SystemTime::from_timespec(Timespec { sec, nsec: 250_000_000 });
+        let time = Timespec { sec, nsec: 250_000_000 };
+        let time = SystemTime::from_timespec(time).expect("a moment");
         let std: std::time::SystemTime = time.into();
         assert_eq!(SystemTime::from(std), time);
     }

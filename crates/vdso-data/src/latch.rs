@@ -30,32 +30,33 @@ pub fn read<S, T>(
     mut read: impl FnMut(S, usize) -> T,
 ) -> T {
     loop {
-        if let Some(value) = try_read(seq, &mut sample, |sample, copy| Some(read(sample, copy))) {
-            return value;
-        }
-    }
-}
-
-/// As [`read`], but ends with `None` as soon as `read` says so, whether or not an update came in
-/// between: for readers that then ask somebody else.
-#[inline(always)]
-pub fn try_read<S, T>(
-    seq: &AtomicU32,
-    mut sample: impl FnMut() -> S,
-    mut read: impl FnMut(S, usize) -> Option<T>,
-) -> Option<T> {
-    loop {
         let sampled = sample();
         // Acquire: pairs with the Release store in `write`; the copy it names is complete.
         let start = seq.load(Ordering::Acquire);
-        let value = read(sampled, copy_of(start))?;
+        let value = read(sampled, copy_of(start));
         reader_fence();
         // Relaxed: the fence above orders it after the data.
         if seq.load(Ordering::Relaxed) == start {
-            return Some(value);
+            return value;
         }
         cold_path();
     }
+}
+
+/// One try of [`read`]; `None` if `read` says so, or if an update came in between: for readers that
+/// then ask somebody else.
+#[inline(always)]
+pub fn try_read<S, T>(
+    seq: &AtomicU32,
+    sample: impl FnOnce() -> S,
+    read: impl FnOnce(S, usize) -> Option<T>,
+) -> Option<T> {
+    let sampled = sample();
+    // Acquire, the fence and Relaxed: as in `read`.
+    let start = seq.load(Ordering::Acquire);
+    let value = read(sampled, copy_of(start))?;
+    reader_fence();
+    (seq.load(Ordering::Relaxed) == start).then_some(value)
 }
 
 /// Writes through the latch: `write` gets the index of the copy that is being read and of the one

@@ -12,6 +12,7 @@
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
 //! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
 //! - [`clock`]: the clock ids.
+//! - [`gettimeofday`]: what that call writes.
 //!
 //! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!
@@ -22,6 +23,7 @@
 
 pub mod arithmetic;
 pub mod clock;
+pub mod gettimeofday;
 pub mod latch;
 pub mod linux;
 #[cfg(target_has_atomic = "64")]

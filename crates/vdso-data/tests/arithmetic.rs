@@ -5,6 +5,7 @@
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform, nanos_at};
+use vdso_data::gettimeofday::Timeval;
 
 /// The fastest rate that `vdso run` takes.
 const MAX_RATE: u64 = 1_000_000;
@@ -105,6 +106,15 @@ proptest! {
     #[test]
     fn from_nanos_inverts_as_nanos(time in timespec()) {
         prop_assert_eq!(Timespec::from_nanos(time.as_nanos()), Some(time));
+    }
+
+    #[test]
+    fn a_timeval_is_rounded_down(time in timespec()) {
+        let Timeval { sec, usec } = time.into();
+        let micros = BigInt::from(sec) * 1_000_000 + usec;
+        let rest = nanos(time) - micros * 1_000;
+        prop_assert!((0..1_000_000).contains(&usec));
+        prop_assert!(BigInt::ZERO <= rest && rest < BigInt::from(1_000));
     }
 
     #[test]

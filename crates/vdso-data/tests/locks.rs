@@ -153,6 +153,35 @@ fn a_seqlock_that_stays_odd_says_so_without_reading() {
     assert_eq!(seqlock::read(&seq, || true, || (), |()| seq.store(3, Relaxed)), None);
 }
 
+#[test]
+fn a_latch_that_is_tried_once_gives_up_on_an_update() {
+    let seq = AtomicU32::new(0);
+    assert_eq!(latch::try_read(&seq, || 1, |sample, copy| Some((sample, copy))), Some((1, 0)));
+    assert_eq!(latch::try_read(&seq, || (), |(), _| None::<()>), None);
+    let updated = latch::try_read(
+        &seq,
+        || (),
+        |(), copy| {
+            latch::write(&seq, |_, _| ());
+            Some(copy)
+        },
+    );
+    assert_eq!(updated, None);
+    assert_eq!(latch::try_read(&seq, || (), |(), copy| Some(copy)), Some(1));
+}
+
+#[test]
+fn a_seqlock_that_is_tried_once_gives_up_on_a_write() {
+    let seq = AtomicU32::new(4);
+    assert_eq!(seqlock::try_read(&seq, || 1), Some(1));
+    for (name, step) in [("a write that begins", 1), ("a whole write", 2)] {
+        seq.store(6, Relaxed);
+        assert_eq!(seqlock::try_read(&seq, || seq.fetch_add(step, Relaxed)), None, "{name}");
+    }
+    seq.store(7, Relaxed);
+    assert_eq!(seqlock::try_read(&seq, || ()), None, "a write that has begun");
+}
+
 /// The real thing on real threads; for Miri above all, which knows of weak memory.
 #[test]
 fn nobody_sees_half_an_update() {

@@ -276,6 +276,14 @@ impl KernelPage {
         })
     }
 
+    /// The same in one try; `None` also if a write was in the way.
+    fn try_read(&self) -> Option<u64> {
+        let words = || self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let [first, second] = seqlock::try_read(&self.seq, words)?;
+        assert_eq!(first, second, "{TORN}");
+        Some(first)
+    }
+
     fn read_in_order(&self, times: usize) -> u64 {
         let mut last = 0;
         for _ in 0..times {
@@ -346,5 +354,20 @@ fn seqlock_that_stays_odd_ends() {
         page.seq.store(1, Ordering::Release);
         assert!(matches!(reader.join().unwrap(), None | Some(0)));
         assert_eq!(page.read(), None);
+    });
+}
+
+#[test]
+fn seqlock_tried_once_is_never_torn() {
+    check(3, || {
+        let page = KernelPage::new();
+        let reader = thread::spawn({
+            let page = page.clone();
+            move || page.try_read()
+        });
+        page.publish(1);
+        page.publish(2);
+        assert!(matches!(reader.join().unwrap(), None | Some(0..=2)));
+        assert_eq!(page.try_read(), Some(2));
     });
 }

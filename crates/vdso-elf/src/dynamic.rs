@@ -8,7 +8,7 @@ use crate::error::{Error, Table};
 use crate::hash::{GnuHash, SystemVHash};
 use crate::header::Segment;
 use crate::load::Load;
-use crate::reader::Reader;
+use crate::reader::{Format, Reader};
 use crate::symbol;
 use crate::version::Versions;
 
@@ -40,15 +40,16 @@ pub(crate) struct Tables<'a> {
 
 impl<'a> Tables<'a> {
     /// `dynamic` is the first `PT_DYNAMIC`; addresses are those of `load`.
+    #[inline(always)]
     pub fn parse(
-        reader: Reader<'a>,
+        reader: Reader<'a, impl Format>,
         machine: Machine,
         load: &Load,
         dynamic: &Segment,
     ) -> Result<Self, Error> {
         let raw = RawDynamic::read(reader, dynamic)?;
         if let Some(bytes) = raw.symbol_bytes
-            && bytes != symbol::entry_bytes(reader.class) as u64
+            && bytes != symbol::entry_bytes(reader.class()) as u64
         {
             return Err(Error::SymbolSize { bytes });
         }
@@ -104,13 +105,15 @@ struct RawDynamic {
 }
 
 impl RawDynamic {
-    fn read(reader: Reader<'_>, segment: &Segment) -> Result<Self, Error> {
+    #[inline(always)]
+    fn read(reader: Reader<'_, impl Format>, segment: &Segment) -> Result<Self, Error> {
         let truncated = Error::TableTruncated(Table::Dynamic);
-        let (at, content) = segment.content(reader).ok_or(truncated)?;
-        let mut fields = reader.fields(at);
-        let end = at + content.len();
+        let (_, content) = segment.content(reader).ok_or(truncated)?;
+        let entry_bytes = 2 * reader.class().address_bytes();
         let mut raw = Self::default();
-        while fields.position() < end {
+        for entry in content.chunks(entry_bytes) {
+            let entry = Reader { bytes: entry, format: reader.format };
+            let mut fields = entry.record(0, entry_bytes).ok_or(truncated)?;
             let tag = fields.address().ok_or(truncated)?;
             let value = fields.address().ok_or(truncated)?;
             if tag == DT_NULL {
@@ -154,7 +157,8 @@ pub(crate) struct Strings<'a> {
 
 impl<'a> Strings<'a> {
     /// The table at `at`, whose length `DT_STRSZ` tells.
-    fn read(reader: Reader<'a>, at: usize, bytes: Option<u64>) -> Result<Self, Error> {
+    #[inline(always)]
+    fn read(reader: Reader<'a, impl Format>, at: usize, bytes: Option<u64>) -> Result<Self, Error> {
         let bytes = bytes.ok_or(Error::UnknownStringsSize)?;
         let bytes = usize::try_from(bytes).ok().and_then(|bytes| reader.slice(at, bytes));
         let bytes = bytes.ok_or(Error::TableTruncated(Table::Strings))?;

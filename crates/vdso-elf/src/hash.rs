@@ -9,7 +9,7 @@
 
 use crate::abi::Machine;
 use crate::error::{Error, Table};
-use crate::reader::{Class, Reader, element};
+use crate::reader::{Class, Format, Reader, element};
 
 /// Which of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub(crate) struct GnuHash {
 }
 
 impl GnuHash {
-    pub fn read(reader: Reader<'_>, at: usize) -> Result<Self, Error> {
+    #[inline(always)]
+    pub fn read(reader: Reader<'_, impl Format>, at: usize) -> Result<Self, Error> {
         let truncated = Error::TableTruncated(Table::GnuHash);
         let header = |index| element(at, index, 4).and_then(|at| reader.u32(at)).ok_or(truncated);
         let (bucket_count, first_symbol) = (header(0)?, header(1)?);
@@ -47,7 +48,7 @@ impl GnuHash {
             element(at, count, bytes).filter(|&end| end <= reader.bytes.len()).ok_or(truncated)
         };
         let bloom = place(at, 4, 4)?;
-        let buckets = place(bloom, words, reader.class.address_bytes())?;
+        let buckets = place(bloom, words, reader.class().address_bytes())?;
         let chains = place(buckets, bucket_count, 4)?;
         let bloom_mask = words - 1;
         Ok(Self { first_symbol, bloom, bloom_mask, bloom_shift, buckets, bucket_count, chains })
@@ -58,7 +59,7 @@ impl GnuHash {
     #[inline(always)]
     pub fn find<T>(
         &self,
-        reader: Reader<'_>,
+        reader: Reader<'_, impl Format>,
         name: &str,
         accept: impl Fn(u32) -> Option<T>,
     ) -> Option<T> {
@@ -84,7 +85,7 @@ impl GnuHash {
     }
 
     /// How many symbols there are: one more than the last of the chain that begins last.
-    pub fn symbol_count(&self, reader: Reader<'_>) -> Option<u32> {
+    pub fn symbol_count(&self, reader: Reader<'_, impl Format>) -> Option<u32> {
         let mut last = 0;
         for bucket in 0..self.bucket_count {
             last = last.max(self.bucket(reader, bucket)?);
@@ -99,8 +100,8 @@ impl GnuHash {
     }
 
     #[inline(always)]
-    fn bloom_may_have(&self, reader: Reader<'_>, hash: u32) -> Option<bool> {
-        let (word_bits, word_bytes) = match reader.class {
+    fn bloom_may_have(&self, reader: Reader<'_, impl Format>, hash: u32) -> Option<bool> {
+        let (word_bits, word_bytes) = match reader.class() {
             Class::Elf32 => (32, 4),
             Class::Elf64 => (64, 8),
         };
@@ -111,12 +112,12 @@ impl GnuHash {
     }
 
     #[inline(always)]
-    fn bucket(&self, reader: Reader<'_>, bucket: u32) -> Option<u32> {
+    fn bucket(&self, reader: Reader<'_, impl Format>, bucket: u32) -> Option<u32> {
         reader.u32(element(self.buckets, bucket, 4)?)
     }
 
     #[inline(always)]
-    fn chain(&self, reader: Reader<'_>, symbol: u32) -> Option<u32> {
+    fn chain(&self, reader: Reader<'_, impl Format>, symbol: u32) -> Option<u32> {
         let index = symbol.checked_sub(self.first_symbol)?;
         reader.u32(element(self.chains, index, 4)?)
     }
@@ -134,12 +135,18 @@ pub(crate) struct SystemVHash {
 }
 
 impl SystemVHash {
-    pub fn read(reader: Reader<'_>, machine: Machine, at: usize) -> Result<Self, Error> {
+    #[inline(always)]
+    pub fn read(
+        reader: Reader<'_, impl Format>,
+        machine: Machine,
+        at: usize,
+    ) -> Result<Self, Error> {
         Self::read_whole(reader, machine, at).ok_or(Error::TableTruncated(Table::SystemVHash))
     }
 
-    fn read_whole(reader: Reader<'_>, machine: Machine, at: usize) -> Option<Self> {
-        let word_bytes = system_v_word_bytes(reader.class, machine);
+    #[inline(always)]
+    fn read_whole(reader: Reader<'_, impl Format>, machine: Machine, at: usize) -> Option<Self> {
+        let word_bytes = system_v_word_bytes(reader.class(), machine);
         let bucket_count = word(reader, at, 0, word_bytes)?;
         let chain_count = word(reader, at, 1, word_bytes)?;
         let buckets = element(at, 2, word_bytes)?;
@@ -158,7 +165,7 @@ impl SystemVHash {
     #[inline(always)]
     pub fn find<T>(
         &self,
-        reader: Reader<'_>,
+        reader: Reader<'_, impl Format>,
         name: &str,
         accept: impl Fn(u32) -> Option<T>,
     ) -> Option<T> {
@@ -184,7 +191,7 @@ impl SystemVHash {
 
 /// Word `index` of a part of `DT_HASH` that begins at `at`.
 #[inline(always)]
-fn word(reader: Reader<'_>, at: usize, index: u32, word_bytes: usize) -> Option<u32> {
+fn word(reader: Reader<'_, impl Format>, at: usize, index: u32, word_bytes: usize) -> Option<u32> {
     let at = element(at, index, word_bytes)?;
     match word_bytes {
         8 => reader.u64(at)?.try_into().ok(),

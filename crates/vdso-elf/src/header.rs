@@ -4,7 +4,7 @@
 
 use crate::abi::Machine;
 use crate::error::Error;
-use crate::reader::{ByteOrder, Class, Reader, element};
+use crate::reader::{ByteOrder, Class, Format, Reader, Stated, element};
 
 const MAGIC: &[u8] = b"\x7fELF";
 /// Offsets into `e_ident`.
@@ -29,32 +29,37 @@ pub(crate) struct Header<'a> {
     pub section_count: u16,
 }
 
+/// A reader of the file, in the format that its `e_ident` states.
+#[inline(always)]
+pub(crate) fn identify(bytes: &[u8]) -> Result<Reader<'_>, Error> {
+    if !bytes.starts_with(MAGIC) {
+        return Err(Error::NotElf);
+    }
+    let ident = |at: usize| bytes.get(at).copied().ok_or(Error::HeaderTruncated);
+    let class = Class::from_ident(ident(EI_CLASS)?)?;
+    let byte_order = ByteOrder::from_ident(ident(EI_DATA)?)?;
+    let version = ident(EI_VERSION)?;
+    if version != EV_CURRENT {
+        return Err(Error::UnknownElfVersion(version));
+    }
+    Ok(Reader { bytes, format: Stated { class, byte_order } })
+}
+
 impl<'a> Header<'a> {
-    pub fn parse(bytes: &'a [u8]) -> Result<(Reader<'a>, Self), Error> {
-        if !bytes.starts_with(MAGIC) {
-            return Err(Error::NotElf);
-        }
-        let ident = |at: usize| bytes.get(at).copied().ok_or(Error::HeaderTruncated);
-        let class = Class::from_ident(ident(EI_CLASS)?)?;
-        let byte_order = ByteOrder::from_ident(ident(EI_DATA)?)?;
-        let version = ident(EI_VERSION)?;
-        if version != EV_CURRENT {
-            return Err(Error::UnknownElfVersion(version));
-        }
-        let reader = Reader { bytes, class, byte_order };
+    #[inline(always)]
+    pub fn read(reader: Reader<'a, impl Format>) -> Result<Self, Error> {
         let raw = RawHeader::read(reader).ok_or(Error::HeaderTruncated)?;
         if raw.kind != ET_DYN {
             return Err(Error::NotSharedObject { kind: raw.kind });
         }
-        let header = Self {
+        Ok(Self {
             machine: Machine(raw.machine),
             entry_vaddr: raw.entry,
             segments: raw.segments(reader)?,
             section_headers_offset: raw.section_headers,
             section_header_bytes: raw.section_header_bytes,
             section_count: raw.section_count,
-        };
-        Ok((reader, header))
+        })
     }
 }
 
@@ -72,8 +77,9 @@ struct RawHeader {
 }
 
 impl RawHeader {
-    fn read(reader: Reader<'_>) -> Option<Self> {
-        let mut fields = reader.fields(EI_NIDENT);
+    #[inline(always)]
+    fn read(reader: Reader<'_, impl Format>) -> Option<Self> {
+        let mut fields = reader.record(EI_NIDENT, header_bytes(reader.class()) - EI_NIDENT)?;
         let kind = fields.u16()?;
         let machine = fields.u16()?;
         let _version = fields.u32()?;
@@ -101,16 +107,28 @@ impl RawHeader {
     }
 
     /// The program headers, all of which are inside the file.
-    fn segments<'a>(&self, reader: Reader<'a>) -> Result<Segments<'a>, Error> {
-        let bytes = program_header_bytes(reader.class);
+    #[inline(always)]
+    fn segments<'a>(&self, reader: Reader<'a, impl Format>) -> Result<Segments<'a>, Error> {
+        let bytes = program_header_bytes(reader.class());
         if usize::from(self.program_header_bytes) != bytes {
             return Err(Error::ProgramHeaderSize { bytes: self.program_header_bytes });
         }
         let at = usize::try_from(self.program_headers).ok();
         at.and_then(|at| reader.slice(at, bytes * usize::from(self.program_header_count)))
             .zip(at)
-            .map(|(_, at)| Segments { reader, at, next: 0, count: self.program_header_count })
+            .map(|(_, at)| {
+                let (reader, count) = (reader.stated(), self.program_header_count);
+                Segments { reader, at, next: 0, count }
+            })
             .ok_or(Error::ProgramHeadersTruncated)
+    }
+}
+
+/// Size of `Elf32_Ehdr` and `Elf64_Ehdr`.
+const fn header_bytes(class: Class) -> usize {
+    match class {
+        Class::Elf32 => 52,
+        Class::Elf64 => 64,
     }
 }
 
@@ -142,11 +160,12 @@ pub struct Segment {
 }
 
 impl Segment {
-    fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
-        let mut fields = reader.fields(at);
+    #[inline(always)]
+    fn read(reader: Reader<'_, impl Format>, at: usize) -> Option<Self> {
+        let mut fields = reader.record(at, program_header_bytes(reader.class()))?;
         let kind = fields.u32()?;
         // The 64-bit record has the flags here, so that what follows is aligned.
-        let early_flags = match reader.class {
+        let early_flags = match reader.class() {
             Class::Elf32 => None,
             Class::Elf64 => Some(fields.u32()?),
         };
@@ -164,7 +183,8 @@ impl Segment {
     }
 
     /// The segment's bytes and where they begin, if the file has all of them.
-    pub(crate) fn content<'a>(&self, reader: Reader<'a>) -> Option<(usize, &'a [u8])> {
+    #[inline(always)]
+    pub(crate) fn content<'a>(&self, reader: Reader<'a, impl Format>) -> Option<(usize, &'a [u8])> {
         let at = usize::try_from(self.file_offset).ok()?;
         let length = usize::try_from(self.file_bytes).ok()?;
         Some((at, reader.slice(at, length)?))
@@ -181,12 +201,13 @@ pub struct Segments<'a> {
 }
 
 impl Segments<'_> {
-    /// The first segment of this kind.
-    pub(crate) fn first(self, kind: u32) -> Option<Segment> {
-        let bytes = program_header_bytes(self.reader.class);
+    /// The first segment of this kind, by a reader of the same file.
+    #[inline(always)]
+    pub(crate) fn first(self, reader: Reader<'_, impl Format>, kind: u32) -> Option<Segment> {
+        let bytes = program_header_bytes(reader.class());
         let places = (0..self.count).filter_map(|index| element(self.at, u32::from(index), bytes));
-        let mut places = places.filter(|&at| self.reader.u32(at) == Some(kind));
-        Segment::read(self.reader, places.next()?)
+        let mut places = places.filter(|&at| reader.u32(at) == Some(kind));
+        Segment::read(reader, places.next()?)
     }
 }
 
@@ -197,7 +218,7 @@ impl Iterator for Segments<'_> {
         if self.next >= self.count {
             return None;
         }
-        let bytes = program_header_bytes(self.reader.class);
+        let bytes = program_header_bytes(self.reader.class());
         let at = element(self.at, u32::from(self.next), bytes)?;
         self.next += 1;
         Segment::read(self.reader, at)

@@ -4,11 +4,11 @@ use crate::abi::{self, Machine, PT_DYNAMIC, PT_LOAD};
 use crate::dynamic::Tables;
 use crate::error::{Error, Table};
 use crate::hash::HashKind;
-use crate::header::{Header, Segment, Segments};
+use crate::header::{self, Header, Segment, Segments};
 use crate::load::Load;
 use crate::lookup;
 use crate::note::{Note, Notes};
-use crate::reader::{ByteOrder, Class, Reader, element};
+use crate::reader::{ByteOrder, Class, Format, Reader, element};
 use crate::section;
 use crate::symbol::{self, RawSymbol, Symbol, Symbols};
 use crate::version::VersionDefinitions;
@@ -28,12 +28,20 @@ pub struct Image<'a> {
 impl<'a> Image<'a> {
     /// Reads the headers and the dynamic table. Bytes after the image's end do no harm.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (reader, header) = Header::parse(bytes)?;
-        let load = header.segments.first(PT_LOAD).ok_or(Error::NoLoadSegment)?;
-        let dynamic = header.segments.first(PT_DYNAMIC).ok_or(Error::NoDynamicSegment)?;
+        let reader = header::identify(bytes)?;
+        match reader.native() {
+            Some(native) => Self::parse_by(native),
+            None => Self::parse_by(reader),
+        }
+    }
+
+    fn parse_by(reader: Reader<'a, impl Format>) -> Result<Self, Error> {
+        let header = Header::read(reader)?;
+        let load = header.segments.first(reader, PT_LOAD).ok_or(Error::NoLoadSegment)?;
+        let dynamic = header.segments.first(reader, PT_DYNAMIC).ok_or(Error::NoDynamicSegment)?;
         let load = Load::new(reader, load);
         let tables = Tables::parse(reader, header.machine, &load, &dynamic)?;
-        Ok(Self { reader, header, load, tables })
+        Ok(Self { reader: reader.stated(), header, load, tables })
     }
 
     /// All the bytes that were given.
@@ -43,12 +51,12 @@ impl<'a> Image<'a> {
 
     /// Whether addresses have 32 or 64 bits.
     pub fn class(&self) -> Class {
-        self.reader.class
+        self.reader.class()
     }
 
     /// The order of an integer's bytes.
     pub fn byte_order(&self) -> ByteOrder {
-        self.reader.byte_order
+        self.reader.format.byte_order
     }
 
     /// Which architecture the image is for.
@@ -206,7 +214,7 @@ impl<'a> Image<'a> {
         } else {
             section::symbol_count(self.reader, &self.header).ok_or(Error::UnknownSymbolCount)?
         };
-        let end = element(self.tables.symbols, count, symbol::entry_bytes(self.reader.class));
+        let end = element(self.tables.symbols, count, symbol::entry_bytes(self.reader.class()));
         match end {
             Some(end) if end <= self.reader.bytes.len() => Ok(count),
             _ => Err(Error::TableTruncated(Table::Symbols)),

@@ -1,7 +1,7 @@
 //! The part of the bytes that is mapped, and where the image's addresses are in it.
 
 use crate::header::Segment;
-use crate::reader::Reader;
+use crate::reader::{Format, Reader};
 
 /// The first `PT_LOAD`, and what is there of it.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub fn new(reader: Reader<'_>, segment: Segment) -> Self {
+    #[inline(always)]
+    pub fn new(reader: Reader<'_, impl Format>, segment: Segment) -> Self {
         // Of a segment that begins behind the end of the bytes, none is there.
         let at = usize::try_from(segment.file_offset).unwrap_or(usize::MAX);
         let there = reader.bytes.len().saturating_sub(at);

@@ -6,12 +6,12 @@
 use crate::abi::{SHN_ABS, SHN_UNDEF};
 use crate::hash::HashKind;
 use crate::image::Image;
-use crate::reader::Reader;
+use crate::reader::{Format, Reader};
 use crate::symbol::{Binding, RawSymbol, Symbol};
 
 /// What is asked for.
-struct Question<'a, 'name> {
-    reader: Reader<'a>,
+struct Question<'a, 'name, F> {
+    reader: Reader<'a, F>,
     name: &'name str,
     version: Wanted<'a>,
 }
@@ -34,6 +34,19 @@ pub(crate) fn by<'a>(
     version: Option<&str>,
 ) -> Option<Symbol<'a>> {
     let reader = image.reader();
+    match reader.native() {
+        Some(native) => by_reader(native, image, kind, name, version),
+        None => by_reader(reader, image, kind, name, version),
+    }
+}
+
+fn by_reader<'a>(
+    reader: Reader<'a, impl Format>,
+    image: &Image<'a>,
+    kind: Option<HashKind>,
+    name: &str,
+    version: Option<&str>,
+) -> Option<Symbol<'a>> {
     let tables = image.tables();
     let version = match version.zip(tables.versions) {
         None => Wanted::Any,
@@ -51,7 +64,7 @@ pub(crate) fn by<'a>(
     }
 }
 
-impl<'a> Question<'a, '_> {
+impl<'a, F: Format> Question<'a, '_, F> {
     /// Symbol `index`, if it answers the question.
     #[inline(always)]
     fn answer(&self, image: &Image<'a>, index: u32) -> Option<Symbol<'a>> {

@@ -112,11 +112,11 @@ struct RawNote<'a> {
 impl<'a> RawNote<'a> {
     /// The note at the beginning of `rest`, and where the next one begins.
     fn read(reader: Reader<'a>, rest: Rest) -> Option<(Self, usize)> {
-        let mut fields = reader.fields(rest.at);
+        let mut fields = reader.record(rest.at, HEADER_BYTES)?;
         let owner_bytes = usize::try_from(fields.u32()?).ok()?;
         let description_bytes = usize::try_from(fields.u32()?).ok()?;
         let kind = fields.u32()?;
-        let owner_offset = fields.position();
+        let owner_offset = rest.at.checked_add(HEADER_BYTES)?;
         let owner = reader.slice(owner_offset, owner_bytes)?;
         let description_offset = rest.aligned(owner_offset.checked_add(owner_bytes)?)?;
         let description = reader.slice(description_offset, description_bytes)?;

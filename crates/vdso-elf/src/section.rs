@@ -14,7 +14,7 @@ const SHT_DYNSYM: u32 = 11;
 
 /// How many dynamic symbols there are, if a section header tells.
 pub(crate) fn symbol_count(reader: Reader<'_>, header: &Header<'_>) -> Option<u32> {
-    if usize::from(header.section_header_bytes) != section_header_bytes(reader.class) {
+    if usize::from(header.section_header_bytes) != section_header_bytes(reader.class()) {
         return None;
     }
     let table = usize::try_from(header.section_headers_offset).ok()?;
@@ -22,7 +22,7 @@ pub(crate) fn symbol_count(reader: Reader<'_>, header: &Header<'_>) -> Option<u3
         let at = element(table, u32::from(index), usize::from(header.section_header_bytes))?;
         let (kind, bytes) = kind_and_bytes(reader, at)?;
         if kind == SHT_DYNSYM {
-            return u32::try_from(bytes / symbol::entry_bytes(reader.class) as u64).ok();
+            return u32::try_from(bytes / symbol::entry_bytes(reader.class()) as u64).ok();
         }
     }
     None
@@ -30,7 +30,7 @@ pub(crate) fn symbol_count(reader: Reader<'_>, header: &Header<'_>) -> Option<u3
 
 /// `sh_type` and `sh_size` of the section header at `at`.
 fn kind_and_bytes(reader: Reader<'_>, at: usize) -> Option<(u32, u64)> {
-    let mut fields = reader.fields(at);
+    let mut fields = reader.record(at, section_header_bytes(reader.class()))?;
     let _name = fields.u32()?;
     let kind = fields.u32()?;
     let _flags = fields.address()?;

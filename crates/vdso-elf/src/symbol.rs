@@ -5,7 +5,7 @@
 use crate::abi::{SHN_ABS, SHN_UNDEF};
 use crate::error::Error;
 use crate::image::Image;
-use crate::reader::{Class, Reader, element};
+use crate::reader::{Class, Format, Reader, element};
 
 /// A dynamic symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,28 +130,28 @@ pub(crate) struct RawSymbol {
 impl RawSymbol {
     /// Where entry `index` of the table at `table` is.
     #[inline(always)]
-    pub fn place(reader: Reader<'_>, table: usize, index: u32) -> Option<usize> {
-        element(table, index, entry_bytes(reader.class))
+    pub fn place(reader: Reader<'_, impl Format>, table: usize, index: u32) -> Option<usize> {
+        element(table, index, entry_bytes(reader.class()))
     }
 
     /// The name of the entry at `at`, which is its first field.
     #[inline(always)]
-    pub fn name(reader: Reader<'_>, at: usize) -> Option<u32> {
+    pub fn name(reader: Reader<'_, impl Format>, at: usize) -> Option<u32> {
         reader.u32(at)
     }
 
     /// The entry at `at`.
     #[inline(always)]
-    pub fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
-        let mut fields = reader.fields(at);
+    pub fn read(reader: Reader<'_, impl Format>, at: usize) -> Option<Self> {
+        let mut fields = reader.record(at, entry_bytes(reader.class()))?;
         let name = fields.u32()?;
-        let early = match reader.class {
+        let early = match reader.class() {
             Class::Elf32 => Some((fields.address()?, fields.address()?)),
             Class::Elf64 => None,
         };
         let info = fields.u8()?;
         let _visibility = fields.u8()?;
-        let section_index_offset = fields.position();
+        let section_index_offset = at.checked_add(fields.position())?;
         let section_index = fields.u16()?;
         let (value, size) = match early {
             Some(both) => both,

@@ -7,7 +7,7 @@
 
 use crate::dynamic::Strings;
 use crate::error::{Error, Table};
-use crate::reader::{Reader, element};
+use crate::reader::{Format, Reader, Stated, element};
 
 /// The index without [`VERSYM_HIDDEN`].
 const VERSYM_INDEX: u16 = 0x7fff;
@@ -69,7 +69,7 @@ impl Versions {
     #[inline(always)]
     pub fn find<'a>(
         self,
-        reader: Reader<'a>,
+        reader: Reader<'a, impl Format>,
         strings: Strings<'a>,
         name: &str,
     ) -> Option<(u16, &'a str)> {
@@ -87,7 +87,7 @@ impl Versions {
     /// The name of the version of symbol `symbol`, if it has one.
     pub fn name_of<'a>(
         self,
-        reader: Reader<'a>,
+        reader: Reader<'a, impl Format>,
         strings: Strings<'a>,
         symbol: u32,
     ) -> Result<Option<&'a str>, Error> {
@@ -107,13 +107,13 @@ impl Versions {
 
     /// What `DT_VERSYM` says about symbol `symbol`.
     #[inline(always)]
-    pub fn entry(self, reader: Reader<'_>, symbol: u32) -> Option<Entry> {
+    pub fn entry(self, reader: Reader<'_, impl Format>, symbol: u32) -> Option<Entry> {
         let raw = reader.u16(element(self.symbols, symbol, 2)?)?;
         Some(Entry { index: raw & VERSYM_INDEX, is_hidden: raw & VERSYM_HIDDEN != 0 })
     }
 
     #[inline(always)]
-    fn definitions(self, reader: Reader<'_>) -> RawDefinitions<'_> {
+    fn definitions<F: Format>(self, reader: Reader<'_, F>) -> RawDefinitions<'_, F> {
         RawDefinitions::new(reader, Some(self.definitions))
     }
 }
@@ -126,6 +126,9 @@ pub(crate) struct Entry {
     pub is_hidden: bool,
 }
 
+/// Size of `Elf32_Verdef` and `Elf64_Verdef`.
+const DEFINITION_BYTES: usize = 20;
+
 /// `Elf32_Verdef` and `Elf64_Verdef`, which are the same, and the name of the first of its
 /// `Verdaux`, which is the version's own; the others would be its parents.
 struct RawDefinition {
@@ -137,8 +140,8 @@ struct RawDefinition {
 
 impl RawDefinition {
     #[inline(always)]
-    fn read(reader: Reader<'_>, at: usize) -> Option<Self> {
-        let mut fields = reader.fields(at);
+    fn read(reader: Reader<'_, impl Format>, at: usize) -> Option<Self> {
+        let mut fields = reader.record(at, DEFINITION_BYTES)?;
         let _revision = fields.u16()?;
         let flags = fields.u16()?;
         let index = fields.u16()? & VERSYM_INDEX;
@@ -159,20 +162,20 @@ const MOST_DEFINITIONS: u32 = 1024;
 /// The definitions without their names. They only go forward, so they end at the latest where the
 /// bytes do.
 #[derive(Clone, Copy, Debug)]
-struct RawDefinitions<'a> {
-    reader: Reader<'a>,
+struct RawDefinitions<'a, F = Stated> {
+    reader: Reader<'a, F>,
     next: Option<usize>,
     left: u32,
 }
 
-impl<'a> RawDefinitions<'a> {
+impl<'a, F> RawDefinitions<'a, F> {
     #[inline(always)]
-    fn new(reader: Reader<'a>, next: Option<usize>) -> Self {
+    fn new(reader: Reader<'a, F>, next: Option<usize>) -> Self {
         Self { reader, next, left: MOST_DEFINITIONS }
     }
 }
 
-impl Iterator for RawDefinitions<'_> {
+impl<F: Format> Iterator for RawDefinitions<'_, F> {
     type Item = Result<RawDefinition, Error>;
 
     #[inline(always)]

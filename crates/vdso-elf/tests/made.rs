@@ -85,6 +85,13 @@ fn check_symbol(made: &Made, symbol: &vdso_elf::Symbol<'_>, expected: &Symbol) {
             assert_eq!(symbol.file_offset, Some(at));
             assert!(symbol.is_defined() && !symbol.is_absolute());
         }
+        Place::Code { number, displacement } => {
+            let code = made.recipe.code[number];
+            let at = symbol.file_offset.expect("it is in the image") - displacement as usize;
+            assert_eq!(symbol.value, made.vaddr(at) + displacement);
+            assert!(made.bytes[at..].starts_with(code));
+            assert_eq!(symbol.size, code.len() as u64);
+        }
         Place::Absolute(number) => {
             assert_eq!((symbol.value, symbol.size, symbol.file_offset), (number, 0, None));
             assert!(symbol.is_defined() && symbol.is_absolute());
@@ -93,6 +100,29 @@ fn check_symbol(made: &Made, symbol: &vdso_elf::Symbol<'_>, expected: &Symbol) {
             assert_eq!((symbol.value, symbol.size, symbol.file_offset), (0, 0, None));
             assert!(!symbol.is_defined());
         }
+    }
+}
+
+#[test]
+fn code_is_where_its_symbol_points() {
+    for (class, displacement) in [(Class::Elf32, 0), (Class::Elf32, 1), (Class::Elf64, 0)] {
+        let code = |number| Place::Code { number, displacement };
+        let mut recipe = Recipe::new(class, ByteOrder::Little);
+        recipe.symbols.extend([
+            Symbol::function("second", code(1)),
+            Symbol::function("first", code(0)),
+            Symbol::function("also_first", code(0)),
+        ]);
+        recipe.code = vec![b"first code", &[0x55; 64]];
+        let made = make(&recipe);
+        let image = Image::parse(&made.bytes).expect("it is an image");
+        let symbols: Result<Vec<_>, _> = image.symbols().collect();
+        for (symbol, expected) in symbols.expect("symbols").iter().zip(&made.symbols) {
+            check_symbol(&made, symbol, expected);
+        }
+        let value = |name| image.lookup(name, None).expect("it is exported").value;
+        assert_eq!(value("second") - value("first"), 64);
+        assert_eq!(value("also_first"), value("first"));
     }
 }
 

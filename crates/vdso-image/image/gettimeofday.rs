@@ -2,30 +2,10 @@
 
 use core::ffi::{c_int, c_void};
 
-use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+use vdso_data::gettimeofday::Timeval;
 
 use crate::{slow, source};
-
-/// `struct timeval`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Timeval {
-    /// Whole seconds.
-    pub sec: i64,
-    /// Microseconds.
-    pub usec: i64,
-}
-
-impl From<Timespec> for Timeval {
-    #[inline(always)]
-    fn from(time: Timespec) -> Self {
-        // Unsigned, as that divides by a multiplication alone.
-        Self { sec: time.sec, usec: (time.nsec as u64 / NSEC_PER_USEC) as i64 }
-    }
-}
-
-const NSEC_PER_USEC: u64 = 1_000;
 
 /// Writes REALTIME to `tv` and the system's time zone to `tz`; either may be null.
 ///

@@ -7,6 +7,7 @@ use core::mem::{self, offset_of};
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+use vdso_data::gettimeofday::Timeval;
 use vdso_data::linux::BASETIME_BYTES;
 use vdso_data::process::ProcessPage;
 use vdso_data::own::Halves;
@@ -14,7 +15,6 @@ use vdso_data::process::{Functions, KernelClock};
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use crate::arch;
-use crate::gettimeofday::Timeval;
 
 /// The mode that says whether the counter may be used at all. Changes when the kernel gives up its
 /// clocksource, or when this process enters a time namespace.

@@ -6,9 +6,9 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::gettimeofday::Timeval;
 use vdso_data::{clock, latch};
 
-use crate::gettimeofday::Timeval;
 use crate::{arch, coarse, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.

@@ -1,15 +1,15 @@
-//! What is called: each function by address, the C library's twin, the system call; and the counter.
+//! What is called, and who answers: a vDSO's function, the C library's twin, the system call.
 
-use std::hint::black_box;
+use std::ffi::c_long;
 
+use vdso_client::names::{self, Abi, Purpose};
 use vdso_data::clock;
+use vdso_elf::Image;
 use vdso_inject::LocalImage;
 use vdso_timekeeper::host::Host;
 
+use crate::function::{Buffer, Function};
 use crate::interleave::Subject;
-
-/// Any of the functions, by what they have in common.
-pub type Function = unsafe extern "C" fn(usize, usize, usize) -> i64;
 
 /// A call that a vDSO may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,165 +24,145 @@ pub enum Call {
     Time,
     /// The CPU, not its node.
     Getcpu,
+    /// Of sixteen bytes.
+    Getrandom,
 }
 
 /// The calls and clocks that are worth a row, by the name that a person gives them.
-pub const CALLS: [(&str, Call); 11] = [
+pub const CALLS: [(&str, Call); 13] = [
     ("clock_gettime(MONOTONIC)", Call::ClockGettime(clock::MONOTONIC)),
     ("clock_gettime(REALTIME)", Call::ClockGettime(clock::REALTIME)),
     ("clock_gettime(MONOTONIC_RAW)", Call::ClockGettime(clock::MONOTONIC_RAW)),
     ("clock_gettime(BOOTTIME)", Call::ClockGettime(clock::BOOTTIME)),
+    ("clock_gettime(TAI)", Call::ClockGettime(clock::TAI)),
     ("clock_gettime(MONOTONIC_COARSE)", Call::ClockGettime(clock::MONOTONIC_COARSE)),
     ("clock_gettime(REALTIME_COARSE)", Call::ClockGettime(clock::REALTIME_COARSE)),
-    (
-        "clock_gettime(PROCESS_CPUTIME_ID)",
-        Call::ClockGettime(libc::CLOCK_PROCESS_CPUTIME_ID as u32),
-    ),
+    ("clock_gettime(PROCESS_CPUTIME_ID)", Call::ClockGettime(PROCESS_CPUTIME_ID)),
     ("gettimeofday", Call::Gettimeofday),
     ("time", Call::Time),
     ("clock_getres(MONOTONIC)", Call::ClockGetres(clock::MONOTONIC)),
     ("getcpu", Call::Getcpu),
+    ("getrandom", Call::Getrandom),
 ];
+
+const PROCESS_CPUTIME_ID: u32 = libc::CLOCK_PROCESS_CPUTIME_ID as u32;
+
+/// What a typical caller of getrandom asks for: a key, a seed.
+const RANDOM_BYTES: usize = 16;
+
+/// Where there is no `time`, a C library asks for the time of day instead.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+const TIME: c_long = libc::SYS_time;
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+const TIME: c_long = libc::SYS_gettimeofday;
 
 impl Call {
     /// The function's name without a prefix.
     pub const fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Whether only the kernel knows the answer.
+    pub const fn always_goes_to_the_kernel(self) -> bool {
+        matches!(self, Self::ClockGettime(PROCESS_CPUTIME_ID))
+    }
+
+    const fn kind(self) -> names::Call {
         match self {
-            Self::ClockGettime(_) => "clock_gettime",
-            Self::ClockGetres(_) => "clock_getres",
-            Self::Gettimeofday => "gettimeofday",
-            Self::Time => "time",
-            Self::Getcpu => "getcpu",
+            Self::ClockGettime(_) => names::Call::ClockGettime,
+            Self::ClockGetres(_) => names::Call::ClockGetres,
+            Self::Gettimeofday => names::Call::Gettimeofday,
+            Self::Time => names::Call::Time,
+            Self::Getcpu => names::Call::Getcpu,
+            Self::Getrandom => names::Call::Getrandom,
         }
     }
 
-    /// The first two arguments, given a buffer to write to. The others are null.
-    const fn arguments(self, buffer: usize) -> (usize, usize) {
+    /// What a vDSO calls its function on this architecture, with times as wide as those of the C
+    /// library's types.
+    fn symbol(self) -> Option<&'static str> {
+        Some(Abi::CURRENT?.with_purpose(Purpose::Call(self.kind()))?.name)
+    }
+
+    /// The arguments, given room for what is written. A vDSO's getrandom takes two more.
+    pub(crate) const fn arguments(self, out: usize) -> [usize; 3] {
         match self {
-            Self::ClockGettime(id) | Self::ClockGetres(id) => (id as usize, buffer),
-            Self::Gettimeofday | Self::Time | Self::Getcpu => (buffer, 0),
+            Self::ClockGettime(id) | Self::ClockGetres(id) => [id as usize, out, 0],
+            Self::Gettimeofday | Self::Time | Self::Getcpu => [out, 0, 0],
+            Self::Getrandom => [out, RANDOM_BYTES, 0],
         }
     }
 
-    const fn number(self) -> libc::c_long {
+    const fn number(self) -> c_long {
         match self {
             Self::ClockGettime(_) => libc::SYS_clock_gettime,
             Self::ClockGetres(_) => libc::SYS_clock_getres,
             Self::Gettimeofday => libc::SYS_gettimeofday,
-            Self::Time => libc::SYS_time,
+            Self::Time => TIME,
             Self::Getcpu => libc::SYS_getcpu,
+            Self::Getrandom => libc::SYS_getrandom,
         }
     }
 
-    /// The C library's own function.
+    /// The C library's own function: of getcpu the one that every C library has.
     pub fn library(self) -> Function {
         let address = match self {
             Self::ClockGettime(_) => libc::clock_gettime as *const (),
             Self::ClockGetres(_) => libc::clock_getres as *const (),
             Self::Gettimeofday => libc::gettimeofday as *const (),
             Self::Time => libc::time as *const (),
-            Self::Getcpu => getcpu as *const (),
+            Self::Getcpu => libc::sched_getcpu as *const (),
+            Self::Getrandom => libc::getrandom as *const (),
         };
-        // SAFETY: a function that takes its arguments as below.
-        unsafe { function(address as usize) }
+        // SAFETY: the C library stays, and its functions take the arguments above; sched_getcpu takes
+        // none, and in every C convention a function may be called with more than it takes.
+        unsafe { Function::at(self, address as usize) }
+    }
+
+    /// The function of the image that is mapped at `addr`, if it has it.
+    ///
+    /// # Safety
+    ///
+    /// What `image` says is true of what is mapped there, which is executable and stays.
+    pub unsafe fn of_image(self, image: &Image<'_>, addr: usize) -> Option<Function> {
+        let symbol = image.lookup(self.symbol()?, None)?;
+        let address = addr + image.file_offset(symbol.value)?;
+        // SAFETY: the function for this call, by its name and by the caller's promise.
+        unsafe { Function::of_vdso(self, address) }
     }
 
     /// The kernel's function, if its vDSO has it.
     pub fn kernels(self, host: &Host) -> Option<Function> {
-        let offset = host.function(&format!("__vdso_{}", self.name()))?;
-        // SAFETY: the kernel's vDSO stays mapped, and has this function there.
-        Some(unsafe { function(host.vdso_addr as usize + offset as usize) })
+        let image = Image::parse(&host.image).ok()?;
+        // SAFETY: the kernel's vDSO, which stays mapped, and its own bytes.
+        unsafe { self.of_image(&image, host.vdso_addr as usize) }
     }
 
     /// The function of an image of ours.
     pub fn ours(self, image: &LocalImage) -> Option<Function> {
-        let address = image.function(&format!("__vdso_{}", self.name()))?;
+        let address = image.function(self.symbol()?)?;
         // SAFETY: the image is mapped there; whoever drops it does not call its functions any more.
-        Some(unsafe { function(address) })
-    }
-
-    /// Calls a function by its address.
-    pub fn subject(self, name: &str, function: Function) -> Subject<'static> {
-        Subject::new(name, move |times| {
-            let mut buffer = [0i64; 2];
-            let (first, second) = self.arguments(buffer.as_mut_ptr() as usize);
-            for _ in 0..times {
-                // SAFETY: a function of this name, with arguments that it takes.
-                unsafe { black_box(function)(first, second, 0) };
-            }
-        })
+        unsafe { Function::of_vdso(self, address) }
     }
 
     /// Makes the system call.
     pub fn system_call(self, name: &str) -> Subject<'static> {
         Subject::new(name, move |times| {
-            let mut buffer = [0i64; 2];
-            let (first, second) = self.arguments(buffer.as_mut_ptr() as usize);
+            let mut buffer = Buffer::default();
+            let [first, second, third] = self.arguments(buffer.addr());
             for _ in 0..times {
-                // SAFETY: as above.
-                unsafe { libc::syscall(self.number(), first, second, 0) };
+                // SAFETY: arguments that it takes, with room for what it writes.
+                unsafe { libc::syscall(self.number(), first, second, third) };
             }
         })
     }
 
     /// Whether the system call works here: a sandbox may refuse it.
     pub fn is_answered(self) -> bool {
-        let mut buffer = [0i64; 2];
-        let (first, second) = self.arguments(buffer.as_mut_ptr() as usize);
+        let mut buffer = Buffer::default();
+        let [first, second, third] = self.arguments(buffer.addr());
         // SAFETY: as above.
-        unsafe { libc::syscall(self.number(), first, second, 0) != -1 }
-    }
-}
-
-unsafe extern "C" {
-    fn getcpu(cpu: *mut u32, node: *mut u32) -> i32;
-}
-
-/// # Safety
-/// At `address` there is a function that stays there, and takes its arguments in the registers of three
-/// integers.
-unsafe fn function(address: usize) -> Function {
-    // SAFETY: by the caller's promise; a function pointer is as large as an address.
-    unsafe { std::mem::transmute(address) }
-}
-
-/// Ways to read the counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// In the order in which the processor likes it: good for one thread's own measurements.
-    Unordered,
-    /// After everything before it: what a vDSO does.
-    Ordered,
-}
-
-impl Counter {
-    /// Reads it, and nothing else. `None` on an architecture whose counter is not known here.
-    pub fn subject(self, name: &str) -> Option<Subject<'static>> {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{__rdtscp, _rdtsc};
-            Some(match self {
-                Self::Unordered => Subject::new(name, |times| {
-                    for _ in 0..times {
-                        // SAFETY: reads a counter that user mode may read, or the process is told so by
-                        // a signal.
-                        black_box(unsafe { _rdtsc() });
-                    }
-                }),
-                Self::Ordered => Subject::new(name, |times| {
-                    let mut cpu = 0;
-                    for _ in 0..times {
-                        // SAFETY: as above.
-                        black_box(unsafe { __rdtscp(&mut cpu) });
-                    }
-                }),
-            })
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            let _ = name;
-            None
-        }
+        unsafe { libc::syscall(self.number(), first, second, third) != -1 }
     }
 }
 
@@ -197,20 +177,23 @@ mod tests {
             assert!(name.starts_with(call.name()), "{name}");
             assert!(call.is_answered(), "{name}");
             (call.system_call(name).run)(3);
-            (call.subject(name, call.library()).run)(3);
+            (call.library().subject(name).run)(3);
             if let Some(function) = call.kernels(&host) {
-                (call.subject(name, function).run)(3);
+                (function.subject(name).run)(3);
             }
         }
     }
 
+    /// The names of a vDSO of this architecture: an image that lacks one has nothing in its place.
     #[test]
-    fn an_answer_is_written() {
-        let mut buffer = [0i64; 2];
-        let call = Call::ClockGettime(clock::MONOTONIC);
-        let (first, second) = call.arguments(buffer.as_mut_ptr() as usize);
-        // SAFETY: the C library's clock_gettime, and a timespec of ours.
-        assert_eq!(unsafe { call.library()(first, second, 0) } as i32, 0);
-        assert!(buffer[0] > 0 || buffer[1] > 0);
+    fn the_kernels_functions_are_found_by_their_names() {
+        let host = Host::find().expect("/proc/self/maps is readable");
+        let Ok(image) = Image::parse(&host.image) else { return };
+        let answered = CALLS.iter().filter(|(_, call)| call.kernels(&host).is_some()).count();
+        let symbols: Vec<&str> = image.symbols().flatten().map(|symbol| symbol.name).collect();
+        let named = CALLS
+            .iter()
+            .filter(|(_, call)| call.symbol().is_some_and(|name| symbols.contains(&name)));
+        assert_eq!(answered, named.count());
     }
 }

@@ -3,16 +3,22 @@
 //! All subjects are measured in one process, in turns, and compared within a turn, so that a noisy
 //! machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 //!
-//! [`calls`] says what is called and how, [`images`] maps images of ours to call, [`interleave`]
-//! gives the turns, [`statistics`] makes three numbers of many, [`noise`] says whether to trust them.
+//! [`calls`] says what is called and who answers, [`Function`] calls it, [`images`] maps images of ours
+//! to call, and [`Counter`] is what no call can be faster than. [`interleave`] gives the turns,
+//! [`statistics`] makes three numbers of many, [`noise`] says whether to trust them.
 
 pub mod calls;
+mod counter;
+mod function;
 pub mod images;
 pub mod interleave;
 pub mod noise;
+mod random;
 pub mod statistics;
 
-pub use calls::{Call, Counter};
+pub use calls::Call;
+pub use counter::Counter;
+pub use function::Function;
 pub use interleave::{Cost, Subject, Turns, measure};
 pub use noise::Noise;
 pub use statistics::Summary;

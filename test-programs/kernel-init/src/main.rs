@@ -9,7 +9,9 @@
 //! | | |
 //! |---|---|
 //! | [`arch`] | `_start`, one file for each architecture |
-//! | [`system`] | system calls |
+//! | [`system`] | processes, files, the console: system calls |
+//! | [`kernel`] | what the kernel itself says of clocks |
+//! | [`parameter`] | what the kernel was told, and what it does |
 //! | [`report`] | the lines on the console |
 //! | [`client`] | checks of vdso-client |
 //!
@@ -22,10 +24,12 @@
 mod arch;
 mod client;
 mod companions;
+mod kernel;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
 mod libc;
 mod memory;
 mod panic;
+mod parameter;
 mod report;
 mod system;
 
@@ -39,6 +43,13 @@ extern "C" fn start(stack: *const usize) -> ! {
     // SAFETY: `_start` gives the stack pointer that the kernel gave it, and nothing has moved what is
     // there.
     unsafe { vdso_client::auxv::set_startup_stack(stack) };
+    // SAFETY: as above.
+    unsafe { system::set_stack(stack) };
+    if system::is_first_process() {
+        // What they are for says so if they are not there.
+        let _ = system::mount(c"proc", c"/proc");
+        let _ = system::mount(c"sysfs", c"/sys");
+    }
     for (name, run) in GROUPS {
         run_apart(name, *run);
     }

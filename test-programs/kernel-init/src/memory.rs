@@ -1,7 +1,7 @@
 //! What `core` takes from a C library. Accesses are volatile, as the compiler would otherwise make
 //! calls of these same functions of the loops.
 
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int};
 
 /// # Safety
 /// As `memcpy(3)`.
@@ -67,4 +67,16 @@ unsafe extern "C" fn memcmp(one: *const u8, other: *const u8, bytes: usize) -> c
 unsafe extern "C" fn bcmp(one: *const u8, other: *const u8, bytes: usize) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { memcmp(one, other, bytes) }
+}
+
+/// # Safety
+/// As `strlen(3)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(string: *const c_char) -> usize {
+    let mut length = 0;
+    // SAFETY: the caller promises that a zero comes.
+    while unsafe { string.wrapping_add(length).read_volatile() } != 0 {
+        length += 1;
+    }
+    length
 }

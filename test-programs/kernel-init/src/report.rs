@@ -1,12 +1,12 @@
 //! The lines on the console, which `cargo xtask kernels` collects.
 //!
 //! ```text
-//! vdso-check ABI/GROUP/NAME ok|fail|skip DETAIL
+//! vdso-check ABI/GROUP/NAME ok|fail|skip|note DETAIL
 //! vdso-check ABI/GROUP end COUNT
 //! vdso-check end
 //! ```
 //!
-//! `COUNT` is the number of the group's lines, so that a lost one is missed. The last line says that
+//! A note is about something new that is no failure. `COUNT` is the number of the group's lines, so that a lost one is missed. The last line says that
 //! nothing more will come.
 
 use core::fmt::{self, Display, Write};
@@ -39,6 +39,11 @@ impl Report {
     /// A check that cannot be made here, and why.
     pub fn skip(&mut self, name: impl Display, reason: impl Display) {
         self.line(name, "skip", reason);
+    }
+
+    /// Something that is not known yet, and no failure.
+    pub fn note(&mut self, name: impl Display, detail: impl Display) {
+        self.line(name, "note", detail);
     }
 
     /// `ok` or `fail`, with what either says.
@@ -85,7 +90,7 @@ struct Line {
 }
 
 impl Line {
-    const LONGEST: usize = 1024;
+    const LONGEST: usize = 2048;
 }
 
 impl Write for Line {

@@ -1,6 +1,32 @@
-//! The system calls of this program. Not through vdso-client, which is what is tested.
+//! What this program asks of the kernel. Not through vdso-client, which is what is tested.
+//!
+//! [`process`]: other processes, and the machine's end; [`file`]: files; [`maps`]: mappings.
 
-use syscalls::{Errno, Sysno};
+mod file;
+mod maps;
+#[cfg(any(target_arch = "mips", target_arch = "mips64"))]
+mod mips;
+#[cfg(target_arch = "powerpc64")]
+mod powerpc64;
+mod process;
+
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+pub use file::{mount, read_file};
+pub use maps::{make_writable, mapping};
+#[cfg(any(target_arch = "mips", target_arch = "mips64"))]
+pub use mips::raw;
+#[cfg(target_arch = "powerpc64")]
+pub use powerpc64::raw;
+pub use process::{Instruction, execute, fork, is_first_process, power_off, set_filter, wait};
+pub use syscalls::{Errno, Sysno};
+
+/// Whether numbers of signals, errors and ioctls are those of mips.
+const IS_MIPS: bool = cfg!(any(target_arch = "mips", target_arch = "mips64"));
+
+/// 32-bit pointers on x86-64.
+pub const IS_X32: bool = cfg!(all(target_arch = "x86_64", target_pointer_width = "32"));
 
 /// Makes a system call.
 ///
@@ -8,14 +34,25 @@ use syscalls::{Errno, Sysno};
 /// What the kernel does for it with these arguments must be sound.
 pub unsafe fn call(number: Sysno, arguments: [usize; 6]) -> Result<usize, Errno> {
     // SAFETY: the caller's promise.
-    unsafe { raw(number.id() as usize, arguments) }
+    unsafe { raw(number_of(number), arguments) }
 }
 
-/// The same by its number.
+/// The number of a call: x32 has x86-64's, marked by a bit.
+pub const fn number_of(number: Sysno) -> usize {
+    const X32: usize = 0x4000_0000;
+    number.id() as usize | if IS_X32 { X32 } else { 0 }
+}
+
+/// A call by its number.
 ///
 /// # Safety
 /// What the kernel does for it with these arguments must be sound.
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "32")))]
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_pointer_width = "32"),
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "powerpc64"
+)))]
 pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
     let [first, second, third, fourth, fifth, sixth] = arguments;
     // SAFETY: the caller's promise.
@@ -24,20 +61,19 @@ pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> 
     Errno::from_ret(value)
 }
 
-/// x32 has x86-64's numbers, marked by a bit, and full registers.
+/// x32's arguments are full registers.
 ///
 /// # Safety
 /// As above.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "32"))]
 pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
-    const X32: u64 = 0x4000_0000;
     let [first, second, third, fourth, fifth, sixth] = arguments.map(|argument| argument as u64);
     let value: u64;
     // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
         core::arch::asm!(
             "syscall",
-            inlateout("rax") X32 | number as u64 => value,
+            inlateout("rax") number as u64 => value,
             in("rdi") first,
             in("rsi") second,
             in("rdx") third,
@@ -52,11 +88,36 @@ pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> 
     Errno::from_ret(value as usize)
 }
 
-/// What `_start` was not told, as the first process has no parent to tell it.
-pub fn is_first_process() -> bool {
-    // SAFETY: it takes no arguments and changes nothing.
-    let process = unsafe { call(Sysno::getpid, [0; 6]) };
-    process == Ok(1)
+/// The stack that this program began with: `argc`, `argv`, the environment.
+static STACK: AtomicPtr<usize> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Keeps the stack for [`argument`].
+///
+/// # Safety
+/// It must be what the kernel gave `_start`, and stay as it is.
+pub unsafe fn set_stack(stack: *const usize) {
+    // Relaxed: there is one thread.
+    STACK.store(stack.cast_mut(), Ordering::Relaxed);
+}
+
+/// One of the arguments; the first has number 1.
+pub fn argument(number: usize) -> Option<&'static str> {
+    c_argument(number)?.to_str().ok()
+}
+
+/// The same as C has it.
+pub fn c_argument(number: usize) -> Option<&'static CStr> {
+    let stack = STACK.load(Ordering::Relaxed);
+    // SAFETY: `set_stack` was promised `argc` here.
+    if number >= unsafe { stack.read() } {
+        return None;
+    }
+    // SAFETY: as many pointers follow.
+    let argument = unsafe { stack.add(1 + number) };
+    // SAFETY: this is one of them.
+    let argument = unsafe { argument.cast::<*const c_char>().read() };
+    // SAFETY: each is that of a string, which stays there.
+    Some(unsafe { CStr::from_ptr(argument) })
 }
 
 /// Ends this process.
@@ -82,53 +143,25 @@ pub fn write_to_console(bytes: &[u8]) {
     }
 }
 
-/// A copy of this process: its PID, and `None` in the copy.
-pub fn fork() -> Result<Option<usize>, Errno> {
-    const SIGCHLD: usize =
-        if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 18 } else { 17 };
-    // The stack goes first on IBM Z. Source: clone(2).
-    let arguments = if cfg!(target_arch = "s390x") {
-        [0, SIGCHLD, 0, 0, 0, 0]
-    } else {
-        [SIGCHLD, 0, 0, 0, 0, 0]
-    };
-    // SAFETY: without flags, the copy has a copy of the memory.
-    let child = unsafe { call(Sysno::clone, arguments) }?;
-    Ok(if child == 0 { None } else { Some(child) })
+/// What uname(2) tells. Source: `include/uapi/linux/utsname.h`.
+#[repr(C)]
+pub struct Names {
+    fields: [[u8; 65]; 6],
 }
 
-/// Waits for a process; its status as in wait(2), 0 if it ended well.
-pub fn wait(child: usize) -> Result<i32, Errno> {
-    let mut status = 0i32;
-    let arguments = [child, (&raw mut status).expose_provenance(), 0, 0, 0, 0];
-    // SAFETY: it writes to `status`.
-    unsafe { call(Sysno::wait4, arguments) }.map(|_| status)
-}
-
-/// Turns the machine off; where it cannot be, an emulator without reboots ends as well by a reboot.
-pub fn power_off() -> ! {
-    /// Source: `include/uapi/linux/reboot.h`.
-    const MAGIC: [usize; 2] = [0xfee1_dead, 672_274_793];
-    const POWER_OFF: usize = 0x4321_fedc;
-    const RESTART: usize = 0x0123_4567;
-    drain_console();
-    for what in [POWER_OFF, RESTART] {
-        // SAFETY: nobody is left who could miss anything.
-        let _ = unsafe { call(Sysno::reboot, [MAGIC[0], MAGIC[1], what, 0, 0, 0]) };
+impl Names {
+    /// The kernel's release.
+    pub fn release(&self) -> &str {
+        let release = CStr::from_bytes_until_nul(&self.fields[2]);
+        release.ok().and_then(|release| release.to_str().ok()).unwrap_or("?")
     }
-    exit(1)
 }
 
-/// tcdrain(3): waits until the last line is out.
-fn drain_console() {
-    /// Source: `asm/ioctls.h` of each.
-    const TCSBRK: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
-        0x5405
-    } else if cfg!(target_arch = "powerpc64") {
-        0x2000_741d
-    } else {
-        0x5409
-    };
-    // SAFETY: with a number other than 0, it only waits.
-    let _ = unsafe { call(Sysno::ioctl, [CONSOLE, TCSBRK, 1, 0, 0, 0]) };
+/// What this kernel is called.
+pub fn uname() -> Names {
+    let mut names = Names { fields: [[0; 65]; 6] };
+    let address = (&raw mut names).expose_provenance();
+    // SAFETY: it writes to `names`. It fails for no other address.
+    let _ = unsafe { call(Sysno::uname, [address, 0, 0, 0, 0, 0]) };
+    names
 }

@@ -52,7 +52,8 @@ impl Boot<'_> {
         initramfs::write(BufWriter::new(file), &programs)?;
 
         let mut command = self.emulator.command(self.machine);
-        command.args(["-accel", "tcg", "-m", "1024", "-smp", "1"]);
+        command.args(["-accel", "tcg", "-m", "1024"]);
+        command.arg("-smp").arg(self.machine.cpus.to_string());
         command.args(["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"]);
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&archive);
         command.arg("-append").arg(self.command_line());
@@ -67,7 +68,8 @@ impl Boot<'_> {
 
     fn command_line(&self) -> String {
         // A panic restarts the machine at once, which ends the emulator.
-        let line = format!("console={} quiet panic=-1", self.machine.console);
+        let Machine { console, parameters, .. } = self.machine;
+        let line = format!("console={console} quiet panic=-1 {parameters}");
         match self.parameter {
             Some(parameter) => format!("{line} {parameter} -- {parameter}"),
             None => line,

@@ -24,6 +24,8 @@ pub enum Status {
     Fail,
     /// It cannot be made there.
     Skip,
+    /// Something that nobody knew, and no failure.
+    Note,
 }
 
 /// Begins each line. The firmware's and the kernel's own output may come before it.
@@ -67,6 +69,7 @@ fn check(line: &str) -> Option<Check> {
         "ok" => Status::Ok,
         "fail" => Status::Fail,
         "skip" => Status::Skip,
+        "note" => Status::Note,
         _ => return None,
     };
     let detail = words.next().unwrap_or_default();

@@ -13,8 +13,12 @@ pub struct Machine {
     pub oldest_emulator: u32,
     /// The emulator's arguments.
     pub arguments: &'static [&'static str],
+    /// How many CPUs it has: two, so that getcpu has something to tell, where that is possible.
+    pub cpus: u32,
     /// Linux' name of the console.
     pub console: &'static str,
+    /// What every boot tells the kernel besides.
+    pub parameters: &'static str,
     /// Firmware that another package of Debian brings: the package, and the file in it.
     pub firmware: Option<(&'static str, &'static str)>,
     /// The first program, as Rust calls what it is compiled for.
@@ -41,7 +45,9 @@ const USUAL: Machine = Machine {
     emulator: X86,
     oldest_emulator: 7,
     arguments: &[],
+    cpus: 2,
     console: "ttyS0",
+    parameters: "",
     firmware: None,
     target: "",
     companions: &[],
@@ -57,6 +63,8 @@ pub static MACHINES: &[Machine] = &[
     Machine {
         arch: "amd64",
         arguments: Q35,
+        // Debian's kernels run programs of x32 only if they are told so.
+        parameters: "syscall.x32=y",
         target: "x86_64-unknown-linux-gnu",
         companions: &[I386, X32],
         ..USUAL
@@ -115,6 +123,7 @@ pub static MACHINES: &[Machine] = &[
         arch: "mips64el",
         emulator: ("mips64el", "qemu-system-mips"),
         arguments: &["-machine", "malta", "-cpu", "5KEf"],
+        cpus: 1,
         target: "mips64el-unknown-linux-gnuabi64",
         companions: &[MIPSEL],
         ..USUAL

@@ -7,7 +7,7 @@
 //! 2. [`apt`], [`package`], [`emulator`]: what is fetched of Debian, into [`cache`];
 //! 3. [`program`]: builds `test-programs/kernel-init` for the machine;
 //! 4. [`initramfs`], [`boot`]: boots it, for a limited time;
-//! 5. [`console`]: what it said;
+//! 5. [`console`]: what it said; [`images`]: against what was kept of such a kernel;
 //! 6. [`table`]: all of it, for a person.
 //!
 //! On amd64 the command `vdso` is tried as well, in boots of its own: [`command`].
@@ -18,6 +18,7 @@ mod cache;
 mod command;
 mod console;
 mod emulator;
+mod images;
 mod initramfs;
 mod matrix;
 mod package;
@@ -25,6 +26,7 @@ mod program;
 mod table;
 
 use std::collections::HashMap;
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -133,6 +135,8 @@ struct Workshop<'a> {
     args: &'a Args,
     cache: Cache,
     builder: Builder,
+    /// Real images of other kernels.
+    images: Option<PathBuf>,
     /// By target; or why it cannot be built.
     programs: HashMap<&'static str, Result<PathBuf, String>>,
     /// By architecture; or why there is none.
@@ -145,14 +149,13 @@ impl<'a> Workshop<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let cache = Cache::open(args.cache.as_deref())?;
         let builder = Builder::new(&cache)?;
-        Ok(Self {
-            args,
-            cache,
-            builder,
-            programs: HashMap::new(),
-            emulators: HashMap::new(),
-            commands: HashMap::new(),
-        })
+        let images = env::var_os("VDSO_IMAGES").map(PathBuf::from);
+        if images.is_none() {
+            let reason = "VDSO_IMAGES names no folder of real vDSO images";
+            skip(Lacking::Images, "kernels against images that were kept", reason);
+        }
+        let (programs, emulators, commands) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { args, cache, builder, images, programs, emulators, commands })
     }
 
     fn boot(
@@ -187,7 +190,11 @@ impl<'a> Workshop<'a> {
         };
         let boot = Boot { machine, emulator, kernel: &fetched, parameter, programs: &programs };
         let temporary = tempfile::tempdir()?;
-        let outcome = boot.run(temporary.path())?;
+        let mut outcome = boot.run(temporary.path())?;
+        if let Some(folder) = &self.images {
+            let more = images::compare(folder, kernel.arch, &fetched.release, &outcome.checks);
+            outcome.checks.extend(more);
+        }
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The table of what the boots found, on standard output, row by row as they end; then the failures and
-//! the skips.
+//! The table of what the boots found, on standard output, row by row as they end; then the skips, notes
+//! and failures.
 
 use std::process::ExitCode;
 
@@ -14,15 +14,22 @@ pub struct Table {
     boots: usize,
     checks: usize,
     failures: Vec<String>,
-    /// What is skipped, why, and where; one that is skipped everywhere is told once.
-    skips: Vec<(String, String, Vec<String>)>,
+    notes: Vec<Remark>,
+    skips: Vec<Remark>,
 }
 
 impl Table {
     /// Prints the head.
     pub fn new(is_verbose: bool) -> Self {
         println!("{}", row(["arch", "kernel", "parameter", "checks", "ok", "fail", "skip", "s"]));
-        Self { is_verbose, boots: 0, checks: 0, failures: Vec::new(), skips: Vec::new() }
+        Self {
+            is_verbose,
+            boots: 0,
+            checks: 0,
+            failures: Vec::new(),
+            notes: Vec::new(),
+            skips: Vec::new(),
+        }
     }
 
     /// Prints a boot's rows, one for each group of each program.
@@ -59,6 +66,7 @@ impl Table {
         }
         match status {
             Status::Ok => {}
+            Status::Note => remember(&mut self.notes, place, &name, detail),
             Status::Fail => self.failures.push(format!("{place}: {name}: {detail}")),
             Status::Skip => self.skip(place, &name, detail),
         }
@@ -66,23 +74,17 @@ impl Table {
 
     /// Remembers a skip.
     pub fn skip(&mut self, place: &str, name: &str, reason: &str) {
-        let is_same =
-            |(other, why, _): &&mut (String, String, Vec<String>)| other == name && why == reason;
-        match self.skips.iter_mut().find(is_same) {
-            Some((_, _, places)) if places.iter().any(|other| other == place) => {}
-            Some((_, _, places)) => places.push(place.to_owned()),
-            None => self.skips.push((name.to_owned(), reason.to_owned(), vec![place.to_owned()])),
-        }
+        remember(&mut self.skips, place, name, reason);
     }
 
     /// Prints what is not as it should be. Fails if a check did, or if nothing was booted that could.
     pub fn close(self) -> ExitCode {
-        for (name, reason, places) in &self.skips {
-            let place = match places.as_slice() {
-                [place] => place.clone(),
-                places => format!("{} boots", places.len()),
-            };
-            skip(Lacking::Kernel, &format!("{name} ({place})"), reason);
+        for remark in &self.skips {
+            let name = format!("{} ({})", remark.name, remark.place());
+            skip(Lacking::Kernel, &name, &remark.text);
+        }
+        for remark in &self.notes {
+            eprintln!("note {}: {}: {}", remark.place(), remark.name, remark.text);
         }
         for failure in &self.failures {
             eprintln!("FAIL {failure}");
@@ -90,6 +92,35 @@ impl Table {
         let Self { boots, checks, .. } = self;
         eprintln!("{boots} boots, {checks} checks, {} failures", self.failures.len());
         if self.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Something that is told once, in however many boots it was found.
+#[derive(Debug)]
+struct Remark {
+    name: String,
+    text: String,
+    places: Vec<String>,
+}
+
+impl Remark {
+    fn place(&self) -> String {
+        match self.places.as_slice() {
+            [place] => place.clone(),
+            places => format!("{} boots", places.len()),
+        }
+    }
+}
+
+fn remember(remarks: &mut Vec<Remark>, place: &str, name: &str, text: &str) {
+    let is_same = |remark: &&mut Remark| remark.name == name && remark.text == text;
+    match remarks.iter_mut().find(is_same) {
+        Some(remark) if remark.places.iter().any(|other| other == place) => {}
+        Some(remark) => remark.places.push(place.to_owned()),
+        None => {
+            let [name, text, place] = [name, text, place].map(str::to_owned);
+            remarks.push(Remark { name, text, places: vec![place] });
+        }
     }
 }
 
@@ -155,8 +186,8 @@ mod tests {
             let skipped = vec![check("amd64", "getrandom", Status::Skip)];
             table.add("amd64", release, None, &outcome(skipped));
         }
-        let [(name, reason, places)] = table.skips.as_slice() else { panic!("{:?}", table.skips) };
-        assert_eq!((name.as_str(), reason.as_str()), ("amd64/client/getrandom", "why"));
-        assert_eq!(places, &["amd64 6.1", "amd64 6.12"]);
+        let [remark] = table.skips.as_slice() else { panic!("{:?}", table.skips) };
+        assert_eq!((remark.name.as_str(), remark.text.as_str()), ("amd64/client/getrandom", "why"));
+        assert_eq!(remark.places, ["amd64 6.1", "amd64 6.12"]);
     }
 }

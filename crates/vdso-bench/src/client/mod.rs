@@ -5,6 +5,7 @@ mod first_call;
 mod lookup;
 
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use anyhow::{Context, Result};
@@ -32,17 +33,18 @@ pub fn all() -> Result<()> {
 }
 
 /// On the kernel's own vDSO.
+#[expect(clippy::redundant_closure, reason = "a function by its name is not inlined")]
 fn stock(host: &Host) -> Result<()> {
     let kernels = Kernels::find(host)?;
     let mut subjects = [
-        forever("std's Instant", std::time::Instant::now),
-        forever("ours, Instant", Instant::now),
-        forever("ours, UnorderedInstant", UnorderedInstant::now),
+        forever("std's Instant", || std::time::Instant::now()),
+        forever("ours, Instant", || Instant::now()),
+        forever("ours, UnorderedInstant", || UnorderedInstant::now()),
         forever("rustix, clock_gettime", || {
             rustix::time::clock_gettime(rustix::time::ClockId::Monotonic)
         }),
-        forever("quanta, Instant", quanta::Instant::now),
-        forever("minstant, Instant", minstant::Instant::now),
+        forever("quanta, Instant", || quanta::Instant::now()),
+        forever("minstant, Instant", || minstant::Instant::now()),
         forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
         forever("the same, answer read", || kernels.answer(ClockId::MONOTONIC)),
     ];
@@ -52,6 +54,7 @@ fn stock(host: &Host) -> Result<()> {
 }
 
 /// On an own page that is published meanwhile.
+#[expect(clippy::redundant_closure, reason = "a function by its name is not inlined")]
 fn own_page(host: &'static Host) -> Result<()> {
     let image = images::map(host, Source::Own, Transform::IDENTITY)?;
     // Mapped for as long as the process lives.
@@ -63,22 +66,22 @@ fn own_page(host: &'static Host) -> Result<()> {
 
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(ClockId::MONOTONIC)),
-        on(vdso, "ours, Instant, inlined", Instant::now),
+        on(vdso, "ours, Instant, inlined", || Instant::now()),
         by_reader(vdso, "ours, PageReader", |reader| read(reader, ClockId::MONOTONIC)),
-        on(vdso, "ours, UnorderedInstant", UnorderedInstant::now),
-        forever("std's Instant", std::time::Instant::now),
-        forever("quanta, Instant", quanta::Instant::now),
-        forever("minstant, Instant", minstant::Instant::now),
+        on(vdso, "ours, UnorderedInstant", || UnorderedInstant::now()),
+        forever("std's Instant", || std::time::Instant::now()),
+        forever("quanta, Instant", || quanta::Instant::now()),
+        forever("minstant, Instant", || minstant::Instant::now()),
     ];
     let goals =
         ["ours, Instant, inlined", "ours, PageReader"].map(|row| Goal::ratio(row, 0.90, 0.88));
     print("Instant::now, on an own page", &measure(&mut subjects, TURNS, || {}), &goals);
 
-    let both = [ClockId::REALTIME, ClockId::MONOTONIC];
+    const BOTH: [ClockId; 2] = [ClockId::REALTIME, ClockId::MONOTONIC];
     let mut subjects = [
-        forever("kernel's vDSO, two calls", || both.map(|id| kernels.read(id))),
-        on(vdso, "ours, read_at_once", || read_at_once(both)),
-        by_reader(vdso, "ours, PageReader", move |reader| reader.read_at_once(both)),
+        forever("kernel's vDSO, two calls", || BOTH.map(|id| kernels.read(id))),
+        on(vdso, "ours, read_at_once", || read_at_once(BOTH)),
+        by_reader(vdso, "ours, PageReader", move |reader| reader.read_at_once(BOTH)),
         on(vdso, "ours, two reads, inlined", || (SystemTime::now(), Instant::now())),
     ];
     let goals = ["ours, read_at_once", "ours, PageReader"].map(|row| Goal::ratio(row, 0.50, 0.47));
@@ -87,7 +90,7 @@ fn own_page(host: &'static Host) -> Result<()> {
     const COARSE: ClockId = ClockId::MONOTONIC_COARSE;
     let mut subjects = [
         forever("kernel's vDSO, by pointer", || kernels.read(COARSE)),
-        on(vdso, "ours, inlined", || clock_gettime(COARSE)),
+        on(vdso, "ours, inlined", || now(COARSE)),
         by_reader(vdso, "ours, PageReader", |reader| read(reader, COARSE)),
     ];
     let goals = [Goal::ratio("ours, PageReader", 0.30, 0.22)];
@@ -121,6 +124,11 @@ fn read(reader: &PageReader, id: ClockId) -> Timespec {
 #[cold]
 #[inline(never)]
 fn ask(id: ClockId) -> Timespec {
+    now(id)
+}
+
+#[inline(always)]
+fn now(id: ClockId) -> Timespec {
     clock_gettime(id).expect("a clock that every kernel has")
 }
 
@@ -160,16 +168,16 @@ impl Kernels {
     }
 
     fn read(self, id: ClockId) -> i32 {
-        let mut now = [0; 2];
+        let mut now = MaybeUninit::<[i64; 2]>::uninit();
         // SAFETY: a clock_gettime, and `now` is ours.
-        unsafe { black_box(self.0)(id.raw(), black_box(&mut now)) }
+        unsafe { (self.0)(id.raw(), now.as_mut_ptr()) }
     }
 
     /// As every caller that wants to know the time.
     fn answer(self, id: ClockId) -> [i64; 2] {
         let mut now = [0; 2];
         // SAFETY: as above.
-        unsafe { black_box(self.0)(id.raw(), &mut now) };
+        unsafe { (self.0)(id.raw(), &mut now) };
         // Volatile: one load of both words would wait for the two stores.
         // SAFETY: `now` is ours, and initialised, and so below.
         let sec = unsafe { (&raw const now[0]).read_volatile() };

@@ -1,8 +1,9 @@
 //! The facts of a machine without which its figures say nothing.
 
-use std::fs;
-
 use serde::Serialize;
+
+use crate::system::Root;
+use crate::system::machine::{self, Clocksource, Cpu};
 
 /// `None` for what this machine does not tell.
 #[derive(Debug, Serialize)]
@@ -19,30 +20,18 @@ pub struct Machine {
 impl Machine {
     /// This one.
     pub fn look() -> Self {
-        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let root = Root::new(None);
+        let cpu = Cpu::read(&root);
         Self {
-            cpu: field(&cpuinfo, "model name").map(str::to_owned),
-            is_virtual: field(&cpuinfo, "flags")
-                .map(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
+            is_virtual: cpu.is_virtual(),
+            cpu: cpu.model,
             cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get()),
-            kernel: line("/proc/sys/kernel/osrelease"),
-            clocksource: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            kernel: machine::release(&root),
+            clocksource: Clocksource::read(&root).map(|clocksource| clocksource.current),
             libc: libc_version(),
             vdso_version: env!("CARGO_PKG_VERSION"),
         }
     }
-}
-
-/// A field of the first processor's.
-fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    let fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
-    let mut values = fields.filter(|(found, _)| found.trim() == name);
-    values.next().map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
-}
-
-fn line(path: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 #[cfg(target_env = "gnu")]
@@ -62,16 +51,6 @@ fn libc_version() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_processors_fields_are_taken() {
-        let cpuinfo = "processor\t: 0\nmodel name\t: One: a CPU\nflags\t\t: fpu tsc\n\n\
-                       processor\t: 1\nmodel name\t: Other\nempty\t:\n";
-        assert_eq!(field(cpuinfo, "model name"), Some("One: a CPU"));
-        assert_eq!(field(cpuinfo, "flags"), Some("fpu tsc"));
-        assert_eq!(field(cpuinfo, "empty"), None);
-        assert_eq!(field(cpuinfo, "name"), None);
-    }
 
     #[test]
     fn this_machine_has_a_kernel() {

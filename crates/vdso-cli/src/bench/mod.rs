@@ -5,8 +5,9 @@ mod machine;
 mod report;
 mod text;
 
-use std::io::Write;
+use std::io::{Stdout, Write};
 
+use anstream::AutoStream;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use vdso_data::arithmetic::Transform;
@@ -19,6 +20,7 @@ use vdso_timekeeper::host::Host;
 
 use crate::exit::Exit;
 use crate::message;
+use crate::target::refusal;
 use machine::Machine;
 use report::{Report, Row, Table};
 
@@ -30,7 +32,9 @@ Examples:
 
 The least time is what a call takes when nothing disturbs it, the median what it usually takes, and 99 of
 100 turns took no longer than the p99. All ways of a call are measured in turns in one process, so their
-ratios hold where times do not.";
+ratios hold where times do not.
+
+The C library's getcpu is its sched_getcpu, and getrandom is asked for 16 bytes.";
 
 /// The arguments of `vdso bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,10 +59,11 @@ pub struct Bench {
 
 /// Measures, and prints what was measured.
 pub fn run(bench: &Bench) -> Result<Exit> {
+    // First, as it takes a while before there is something to print.
+    let stdout = message::stdout()?;
     let calls = chosen(&bench.calls);
     let turns = Turns { rounds: bench.rounds as usize, times: bench.times };
-    let host: &'static Host =
-        Box::leak(Box::new(Host::find().context("cannot read /proc/self/maps")?));
+    let host: &'static Host = Box::leak(Box::new(Host::find().map_err(refusal::without_own_maps)?));
     let images = ours(host);
     let progress = progress_bar((calls.len() + 1) as u64 * (u64::from(bench.rounds) + 1));
     let before = Times::now();
@@ -80,7 +85,7 @@ pub fn run(bench: &Bench) -> Result<Exit> {
     let noise =
         Noise::of(costs.iter().map(|cost| cost.samples_ns.as_slice()), before, Times::now());
     let report = Report::new(Machine::look(), turns, noise, tables);
-    print(&report, bench.json).context(message::PRINT)?;
+    print(&report, bench.json, stdout).context(message::PRINT)?;
     if let Some(complaint) = noise.complaint() {
         message::say(format_args!(
             "warning: this machine is too noisy to trust these figures: {complaint}"
@@ -130,13 +135,13 @@ fn ways(call: Call, host: &Host, images: &[(&str, LocalImage)]) -> Vec<Subject<'
     if call.is_answered() {
         ways.push(call.system_call("system call"));
     }
-    ways.push(call.subject("C library", call.library()));
+    ways.push(call.library().subject("C library"));
     if let Some(function) = call.kernels(host) {
-        ways.push(call.subject("kernel's vDSO", function));
+        ways.push(function.subject("kernel's vDSO"));
     }
     for (name, image) in images {
         if let Some(function) = call.ours(image) {
-            ways.push(call.subject(name, function));
+            ways.push(function.subject(name));
         }
     }
     ways
@@ -153,8 +158,8 @@ fn table(call: &'static str, costs: &[Cost]) -> Table {
     Table { call, rows: costs.iter().map(Row::of).collect() }
 }
 
-fn print(report: &Report, as_json: bool) -> Result<()> {
-    let mut stdout = anstream::stdout().lock();
+fn print(report: &Report, as_json: bool, stdout: Stdout) -> Result<()> {
+    let mut stdout = AutoStream::auto(stdout).lock();
     if as_json {
         serde_json::to_writer_pretty(&mut stdout, report).map_err(std::io::Error::from)?;
         writeln!(stdout)?;

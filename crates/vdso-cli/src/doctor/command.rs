@@ -21,11 +21,11 @@ use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use serde::Serialize;
 
 use super::numbers::{self, Kind};
-use super::read::Root;
 use super::read::process::Process;
 use super::trace::{self, Event, SystemCall, Until};
-use crate::message::Hinted;
 use crate::run;
+use crate::system::Root;
+use crate::target::refusal;
 
 /// What is said of the program in the report.
 #[derive(Clone, Debug, Serialize)]
@@ -72,14 +72,8 @@ pub struct Watched {
 /// Runs `command` to its end.
 pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
     if !vdso_inject::proc::is_ours() {
-        return Err(Hinted::new(
-            format!(
-                "cannot look at '{}': /proc is not mounted, or is that of another PID namespace",
-                command[0].to_string_lossy()
-            ),
-            "mount -t proc proc /proc, or start the namespace by unshare --mount-proc",
-        )
-        .into());
+        let attempt = format!("cannot look at '{}'", command[0].to_string_lossy());
+        return Err(refusal::without_proc(&attempt).into());
     }
     let arguments: Vec<CString> = command
         .iter()

@@ -1,7 +1,7 @@
 //! `vdso doctor`: finds out whether clocks are on the fast path, and what keeps them off it.
 //!
-//! 1. [`read`] looks at the machine and at one process, through `/proc` and `/sys`; [`command`] runs
-//!    a program to be that process.
+//! 1. [`Machine`] and [`read`] look at the machine and at one process, through `/proc` and `/sys`;
+//!    [`command`] runs a program to be that process.
 //! 2. [`measure`] counts and times calls in this command's own process.
 //! 3. [`checks`] judges what came of both.
 //! 4. [`mod@report`] and [`text`] show it.
@@ -18,36 +18,46 @@ mod text;
 mod trace;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Stdout, Write};
 use std::path::Path;
 
+use anstream::{AutoStream, StripStream};
 use anyhow::{Context as _, Result};
 
 pub use args::Doctor;
 use checks::Context;
 use command::{CommandFacts, Watched};
 use measure::Measurements;
-use read::Root;
-use read::machine::Machine;
 use read::process::Process;
 use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
 use crate::exit::Exit;
 use crate::message;
+use crate::system::Root;
+use crate::system::machine::Machine;
+
+/// Where the report goes to.
+enum Out<'a> {
+    Stream(Stdout),
+    File(&'a Path, File),
+}
 
 /// Looks, measures, judges, and shows.
 pub fn run(doctor: &Doctor) -> Result<Exit> {
     let failed = |path: &Path| format!("cannot write to {}", path.display());
     // First, as a program may run for long before there is a report.
-    let file = match doctor.output.as_deref().filter(|path| path.as_os_str() != "-") {
-        Some(path) => Some((path, File::create(path).with_context(|| failed(path))?)),
-        None => None,
+    let out = match doctor.output.as_deref().filter(|path| path.as_os_str() != "-") {
+        Some(path) => Out::File(path, File::create(path).with_context(|| failed(path))?),
+        None => Out::Stream(message::stdout()?),
     };
     let report = report(doctor)?;
-    match file {
-        None => write(doctor, &report, &mut anstream::stdout().lock()).context(message::PRINT),
-        Some((path, file)) => write(doctor, &report, &mut anstream::StripStream::new(file))
-            .with_context(|| failed(path)),
+    match out {
+        Out::Stream(stdout) => {
+            write(doctor, &report, &mut AutoStream::auto(stdout).lock()).context(message::PRINT)
+        }
+        Out::File(path, file) => {
+            write(doctor, &report, &mut StripStream::new(file)).with_context(|| failed(path))
+        }
     }?;
     Ok(if report.status == Status::Fail { Exit::Problem } else { Exit::Success })
 }
@@ -68,7 +78,7 @@ fn report(doctor: &Doctor) -> Result<Report> {
         machine: MachineFacts {
             architecture: machine.architecture,
             kernel_release: machine.release,
-            cpu_model: machine.cpu_model,
+            cpu_model: machine.cpu.model,
             hypervisor: machine.hypervisor.map(|hypervisor| hypervisor.name().to_owned()),
         },
         process: ProcessFacts {

@@ -14,10 +14,12 @@ pub mod warnings;
 use std::ffi::OsString;
 use std::io::Write;
 
+use anstream::AutoStream;
 use anyhow::{Context, Result};
 use clap::ValueHint;
 use serde::Serialize;
 
+use crate::args::target_parser;
 use crate::exit::Exit;
 use crate::message;
 use crate::target::Target;
@@ -31,7 +33,7 @@ pub struct Inspect {
     /// The number of a process, an image in a file, or a core file; without it, vdso's own
     ///
     /// What has digits only is a process: write ./123 for a file of that name.
-    #[arg(value_name = "PID|FILE", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "PID|FILE", value_hint = ValueHint::FilePath, value_parser = target_parser())]
     target: Option<OsString>,
 
     /// Show the instructions of this function
@@ -75,7 +77,7 @@ with an image that can be read is a warning.";
 /// Does it.
 pub fn run(args: &Inspect) -> Result<Exit> {
     let target = Target::find(args.target.as_deref())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = AutoStream::auto(message::stdout()?).lock();
     let written = match &args.disassemble {
         Some(symbol) => {
             let function = Function::find(&target, args.kernel, symbol)?;

@@ -10,9 +10,10 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endian, Endianness, FileKind, ReadCache, ReadRef};
 use vdso_elf::{ByteOrder, Class};
 
-use super::maps::Mapping;
-use super::{FoundImage, Origin, Target, auxv};
+use super::{FoundImage, Origin, Target};
 use crate::message::Hinted;
+use crate::system::auxv;
+use crate::system::maps::Mapping;
 
 /// Owner of the notes that describe a process.
 const OWNER: &[u8] = b"CORE";

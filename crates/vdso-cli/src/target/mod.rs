@@ -3,12 +3,10 @@
 //! [`Target::find`] makes one of what a person has written. [`process`] reads a process's memory, and
 //! [`refusal`] says why that was not allowed; [`mod@file`] reads images and [`core_file`] cores.
 
-mod auxv;
 mod core_file;
 mod file;
-mod maps;
 mod process;
-mod refusal;
+pub mod refusal;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,9 +14,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use vdso_image::Source;
 
-pub use maps::Mapping;
-
+use crate::args::is_pid;
 use crate::message::{Hinted, printable};
+use crate::system::maps::Mapping;
 
 /// What a person wants to look at.
 #[derive(Clone, Debug)]
@@ -65,9 +63,7 @@ impl Target {
     /// process that runs this.
     pub fn find(text: Option<&OsStr>) -> Result<Self> {
         let Some(text) = text else { return process::this() };
-        let is_number =
-            |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.to_str().filter(is_number) {
+        match text.to_str().filter(|text| is_pid(text)) {
             Some(digits) => process::other(digits),
             None => file::open(Path::new(text)),
         }

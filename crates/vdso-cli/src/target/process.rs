@@ -8,19 +8,16 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use vdso_elf::ByteOrder;
 
-use super::maps::{self, Mapping};
-use super::{FoundImage, Origin, Target, auxv, refusal};
-
-#[cfg(target_endian = "little")]
-const NATIVE: ByteOrder = ByteOrder::Little;
-#[cfg(target_endian = "big")]
-const NATIVE: ByteOrder = ByteOrder::Big;
+use super::{FoundImage, Origin, Target, refusal};
+use crate::message::Hinted;
+use crate::system::Root;
+use crate::system::auxv::{self, NATIVE};
+use crate::system::maps::{self, Mapping};
 
 /// This one.
 pub fn this() -> Result<Target> {
-    let maps = text("/proc/self/maps").context("cannot read /proc/self/maps")?;
+    let maps = text("/proc/self/maps").map_err(refusal::without_own_maps)?;
     let auxv = fs::read("/proc/self/auxv").context("cannot read /proc/self/auxv")?;
     target(Origin::ThisProcess, &maps, &auxv, |mapping| Ok(own_memory(mapping)))
 }
@@ -28,11 +25,11 @@ pub fn this() -> Result<Target> {
 /// The one with this number, which is one of digits.
 pub fn other(digits: &str) -> Result<Target> {
     let Some(pid) = digits.parse().ok().filter(|&pid: &i32| pid > 0).map(Pid::from_raw) else {
-        return Err(refusal::gone(digits).into());
+        return Err(gone(digits).into());
     };
     let name = match text(&format!("/proc/{pid}/comm")) {
         Ok(name) => name.trim_end().to_owned(),
-        Err(_) => return Err(refusal::gone(digits).into()),
+        Err(_) => return Err(gone(digits).into()),
     };
     if let Some(refused) = refusal::without_memory(pid, &name) {
         return Err(refused.into());
@@ -44,9 +41,18 @@ pub fn other(digits: &str) -> Result<Target> {
     target(origin, &maps, &auxv, |mapping| Ok(read(pid, mapping).map_err(refused)?))
 }
 
-/// A file's text. Names of programs and of files need not be UTF-8.
+/// That there is no such process, but maybe a file.
+fn gone(digits: &str) -> Hinted {
+    let gone = refusal::gone(&Root::new(None), digits);
+    match fs::exists(digits) {
+        Ok(true) => gone.or(format!("to look at the file of that name, write ./{digits}")),
+        _ => gone,
+    }
+}
+
+/// A file's text.
 fn text(path: &str) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+    Root::new(None).text(path)
 }
 
 fn target(

@@ -3,6 +3,7 @@
 //! The kernel says no more than EPERM or EACCES. Its rules are those of ptrace(2), "Ptrace access mode
 //! checking"; here they are gone through in the same order.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,12 +13,33 @@ use nix::sys::signal::kill;
 use nix::unistd::{Pid, Uid, User, geteuid};
 
 use crate::message::{Hinted, printable};
+use crate::system::Root;
 
 /// `PF_KTHREAD` in the flags of `/proc/PID/stat`. Source: `include/linux/sched.h` (Linux 6.18).
 const PF_KTHREAD: u64 = 0x0020_0000;
 
+/// That there is no `/proc` to look into, or it tells of others.
+pub fn without_proc(attempt: &str) -> Hinted {
+    Hinted::new(
+        format!("{attempt}: /proc is not mounted, or is that of another PID namespace"),
+        "mount -t proc proc /proc, or start the namespace by unshare --mount-proc",
+    )
+}
+
+/// That this process's own mappings cannot be read.
+pub fn without_own_maps(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => without_proc("cannot look at this process").into(),
+        _ => anyhow::Error::new(error).context("cannot read /proc/self/maps"),
+    }
+}
+
 /// That there is no such process.
-pub fn gone(digits: &str) -> Hinted {
+pub fn gone(root: &Root, digits: &str) -> Hinted {
+    // In the /proc of another PID namespace it is there, and leads nowhere.
+    if fs::symlink_metadata(root.path("/proc/self")).is_err() {
+        return without_proc(&format!("cannot look at process {digits}"));
+    }
     let is_hidden = digits
         .parse()
         .is_ok_and(|pid: i32| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH));
@@ -27,37 +49,47 @@ pub fn gone(digits: &str) -> Hinted {
             "/proc is mounted with hidepid, or is that of another PID namespace; root may see it",
         );
     }
-    let hint = match fs::exists(digits) {
-        Ok(true) => format!("to look at the file of that name, write ./{digits}"),
-        _ => "pgrep finds a process by its name".to_owned(),
-    };
+    let hint = "pgrep finds a process by its name";
     Hinted::new(format!("no process has the number {digits}"), hint)
+}
+
+/// That it has ended.
+pub fn zombie(pid: impl Display, name: &str) -> Hinted {
+    let name = printable(name);
+    Hinted::new(
+        format!(
+            "cannot look at process {pid} ({name}): it is a zombie, it has ended and its memory is gone"
+        ),
+        "its parent has not asked how it ended; look at the parent, or at a process that runs",
+    )
+}
+
+/// That it never had memory.
+pub fn kernel_thread(pid: impl Display, name: &str) -> Hinted {
+    let name = printable(name);
+    Hinted::new(
+        format!(
+            "cannot look at process {pid} ({name}): it is a thread of the kernel's, which has no \
+             memory of its own"
+        ),
+        "the kernel's vDSO is in every program: leave the number out to see that of vdso itself",
+    )
 }
 
 /// What is wrong with a process that has no memory at all.
 pub fn without_memory(pid: Pid, name: &str) -> Option<Hinted> {
     let stat = Stat::read(pid)?;
-    let what = format!("cannot look at process {pid} ({})", printable(name));
     if matches!(stat.state, 'Z' | 'X') {
-        return Some(Hinted::new(
-            format!("{what}: it is a zombie, it has ended and its memory is gone"),
-            "its parent has not asked how it ended; look at the parent, or at a process that runs",
-        ));
+        return Some(zombie(pid, name));
     }
-    if stat.flags & PF_KTHREAD != 0 {
-        return Some(Hinted::new(
-            format!("{what}: it is a thread of the kernel's, which has no memory of its own"),
-            "the kernel's vDSO is in every program: leave the number out to see that of vdso itself",
-        ));
-    }
-    None
+    (stat.flags & PF_KTHREAD != 0).then(|| kernel_thread(pid, name))
 }
 
 /// Why the kernel gave this error.
 pub fn explain(pid: Pid, name: &str, error: &io::Error) -> Hinted {
     // It may have ended meanwhile.
     let Ok(file) = fs::metadata(format!("/proc/{pid}/stat")) else {
-        return gone(&pid.to_string());
+        return gone(&Root::new(None), &pid.to_string());
     };
     if let Some(refused) = without_memory(pid, name) {
         return refused;

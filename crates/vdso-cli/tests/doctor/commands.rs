@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
-use test_support::{Lacking, Program, skip};
+use test_support::{I386, Lacking, Program, skip};
 
 use super::support::terminal::{self, Terminal};
 use super::support::{Finished, VDSO, compile, finish, finish_with_input, program, scratch};
@@ -182,9 +182,7 @@ fn keys_that_interrupt_and_suspend_are_for_the_program() {
     bash.expect("$ ");
     bash.line(&format!("{VDSO} doctor -- {reader}"));
     bash.expect("ready");
-    bash.keys(terminal::SUSPEND);
-    bash.expect("Stopped");
-    bash.expect("$ ");
+    bash.suspend_reader("$ ");
     bash.line("fg");
     // Only when it has this, the terminal is its own again.
     bash.line("something");
@@ -223,7 +221,7 @@ fn in_a_32_bit_program_who_calls_the_vdsos_entry_decides() {
     if program(Program::CI386).is_none() {
         return;
     }
-    let asks = compile("asks.c", "asks32", &["-m32", "-O2", "-pthread"]);
+    let asks = compile("asks.c", "asks32", &[&I386[..], &["-O2", "-pthread"]].concat());
     let asks = |word: &str| examine(&[], &[asks.as_os_str(), word.as_ref(), "41".as_ref()]);
     let direct = asks("direct");
     assert_eq!((direct.calls("clocks_direct"), direct.calls("clocks_from_vdso")), (41, 0));

@@ -255,14 +255,42 @@ fn a_process_that_is_gone_a_zombie_and_a_kernel_thread_are_refused_with_the_reas
     let pid = child.id().to_string();
     let stat = format!("/proc/{pid}/stat");
     wait_until("its end", || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z ")));
-    finish(doctor().arg(&pid)).exited(1).said(&["cannot look at process", &pid, "zombie"]);
+    let refused = |pid: &str, said: &[&str]| {
+        finish(doctor().arg(pid)).exited(1).said(&["vdso: hint: ", pid]).said(said);
+    };
+    refused(&pid, &["cannot look at process", "(true)", "zombie", "look at the parent"]);
     child.wait().expect("it is our child");
-    finish(doctor().arg(&pid)).exited(1).said(&["cannot look at process", &pid, "no such process"]);
+    refused(&pid, &["no process has the number", "pgrep"]);
     let is_thread = fs::read_to_string("/proc/2/comm").is_ok_and(|name| name == "kthreadd\n");
     if !is_thread {
         return skip(Lacking::Kernel, "kernel threads", "this PID namespace has none");
     }
-    finish(doctor().arg("2")).exited(1).said(&["cannot look at process 2", "kernel thread"]);
+    refused("2", &["cannot look at process 2", "thread of the kernel's", "leave the number out"]);
+}
+
+#[test]
+fn without_proc_it_is_said_how_to_have_it() {
+    let name = "without_proc_it_is_said_how_to_have_it";
+    let hidden = |arguments: &[&str]| {
+        let script = r#"mount -t tmpfs none /proc && exec "$@""#;
+        let mut unshare = Command::new("unshare");
+        finish(unshare.args(["--mount", "sh", "-c", script, "sh"]).args(arguments))
+    };
+    if !hidden(&["true"]).status.success() {
+        return skip(Lacking::Privilege, name, "unshare --mount needs root");
+    }
+    for (arguments, subject) in [
+        (&["doctor"][..], "this process"),
+        (&["doctor", "4711"], "process 4711"),
+        (&["doctor", "--", "true"], "'true'"),
+        (&["inspect"], "this process"),
+        (&["bench"], "this process"),
+        (&["inspect", "4711"], "process 4711"),
+    ] {
+        let run = hidden(&[&[VDSO], arguments].concat()).exited(1);
+        let attempt = format!("cannot look at {subject}: /proc is not mounted");
+        run.said(&[&attempt, "hint: mount -t proc proc /proc"]);
+    }
 }
 
 #[test]
@@ -290,6 +318,8 @@ fn of_another_users_process_it_is_said_what_could_not_be_seen() {
 #[test]
 fn mistakes_in_the_arguments_are_usage_errors() {
     finish(doctor().arg("nonsense")).exited(2);
+    finish(doctor().arg("4294967295")).exited(2).said(&["no process has so high a number"]);
+    finish(doctor().arg("0")).exited(2).said(&["no process has the number 0"]);
     finish(doctor().arg("--no-count")).exited(2);
     finish(doctor().args(["1", "--", "true"])).exited(2);
 }

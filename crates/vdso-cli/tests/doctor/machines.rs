@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::simulated::{FUNCTIONS, Machine, unmeasured};
+use super::simulated::{AARCH64, FUNCTIONS, Machine, X86_64, unmeasured};
 use super::support::finish;
-use super::{doctor, document, elf};
+use super::{doctor, document};
 
 /// Compares what is said of a machine with the golden files, and which checks are not ok.
 #[track_caller]
@@ -189,7 +189,7 @@ fn arm64_has_a_counter_and_functions_of_its_own() {
         .write("/proc/sys/kernel/arch", "aarch64\n")
         .write("/proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n")
         .clocksource("arch_sys_counter", "arch_sys_counter")
-        .image(elf::AARCH64, &all);
+        .image(AARCH64, &all);
     expect("arm64", &machine, &[]);
     let machine = machine.clocksource("jiffies", "jiffies").measured(16, 16);
     expect("arm64-jiffies", &machine, &SLOW);
@@ -213,7 +213,7 @@ fn a_vdso_that_is_hidden_replaced_or_broken_is_named() {
     expect("vdso-hidden", &hidden, &[("vdso", "fail"), ("fallbacks", "unknown")]);
     let replaced = Machine::new().remap("[vdso]", "/memfd:vdso-own (deleted)");
     expect("vdso-replaced", &replaced, &[("vdso", "warn")]);
-    let broken = Machine::new().bytes_at_vdso(&[0; elf::BYTES]);
+    let broken = Machine::new().bytes_at_vdso(&[0; 4096]);
     expect("vdso-broken", &broken, &[("vdso", "fail")]);
     let nowhere = Machine::new().announce(0x5_0000);
     expect("vdso-nowhere", &nowhere, &[("vdso", "fail")]);
@@ -221,14 +221,14 @@ fn a_vdso_that_is_hidden_replaced_or_broken_is_named() {
 
 #[test]
 fn functions_that_are_missing_are_named_with_the_kernel_that_has_them() {
-    let without = |name: &str| -> Vec<&str> {
+    let without = |name: &str| -> Vec<&'static str> {
         FUNCTIONS.into_iter().filter(|function| *function != name).collect()
     };
-    let old = Machine::new().release("6.1.0").image(elf::X86_64, &without("__vdso_getrandom"));
+    let old = Machine::new().release("6.1.0").image(X86_64, &without("__vdso_getrandom"));
     expect("no-getrandom-6.1", &old, &[("functions", "warn")]);
-    let new = Machine::new().image(elf::X86_64, &without("__vdso_getrandom"));
+    let new = Machine::new().image(X86_64, &without("__vdso_getrandom"));
     expect("no-getrandom-6.12", &new, &[("functions", "warn")]);
-    let no_clock = Machine::new().image(elf::X86_64, &without("__vdso_clock_gettime"));
+    let no_clock = Machine::new().image(X86_64, &without("__vdso_clock_gettime"));
     expect("no-clock-gettime", &no_clock, &[("functions", "fail")]);
 }
 
@@ -305,7 +305,7 @@ fn kernels_that_are_not_linux_are_recognised() {
         .write("/proc/sys/kernel/osrelease", "4.4.0\n")
         .write("/proc/version", "Linux version 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016\n")
         .without("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-        .image(elf::X86_64, &["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time"]);
+        .image(X86_64, &["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time"]);
     let not_ok = [("sandbox", "warn"), ("clocksource", "unknown"), ("functions", "warn")];
     expect("gvisor", &gvisor, &not_ok);
     let wsl = Machine::new().release("4.4.0-19041-Microsoft");
@@ -331,7 +331,7 @@ fn libraries_that_move_clocks_are_named() {
 fn an_old_glibc_makes_system_calls_for_getrandom() {
     let machine = Machine::new().glibc("2.36");
     expect("glibc-2.36", &machine, &[("libc", "warn")]);
-    let machine = machine.image(elf::X86_64, &FUNCTIONS[..3]).release("6.1.0");
+    let machine = machine.image(X86_64, &FUNCTIONS[..3]).release("6.1.0");
     let found = finish(doctor().arg("--json").arg("--root").arg(machine.path()));
     // Where the kernel has none, it misses nothing.
     assert_eq!(super::check(&document(&found), "libc")["status"], "ok");

@@ -7,7 +7,6 @@
 //! The golden files are written anew by `VDSO_GOLDEN=write cargo test -p vdso-cli --test doctor`.
 
 mod commands;
-mod elf;
 mod here;
 mod machines;
 mod simulated;

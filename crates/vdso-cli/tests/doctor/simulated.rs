@@ -5,10 +5,14 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 
+use made_images::{ByteOrder, Class, HashTables, Place, Recipe, Symbol, Versions, make};
 use tempfile::TempDir;
 
-use super::elf;
 use super::support::scratch;
+
+/// `e_machine`.
+pub const X86_64: u16 = 62;
+pub const AARCH64: u16 = 183;
 
 /// Where its process has its vDSO: low, as the file of its memory has a hole up to there.
 const VDSO_ADDR: u64 = 0x10000;
@@ -46,7 +50,7 @@ impl Machine {
             .status("TracerPid:\t0\nSeccomp:\t0\n")
             .write("/proc/self/comm", "program\n")
             .time_namespace(4_026_531_834, "")
-            .image(elf::X86_64, &FUNCTIONS)
+            .image(X86_64, &FUNCTIONS)
             .glibc("2.41")
             .executable(b"\x7fELF\x02")
             .measured(0, 0)
@@ -178,9 +182,19 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         self.map("").executable(&[b"\x7fELF\x02", strings].concat())
     }
 
-    /// The vDSO's image.
-    pub fn image(self, machine: u16, functions: &[&str]) -> Self {
-        self.bytes_at_vdso(&elf::image(machine, functions))
+    /// The vDSO's image, which exports these.
+    pub fn image(self, machine: u16, functions: &[&'static str]) -> Self {
+        let function =
+            |(piece, name): (u32, &&'static str)| Symbol::function(name, Place::Piece(piece));
+        let image = make(&Recipe {
+            machine,
+            hash_tables: HashTables::SystemV,
+            versions: Versions::None,
+            symbols: (0..).zip(functions).map(function).collect(),
+            notes: Vec::new(),
+            ..Recipe::new(Class::Elf64, ByteOrder::Little)
+        });
+        self.bytes_at_vdso(&image.bytes)
     }
 
     pub fn bytes_at_vdso(self, bytes: &[u8]) -> Self {

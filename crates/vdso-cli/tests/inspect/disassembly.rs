@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::made;
+use crate::images;
 use crate::processes::Subject;
 use crate::support::{Source, helper, scratch};
 use crate::{addr, facts, has_vdso, vdso, write};
@@ -74,12 +74,12 @@ fn instructions_have_addresses_in_the_process_and_refer_to_its_mappings() {
 #[test]
 fn what_cannot_be_shown_says_what_can() {
     let folder = scratch();
-    let path = |name: &str, made: made::Made| {
-        write(folder.path(), name, &made.image()).display().to_string()
+    let path = |name: &str, image: images::Image| {
+        write(folder.path(), name, &image.bytes()).display().to_string()
     };
-    let x86 = path("x86.so", made::X86_64);
-    let (arm, s390x) = (path("arm.so", made::ARM), path("s390x.so", made::S390X));
-    let broken = path("broken.so", made::BROKEN);
+    let x86 = path("x86.so", images::X86_64);
+    let (arm, s390x) = (path("arm.so", images::ARM), path("s390x.so", images::S390X));
+    let broken = path("broken.so", images::BROKEN);
     let known = "__vdso_clock_gettime, __vdso_futex_robust_list64_try_unlock, __vdso_time";
     for (file, symbol, said) in [
         (&x86, "__vdso_tim", ["has no symbol '__vdso_tim'", known]),

@@ -180,6 +180,9 @@ fn what_cannot_be_written_leaves_nothing_behind() {
         return;
     }
     vdso(["dump", "-o", "/no/such/folder/image"]).exited(1).said(&["/no/such/folder/image"]);
+    // Nobody may make files there. The name is the one that was given, not that of a temporary file.
+    let run = vdso(["dump", "-o", "/proc/image"]).exited(1).said(&["cannot write /proc/image: "]);
+    assert!(!run.stderr.contains(".vdso-dump-"), "{run:#?}");
     let folder = scratch();
     let run = vdso(["dump".as_ref(), "-o".as_ref(), folder.path().as_os_str()]);
     run.exited(1).said(&["cannot write", "is a folder"]);
@@ -194,7 +197,8 @@ fn what_cannot_be_written_leaves_nothing_behind() {
     unshare.args(["--mount", "sh", "-c", script, "sh"]).arg(folder.path()).arg(VDSO);
     let run = finish(&mut unshare);
     assert_eq!(run.stdout, "1\n", "{run:#?}");
-    run.said(&["cannot write", "No space left"]);
+    let run = run.said(&["cannot write", "No space left"]);
+    assert!(!run.stderr.contains(".vdso-dump-"), "{run:#?}");
 }
 
 #[test]
@@ -242,6 +246,36 @@ fn what_was_attempted_is_said_of_a_full_standard_output() {
         let wanted = "vdso: error: cannot write to standard output: No space left";
         assert!(said.contains(wanted), "{arguments:?}: {said}");
     }
+}
+
+/// A stream that was closed is opened again by Rust's runtime, as /dev/null, and one that cannot be
+/// written to is taken for one that was.
+#[test]
+fn a_standard_output_that_is_closed_or_not_for_writing_is_told_of() {
+    for arguments in [
+        &["inspect"][..],
+        &["inspect", "--json"],
+        &["dump", "-o", "-"],
+        &["doctor"],
+        &["doctor", "-o", "-", "--", "sh", "-c", "echo it ran >&2"],
+        &["bench"],
+        &["completions", "bash"],
+        &["--version"],
+        &["dump", "--help"],
+    ] {
+        for script in [r#"exec "$@" >&-"#, r#"exec "$@" 1</dev/null"#] {
+            let mut command = Command::new("sh");
+            let run = finish(command.args(["-c", script, "sh", VDSO]).args(arguments)).exited(1);
+            let said = "vdso: error: cannot write to standard output: Bad file descriptor";
+            assert!(run.stderr.starts_with(said), "{arguments:?}: {run:#?}");
+            assert!(!run.stderr.contains("it ran"), "{run:#?}");
+        }
+    }
+    // Whoever writes nothing to it needs none.
+    let folder = scratch();
+    let script = r#""$1" doctor -o "$2/report" -- true >&- && "$1" dump -o "$2/image" >&-"#;
+    let mut command = Command::new("sh");
+    finish(command.args(["-c", script, "sh", VDSO]).arg(folder.path())).succeeded();
 }
 
 #[test]

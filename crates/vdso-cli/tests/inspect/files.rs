@@ -8,7 +8,7 @@ use object::{Object, ObjectSymbol};
 use test_support::{Lacking, skip};
 use vdso_image::Source;
 
-use crate::made;
+use crate::images;
 use crate::support::scratch;
 use crate::{addr, facts, vdso, write};
 
@@ -37,7 +37,7 @@ fn what_is_no_image_is_said_to_be_what_it_is() {
     assert_refused(Path::new("/dev/zero"), &["not an ELF file"]);
     symlink(path("loop"), path("loop")).expect("a link");
     assert_refused(&path("loop"), &["cannot open"]);
-    let image = made::X86_64.image();
+    let image = images::X86_64.bytes();
     assert_refused(&write(folder.path(), "cut", &image[..0x30]), &["cut", "inside the ELF header"]);
     let huge = write(folder.path(), "huge", &image);
     let file = File::options().write(true).open(&huge).expect("it is there");
@@ -49,41 +49,41 @@ fn what_is_no_image_is_said_to_be_what_it_is() {
 #[test]
 fn digits_are_a_process_and_a_path_is_a_file() {
     let folder = scratch();
-    write(folder.path(), "4194999999", &made::X86_64.image());
+    write(folder.path(), "4194999999", &images::X86_64.bytes());
     let run = |name: &str| {
         let mut command = std::process::Command::new(crate::support::VDSO);
         crate::support::finish(command.args(["inspect", name]).current_dir(folder.path()))
     };
     run("./4194999999").succeeded().quiet();
-    run("4194999999").exited(1).said(&["no process has the number 4194999999", "./4194999999"]);
-    run("99999999999999999999").exited(1).said(&["no process", "pgrep"]);
+    run("4194999999").exited(2).said(&["no process has so high a number", "./4194999999"]);
+    run("99999999999999999999").exited(2).said(&["no process has so high a number"]);
+    // More than Linux gives out, but a number that a process could have.
+    write(folder.path(), "2147483647", &images::X86_64.bytes());
+    run("2147483647").exited(1).said(&["no process has the number", "write ./2147483647"]);
+    run("2147483646").exited(1).said(&["no process has the number", "pgrep"]);
     run("firefox").exited(1).said(&["cannot open firefox", "pgrep"]);
 }
 
 #[test]
 fn a_core_file_without_an_image_says_why() {
     let folder = scratch();
-    let made = made::X86_64;
-    let (image, addr) = (made.image(), 0x7f00_0000_2000);
-    let core = made.core(&image, addr);
+    let image = images::X86_64.make();
+    let core = image.core(0x7f00_0000_2000);
     let refused = |name: &str, bytes: &[u8], said: &[&str]| {
         assert_refused(&write(folder.path(), name, bytes), said);
     };
     // The tag of the vDSO becomes one that nobody knows.
-    let tag_at = 0x200 + 20 + 2 * 8;
     let mut spoilt = core.clone();
-    assert_eq!(spoilt[tag_at], 33);
-    spoilt[tag_at] = 34;
-    refused("without-tag", &spoilt, &["does not say where the vDSO was", "AT_SYSINFO_EHDR"]);
-    refused("cut", &core[..0x1800], &["lacks the memory at 0x7f0000002000"]);
-    refused("cut-early", &core[..0x60], &["program headers"]);
+    spoilt.put(core.image_key, 34);
+    refused("without-tag", &spoilt.bytes, &["does not say where the vDSO was", "AT_SYSINFO_EHDR"]);
+    refused("cut", &core.bytes[..core.image.at], &["lacks the memory at 0x7f0000002000"]);
+    refused("cut-early", &core.bytes[..0x60], &["program headers"]);
     // The file has less of the mapping than there was.
-    let size_at = 0x40 + 56 + 32;
     let mut partial = core.clone();
-    partial[size_at..size_at + 8].copy_from_slice(&0x1400_u64.to_le_bytes());
-    refused("partial", &partial, &["1024 of the 2048 bytes", "coredump_filter"]);
+    partial.put(core.mapping_bytes, core.mapping.bytes as u64 - 1024);
+    refused("partial", &partial.bytes, &["1024 of the 2048 bytes", "coredump_filter"]);
     // An image is not what dump reads.
-    let path = write(folder.path(), "image.so", &image);
+    let path = write(folder.path(), "image.so", &image.bytes);
     let out = folder.path().join("out");
     let run = vdso(["dump".as_ref(), path.as_os_str(), "-o".as_ref(), out.as_os_str()]);
     run.exited(1).said(&["is an image already"]);
@@ -92,13 +92,13 @@ fn a_core_file_without_an_image_says_why() {
 #[test]
 fn a_core_file_gives_its_image_byte_for_byte() {
     let folder = scratch();
-    for (name, made) in made::ALL {
-        let image = made.image();
-        let core = write(folder.path(), name, &made.core(&image, 0x7000_3000));
+    for (name, image) in images::ALL {
+        let image = image.make();
+        let core = write(folder.path(), name, &image.core(0x7000_3000).bytes);
         let out = folder.path().join("out.so");
         let run = vdso(["dump".as_ref(), core.as_os_str(), "-o".as_ref(), out.as_os_str()]);
         run.succeeded().said(&["2048 bytes at 0x70003000"]);
-        assert_eq!(fs::read(&out).expect("it was written"), image, "{name}");
+        assert_eq!(fs::read(&out).expect("it was written"), image.bytes, "{name}");
     }
 }
 

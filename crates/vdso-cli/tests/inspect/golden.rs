@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::made::{self, Made};
+use crate::images::{self, Image};
 use crate::support::{VDSO, finish, scratch};
 
 /// What `vdso inspect` prints of a file that is called the same on every machine.
@@ -17,8 +17,8 @@ fn inspect(name: &str, bytes: &[u8], options: &[&str]) -> String {
 
 #[test]
 fn images_in_words() {
-    for (name, made) in made::ALL {
-        let text = inspect(&format!("{name}.so"), &made.image(), &[]);
+    for (name, image) in images::ALL {
+        let text = inspect(&format!("{name}.so"), &image.bytes(), &[]);
         for line in text.lines() {
             assert!(line.len() <= 80 && line == line.trim_end(), "{line:?} of {name}");
         }
@@ -28,30 +28,30 @@ fn images_in_words() {
 
 #[test]
 fn images_as_json() {
-    for (name, made) in made::ALL {
-        let text = inspect(&format!("{name}.so"), &made.image(), &["--json"]);
+    for (name, image) in images::ALL {
+        let text = inspect(&format!("{name}.so"), &image.bytes(), &["--json"]);
         insta::assert_snapshot!(format!("{name}-json"), text);
     }
 }
 
 /// The first function of each machine whose instructions are known.
-const DISASSEMBLED: [(&str, Made); 6] = [
-    ("x86-64", made::X86_64),
-    ("i386", made::I386),
-    ("arm64", made::ARM64),
-    ("arm", made::ARM),
-    ("riscv64", made::RISCV64),
-    ("ppc", made::POWERPC),
+const DISASSEMBLED: [(&str, Image); 6] = [
+    ("x86-64", images::X86_64),
+    ("i386", images::I386),
+    ("arm64", images::ARM64),
+    ("arm", images::ARM),
+    ("riscv64", images::RISCV64),
+    ("ppc", images::POWERPC),
 ];
 
 #[test]
 fn instructions_in_words() {
     let mut all = String::new();
-    for (name, made) in DISASSEMBLED {
-        let functions = made.functions.iter().filter(|function| function.displacement == 0);
+    for (name, image) in DISASSEMBLED {
+        let functions = image.functions.iter().filter(|function| function.displacement == 0);
         for function in functions {
             let options = ["--disassemble", function.name];
-            all += &inspect(&format!("{name}.so"), &made.image(), &options);
+            all += &inspect(&format!("{name}.so"), &image.bytes(), &options);
             all += "\n";
         }
     }
@@ -61,14 +61,14 @@ fn instructions_in_words() {
 #[test]
 fn instructions_as_json() {
     let options = ["--json", "--disassemble", "__vdso_clock_gettime"];
-    let text = inspect("x86-64.so", &made::X86_64.image(), &options);
+    let text = inspect("x86-64.so", &images::X86_64.bytes(), &options);
     insta::assert_snapshot!("instructions-json", text);
 }
 
 #[test]
 fn a_core_file_of_another_machine() {
-    for (name, made) in [("s390x", made::S390X), ("ppc", made::POWERPC)] {
-        let core = made.core(&made.image(), 0x7000_2000);
+    for (name, image) in [("s390x", images::S390X), ("ppc", images::POWERPC)] {
+        let core = image.make().core(0x7000_2000).bytes;
         insta::assert_snapshot!(
             format!("{name}-core-text"),
             inspect(&format!("core.{name}"), &core, &[])

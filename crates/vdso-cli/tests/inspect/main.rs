@@ -9,7 +9,7 @@ mod disassembly;
 mod dumps;
 mod files;
 mod golden;
-mod made;
+mod images;
 mod processes;
 mod refusals;
 #[path = "../support/mod.rs"]

@@ -9,7 +9,7 @@ use std::process::Command;
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
-use test_support::Program;
+use test_support::{I386, Program};
 
 use crate::support::processes::{mappings_of, program_of};
 use crate::support::shell::Shell;
@@ -67,7 +67,7 @@ impl Subject {
 #[track_caller]
 pub fn helper_32() -> Option<PathBuf> {
     program(Program::CI386)?;
-    Some(compile("image.c", "image-32", &["-O2", "-m32"]))
+    Some(compile("image.c", "image-32", &[&I386[..], &["-O2"]].concat()))
 }
 
 /// Each mapping of the document must be one of the process's, with the same protection.

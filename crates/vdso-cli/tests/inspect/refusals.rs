@@ -35,7 +35,14 @@ fn check(run: Finished, said: &[&str]) {
 
 #[test]
 fn a_pid_that_is_not_there() {
-    assert_refused(0, &["no process has the number 0"]);
+    // What no process can have is a mistake in the arguments.
+    for (number, said) in [("0", "the number 0"), ("2147483648", "so high a number")] {
+        for arguments in
+            [["inspect", number].as_slice(), &["dump", number, "-o", "-"], &["doctor", number]]
+        {
+            vdso(arguments).exited(2).said(&["error: ", "no process has", said]);
+        }
+    }
     let text = std::fs::read_to_string("/proc/sys/kernel/pid_max").expect("pid_max");
     let too_large: i64 = text.trim().parse().expect("a number");
     assert_refused(too_large, &["no process has the number"]);

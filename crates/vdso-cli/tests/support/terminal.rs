@@ -96,6 +96,16 @@ impl Terminal {
         self.keys(&format!("{line}\n"));
     }
 
+    /// Suspends a program that reads the terminal, and waits for the shell's prompt.
+    #[track_caller]
+    pub fn suspend_reader(&mut self, prompt: &str) {
+        self.keys(SUSPEND);
+        self.expect("Stopped");
+        self.expect(prompt);
+        // A reader that has not run since the key takes one line more before it stops.
+        self.line("");
+    }
+
     /// Waits for something to appear, and gives what came before it.
     #[track_caller]
     pub fn expect(&mut self, mark: &str) -> String {

@@ -8,19 +8,14 @@ use core::ptr::NonNull;
 /// `int` and the upper half means nothing.
 ///
 /// # Safety
-/// It must be such a function, it must take arguments of this kind, the first three at most, and
+/// It must be such a function, it must take arguments of this kind, the first two at most, and
 /// what it does with them must be sound.
 #[inline(always)]
-pub(crate) unsafe fn call(
-    function: NonNull<()>,
-    first: usize,
-    second: usize,
-    third: usize,
-) -> isize {
-    type Function = unsafe extern "C" fn(usize, usize, usize) -> c_long;
+pub(crate) unsafe fn call(function: NonNull<()>, first: usize, second: usize) -> isize {
+    type Function = unsafe extern "C" fn(usize, usize) -> c_long;
     // SAFETY: the caller promises that it is a function; those that take fewer arguments do not look
     // at the registers of the others.
     let function = unsafe { mem::transmute::<NonNull<()>, Function>(function) };
     // SAFETY: the caller's promise is passed on.
-    unsafe { function(first, second, third) as isize }
+    unsafe { function(first, second) as isize }
 }

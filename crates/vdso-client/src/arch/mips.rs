@@ -3,7 +3,9 @@
 //! Inline assembly is not stable here, so system calls go through the C library's `syscall`, which
 //! keeps its error number in `errno`. vDSO functions are called as C functions are.
 
-use core::ffi::{c_int, c_long};
+use core::ffi::c_long;
+
+use crate::c_errno::keeping_errno;
 
 #[cfg(not(feature = "libc-syscall"))]
 compile_error!(
@@ -34,22 +36,18 @@ pub(crate) mod number {
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
-    safe fn __errno_location() -> *mut c_int;
 }
 
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize {
     let [first, second, third, fourth, fifth] = arguments;
-    let errno = __errno_location();
-    // The caller's errno is nobody else's business.
-    // SAFETY: the C library promises this thread's errno at this address.
-    let saved = unsafe { errno.read() };
-    // SAFETY: the caller answers for the call itself.
-    let result = unsafe { syscall(number as c_long, first, second, third, fourth, fifth) } as isize;
-    // SAFETY: as above.
-    let error = unsafe { errno.read() };
-    // SAFETY: as above.
-    unsafe { errno.write(saved) };
-    if result == -1 { -(error as isize) } else { result }
+    keeping_errno(|errno| {
+        // SAFETY: the caller answers for the call itself.
+        match unsafe { syscall(number as c_long, first, second, third, fourth, fifth) } {
+            // SAFETY: `errno` is this thread's.
+            -1 => -(unsafe { errno.read() } as isize),
+            result => result as isize,
+        }
+    })
 }

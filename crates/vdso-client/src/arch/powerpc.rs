@@ -65,14 +65,13 @@ pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 5]) -> isize 
 /// Calls a vDSO function. They are plain code, not function descriptors, in every ABI.
 ///
 /// # Safety
-/// It must be such a function, it must take arguments of this kind, the first three at most, and
+/// It must be such a function, it must take arguments of this kind, the first two at most, and
 /// what it does with them must be sound.
 #[inline]
 pub(crate) unsafe fn call(
     function: NonNull<()>,
     first: usize,
     second: usize,
-    third: usize,
 ) -> isize {
     let (value, condition): (isize, usize);
     // SAFETY: the C calling convention with its volatile registers, and CR0 read right after it; the
@@ -86,7 +85,6 @@ pub(crate) unsafe fn call(
             inlateout("r12") function.as_ptr() => _,
             inlateout("r3") first => value,
             inlateout("r4") second => _,
-            inlateout("r5") third => _,
             lateout("r0") condition,
             clobber_abi("C"),
         );

@@ -7,13 +7,15 @@ use vdso_data::own::Halves;
 
 /// Numbers of `syscall_64.tbl`; x32 uses the same ones with a bit of its own.
 pub(crate) mod number {
-    const X32: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
+    const IS_X32: bool = cfg!(target_pointer_width = "32");
+    const X32: usize = if IS_X32 { 0x4000_0000 } else { 0 };
 
     pub const READ: usize = X32;
     pub const CLOSE: usize = X32 + 3;
     pub const GETTIMEOFDAY: Option<usize> = Some(X32 + 96);
     pub const PRCTL: usize = X32 + 157;
-    pub const TIME: Option<usize> = Some(X32 + 201);
+    /// Its result does not fit into 32 bits after 2038, and is taken for an error.
+    pub const TIME: Option<usize> = if IS_X32 { None } else { Some(201) };
     pub const CLOCK_GETTIME: Option<usize> = Some(X32 + 228);
     pub const CLOCK_GETRES: Option<usize> = Some(X32 + 229);
     pub const OPENAT: usize = X32 + 257;

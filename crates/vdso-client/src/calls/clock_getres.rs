@@ -38,7 +38,7 @@ fn call<T: Into<Timespec>>(function: NonNull<()>, id: ClockId) -> Result<Timespe
     let mut resolution = MaybeUninit::<T>::uninit();
     let written = resolution.as_mut_ptr().expose_provenance();
     // SAFETY: a clock_getres that writes a `T`, and `resolution` is ours.
-    let result = unsafe { arch::call(function, id.raw() as usize, written, 0) };
+    let result = unsafe { arch::call(function, id.raw() as usize, written) };
     Errno::check(result as i32 as isize)?;
     // SAFETY: written, as there was no error.
     Ok(unsafe { resolution.assume_init() }.into())

@@ -27,7 +27,7 @@ use crate::timespec::Timespec;
 /// println!("{}.{:09} s since boot", now.sec, now.nsec);
 /// # Ok::<(), vdso_client::Errno>(())
 /// ```
-#[inline]
+#[inline(always)]
 pub fn clock_gettime(id: ClockId) -> Result<Timespec, Errno> {
     match from_page(id) {
         Some(now) => Ok(now),
@@ -38,12 +38,12 @@ pub fn clock_gettime(id: ClockId) -> Result<Timespec, Errno> {
 /// From the own page, if there is one and it knows.
 #[inline(always)]
 fn from_page(id: ClockId) -> Option<Timespec> {
-    let places = OwnPages::get()?.places();
+    let pages = OwnPages::get()?;
     if id.is_fine() {
-        let [now] = places.fine([id], own::ordered)?;
+        let [now] = pages.fine().read([id], own::ordered)?;
         Some(now)
     } else if id.is_coarse() {
-        places.coarse(id)
+        pages.coarse().read(id)
     } else {
         None
     }
@@ -65,7 +65,7 @@ pub(crate) fn by_function(id: ClockId) -> Result<Timespec, Errno> {
 fn unusual(id: ClockId) -> Result<Timespec, Errno> {
     let answer = match slots::CLOCK_GETTIME.get() {
         Some(function) => call(function, id),
-        None => by_32_bit_function(id),
+        None => without_64_bit_function(id),
     };
     match answer {
         Err(Errno::ENOSYS) => system_call::clock_gettime(id),
@@ -73,16 +73,24 @@ fn unusual(id: ClockId) -> Result<Timespec, Errno> {
     }
 }
 
-/// A vDSO from before 64-bit times.
-fn by_32_bit_function(id: ClockId) -> Result<Timespec, Errno> {
+/// A vDSO from before 64-bit times: its function is wrong after 2038, so the system call goes before it
+/// where the kernel has that (since Linux 5.1), as in glibc.
+fn without_64_bit_function(id: ClockId) -> Result<Timespec, Errno> {
     if HAS_64_BIT_LONG_TIMES {
         return Err(Errno::ENOSYS);
     }
+    match system_call::clock_gettime64(id) {
+        Err(Errno::ENOSYS) => by_32_bit_function(id),
+        answer => answer,
+    }
+}
+
+fn by_32_bit_function(id: ClockId) -> Result<Timespec, Errno> {
     let function = slots::CLOCK_GETTIME_32.get().ok_or(Errno::ENOSYS)?;
     let mut now = MaybeUninit::<Timespec32>::uninit();
     let time = now.as_mut_ptr().expose_provenance();
     // SAFETY: a clock_gettime with 32-bit times, and `now` is ours.
-    let result = unsafe { arch::call(function, id.raw() as usize, time, 0) };
+    let result = unsafe { arch::call(function, id.raw() as usize, time) };
     Errno::check(result as i32 as isize)?;
     // SAFETY: written, as there was no error.
     Ok(unsafe { now.assume_init() }.into())
@@ -93,7 +101,7 @@ fn call(function: NonNull<()>, id: ClockId) -> Result<Timespec, Errno> {
     let mut now = MaybeUninit::<Timespec>::uninit();
     let time = now.as_mut_ptr().expose_provenance();
     // SAFETY: a clock_gettime with 64-bit times, and `now` is ours.
-    let result = unsafe { arch::call(function, id.raw() as usize, time, 0) };
+    let result = unsafe { arch::call(function, id.raw() as usize, time) };
     Errno::check(result as i32 as isize)?;
     // SAFETY: written, as there was no error.
     Ok(unsafe { word_by_word(&now) })

@@ -26,9 +26,9 @@ pub fn getcpu() -> Result<Cpu, Errno> {
     let (mut cpu, mut node) = (MaybeUninit::<u32>::uninit(), MaybeUninit::<u32>::uninit());
     let cpu_address = cpu.as_mut_ptr().expose_provenance();
     let node_address = node.as_mut_ptr().expose_provenance();
-    // SAFETY: a getcpu, and both words are ours; the third argument has meant nothing since Linux
+    // SAFETY: a getcpu, and both words are ours; a third argument has not been looked at since Linux
     // 2.6.24.
-    let result = unsafe { arch::call(function, cpu_address, node_address, 0) };
+    let result = unsafe { arch::call(function, cpu_address, node_address) };
     match Errno::check(result as i32 as isize) {
         Err(Errno::ENOSYS) => system_call::getcpu(),
         Err(error) => Err(error),

@@ -3,6 +3,10 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use vdso_data::arithmetic;
+#[doc(inline)]
+pub use vdso_data::gettimeofday::{Timeval, Timezone};
+
 use super::clock_gettime::clock_gettime;
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
@@ -12,36 +16,12 @@ use crate::resolve::slots;
 use crate::system_call;
 use crate::timespec::Timespec;
 
-/// Seconds and microseconds: `struct timeval` with 64-bit times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(C)]
-pub struct Timeval {
-    /// Whole seconds, rounded down.
-    pub sec: i64,
-    /// Microseconds after `sec`, below 10^6.
-    pub usec: i64,
-}
-
 impl From<Timespec> for Timeval {
     /// Rounds down.
     #[inline(always)]
     fn from(time: Timespec) -> Self {
-        // Unsigned, as that divides by a multiplication alone.
-        Self { sec: time.sec, usec: (time.nsec as u64 / NSEC_PER_USEC) as i64 }
+        arithmetic::Timespec { sec: time.sec, nsec: time.nsec }.into()
     }
-}
-
-const NSEC_PER_USEC: u64 = 1_000;
-
-/// The kernel's idea of a time zone: `struct timezone`. Nothing depends on it; it is what somebody
-/// told the kernel once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct Timezone {
-    /// Minutes west of Greenwich.
-    pub minutes_west: i32,
-    /// A kind of summer time.
-    pub dst_time: i32,
 }
 
 /// The wall-clock time, in microseconds.
@@ -56,7 +36,7 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
         return Ok(clock_gettime(ClockId::REALTIME)?.into());
     }
     if let Some(pages) = OwnPages::get()
-        && let Some([now]) = pages.places().fine([ClockId::REALTIME], own::ordered)
+        && let Some([now]) = pages.fine().read([ClockId::REALTIME], own::ordered)
     {
         return Ok(now.into());
     }
@@ -92,6 +72,6 @@ pub fn timezone() -> Result<Timezone, Errno> {
 /// `time` and `zone` are zero or the addresses of what is to be written.
 fn call(function: NonNull<()>, time: usize, zone: usize) -> Result<(), Errno> {
     // SAFETY: a gettimeofday, which writes to what is not null; the callers give what is theirs.
-    let result = unsafe { arch::call(function, time, zone, 0) };
+    let result = unsafe { arch::call(function, time, zone) };
     Errno::check(result as i32 as isize).map(drop)
 }

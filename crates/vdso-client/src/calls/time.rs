@@ -18,7 +18,7 @@ use crate::system_call;
 #[inline]
 pub fn time() -> Result<i64, Errno> {
     if let Some(pages) = OwnPages::get()
-        && let Some(now) = pages.places().coarse(ClockId::REALTIME_COARSE)
+        && let Some(now) = pages.coarse().read(ClockId::REALTIME_COARSE)
     {
         return Ok(now.sec);
     }
@@ -32,7 +32,7 @@ fn by_function() -> Result<i64, Errno> {
     let Some(function) = slots::TIME.get() else { return without_function() };
     let mut now = NOT_WRITTEN;
     // SAFETY: a time, and `now` is ours.
-    let result = unsafe { arch::call(function, (&raw mut now).expose_provenance(), 0, 0) };
+    let result = unsafe { arch::call(function, (&raw mut now).expose_provenance(), 0) };
     // Whether it was written tells, not the result: times before 1970 look like errors.
     if now != NOT_WRITTEN {
         return Ok(now);

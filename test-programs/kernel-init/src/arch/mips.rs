@@ -1,4 +1,4 @@
-//! MIPS: O32 and n64. A function expects its own address in `$25`. O32 callees keep their first four
+//! MIPS: O32 and n64. Linkers look for `__start` here. A function expects its own address in `$25`. O32 callees keep their first four
 //! arguments in 16 bytes of the caller's frame.
 
 use core::arch::global_asm;
@@ -9,8 +9,8 @@ use crate::start;
 global_asm!(
     ".set push",
     ".set noreorder",
-    ".globl _start",
-    "_start:",
+    ".globl __start",
+    "__start:",
     "move $30, $0",
     "move $31, $0",
     "move $4, $29",
@@ -29,8 +29,8 @@ global_asm!(
 global_asm!(
     ".set push",
     ".set noreorder",
-    ".globl _start",
-    "_start:",
+    ".globl __start",
+    "__start:",
     "move $30, $0",
     "move $31, $0",
     "move $4, $29",

@@ -4,8 +4,8 @@
 //! `drivers/clocksource/hyperv_timer.c`, `Documentation/virt/kvm/x86/timekeeping.rst`.
 
 use super::Context;
-use crate::doctor::read::machine::{Hypervisor, Machine};
 use crate::doctor::report::{Check, Status};
+use crate::system::machine::{Hypervisor, Machine};
 
 const ID: &str = "clocksource";
 const TITLE: &str = "clocksource";
@@ -189,7 +189,7 @@ fn by_log(machine: &Machine) -> Option<Advice> {
 }
 
 fn by_flags(machine: &Machine) -> Option<Advice> {
-    if machine.cpu_flags.is_none() || machine.has_invariant_tsc() {
+    if machine.cpu.flags.is_none() || machine.has_invariant_tsc() {
         return None;
     }
     let missing: Vec<&str> = ["constant_tsc", "nonstop_tsc"]

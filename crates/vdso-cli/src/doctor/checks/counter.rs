@@ -9,7 +9,7 @@ const FLAGS: [&str; 6] =
 /// Whether it goes at one rate and never stops. Other architectures' counters do.
 pub fn check(context: &Context<'_>) -> Option<Check> {
     let machine = context.machine;
-    if !machine.is_x86() || machine.cpu_flags.is_none() {
+    if !machine.is_x86() || machine.cpu.flags.is_none() {
         return None;
     }
     let present: Vec<&str> = FLAGS.into_iter().filter(|flag| machine.has_flag(flag)).collect();

@@ -13,9 +13,9 @@ mod vdso;
 use super::command::Counts;
 use super::measure::Measurements;
 use super::measure::calls::Through;
-use super::read::machine::Machine;
 use super::read::process::Process;
 use super::report::Check;
+use crate::system::machine::Machine;
 
 /// What the checks look at.
 #[derive(Clone, Copy, Debug)]

@@ -30,10 +30,10 @@ pub fn vsyscall(context: &Context<'_>) -> Option<Check> {
     if machine.architecture != "x86_64" || !process.is_64_bit || process.mappings.is_err() {
         return None;
     }
-    let rights = process.mapping("[vsyscall]").map(|mapping| mapping.rights.as_str());
-    let mode = match rights {
+    let protection = process.mapping("[vsyscall]").map(|mapping| mapping.protection.as_str());
+    let mode = match protection {
         None => "none",
-        Some(rights) if rights.starts_with('r') => "emulate",
+        Some(protection) if protection.starts_with('r') => "emulate",
         Some(_) => "xonly",
     };
     let check = Check::ok("vsyscall", "legacy vsyscall page", mode)

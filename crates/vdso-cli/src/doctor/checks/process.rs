@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::vdso::cannot_look;
-use crate::doctor::read::maps::Mapping;
 use crate::doctor::read::process::Seccomp;
 use crate::doctor::report::{Check, Status};
+use crate::system::maps::Mapping;
 
 /// Whether its clocks are moved. That costs a nanosecond or two, and no system call.
 pub fn time_namespace(context: &Context<'_>) -> Check {

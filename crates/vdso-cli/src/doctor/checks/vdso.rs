@@ -3,8 +3,8 @@
 use super::Context;
 use crate::doctor::functions::{self, Function};
 use crate::doctor::read::image::{Content, Vdso};
-use crate::doctor::read::machine::Machine;
 use crate::doctor::report::{Check, Status};
+use crate::system::machine::Machine;
 
 /// Whether the process has one.
 pub fn presence(context: &Context<'_>) -> Check {
@@ -76,7 +76,6 @@ pub fn functions(context: &Context<'_>) -> Option<Check> {
     let expected = functions::expected(content.machine, content.class);
     let has = |function: &&Function| content.functions.iter().any(|name| name == function.symbol);
     let (present, missing): (Vec<&Function>, Vec<&Function>) = expected.iter().partition(has);
-    let calls = |list: &[&Function]| list.iter().map(|f| f.call).collect::<Vec<_>>();
     let summary = if expected.is_empty() {
         format!(
             "{} functions; not known what this architecture's should have",
@@ -97,6 +96,10 @@ pub fn functions(context: &Context<'_>) -> Option<Check> {
         if missing.iter().any(|f| f.call == "clock_gettime") { Status::Fail } else { Status::Warn };
     let cause = format!("{} {} to the kernel", calls(&missing).join(", "), go(missing.len()));
     Some(check.because(status, cause, advice(context.machine, newest)))
+}
+
+fn calls<'a>(functions: &[&'a Function]) -> Vec<&'a str> {
+    functions.iter().map(|function| function.call.as_str()).collect()
 }
 
 fn go(count: usize) -> &'static str {

@@ -11,8 +11,10 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use vdso_measure::{Function, calls};
+
 use super::Fallback;
-use super::calls::{Call, Table, Through, VdsoFunction};
+use super::calls::{Table, Through, name};
 use crate::doctor::trace;
 
 /// How often each call is made.
@@ -28,71 +30,54 @@ const NOT_TRACED: i32 = 1;
 
 /// Counts for each call, by the vDSO where it has the function, and through the C library.
 pub fn count(table: &Table) -> Result<Vec<Fallback>, String> {
-    let by_vdso = |call| table.get(call).map(|function| (call, Way::Vdso(function)));
-    let calls: Vec<(Call, Way)> = super::all_calls()
-        .flat_map(|call| [by_vdso(call), Some((call, Way::Libc))])
+    let ways: Vec<Way> = calls::CALLS
+        .into_iter()
+        .flat_map(|(_, call)| {
+            let by_vdso = table.get(call).map(|function| (Through::Vdso, function));
+            [by_vdso, Some((Through::Libc, call.library()))]
+        })
         .flatten()
         .collect();
     // SAFETY: the child makes system calls and calls that allocate nothing, and ends by `_exit`.
     let child = match unsafe { fork() } {
         Ok(ForkResult::Parent { child }) => child,
-        Ok(ForkResult::Child) => make_all(&calls),
+        Ok(ForkResult::Child) => make_all(&ways),
         Err(errno) => return Err(format!("cannot fork: {}", errno.desc())),
     };
-    let counts = watch(child, calls.len())?;
-    let is_control = |(call, _): &(Call, Way)| call.always_goes_to_the_kernel();
-    let misses = calls.iter().zip(&counts).any(|(call, count)| is_control(call) && *count != CALLS);
+    let counts = watch(child, ways.len())?;
+    let is_control = |(_, function): &Way| function.answers().always_goes_to_the_kernel();
+    let misses = ways.iter().zip(&counts).any(|(way, count)| is_control(way) && *count != CALLS);
     if misses {
         return Err("a clock that always asks the kernel did not show in the count".to_owned());
     }
-    let fallback = |((call, way), system_calls): ((Call, Way), u32)| Fallback {
-        call: call.name(),
-        through: way.through(),
-        always_goes_to_the_kernel: call.always_goes_to_the_kernel(),
+    let fallback = |((through, function), system_calls): (Way, u32)| Fallback {
+        call: name(function.answers()),
+        through,
+        always_goes_to_the_kernel: function.answers().always_goes_to_the_kernel(),
         calls: CALLS,
         system_calls: Some(system_calls),
     };
-    Ok(calls.into_iter().zip(counts).map(fallback).collect())
+    Ok(ways.into_iter().zip(counts).map(fallback).collect())
 }
 
-/// [`Through`], with what is needed for it.
-#[derive(Clone, Copy)]
-enum Way {
-    Vdso(VdsoFunction),
-    Libc,
-}
-
-impl Way {
-    fn through(self) -> Through {
-        match self {
-            Self::Vdso(_) => Through::Vdso,
-            Self::Libc => Through::Libc,
-        }
-    }
-
-    fn make(self, call: Call) {
-        match self {
-            Self::Vdso(function) => function.call(),
-            Self::Libc => call.by_libc(),
-        }
-    }
-}
+/// How a call is made, and by what.
+type Way = (Through, Function);
 
 /// The child: makes all the calls, then ends.
-fn make_all(calls: &[(Call, Way)]) -> ! {
+fn make_all(ways: &[Way]) -> ! {
     if ptrace::traceme().is_err() {
         leave(NOT_TRACED);
     }
     // SAFETY: stops this process until its tracer is ready.
     unsafe { libc::raise(libc::SIGSTOP) };
-    for (index, (call, way)) in calls.iter().enumerate() {
+    for (index, (_, function)) in ways.iter().enumerate() {
         // The first may prepare something: a key, the address of a function.
-        way.make(*call);
+        function.call();
         mark(index);
         for _ in 0..CALLS {
-            way.make(*call);
+            function.call();
         }
-        mark(calls.len());
+        mark(ways.len());
     }
     leave(DONE)
 }
@@ -166,11 +151,12 @@ mod tests {
 
     use test_support::{Lacking, skip};
     use vdso_elf::Image;
+    use vdso_measure::Call;
 
     use super::*;
     use crate::doctor::measure::calls::image_of_this_process;
 
-    const MONOTONIC: Call = Call::ClockGettime(libc::CLOCK_MONOTONIC, "CLOCK_MONOTONIC");
+    const MONOTONIC: Call = Call::ClockGettime(libc::CLOCK_MONOTONIC as u32);
 
     /// As a vDSO's function on a machine whose clocksource only the kernel can read.
     extern "C" fn falls_back(clock: c_int, out: *mut c_void) -> c_int {
@@ -182,9 +168,15 @@ mod tests {
         0
     }
 
+    fn table_of(clock: Call, function: extern "C" fn(c_int, *mut c_void) -> c_int) -> Table {
+        // SAFETY: it has the signature of clock_gettime.
+        let function = unsafe { Function::of_vdso(clock, function as usize) };
+        Table::of_functions(&function.into_iter().collect::<Vec<_>>())
+    }
+
     fn by_vdso(fallbacks: &[Fallback], call: Call) -> Option<&Fallback> {
         let mut found = fallbacks.iter().filter(|fallback| fallback.through == Through::Vdso);
-        found.find(|fallback| fallback.call == call.name())
+        found.find(|fallback| fallback.call == name(call))
     }
 
     /// Counts, or says that it cannot be done here.
@@ -201,10 +193,8 @@ mod tests {
     #[test]
     fn a_function_that_asks_the_kernel_is_told_from_one_that_does_not() {
         let name = "a_function_that_asks_the_kernel_is_told_from_one_that_does_not";
-        let functions = |function: extern "C" fn(c_int, *mut c_void) -> c_int| {
-            // SAFETY: it has the signature of clock_gettime.
-            unsafe { Table::of_functions(&[(MONOTONIC, function as usize)]) }
-        };
+        let functions =
+            |function: extern "C" fn(c_int, *mut c_void) -> c_int| table_of(MONOTONIC, function);
         let Some(fallbacks) = counted(&functions(falls_back), name) else { return };
         let slow = by_vdso(&fallbacks, MONOTONIC).expect("it was measured");
         assert_eq!(slow.system_calls, Some(CALLS));
@@ -217,10 +207,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_should_ask_the_kernel_and_does_not_spoils_the_count() {
-        let clock = Call::ClockGettime(libc::CLOCK_PROCESS_CPUTIME_ID, "CLOCK_PROCESS_CPUTIME_ID");
-        // SAFETY: it has the signature of clock_gettime.
-        let table = unsafe { Table::of_functions(&[(clock, stays as *const () as usize)]) };
-        assert!(count(&table).is_err());
+        let clock = Call::ClockGettime(libc::CLOCK_PROCESS_CPUTIME_ID as u32);
+        assert!(count(&table_of(clock, stays)).is_err());
     }
 
     #[test]

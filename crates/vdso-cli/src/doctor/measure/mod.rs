@@ -1,6 +1,6 @@
 //! What calls cost, and whether they go to the kernel: measured in this process and in a child.
 //!
-//! - [`calls`]: which calls there are, and how each is made.
+//! - [`calls`]: which functions there are to call. How that is done, is in `vdso_measure`.
 //! - [`count`]: how many system calls come of them. The kernel says so, by ptrace of a child that
 //!   makes the calls: nothing is guessed from time, and nothing that the calls do is changed. A
 //!   seccomp filter could count, too, but would have to answer in the kernel's place, and getrandom
@@ -14,7 +14,7 @@ pub mod count;
 
 use serde::{Deserialize, Serialize};
 
-use calls::{Call, Table, Through};
+use calls::{Table, Through};
 use count::CALLS;
 
 /// Everything that is measured.
@@ -78,7 +78,7 @@ pub struct Cost {
 /// If there is no vDSO to call.
 pub fn measure() -> Result<Measurements, String> {
     let table = Table::of_this_process()?;
-    let costs = cost::measure(&table);
+    let costs = cost::measure_all(&table);
     let counted = count::count(&table);
     Ok(match counted {
         Ok(fallbacks) => {
@@ -107,9 +107,4 @@ fn by_time(cost: &Cost) -> Fallback {
         calls: CALLS,
         system_calls,
     }
-}
-
-/// The calls that are measured.
-fn all_calls() -> impl Iterator<Item = Call> {
-    Call::ALL.into_iter()
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use vdso_elf::abi::Machine as ElfMachine;
 use vdso_elf::{Class, Image};
 
-use super::Root;
-use super::maps::Mapping;
+use crate::system::Root;
+use crate::system::maps::Mapping;
 
 /// No vDSO is that large; one of the kernel's has two pages.
 const MAX_IMAGE_BYTES: u64 = 1 << 20;

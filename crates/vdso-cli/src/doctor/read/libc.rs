@@ -6,8 +6,8 @@
 
 use memchr::memmem;
 
-use super::Root;
-use super::maps::Mapping;
+use crate::system::Root;
+use crate::system::maps::Mapping;
 
 /// What a program calls the kernel through.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,12 +6,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 
 use anyhow::{Result, bail};
+use vdso_elf::Class;
 
 use super::image::Vdso;
 use super::libc::{self, Libc};
-use super::maps::{self, Mapping};
-use super::{Root, auxv};
-use crate::message::printable;
+use crate::system::Root;
+use crate::system::auxv::{self, NATIVE};
+use crate::system::maps::{self, Mapping};
+use crate::target::refusal;
 
 /// The inode of the time namespace that a system starts with. `include/linux/proc_ns.h`.
 const INITIAL_TIME_NAMESPACE: u64 = 0xefff_fffa;
@@ -62,8 +64,11 @@ impl Process {
         let path = |file: &str| format!("/proc/{process}/{file}");
         let status = match root.text(&path("status")) {
             Ok(status) => status,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => {
-                bail!("cannot look at process {process}: there is no such process")
+            Err(error) if error.kind() == io::ErrorKind::NotFound && process == "self" => {
+                return Err(refusal::without_proc("cannot look at this process").into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(refusal::gone(root, process).into());
             }
             Err(error) => bail!("cannot look at process {process}: {error}"),
         };
@@ -90,7 +95,7 @@ impl Process {
 
     /// The mapping that the kernel gives this name.
     pub fn mapping(&self, name: &str) -> Option<&Mapping> {
-        self.mappings.as_ref().ok()?.iter().find(|mapping| mapping.name == name)
+        self.mappings.as_ref().ok()?.iter().find(|mapping| mapping.is_kernels(name))
     }
 
     /// Whether its vDSO is known to answer a call.
@@ -110,16 +115,13 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn refuse_what_has_no_program(pid: u32, name: Option<&str>, status: &str) -> Result<()> {
-    let name = printable(name.unwrap_or("?"));
+    let name = name.unwrap_or("?");
     if field(status, "State").is_some_and(|state| state.starts_with(['Z', 'X'])) {
-        bail!(
-            "cannot look at process {pid} '{name}': it has ended (zombie) and only waits for its \
-             parent to notice"
-        );
+        return Err(refusal::zombie(pid, name).into());
     }
     // Whatever has memory has this line.
     if field(status, "Kthread") == Some("1") || field(status, "VmSize").is_none() {
-        bail!("cannot look at process {pid} '{name}': it is a kernel thread and has no vDSO");
+        return Err(refusal::kernel_thread(pid, name).into());
     }
     Ok(())
 }
@@ -160,7 +162,8 @@ fn vdso(
 ) -> Result<Option<Vdso>, String> {
     let auxv = fs::read(root.path(&format!("/proc/{process}/auxv")))
         .map_err(|error| in_words("its auxiliary vector", &error))?;
-    let addr = auxv::vdso_addr(&auxv, is_64_bit);
+    let class = if is_64_bit { Class::Elf64 } else { Class::Elf32 };
+    let addr = auxv::vdso_addr(&auxv, class, NATIVE);
     Ok(addr.map(|addr| Vdso::read(root, process, addr, mappings)))
 }
 

@@ -4,8 +4,8 @@ use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::gettimeofday::Timeval;
 
-use crate::gettimeofday::Timeval;
 use crate::{clock_getres, clock_gettime, forward, getcpu, gettimeofday, time};
 
 #[unsafe(no_mangle)]

@@ -7,10 +7,10 @@ use core::arch::asm;
 use core::ffi::{c_int, c_void};
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::gettimeofday::Timeval;
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
 
-use crate::gettimeofday::Timeval;
 use crate::pages;
 
 /// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that

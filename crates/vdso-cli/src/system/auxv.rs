@@ -2,6 +2,12 @@
 
 use vdso_elf::{ByteOrder, Class};
 
+/// That of this machine, and so of every process on it.
+#[cfg(target_endian = "little")]
+pub const NATIVE: ByteOrder = ByteOrder::Little;
+#[cfg(target_endian = "big")]
+pub const NATIVE: ByteOrder = ByteOrder::Big;
+
 const AT_PAGESZ: u64 = 6;
 const AT_SYSINFO_EHDR: u64 = 33;
 

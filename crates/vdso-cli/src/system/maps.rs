@@ -25,6 +25,12 @@ impl Mapping {
         self.addrs.end - self.addrs.start
     }
 
+    /// The last part of the name, without the mark of a removed file.
+    pub fn file_name(&self) -> &str {
+        let path = self.name.strip_suffix(" (deleted)").unwrap_or(&self.name);
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
     /// Whether the kernel itself gave the mapping this name: a file may be called anything.
     pub fn is_kernels(&self, name: &str) -> bool {
         self.inode == 0 && self.name == name
@@ -112,9 +118,12 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         let maps = parse(MAPS);
         assert_eq!(maps.len(), 7);
         assert_eq!(maps[0].name, "/memfd:vdso-host (deleted)");
+        assert_eq!(maps[0].file_name(), "memfd:vdso-host");
         assert_eq!(maps[1].file_offset, 0x2000);
         assert_eq!(maps[2].name, "");
+        assert_eq!(maps[2].file_name(), "");
         assert_eq!(maps[3].name, "/home/a b/[vdso]");
+        assert_eq!(maps[3].file_name(), "[vdso]");
         assert_eq!((maps[6].bytes(), maps[6].protection.as_str()), (0x1000, "--xp"));
         assert!(parse("no such line\n7f00-zz r--p 0 0 0\n").is_empty());
     }

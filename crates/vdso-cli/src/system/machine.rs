@@ -23,9 +23,7 @@ pub struct Machine {
     /// `/proc/version`.
     pub version: Option<String>,
     pub clocksource: Option<Clocksource>,
-    pub cpu_model: Option<String>,
-    /// `None` where `/proc/cpuinfo` has no x86 flags.
-    pub cpu_flags: Option<BTreeSet<String>>,
+    pub cpu: Cpu,
     /// The kernel's command line, up to `--`.
     pub parameters: Option<Vec<String>>,
     pub hypervisor: Option<Hypervisor>,
@@ -33,6 +31,14 @@ pub struct Machine {
     pub ptrace_scope: Option<u32>,
     /// Lines of the kernel's log that say that a clock is unstable, if the log can be read.
     pub unstable_clocks: Vec<String>,
+}
+
+/// What `/proc/cpuinfo` says of the first processor.
+#[derive(Debug)]
+pub struct Cpu {
+    pub model: Option<String>,
+    /// `None` where it has no x86 flags.
+    pub flags: Option<BTreeSet<String>>,
 }
 
 /// What the kernel reads the time from.
@@ -70,22 +76,18 @@ impl Hypervisor {
 impl Machine {
     /// Reads what there is.
     pub fn read(root: &Root) -> Self {
-        let cpuinfo = root.text("/proc/cpuinfo").unwrap_or_default();
-        let cpu_flags = cpu_field(&cpuinfo, &["flags"])
-            .map(|flags| flags.split_whitespace().map(str::to_owned).collect());
-        let clocksource = clocksource(root);
-        let is_virtual =
-            cpu_flags.as_ref().is_some_and(|flags: &BTreeSet<String>| flags.contains("hypervisor"));
+        let cpu = Cpu::read(root);
+        let clocksource = Clocksource::read(root);
+        let is_virtual = cpu.is_virtual() == Some(true);
         Self {
             architecture: root
                 .line("/proc/sys/kernel/arch")
                 .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            release: root.line("/proc/sys/kernel/osrelease"),
+            release: release(root),
             version: root.line("/proc/version"),
-            cpu_model: cpu_field(&cpuinfo, &["model name", "Model", "cpu", "uarch"]),
             hypervisor: hypervisor(root, clocksource.as_ref(), is_virtual),
             clocksource,
-            cpu_flags,
+            cpu,
             parameters: root.line("/proc/cmdline").map(|line| parameters(&line)),
             ptrace_scope: root
                 .line("/proc/sys/kernel/yama/ptrace_scope")
@@ -112,7 +114,7 @@ impl Machine {
 
     /// Whether the processor, or the hypervisor for it, promises a flag of `/proc/cpuinfo`.
     pub fn has_flag(&self, name: &str) -> bool {
-        self.cpu_flags.as_ref().is_some_and(|flags| flags.contains(name))
+        self.cpu.flags.as_ref().is_some_and(|flags| flags.contains(name))
     }
 
     /// Whether the counter goes at one rate and never stops.
@@ -128,20 +130,45 @@ impl Machine {
     }
 }
 
-fn clocksource(root: &Root) -> Option<Clocksource> {
-    let current = root.line(&format!("{CLOCKSOURCE}/current_clocksource"))?;
-    let available = root.line(&format!("{CLOCKSOURCE}/available_clocksource")).unwrap_or_default();
-    Some(Clocksource {
-        current,
-        available: available.split_whitespace().map(str::to_owned).collect(),
-    })
+impl Cpu {
+    /// Reads what there is.
+    pub fn read(root: &Root) -> Self {
+        let cpuinfo = root.text("/proc/cpuinfo").unwrap_or_default();
+        Self {
+            model: cpu_field(&cpuinfo, &["model name", "Model", "cpu", "uarch"]).map(str::to_owned),
+            flags: cpu_field(&cpuinfo, &["flags"])
+                .map(|flags| flags.split_whitespace().map(str::to_owned).collect()),
+        }
+    }
+
+    /// Whether there is a hypervisor; `None` if the processor does not tell.
+    pub fn is_virtual(&self) -> Option<bool> {
+        self.flags.as_ref().map(|flags| flags.contains("hypervisor"))
+    }
 }
 
-/// The first line of `/proc/cpuinfo` with one of these keys.
-fn cpu_field(cpuinfo: &str, keys: &[&str]) -> Option<String> {
+impl Clocksource {
+    /// Reads what there is.
+    pub fn read(root: &Root) -> Option<Self> {
+        let line = |file: &str| root.line(&format!("{CLOCKSOURCE}/{file}"));
+        let available = line("available_clocksource").unwrap_or_default();
+        Some(Self {
+            current: line("current_clocksource")?,
+            available: available.split_whitespace().map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// The kernel's release, as `uname -r` says it.
+pub fn release(root: &Root) -> Option<String> {
+    root.line("/proc/sys/kernel/osrelease")
+}
+
+/// The first line of `/proc/cpuinfo` with one of these keys; `None` if it says nothing.
+fn cpu_field<'a>(cpuinfo: &'a str, keys: &[&str]) -> Option<&'a str> {
     let mut lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = lines.find(|(key, _)| keys.contains(&key.trim()))?;
-    Some(value.trim().to_owned())
+    Some(value.trim()).filter(|value| !value.is_empty())
 }
 
 /// What follows `--` is for the first program, not for the kernel.
@@ -220,6 +247,16 @@ fn is_about_an_unstable_clock(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_processors_fields_are_taken() {
+        let cpuinfo = "processor\t: 0\nmodel name\t: One: a CPU\nflags\t\t: fpu tsc\n\n\
+                       processor\t: 1\nmodel name\t: Other\nempty\t:\n";
+        assert_eq!(cpu_field(cpuinfo, &["model name"]), Some("One: a CPU"));
+        assert_eq!(cpu_field(cpuinfo, &["Model", "flags"]), Some("fpu tsc"));
+        assert_eq!(cpu_field(cpuinfo, &["empty"]), None);
+        assert_eq!(cpu_field(cpuinfo, &["name"]), None);
+    }
 
     #[test]
     fn parameters_end_where_those_of_init_begin() {

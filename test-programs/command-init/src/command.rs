@@ -1,5 +1,6 @@
 //! `vdso`, run to its end.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,11 +19,25 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// Runs it.
+/// Runs it as root.
 pub fn vdso(arguments: &[&str]) -> Result<Finished> {
-    let mut command = Command::new(VDSO);
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let Output { status, stdout, stderr } = output.with_context(|| format!("cannot run {VDSO}"))?;
+    finish(Command::new(VDSO).args(arguments))
+}
+
+/// Runs it as somebody without any privilege.
+pub fn vdso_as_nobody(arguments: &[&str]) -> Result<Finished> {
+    const NOBODY: u32 = 65534;
+    finish(Command::new(VDSO).args(arguments).uid(NOBODY).gid(NOBODY))
+}
+
+/// Runs it as root in a time namespace.
+pub fn vdso_in_namespace(arguments: &[&str]) -> Result<Finished> {
+    finish(Command::new(SELF).args(["in-namespace", VDSO]).args(arguments))
+}
+
+fn finish(command: &mut Command) -> Result<Finished> {
+    let output = command.stdin(Stdio::null()).output();
+    let Output { status, stdout, stderr } = output.with_context(|| format!("{command:?}"))?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end().to_owned();
     Ok(Finished { code: status.code(), stdout: text(stdout), stderr: text(stderr) })
 }

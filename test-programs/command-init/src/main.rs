@@ -8,6 +8,7 @@
 //! | [`checks`] | the checks |
 //! | [`command`] | `vdso`, run to its end |
 //! | [`program`] | what `vdso run` runs here |
+//! | [`namespace`] | time namespaces |
 //! | [`clocks`] | bracketed reads |
 //! | [`capture`] | the kernel's data page, printed as the timekeeper's tests keep it |
 //! | [`report`] | the lines on the console |
@@ -17,6 +18,7 @@ mod checks;
 mod clocks;
 mod command;
 mod machine;
+mod namespace;
 mod program;
 mod report;
 
@@ -51,10 +53,12 @@ fn other(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["read", offset_sec, reads] => program::read(offset_sec.parse()?, reads.parse()?),
+        ["enter", offset_sec, reads] => program::enter(offset_sec.parse()?, reads.parse()?),
+        ["in-namespace", program, arguments @ ..] => namespace::run(program, arguments),
         ["children", depth, offset_sec, reads] => {
             program::children(depth.parse()?, offset_sec, reads)
         }
-        ["rate", rate, reads] => program::rate(rate.parse()?, reads.parse()?),
+        ["rate", rate, slack_ns] => program::rate(rate.parse()?, slack_ns.parse()?),
         ["auxv"] => program::auxv(),
         _ => bail!("no such program: {arguments:?}"),
     }

@@ -6,12 +6,19 @@ use anyhow::{Context, Result, ensure};
 use vdso_data::clock;
 
 use crate::clocks::{self, Bracket};
+use crate::namespace;
 
 /// Every clock is moved by so many seconds.
 pub fn read(offset_sec: i64, reads: u64) -> Result<()> {
     let offset_ns = i128::from(offset_sec) * 1_000_000_000;
     println!("{}", clocks::compare(reads, offset_ns)?);
     Ok(())
+}
+
+/// The same, and then in a time namespace that this process enters.
+pub fn enter(offset_sec: i64, reads: u64) -> Result<()> {
+    read(offset_sec, reads)?;
+    namespace::enter(|| read(offset_sec, reads))
 }
 
 /// The same of a process that is so many generations below this one.
@@ -27,18 +34,19 @@ pub fn children(depth: u32, offset_sec: &str, reads: &str) -> Result<()> {
     Ok(())
 }
 
-/// REALTIME runs at a rate of its own.
-pub fn rate(rate: i128, reads: u64) -> Result<()> {
-    /// A line is steered at the host's clock; what the counter's rate is off by at first shows.
-    const SLACK_NS: i128 = 20_000;
+/// REALTIME runs at a rate of its own, to so many nanoseconds.
+pub fn rate(rate: i128, slack_ns: i128) -> Result<()> {
+    /// How long that is looked at, ns: far longer than a slack.
+    const LONG_ENOUGH_NS: i128 = 300_000_000;
     let first = Bracket::of(clock::REALTIME);
-    let mut last = first;
-    for _ in 0..reads {
+    let (mut last, mut reads) = (first, 0);
+    while last.before - first.after < LONG_ENOUGH_NS {
         last = Bracket::of(clock::REALTIME);
-        let least = (last.before - first.after) * rate - SLACK_NS;
-        let most = (last.after - first.before) * rate + SLACK_NS;
+        let least = (last.before - first.after) * rate - slack_ns;
+        let most = (last.after - first.before) * rate + slack_ns;
         let passed = last.now - first.now;
         ensure!((least..=most).contains(&passed), "{passed} ns passed: {first:?}, {last:?}");
+        reads += 1;
     }
     println!("{reads} reads in {} ms", (last.after - first.before) / 1_000_000);
     Ok(())

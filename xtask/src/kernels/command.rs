@@ -71,3 +71,52 @@ pub fn keep(checks: &[Check], kernel: &Kernel, folder: &Path) -> Result<()> {
     let path = folder.join(format!("{}-{}.txt", kernel.arch, kernel.series));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::matrix::{AMD64_PARAMETERS, KERNELS};
+
+    fn kernel(arch: &str) -> &'static Kernel {
+        KERNELS.iter().find(|kernel| kernel.arch == arch).unwrap()
+    }
+
+    fn check(group: &str, name: &str, status: Status) -> Check {
+        let [abi, group, name] = ["amd64", group, name].map(str::to_owned);
+        Check { abi, group, name, status, detail: "7 8".to_owned() }
+    }
+
+    #[test]
+    fn the_command_is_tried_with_parameters_that_a_kernel_is_booted_with() {
+        for parameter in PARAMETERS {
+            assert!(AMD64_PARAMETERS.contains(parameter), "{parameter}");
+            assert!(is_tried(kernel("amd64"), Some(parameter)));
+            assert!(!is_tried(kernel("i386"), Some(parameter)));
+        }
+        assert!(is_tried(kernel("amd64"), None));
+        assert!(!is_tried(kernel("amd64"), Some("vsyscall=none")));
+    }
+
+    #[test]
+    fn a_captured_page_is_kept_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let checks = [
+            check(CAPTURE, "struct", Status::Ok),
+            check("other", "vdso", Status::Ok),
+            check(CAPTURE, "words", Status::Ok),
+        ];
+        keep(&checks, kernel("amd64"), folder.path()).unwrap();
+        let path = folder.path().join(format!("amd64-{}.txt", kernel("amd64").series));
+        assert_eq!(fs::read_to_string(path).unwrap(), "struct 7 8\nwords 7 8\n");
+    }
+
+    #[test]
+    fn a_page_that_was_not_captured_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = [check(CAPTURE, "words", Status::Ok), check(CAPTURE, "x", Status::Fail)];
+        for checks in [&failed[..], &[]] {
+            assert!(keep(checks, kernel("amd64"), folder.path()).is_err());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

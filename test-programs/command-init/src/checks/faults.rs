@@ -2,17 +2,12 @@
 
 use anyhow::Result;
 
-use super::Expected;
+use super::sources::{BY_CALLS_NS, twice_as_fast};
 use crate::command::{SELF, vdso};
 use crate::machine;
 use crate::report::Report;
 
-pub fn run(report: &mut Report, expected: Expected) {
-    if let Expected::NoPage(reason) = expected {
-        report.skip("no-btf", reason);
-        report.skip("no-sysfs", reason);
-        return;
-    }
+pub fn run(report: &mut Report) {
     report.check("no-btf", without_btf());
     report.check("no-sysfs", without_sysfs());
 }
@@ -23,8 +18,7 @@ const TYPES: &str = "cannot read the kernel's type information at /sys/kernel/bt
 fn without_btf() -> Result<String> {
     machine::mount_over("tmpfs", "/sys/kernel/btf")?;
     let result = chained(TYPES).and_then(|chained| {
-        let own = ["run", "-v", "--source", "own", "--rate", "2", "--", SELF, "rate", "2", "10000"];
-        let own = vdso(&own)?.expect(0, "source own: as asked")?;
+        let own = twice_as_fast(BY_CALLS_NS)?.expect(0, "source own: as asked")?;
         Ok(format!("{chained}; own, steered by calls: {}", own.stdout))
     });
     machine::unmount("/sys/kernel/btf")?;
@@ -35,8 +29,8 @@ fn without_btf() -> Result<String> {
 fn without_sysfs() -> Result<String> {
     machine::unmount("/sys")?;
     let result = chained(TYPES).and_then(|chained| {
-        let own = vdso(&["run", "--source", "own", "--rate", "2", "--", SELF, "auxv"])?;
-        let own = own.expect(125, "cannot be used here: the kernel's clocksource is not known")?;
+        let reason = "cannot be used here: the kernel's clocksource is not known";
+        let own = twice_as_fast(BY_CALLS_NS)?.expect(125, reason)?;
         Ok(format!("{chained}; {}", own.said_after("error: ")?))
     });
     machine::mount_over("sysfs", "/sys")?;
@@ -45,7 +39,7 @@ fn without_sysfs() -> Result<String> {
 
 fn chained(reason: &str) -> Result<String> {
     let run =
-        ["run", "-v", "--offset", "+1h", "--clocks", "all", "--", SELF, "read", "3600", "10000"];
+        ["run", "-v", "--offset", "+1h", "--clocks", "all", "--", SELF, "read", "3600", "2000"];
     let finished = vdso(&run)?.expect(0, reason)?;
     let said = finished.said_after("source chain: ")?;
     let asked = ["run", "--source", "host", "--offset", "+1h", "--", SELF, "auxv"];

@@ -36,7 +36,9 @@ pub fn run(arguments: &[String]) {
     let expected = expected(arguments);
     run_group("command", |report| sources::run(report, expected));
     run_group("tools", |report| tools::run(report, expected));
-    run_group("faults", |report| faults::run(report, expected));
+    if expected == Expected::Page {
+        run_group("faults", faults::run);
+    }
 }
 
 fn run_group(name: &'static str, run: impl FnOnce(&mut Report)) {

@@ -46,3 +46,61 @@ const MACHINE: Option<Machine> = if cfg!(target_arch = "x86_64") {
 } else {
     None
 };
+
+#[cfg(all(test, target_pointer_width = "64", target_endian = "little"))]
+mod tests {
+    use made_images::{Recipe, make};
+
+    use super::*;
+    use crate::host::{Host, PageError};
+
+    type Made = (made_images::Class, made_images::ByteOrder);
+
+    const NATIVE: Made = (made_images::Class::Elf64, made_images::ByteOrder::Little);
+
+    fn host((class, byte_order): Made, machine: u16) -> Host {
+        let recipe = Recipe { machine, ..Recipe::new(class, byte_order) };
+        let image = make(&recipe).bytes;
+        Host { vdso_addr: 0x1000, image, page: Err(PageError::NoVvar) }
+    }
+
+    fn machine() -> u16 {
+        MACHINE.expect("tests run where there is an image").0
+    }
+
+    fn has_functions(host: &Host) -> bool {
+        host.function("__vdso_clock_gettime").is_some()
+    }
+
+    #[test]
+    fn an_image_of_this_process_s_kind_is_called() {
+        let host = host(NATIVE, machine());
+        assert_eq!(host.image_error(), None);
+        assert!(has_functions(&host));
+    }
+
+    /// They are well made, so all that is wrong with them is their kind.
+    #[test]
+    fn an_image_of_another_kind_is_not_called() {
+        use made_images::{ByteOrder as Order, Class as Width};
+        for (kind, machine, expected) in [
+            ((Width::Elf32, Order::Little), machine(), "it is an image of class Elf32"),
+            ((Width::Elf32, Order::Big), machine(), "it is an image of class Elf32"),
+            ((Width::Elf64, Order::Big), machine(), "it is an image of byte order Big"),
+            (NATIVE, 22, "it is an image for another machine (e_machine 22)"),
+        ] {
+            let host = host(kind, machine);
+            let error = host.image_error().expect(expected);
+            assert_eq!(error.to_string(), expected);
+            assert!(!has_functions(&host), "{expected}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_is_not_called() {
+        let mut host = host(NATIVE, machine());
+        host.image[0] = 0;
+        assert!(matches!(host.image_error(), Some(ImageError::Unreadable(_))));
+        assert!(!has_functions(&host));
+    }
+}

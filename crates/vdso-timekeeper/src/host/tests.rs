@@ -355,31 +355,3 @@ fn this_process_is_found_out() {
         }
     }
 }
-
-/// Functions of an image that is not this process's own kind are never called.
-#[test]
-fn an_image_of_another_kind_has_no_functions() {
-    let mut host = Host::find().unwrap();
-    if host.vdso_addr == 0 {
-        let reason = "this kernel gives no vDSO";
-        return test_support::skip(test_support::Lacking::Kernel, "vdso-kind", reason);
-    }
-    assert_eq!(host.image_error(), None);
-    const CLASS: usize = 4;
-    const BYTE_ORDER: usize = 5;
-    const MACHINE: usize = 18;
-    for (at, value, expected) in [
-        (MACHINE, 0x77, "for another machine (e_machine 119)"),
-        (0, 0, "ELF"),
-        (CLASS, 3, "class"),
-        (CLASS, 1, ""),
-        (BYTE_ORDER, 2, ""),
-    ] {
-        let good = std::mem::replace(&mut host.image[at], value);
-        let error = host.image_error().expect("it is of another kind").to_string();
-        assert!(error.contains(expected), "{error}");
-        assert_eq!(host.function("__vdso_clock_gettime"), None);
-        assert_eq!(host.template(&[]).clock_gettime, None);
-        host.image[at] = good;
-    }
-}

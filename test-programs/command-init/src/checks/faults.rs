@@ -39,7 +39,7 @@ fn without_sysfs() -> Result<String> {
 
 fn chained(reason: &str) -> Result<String> {
     let run =
-        ["run", "-v", "--offset", "+1h", "--clocks", "all", "--", SELF, "read", "3600", "2000"];
+        ["run", "-v", "--offset", "+1h", "--clocks", "all", "--", SELF, "read", "3600", "500"];
     let finished = vdso(&run)?.expect(0, reason)?;
     let said = finished.said_after("source chain: ")?;
     let asked = ["run", "--source", "host", "--offset", "+1h", "--", SELF, "auxv"];

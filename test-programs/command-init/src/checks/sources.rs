@@ -10,7 +10,7 @@ use crate::report::Report;
 
 /// How often each clock is read.
 const READS: &str = "20000";
-const FEW_READS: &str = "2000";
+const FEW_READS: &str = "500";
 /// An hour.
 const OFFSET: [&str; 4] = ["--offset", "+1h", "--clocks", "all"];
 const OFFSET_SEC: &str = "3600";

@@ -98,3 +98,23 @@ fn an_image_of_another_kind_is_not_called() {
         assert_is_right(&host, &asked);
     }
 }
+
+/// The last of what a page must stand before a program gets it.
+#[test]
+fn a_page_that_says_something_else_is_refused() {
+    let host = Host::find().unwrap();
+    if let Err(reason) = by_host(&host, &plan()) {
+        return test_support::skip(test_support::Lacking::Kernel, "host-validation", &reason);
+    }
+    let selected = make(&host, &plan(), Source::Host, String::new()).unwrap();
+    assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
+    let mut other = plan();
+    for id in clock::HIGH_RESOLUTION_IDS {
+        let right = other.transforms[id as usize];
+        other.transforms[id as usize] = Transform::IDENTITY;
+        let error = validate(&host, &other, &selected.payload).expect_err("a day is missing");
+        let expected = format!("what its page says of clock {id} is not what the kernel says");
+        assert_eq!(error.to_string(), expected);
+        other.transforms[id as usize] = right;
+    }
+}

@@ -1,11 +1,13 @@
 //! One kernel, booted once.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 
 use super::console::{self, Check, Status};
 use super::emulator::Emulator;
@@ -57,6 +59,8 @@ impl Boot<'_> {
         command.args(["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"]);
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&archive);
         command.arg("-append").arg(self.command_line());
+        // SAFETY: between fork and exec only this is called, which is one system call.
+        unsafe { command.pre_exec(end_with_this_process) };
         let start = Instant::now();
         let finished = Finished::of(&mut command, LIMIT);
         let checks = console::checks(&finished.stdout);
@@ -75,4 +79,9 @@ impl Boot<'_> {
             None => line,
         }
     }
+}
+
+/// An emulator in a process group of its own would outlive an interrupted run.
+fn end_with_this_process() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
 }

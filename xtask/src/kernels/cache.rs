@@ -16,23 +16,33 @@ use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-/// The cache; one process at a time has it.
+/// The cache.
 pub struct Cache {
     folder: PathBuf,
-    _lock: File,
 }
 
+/// While this is there, no other process fetches anything.
+pub struct Lock(#[expect(dead_code, reason = "closing the file unlocks it")] File);
+
 impl Cache {
-    /// Waits while another process has it.
+    /// The folder that is named, or the usual one.
     pub fn open(folder: Option<&Path>) -> Result<Self> {
         let folder = folder.map(Path::to_owned).or_else(usual).context(
             "there is no place for a cache, as neither XDG_CACHE_HOME nor HOME is set: use --cache",
         )?;
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let lock = File::create(folder.join("lock"))
-            .with_context(|| format!("cannot write to {}", folder.display()))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
-        Ok(Self { folder: folder.canonicalize()?, _lock: lock })
+        Ok(Self { folder: folder.canonicalize()? })
+    }
+
+    /// Waits while another process fetches something.
+    pub fn lock(&self) -> Result<Lock> {
+        let file = File::create(self.folder.join("lock"))
+            .with_context(|| format!("cannot write to {}", self.folder.display()))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            eprintln!("waiting for another cargo xtask kernels, which is fetching something");
+            flock(&file, FlockOperation::LockExclusive)?;
+        }
+        Ok(Lock(file))
     }
 
     /// A folder below, made if need be.

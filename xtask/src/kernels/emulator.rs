@@ -27,6 +27,7 @@ impl Emulator {
     pub fn find(cache: &Cache, machine: &Machine, renew: bool) -> Result<Self> {
         let (name, package) = machine.emulator;
         let program = format!("qemu-system-{name}");
+        let _lock = cache.lock()?;
         let system = Self { program: PathBuf::from(&program), root: None, firmware: None };
         let mut emulator = if system.is_new_enough(machine) {
             system

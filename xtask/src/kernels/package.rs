@@ -22,6 +22,7 @@ pub struct Fetched {
 /// The kernel from the cache, or from the archive if it is not there or if `renew`.
 pub fn fetch(cache: &Cache, kernel: &Kernel, renew: bool) -> Result<Fetched> {
     let folder = cache.folder(&format!("kernels/{}/{}", kernel.arch, kernel.series))?;
+    let _lock = cache.lock()?;
     if !renew && let Some(fetched) = cached(&folder)? {
         return Ok(fetched);
     }

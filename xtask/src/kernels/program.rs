@@ -105,6 +105,7 @@ fn source(cache: &Cache, path: &Path) -> Result<PathBuf> {
 fn unpacked(cache: &Cache, archive: &Path) -> Result<PathBuf> {
     let name = archive.file_name().unwrap_or(OsStr::new("library"));
     let folder = cache.folder("library")?.join(name);
+    let _lock = cache.lock()?;
     if !folder.exists() {
         let temporary = cache.temporary()?;
         run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(temporary.path()))?;

@@ -77,7 +77,7 @@ impl Table {
         remember(&mut self.skips, place, name, reason);
     }
 
-    /// Prints what is not as it should be. Fails if a check did, or if nothing was booted that could.
+    /// Prints what is not as it should be. Fails if a check did.
     pub fn close(self) -> ExitCode {
         for remark in &self.skips {
             let name = format!("{} ({})", remark.name, remark.place());

@@ -120,9 +120,12 @@ fn copy(vvar: Mapping) -> Vec<u64> {
         // SAFETY: an aligned word in the first page of the mapping, which the kernel keeps readable
         // and writes to at any time.
         let word = unsafe { &*(addr as *const AtomicU64) };
+        // Relaxed: whoever copies twice sees whether it has changed.
         word.load(Ordering::Relaxed)
     };
     let words = (0..PAGE_BYTES / size_of::<u64>()).map(word).collect();
+    // Acquire: pairs with the kernel's barriers between its writes, so that the counter and the second
+    // copy are read after the first.
     fence(Ordering::Acquire);
     words
 }

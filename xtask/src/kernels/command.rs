@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -37,6 +38,17 @@ pub fn is_captured(kernel: &Kernel) -> bool {
     ["amd64", "arm64"].contains(&kernel.arch)
 }
 
+/// What is lacking to build for a machine, beside the standard library; `None` if nothing is.
+pub fn lacks(machine: &Machine) -> Option<String> {
+    let is_there =
+        || Command::new(ARM64_LINKER).arg("--version").output().is_ok_and(|it| it.status.success());
+    (machine.arch == "arm64" && !is_there())
+        .then(|| format!("there is no {ARM64_LINKER}: Debian's gcc-aarch64-linux-gnu has it"))
+}
+
+/// The C compiler that knows where arm64's C library is.
+const ARM64_LINKER: &str = "aarch64-linux-gnu-gcc";
+
 /// The programs of a boot, by their names there. The command is built for amd64 alone.
 pub fn build(builder: &Builder, machine: &Machine) -> Result<Vec<(&'static str, PathBuf)>> {
     eprintln!("building the command for {}", machine.arch);
@@ -50,7 +62,7 @@ pub fn build(builder: &Builder, machine: &Machine) -> Result<Vec<(&'static str, 
     command.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     command.env("CARGO_PROFILE_DEV_STRIP", "symbols");
     if machine.arch == "arm64" {
-        command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+        command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", ARM64_LINKER);
     }
     let output = command.output().context("cannot run cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);

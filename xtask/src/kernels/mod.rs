@@ -25,7 +25,7 @@ mod package;
 mod program;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +35,7 @@ use boot::Boot;
 use cache::Cache;
 use emulator::Emulator;
 use matrix::{AMD64_PARAMETERS, KERNELS, Kernel, MACHINES, Machine};
+use package::Fetched;
 use program::Builder;
 use table::Table;
 use test_support::{Lacking, skip};
@@ -141,6 +142,8 @@ struct Workshop<'a> {
     programs: HashMap<&'static str, Result<PathBuf, String>>,
     /// By architecture; or why there is none.
     emulators: HashMap<&'static str, Result<Emulator, String>>,
+    /// Kernels for which newer ones have been looked for.
+    renewed: HashSet<(&'static str, &'static str)>,
     /// The command and its first program, by target.
     commands: HashMap<&'static str, Vec<(&'static str, PathBuf)>>,
 }
@@ -155,7 +158,8 @@ impl<'a> Workshop<'a> {
             skip(Lacking::Images, "kernels against images that were kept", reason);
         }
         let (programs, emulators, commands) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(Self { args, cache, builder, images, programs, emulators, commands })
+        let renewed = HashSet::new();
+        Ok(Self { args, cache, builder, images, programs, emulators, renewed, commands })
     }
 
     fn boot(
@@ -173,20 +177,8 @@ impl<'a> Workshop<'a> {
                 return Ok(());
             }
         };
-        let renew = self.args.renew && parameter.is_none();
-        let fetched = match package::fetch(&self.cache, kernel, renew) {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                skip(Lacking::Tool, &name, &format!("{error:#}"));
-                return Ok(());
-            }
-        };
-        let emulator = match self.emulator(machine) {
-            Ok(emulator) => emulator,
-            Err(reason) => {
-                skip(Lacking::Tool, &name, reason);
-                return Ok(());
-            }
+        let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
+            return Ok(());
         };
         let boot = Boot { machine, emulator, kernel: &fetched, parameter, programs: &programs };
         let temporary = tempfile::tempdir()?;
@@ -208,28 +200,17 @@ impl<'a> Workshop<'a> {
     ) -> Result<()> {
         let name = format!("command on {} {}", kernel.arch, kernel.series);
         let usual = matrix::machine(kernel.arch).expect("a test sees to it");
-        if let Some(reason) = self.builder.lacks(usual.target) {
+        if let Some(reason) = self.builder.lacks(usual.target).or_else(|| command::lacks(usual)) {
             skip(Lacking::Toolchain, &name, &reason);
             return Ok(());
         }
-        let fetched = match package::fetch(&self.cache, kernel, false) {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                skip(Lacking::Tool, &name, &format!("{error:#}"));
-                return Ok(());
-            }
-        };
         let machine = command::machine(usual);
         if !self.commands.contains_key(usual.target) {
             self.commands.insert(usual.target, command::build(&self.builder, &machine)?);
         }
         let programs = self.commands[usual.target].clone();
-        let emulator = match self.emulator(usual) {
-            Ok(emulator) => emulator,
-            Err(reason) => {
-                skip(Lacking::Tool, &name, reason);
-                return Ok(());
-            }
+        let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
+            return Ok(());
         };
         let boot =
             Boot { machine: &machine, emulator, kernel: &fetched, parameter, programs: &programs };
@@ -240,6 +221,26 @@ impl<'a> Workshop<'a> {
             command::keep(&outcome.checks, kernel, folder)?;
         }
         Ok(())
+    }
+
+    /// A kernel, and an emulator for it; none, and a skip, if one cannot be had.
+    fn equipment(&mut self, name: &str, kernel: &'static Kernel) -> Option<(Fetched, &Emulator)> {
+        // Once for each kernel.
+        let renew = self.args.renew && self.renewed.insert((kernel.arch, kernel.series));
+        let fetched = match package::fetch(&self.cache, kernel, renew) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                skip(Lacking::Tool, name, &format!("{error:#}"));
+                return None;
+            }
+        };
+        match self.emulator(matrix::machine(kernel.arch).expect("a test sees to it")) {
+            Ok(emulator) => Some((fetched, emulator)),
+            Err(reason) => {
+                skip(Lacking::Tool, name, reason);
+                None
+            }
+        }
     }
 
     fn emulator(&mut self, machine: &'static Machine) -> Result<&Emulator, &str> {

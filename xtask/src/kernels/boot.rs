@@ -19,7 +19,7 @@ use crate::process::{End, Finished};
 /// What a boot needs.
 pub struct Boot<'a> {
     /// The machine.
-    pub machine: &'static Machine,
+    pub machine: &'a Machine,
     /// Its emulator.
     pub emulator: &'a Emulator,
     /// The kernel.

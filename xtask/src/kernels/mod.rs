@@ -10,7 +10,8 @@
 //! 5. [`console`]: what it said; [`images`]: against what was kept of such a kernel;
 //! 6. [`table`]: all of it, for a person.
 //!
-//! Where programs can be given clocks, [`command`] then makes a second boot, for `vdso run`.
+//! Where programs can be given clocks, the command `vdso` is tried as well, in boots of its own:
+//! [`command`].
 
 mod apt;
 mod boot;
@@ -26,7 +27,7 @@ mod package;
 mod program;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::iter;
 use std::path::PathBuf;
@@ -35,8 +36,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use boot::Boot;
 use cache::Cache;
+use command::capture;
 use emulator::Emulator;
 use matrix::{AMD64_PARAMETERS, KERNELS, Kernel, MACHINES, Machine};
+use package::Fetched;
 use program::Builder;
 use table::Table;
 use test_support::{Lacking, skip};
@@ -57,6 +60,12 @@ pub struct Args {
     /// One kernel of each architecture
     #[arg(long)]
     quick: bool,
+    /// Only try the command vdso, which is done without --quick, too
+    #[arg(long)]
+    command: bool,
+    /// Only capture the data pages of amd64's and arm64's kernels, as files in this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    capture: Option<PathBuf>,
     /// List what would be booted
     #[arg(long)]
     list: bool,
@@ -85,7 +94,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut workshop = Workshop::new(args)?;
     let mut table = Table::new(args.verbose);
     for (kernel, parameter) in kernels {
-        workshop.boot(kernel, parameter, &mut table)?;
+        if args.capture.is_some() {
+            if capture::is_captured(kernel) && parameter.is_none() {
+                workshop.boot_command(kernel, Some(capture::CAPTURE), &mut table)?;
+            }
+            continue;
+        }
+        if !args.command {
+            workshop.boot(kernel, parameter, &mut table)?;
+        }
+        if (args.command || !args.quick) && command::is_tried(kernel, parameter) {
+            workshop.boot_command(kernel, parameter, &mut table)?;
+        }
     }
     Ok(table.close())
 }
@@ -130,6 +150,8 @@ struct Workshop<'a> {
     programs: HashMap<&'static str, Result<PathBuf, String>>,
     /// By architecture; or why there is none.
     emulators: HashMap<&'static str, Result<Emulator, String>>,
+    /// Kernels for which newer ones have been looked for.
+    renewed: HashSet<(&'static str, &'static str)>,
 }
 
 impl<'a> Workshop<'a> {
@@ -142,7 +164,8 @@ impl<'a> Workshop<'a> {
             skip(Lacking::Images, "kernels against images that were kept", reason);
         }
         let (programs, emulators) = (HashMap::new(), HashMap::new());
-        Ok(Self { args, cache, builder, images, programs, emulators })
+        let renewed = HashSet::new();
+        Ok(Self { args, cache, builder, images, programs, emulators, renewed })
     }
 
     fn boot(
@@ -160,25 +183,13 @@ impl<'a> Workshop<'a> {
                 return Ok(());
             }
         };
-        let renew = self.args.renew && parameter.is_none();
-        let fetched = match package::fetch(&self.cache, kernel, renew) {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                skip(Lacking::Tool, &name, &format!("{error:#}"));
-                return Ok(());
-            }
-        };
         let mut files = self.images(machine, table)?;
         match self.libraries(kernel, machine) {
             Ok(libraries) => files.extend(libraries),
             Err(error) => table.skip(kernel.arch, "dlopen", &format!("{error:#}")),
         }
-        let emulator = match self.emulator(machine) {
-            Ok(emulator) => emulator,
-            Err(reason) => {
-                skip(Lacking::Tool, &name, &reason);
-                return Ok(());
-            }
+        let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
+            return Ok(());
         };
         let boot = Boot {
             machine,
@@ -195,31 +206,69 @@ impl<'a> Workshop<'a> {
             outcome.checks.extend(more);
         }
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
-        if command::is_for(machine) && parameter.is_none() {
-            self.boot_command(kernel, Boot { files: &[], ..boot }, table)?;
-        }
         Ok(())
     }
 
-    /// Boots for the command itself.
+    /// Boots a kernel with the command, or to capture its data page.
     fn boot_command(
-        &self,
+        &mut self,
         kernel: &'static Kernel,
-        boot: Boot<'_>,
+        parameter: Option<&'static str>,
         table: &mut Table,
     ) -> Result<()> {
-        let programs = match command::programs(&self.cache, &self.builder, kernel, boot.machine)? {
+        let name = format!("command on {} {}", kernel.arch, kernel.series);
+        let usual = matrix::machine(kernel.arch).expect("a test sees to it");
+        if let Some(reason) = self.builder.lacks(usual.target)? {
+            skip(Lacking::Toolchain, &name, &reason);
+            return Ok(());
+        }
+        let machine = command::machine(usual);
+        let programs = command::programs(&self.cache, &self.builder, kernel, &machine, parameter)?;
+        let programs = match programs {
             Ok(programs) => programs,
             Err(reason) => {
-                let name = format!("vdso run on {} {}", kernel.arch, kernel.series);
                 skip(Lacking::Tool, &name, &reason);
                 return Ok(());
             }
         };
+        let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
+            return Ok(());
+        };
+        let boot = Boot {
+            machine: &machine,
+            emulator: &emulator,
+            kernel: &fetched,
+            parameter,
+            programs: &programs,
+            files: &[],
+        };
         let temporary = tempfile::tempdir()?;
-        let outcome = Boot { programs: &programs, ..boot }.run(temporary.path())?;
-        table.add(kernel.arch, &boot.kernel.release, boot.parameter, &outcome);
+        let outcome = boot.run(temporary.path())?;
+        table.add(kernel.arch, &fetched.release, parameter, &outcome);
+        if let Some(folder) = &self.args.capture {
+            capture::keep(&outcome.checks, kernel, folder)?;
+        }
         Ok(())
+    }
+
+    /// A kernel, and an emulator for it; none, and a skip, if one cannot be had.
+    fn equipment(&mut self, name: &str, kernel: &'static Kernel) -> Option<(Fetched, Emulator)> {
+        // Once for each kernel.
+        let renew = self.args.renew && self.renewed.insert((kernel.arch, kernel.series));
+        let fetched = match package::fetch(&self.cache, kernel, renew) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                skip(Lacking::Tool, name, &format!("{error:#}"));
+                return None;
+            }
+        };
+        match self.emulator(matrix::machine(kernel.arch).expect("a test sees to it")) {
+            Ok(emulator) => Some((fetched, emulator)),
+            Err(reason) => {
+                skip(Lacking::Tool, name, &reason);
+                None
+            }
+        }
     }
 
     fn emulator(&mut self, machine: &'static Machine) -> Result<Emulator, String> {

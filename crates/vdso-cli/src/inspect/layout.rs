@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vdso_data::linux::{LAYOUTS, Layout};
-use vdso_timekeeper::host::{Host, btf, described_layout};
+use vdso_timekeeper::host::{Host, btf, described};
 
 /// What is known of the running kernel's data page.
 #[derive(Clone, Debug, Serialize)]
@@ -48,22 +48,32 @@ impl From<Layout> for Offsets {
     }
 }
 
-/// That of the kernel that runs this; the layouts that are known are those of x86-64.
+/// That of the kernel that runs this; the layouts that are known are those of x86-64 and arm64.
 pub fn find() -> Option<KernelLayout> {
-    if !cfg!(target_arch = "x86_64") {
+    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
         return None;
     }
     let types = btf::Vmlinux::open().ok();
-    let described = types.and_then(|types| described_layout(types.bytes()));
-    let known = |layout| LAYOUTS.iter().find(|(_, known)| *known == layout);
-    let not_read_because = match Host::find() {
-        Ok(host) => host.page.err().map(|error| error.to_string()),
-        Err(error) => Some(format!("cannot read /proc/self/maps: {error}")),
+    let described = types.and_then(|types| described(types.bytes()).ok());
+    let page = match Host::find() {
+        Ok(host) => host.page.map_err(|error| error.to_string()),
+        Err(error) => Err(format!("cannot read /proc/self/maps: {error}")),
+    };
+    let (name, layout) = match (&page, described) {
+        // Of those that the types leave open.
+        (Ok(page), _) => (Some(page.name()), Some(*page.layout())),
+        (Err(_), Some(described)) => {
+            match LAYOUTS.iter().find(|(_, known)| described.fits(known)) {
+                Some(&(name, known)) => (Some(name), Some(known)),
+                None => (None, Some(described.layout)),
+            }
+        }
+        (Err(_), None) => (None, None),
     };
     Some(KernelLayout {
-        name: described.and_then(known).map(|(name, _)| *name),
-        described: described.map(Offsets::from),
-        not_read_because,
+        name,
+        described: layout.map(Offsets::from),
+        not_read_because: page.err(),
         known: LAYOUTS
             .iter()
             .map(|&(name, layout)| KnownLayout { name, offsets: layout.into() })

@@ -30,7 +30,7 @@ pub struct Selected {
 /// Takes the fastest source that is safe for `plan`, or the one that was asked for.
 pub fn select(host: &Host, plan: &Plan, asked: Option<Source>) -> Result<Selected> {
     match asked {
-        Some(Source::Chain) => make(host, plan, Source::Chain, "as asked".to_owned()),
+        Some(Source::Chain) => chain(host, plan, "as asked".to_owned()),
         Some(Source::Own) => {
             counter_is_safe(host).map_err(|reason| refused(Source::Own, &reason))?;
             make(host, plan, Source::Own, "as asked".to_owned())
@@ -47,11 +47,11 @@ pub fn select(host: &Host, plan: &Plan, asked: Option<Source>) -> Result<Selecte
             Ok(()) => {
                 make(host, plan, Source::Own, "the fastest with a rate of its own".to_owned())
             }
-            Err(reason) => make(host, plan, Source::Chain, reason),
+            Err(reason) => chain(host, plan, reason),
         },
         None => match by_host(host, plan) {
             Ok(selected) => Ok(selected),
-            Err(reason) => make(host, plan, Source::Chain, reason),
+            Err(reason) => chain(host, plan, reason),
         },
     }
 }
@@ -80,11 +80,18 @@ fn counter_is_safe(host: &Host) -> Result<(), String> {
         return Err(error.to_string());
     }
     const CURRENT: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    let current = fs::read_to_string(CURRENT).unwrap_or_default();
-    if host.page.is_err() && current.trim() != counter::CLOCKSOURCE {
-        return Err(format!("the kernel's clocksource is '{}', not the counter", current.trim()));
+    if host.page.is_ok() {
+        return Ok(());
     }
-    Ok(())
+    match fs::read_to_string(CURRENT) {
+        Ok(current) if current.trim() == counter::CLOCKSOURCE => Ok(()),
+        Ok(current) => {
+            Err(format!("the kernel's clocksource is '{}', not the counter", current.trim()))
+        }
+        Err(error) => {
+            Err(format!("the kernel's clocksource is not known: cannot read {CURRENT}: {error}"))
+        }
+    }
 }
 
 fn by_host(host: &Host, plan: &Plan) -> Result<Selected, String> {
@@ -95,6 +102,14 @@ fn by_host(host: &Host, plan: &Plan) -> Result<Selected, String> {
     let compared = validate(host, plan, &selected.payload).map_err(|e| format!("{e:#}"))?;
     selected.reason += &format!(", and {compared} reads of it agree with the kernel");
     Ok(selected)
+}
+
+/// Needs nothing, and says what it has to do without.
+fn chain(host: &Host, plan: &Plan, mut reason: String) -> Result<Selected> {
+    if let Some(error) = host.image_error() {
+        reason += &format!("; the kernel's vDSO is not called, as {error}: system calls are made");
+    }
+    make(host, plan, Source::Chain, reason)
 }
 
 fn make(host: &Host, plan: &Plan, source: Source, reason: String) -> Result<Selected> {
@@ -167,3 +182,6 @@ fn read(function: ClockGettime, id: u32) -> vdso_data::arithmetic::Timespec {
     unsafe { function(id as i32, &mut ts) };
     vdso_data::arithmetic::Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,5 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) mod writer;

@@ -4,6 +4,8 @@
 //! the kernel's functions and clocks are, relative to its vDSO's address.
 
 pub mod btf;
+mod image;
+mod layout;
 mod page;
 mod sample;
 
@@ -11,11 +13,15 @@ use std::fs;
 use std::io;
 
 use vdso_data::architecture::Architecture;
-use vdso_data::linux::{self, Layout};
+use vdso_data::linux::Layout;
 use vdso_data::process::{ClockTemplate, Template};
 
 use crate::counter;
 
+use layout::KnownLayout;
+
+pub use image::ImageError;
+pub use layout::{Undescribed, described};
 pub use page::KernelPage;
 pub use sample::{CALL_NOISE_NS, Sample, Sampler};
 
@@ -48,9 +54,27 @@ pub enum PageError {
         /// Why.
         source: io::Error,
     },
-    /// The types are there, but not those of a layout in `vdso_data::linux`.
-    #[error("the kernel's type information describes no layout that is known here")]
-    UnknownLayout,
+    /// They are not those of a data page.
+    #[error("the kernel's type information does not describe its data page: {0}")]
+    Undescribed(#[from] Undescribed),
+    /// They describe a layout that is not in `vdso_data::linux`.
+    #[error(
+        "the kernel's data page has a layout that is not known here: clocks of {:#x} bytes, seq at \
+         {:#x}, cycle_last at {:#x}, mult at {:#x}, basetime at {:#x}",
+        .layout.raw - .layout.hres, .layout.seq, .layout.cycle_last, .layout.mult, .layout.basetime
+    )]
+    UnknownLayout {
+        /// Which.
+        layout: Layout,
+    },
+    /// The layout is known, but the page is not that large.
+    #[error("this process's [vvar] mapping has {bytes} bytes, and its clocks need {needed_bytes}")]
+    TooSmall {
+        /// What is mapped of it.
+        bytes: usize,
+        /// Where the clocks end.
+        needed_bytes: usize,
+    },
     /// This process is in a time namespace.
     #[error("this process is in a time namespace")]
     TimeNamespace,
@@ -63,6 +87,9 @@ pub enum PageError {
     /// The values in the page make no sense as a clock.
     #[error("the kernel's page does not hold a clock where its types say")]
     Implausible,
+    /// The types do not say where the clocks begin, and the page does not either.
+    #[error("the kernel's page could hold its clocks at more than one place")]
+    Ambiguous,
 }
 
 impl Host {
@@ -75,7 +102,7 @@ impl Host {
             return Ok(Self { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) });
         };
         let vvar = mapping(&maps, "[vvar]").ok_or(PageError::NoVvar);
-        let page = vvar.and_then(|vvar| KernelPage::recognise(vdso.start, vvar, layout()?));
+        let page = vvar.and_then(|vvar| KernelPage::recognise(vdso.start, vvar, &layouts()?));
         // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process
         // lives, and it does not change.
         let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
@@ -106,7 +133,16 @@ impl Host {
 
     /// Offset of a function within the kernel's image.
     pub fn function(&self, name: &str) -> Option<u64> {
-        function(&self.image, name)
+        let image = image::callable(&self.image).ok()?;
+        image.lookup(name, None).map(|symbol| symbol.value)
+    }
+
+    /// Why the kernel's functions are not called, if there are any.
+    pub fn image_error(&self) -> Option<ImageError> {
+        if self.vdso_addr == 0 {
+            return None;
+        }
+        image::callable(&self.image).err()
     }
 }
 
@@ -164,38 +200,11 @@ pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
     })
 }
 
-/// The layout that the kernel's types describe, if it is one that is known.
-fn layout() -> Result<(&'static str, Layout), PageError> {
+/// What the running kernel's types leave open: the layouts that are known here and fit them.
+fn layouts() -> Result<Vec<KnownLayout>, PageError> {
     let types =
         btf::Vmlinux::open().map_err(|source| PageError::NoTypes { path: btf::VMLINUX, source })?;
-    let described = described_layout(types.bytes()).ok_or(PageError::UnknownLayout)?;
-    linux::LAYOUTS
-        .iter()
-        .find(|(_, known)| *known == described)
-        .copied()
-        .ok_or(PageError::UnknownLayout)
-}
-
-/// The layout of Linux 6.15 and later, from `bytes` of type information.
-pub fn described_layout(bytes: &[u8]) -> Option<Layout> {
-    let btf = btf::Btf::parse(bytes)?;
-    let data = btf.structure("vdso_time_data")?;
-    let clock = btf.structure("vdso_clock")?;
-    let hres = data.offset("clock_data")?;
-    let mult = clock.offset("mult")?;
-    let seq = clock.offset("seq")?;
-    // The reader takes these pairs as adjacent words.
-    if clock.offset("shift")? != mult + 4 || clock.offset("clock_mode")? != seq + 4 {
-        return None;
-    }
-    Some(Layout {
-        hres,
-        raw: hres + clock.bytes(),
-        seq,
-        cycle_last: clock.offset("cycle_last")?,
-        mult,
-        basetime: clock.offset("basetime")?,
-    })
+    layout::known(types.bytes())
 }
 
 impl KernelPage {
@@ -212,5 +221,7 @@ impl KernelPage {
     }
 }
 
+#[cfg(all(test, target_endian = "little"))]
+mod captured;
 #[cfg(test)]
 mod tests;

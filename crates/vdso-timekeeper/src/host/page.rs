@@ -4,6 +4,7 @@ use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS, Layout};
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 use vdso_data::{clock, seqlock};
 
+use super::layout::KnownLayout;
 use super::{Mapping, PageError};
 
 /// How much the kernel may raise `mult` while it steers, as a part of `mult`: a ninth, from
@@ -36,12 +37,30 @@ pub struct Snapshot {
 }
 
 impl KernelPage {
-    /// Checks that the page holds clocks where `layout` says, and that they run on the counter.
+    /// The page with that one of `layouts` by which it holds clocks, if they run on the counter.
+    ///
+    /// Types alone need not tell where the clocks begin. What is there instead, where they do not, are
+    /// zeros or the middle of a clock.
     pub(super) fn recognise(
         vdso_addr: u64,
         vvar: Mapping,
-        (name, layout): (&'static str, Layout),
+        layouts: &[KnownLayout],
     ) -> Result<Self, PageError> {
+        let looked_at = layouts.iter().map(|&known| Self::look(vdso_addr, vvar, known));
+        let (mut pages, mut errors) = (Vec::new(), Vec::new());
+        looked_at.for_each(|looked_at| match looked_at {
+            Ok(page) => pages.push(page),
+            Err(error) => errors.push(error),
+        });
+        match pages.as_slice() {
+            [page] => Ok(*page),
+            [] => Err(errors.into_iter().max_by_key(telling).unwrap_or(PageError::Implausible)),
+            _ => Err(PageError::Ambiguous),
+        }
+    }
+
+    /// Checks that the page holds clocks where a layout says, and that they run on the counter.
+    fn look(vdso_addr: u64, vvar: Mapping, (name, layout): KnownLayout) -> Result<Self, PageError> {
         let page = Self {
             name,
             layout,
@@ -49,24 +68,25 @@ impl KernelPage {
             vvar_bytes: vvar.bytes(),
             displacement: vvar.start.wrapping_sub(vdso_addr) as i64,
         };
-        if page.end() > page.vvar_bytes.min(vdso_data::PAGE_BYTES) {
-            return Err(PageError::UnknownLayout);
+        let bytes = page.vvar_bytes.min(vdso_data::PAGE_BYTES);
+        if page.end() > bytes {
+            return Err(PageError::TooSmall { bytes, needed_bytes: page.end() });
         }
         match page.mode() {
             CLOCK_MODE_COUNTER => {}
             CLOCK_MODE_TIMENS => return Err(PageError::TimeNamespace),
             mode => return Err(PageError::CounterUnused { mode }),
         }
-        let shift_is_plausible = |clock| (1..=32).contains(&page.word(clock, layout.mult + 4));
-        let mult_is_plausible = |clock| page.word(clock, layout.mult) != 0;
-        if [layout.hres, layout.raw]
-            .into_iter()
-            .all(|c| shift_is_plausible(c) && mult_is_plausible(c))
-        {
+        if [layout.hres, layout.raw].into_iter().all(|clock| page.is_plausible(clock)) {
             Ok(page)
         } else {
             Err(PageError::Implausible)
         }
+    }
+
+    fn is_plausible(&self, clock: usize) -> bool {
+        let shift = self.word(clock, self.layout.mult + 4);
+        self.word(clock, self.layout.mult) != 0 && (1..=32).contains(&shift)
     }
 
     /// What the layout is called.
@@ -134,6 +154,7 @@ impl KernelPage {
         .filter(|_| self.mode() == CLOCK_MODE_COUNTER)
     }
 
+    /// Where the later clock ends.
     fn end(&self) -> usize {
         let clock_bytes = self.layout.basetime + clock::LINES * vdso_data::linux::BASETIME_BYTES;
         self.layout.hres.max(self.layout.raw) + clock_bytes
@@ -156,5 +177,18 @@ impl KernelPage {
         // SAFETY: as above.
         let word = unsafe { &*(addr as *const AtomicU64) };
         word.load(Ordering::Relaxed)
+    }
+}
+
+/// Which of several reasons is the one to give: zeros look like a clock without a counter, and the
+/// middle of a clock has no mode that there is.
+fn telling(error: &PageError) -> u8 {
+    const MODES: u32 = 16;
+    match error {
+        PageError::TimeNamespace => 4,
+        PageError::CounterUnused { mode: 1..MODES } => 3,
+        PageError::Implausible => 2,
+        PageError::CounterUnused { .. } => 1,
+        _ => 0,
     }
 }

@@ -68,7 +68,7 @@ impl Sampler {
     /// The clocks now; `None` when the kernel no longer runs them on the counter.
     pub fn sample(&mut self) -> Option<Sample> {
         match self {
-            Self::Page(page) => by_page(page),
+            Self::Page(page) => by_page(page, counter::read),
             Self::Calls(calls) => {
                 let mut sample = by_calls(calls.slope);
                 if let Some(last) = &calls.last {
@@ -81,9 +81,9 @@ impl Sampler {
     }
 }
 
-fn by_page(page: &KernelPage) -> Option<Sample> {
-    let steered = page.snapshot(counter::read)?;
-    let raw = page.snapshot_raw(counter::read)?;
+pub(super) fn by_page(page: &KernelPage, counter: impl Fn() -> u64) -> Option<Sample> {
+    let steered = page.snapshot(&counter)?;
+    let raw = page.snapshot_raw(&counter)?;
     let mut fixed = [0; clock::LINES];
     for id in clock::HIGH_RESOLUTION_IDS {
         fixed[id as usize] = time_in(&steered, id);

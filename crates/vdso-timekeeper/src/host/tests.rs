@@ -68,7 +68,7 @@ impl FakeVvar {
 
     fn recognise(&self) -> Result<KernelPage, PageError> {
         let vdso_addr = self.mapping().end + 0x1000;
-        KernelPage::recognise(vdso_addr, self.mapping(), ("fake", LINUX_6_15))
+        KernelPage::recognise(vdso_addr, self.mapping(), &[("fake", LINUX_6_15)])
     }
 }
 
@@ -122,8 +122,8 @@ fn a_page_that_is_no_clock_is_refused() {
     assert!(vvar.recognise().is_ok());
     // A mapping that is too small for what the layout says.
     let mapping = Mapping { end: vvar.mapping().start + 256, ..vvar.mapping() };
-    let small = KernelPage::recognise(0, mapping, ("fake", LINUX_6_15));
-    assert!(matches!(small, Err(PageError::UnknownLayout)));
+    let small = KernelPage::recognise(0, mapping, &[("fake", LINUX_6_15)]);
+    assert!(matches!(small, Err(PageError::TooSmall { bytes: 256, needed_bytes: 0x1d0 })));
 }
 
 /// What images are told of a page: where everything is, seen from the kernel's vDSO.

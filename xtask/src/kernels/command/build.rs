@@ -1,5 +1,6 @@
-//! Builds the command, and a program that it runs, static.
+//! Builds the command, the first program, and one that the command runs, static.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,18 +17,34 @@ pub fn folder(target: &str) -> PathBuf {
     cargo::target_folder().join("kernels-command").join(target)
 }
 
-/// Whether a compiler can be run.
-pub fn is_installed(compiler: &str) -> bool {
+/// A compiler that can be run, by its plain name or with the version behind it; or what to do. Debian's
+/// packages of cross compilers with plain names, and that of gcc's 32-bit library, cannot be installed
+/// beside each other.
+pub fn compiler(name: &str) -> std::result::Result<String, String> {
+    let versions = (12..=20).map(|version| format!("{name}-{version}"));
+    let mut names = iter::once(name.to_owned()).chain(versions);
+    names.find(|name| is_installed(name)).ok_or_else(|| {
+        let package = name.strip_suffix("-gcc").unwrap_or(name);
+        format!("there is no {name}: apt-get install gcc-12-{package} and its C library")
+    })
+}
+
+fn is_installed(compiler: &str) -> bool {
     let mut command = Command::new(compiler);
     let quiet = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// The command. Its debug assertions hold what it tells the kernel of a program against what the kernel
-/// says itself.
-pub fn command(builder: &Builder, target: &str, compiler: &str) -> Result<PathBuf> {
+/// The first program and the command, by their names in the machine. The command's debug assertions hold
+/// what it tells the kernel of a program against what the kernel says itself.
+pub fn first_and_command(
+    builder: &Builder,
+    target: &str,
+    compiler: &str,
+) -> Result<Vec<(&'static str, PathBuf)>> {
     let mut command = cargo::cargo("kernels-command");
-    command.args(["build", "--quiet", "--package", "vdso-cli", "--locked", "--target", target]);
+    command.args(["build", "--quiet", "--package", "vdso-cli", "--package", "command-init"]);
+    command.args(["--locked", "--target", target]);
     command.arg("--config").arg(format!("target.{target}.linker={compiler:?}"));
     let flags = format!("target.{target}.rustflags=[\"-Ctarget-feature=+crt-static\"]");
     command.arg("--config").arg(flags).env_remove("RUSTFLAGS");
@@ -42,7 +59,8 @@ pub fn command(builder: &Builder, target: &str, compiler: &str) -> Result<PathBu
     let output = command.output().context("cannot run cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the command for {target} does not build:\n{said}");
-    Ok(folder(target).join("debug/vdso"))
+    let folder = folder(target).join("debug");
+    Ok(vec![("init", folder.join("command-init")), ("vdso", folder.join("vdso"))])
 }
 
 /// `test-programs/clocks.c`.

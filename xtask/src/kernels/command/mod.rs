@@ -1,11 +1,13 @@
-//! The command `vdso` itself on a kernel: a second boot, whose first program is [a script](first.sh)
-//! that runs programs under `vdso run` and checks what they see.
+//! The command `vdso` itself on a kernel: a boot of its own. The first program is
+//! `test-programs/command-init`, which tries each source of time in all ways (on amd64), runs
+//! [a script](programs.sh) of programs below `vdso run` by Debian's busybox, or [captures](capture) the
+//! kernel's data page.
 //!
-//! The command and the program that it runs, `test-programs/clocks.c`, are built static, by a cross
-//! compiler of Debian's; the shell is Debian's busybox.
+//! All of it is built static; for another architecture by a cross compiler of Debian's.
 
 mod build;
 mod busybox;
+pub mod capture;
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,8 +22,8 @@ use super::program::Builder;
 struct Row {
     /// The machine.
     arch: &'static str,
-    /// The C compiler that links it, and Debian's package of it.
-    compiler: (&'static str, &'static str),
+    /// The C compiler that links it, without a version behind its name.
+    compiler: &'static str,
     /// A shell of another ABI that its kernels run, by its name there, and Debian's name of the ABI.
     other: Option<(&'static str, &'static str)>,
 }
@@ -30,43 +32,61 @@ struct Row {
 const ROWS: &[Row] = &[
     Row {
         arch: "arm64",
-        compiler: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        compiler: "aarch64-linux-gnu-gcc",
         other: Some(("busybox-armhf", "armhf")),
     },
-    Row {
-        arch: "riscv64",
-        compiler: ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
-        other: None,
-    },
-    Row { arch: "amd64", compiler: ("gcc", "gcc"), other: Some(("busybox-i386", "i386")) },
+    Row { arch: "riscv64", compiler: "riscv64-linux-gnu-gcc", other: None },
+    Row { arch: "amd64", compiler: "gcc", other: Some(("busybox-i386", "i386")) },
 ];
 
-/// The script, behind a line that names the ABI.
-const SCRIPT: &str = include_str!("first.sh");
+/// With which parameters the command is tried, besides none: those that change who computes the time.
+const PARAMETERS: &[&str] = &["clocksource=hpet", "clocksource=acpi_pm", "vdso=0"];
+
+/// What the first program has the shell run.
+const SCRIPT: &str = include_str!("programs.sh");
 
 /// The programs of a boot, by their names there; or what is lacking.
 type Programs = std::result::Result<Vec<(&'static str, PathBuf)>, String>;
 
-/// Whether there is anything to boot for the command on this machine.
-pub fn is_for(machine: &Machine) -> bool {
-    row(machine).is_some()
+/// The machine with a counter that says that it is good, as the command reads no other. That of qemu's
+/// emulated x86 is, but qemu has the bit not among what it can emulate.
+pub fn machine(usual: &Machine) -> Machine {
+    let arguments: &[&str] = match usual.arch {
+        "amd64" => &["-machine", "q35", "-cpu", "max,+invtsc,x-force-features=on"],
+        _ => usual.arguments,
+    };
+    Machine { arguments, ..*usual }
 }
 
-/// What such a boot needs.
+/// Whether the command is tried on a kernel that is booted so.
+pub fn is_tried(kernel: &Kernel, parameter: Option<&str>) -> bool {
+    match parameter {
+        None => row(kernel.arch).is_some(),
+        Some(parameter) => kernel.arch == "amd64" && PARAMETERS.contains(&parameter),
+    }
+}
+
+/// What a boot needs: the script for one without a parameter, as that is for the clocks alone.
 pub fn programs(
     cache: &Cache,
     builder: &Builder,
     kernel: &'static Kernel,
-    machine: &'static Machine,
+    machine: &Machine,
+    parameter: Option<&str>,
 ) -> Result<Programs> {
-    let Some(row) = row(machine) else { return Ok(Err("it is not a machine for it".to_owned())) };
-    let (compiler, package) = row.compiler;
-    if !build::is_installed(compiler) {
-        return Ok(Err(format!("there is no {compiler}: apt-get install {package}")));
+    let Some(row) = row(machine.arch) else {
+        return Ok(Err("it is not a machine for the command".to_owned()));
+    };
+    let compiler = match build::compiler(row.compiler) {
+        Ok(compiler) => compiler,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut programs = build::first_and_command(builder, machine.target, &compiler)?;
+    if parameter.is_some() {
+        return Ok(Ok(programs));
     }
     let mut busyboxes = vec![("busybox", kernel.arch)];
     busyboxes.extend(row.other);
-    let mut programs = Vec::new();
     for (name, arch) in busyboxes {
         match busybox::fetch(cache, arch, kernel.suite) {
             Ok(busybox) => programs.push((name, busybox)),
@@ -74,30 +94,41 @@ pub fn programs(
         }
     }
     let folder = build::folder(machine.target);
-    fs::create_dir_all(&folder)?;
-    let script = folder.join("init");
-    fs::write(&script, format!("#!/busybox sh\nABI={}\n{SCRIPT}", machine.arch))?;
-    programs.insert(0, ("init", script));
-    programs.push(("vdso", build::command(builder, machine.target, compiler)?));
-    programs.push(("clocks", build::clocks(&folder, compiler)?));
+    let script = folder.join("programs.sh");
+    fs::write(&script, format!("ABI={}\n{SCRIPT}", machine.arch))?;
+    programs.push(("programs.sh", script));
+    programs.push(("clocks", build::clocks(&folder, &compiler)?));
     Ok(Ok(programs))
 }
 
-fn row(machine: &Machine) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.arch == machine.arch)
+fn row(arch: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.arch == arch)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::matrix::machine;
+    use crate::kernels::matrix::{self, AMD64_PARAMETERS, KERNELS};
 
     #[test]
     fn each_row_is_a_machine_with_an_image() {
         for row in ROWS {
-            let machine = machine(row.arch).expect(row.arch);
+            let machine = matrix::machine(row.arch).expect(row.arch);
             let image = vdso_data::architecture::ALL.iter().find(|it| it.target == machine.target);
             assert!(image.is_some_and(|image| image.enters_programs), "{}", row.arch);
         }
+    }
+
+    #[test]
+    fn the_command_is_tried_with_parameters_that_a_kernel_is_booted_with() {
+        let kernel = |arch: &str| KERNELS.iter().find(|kernel| kernel.arch == arch).unwrap();
+        for parameter in PARAMETERS {
+            assert!(AMD64_PARAMETERS.contains(parameter), "{parameter}");
+            assert!(is_tried(kernel("amd64"), Some(parameter)));
+            assert!(!is_tried(kernel("arm64"), Some(parameter)));
+        }
+        assert!(is_tried(kernel("amd64"), None) && is_tried(kernel("riscv64"), None));
+        assert!(!is_tried(kernel("amd64"), Some("vsyscall=none")));
+        assert!(!is_tried(kernel("s390x"), None));
     }
 }

@@ -5,65 +5,11 @@
 
 use std::process::Command;
 
-use vdso_data::linux::{LINUX_6_15, Layout};
+use vdso_data::linux::{LAYOUTS, LINUX_6_15, Layout};
 
-use super::super::described_layout;
+use super::super::layout::{Described, Undescribed, described};
+use super::writer::Writer;
 use super::*;
-
-/// Writes BTF: types from id 1 on, strings once each.
-struct Writer {
-    types: Vec<u8>,
-    strings: Vec<u8>,
-    next_id: u32,
-}
-
-/// A member: its name, its type and its byte offset.
-type Member<'a> = (&'a str, u32, usize);
-
-impl Writer {
-    fn new() -> Self {
-        Self { types: Vec::new(), strings: vec![0], next_id: 1 }
-    }
-
-    fn string(&mut self, text: &str) -> u32 {
-        if text.is_empty() {
-            return 0;
-        }
-        let whole: Vec<u8> = [&[0][..], text.as_bytes(), &[0]].concat();
-        let at = self.strings.windows(whole.len()).position(|window| window == whole);
-        let at = at.map_or(self.strings.len(), |at| at + 1);
-        if at == self.strings.len() {
-            self.strings.extend_from_slice(&whole[1..]);
-        }
-        at as u32
-    }
-
-    /// A type's three words and what follows them; gives its id.
-    fn add(&mut self, name: &str, kind: u32, count: usize, size: u32, tail: &[u32]) -> u32 {
-        let name = self.string(name);
-        for word in [&[name, (kind << 24) | count as u32, size][..], tail].concat() {
-            self.types.extend_from_slice(&word.to_ne_bytes());
-        }
-        self.next_id += 1;
-        self.next_id - 1
-    }
-
-    fn structure(&mut self, name: &str, kind: u32, bytes: u32, members: &[Member<'_>]) -> u32 {
-        let mut tail = Vec::new();
-        for &(name, type_id, offset) in members {
-            tail.extend([self.string(name), type_id, offset as u32 * 8]);
-        }
-        self.add(name, kind, members.len(), bytes, &tail)
-    }
-
-    fn finish(&self) -> Vec<u8> {
-        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
-        let version_and_flags = 1 << 16;
-        let header = [MAGIC | version_and_flags, HEADER_BYTES as u32, 0, types, types, strings];
-        let header = header.into_iter().flat_map(u32::to_ne_bytes).collect();
-        [header, self.types.clone(), self.strings.clone()].concat()
-    }
-}
 
 /// One type of each kind, which are to be passed over.
 fn add_every_kind(writer: &mut Writer) {
@@ -138,9 +84,13 @@ fn kernel(places: Places) -> Vec<u8> {
     writer.finish()
 }
 
+fn placed(layout: Layout) -> Described {
+    Described { layout, is_placed: true }
+}
+
 #[test]
 fn a_kernel_is_described_as_it_is() {
-    assert_eq!(described_layout(&kernel(LINUX_6_18)), Some(LINUX_6_15));
+    assert_eq!(described(&kernel(LINUX_6_18)), Ok(placed(LINUX_6_15)));
     let elsewhere = Places {
         seq: 0x10,
         clock_mode: 0x14,
@@ -153,7 +103,7 @@ fn a_kernel_is_described_as_it_is() {
     };
     let expected =
         Layout { hres: 0x80, raw: 0x280, seq: 0x10, cycle_last: 0x20, mult: 0x30, basetime: 0x40 };
-    assert_eq!(described_layout(&kernel(elsewhere)), Some(expected));
+    assert_eq!(described(&kernel(elsewhere)), Ok(placed(expected)));
 }
 
 /// A kernel of the future or of a distribution: any member elsewhere is another layout, and what is
@@ -161,8 +111,8 @@ fn a_kernel_is_described_as_it_is() {
 #[test]
 fn a_moved_member_is_not_a_known_layout() {
     let known = |places| {
-        let described = described_layout(&kernel(places));
-        described.is_some_and(|found| vdso_data::linux::LAYOUTS.iter().any(|(_, it)| *it == found))
+        let described = described(&kernel(places));
+        described.is_ok_and(|found| LAYOUTS.iter().any(|(_, it)| found.fits(it)))
     };
     assert!(known(LINUX_6_18));
     let moved = [
@@ -178,21 +128,31 @@ fn a_moved_member_is_not_a_known_layout() {
     for (index, places) in moved.into_iter().enumerate() {
         assert!(!known(places), "moved in way {index}");
     }
-    let apart = [moved[6], moved[7]];
-    assert!(apart.iter().all(|&places| described_layout(&kernel(places)).is_none()));
+    for (places, first, second) in [(moved[6], "seq", "clock_mode"), (moved[7], "mult", "shift")] {
+        let apart = Undescribed::Apart { structure: "struct vdso_clock", first, second };
+        assert_eq!(described(&kernel(places)), Err(apart));
+    }
 }
 
 #[test]
-fn a_missing_structure_or_member_is_none() {
+fn a_missing_structure_or_member_is_named() {
     let whole = kernel(LINUX_6_18);
-    let names = ["vdso_clock", "vdso_time_data", "clock_data", "seq", "basetime", "shift"];
-    for name in names {
+    let reasons = [
+        ("vdso_clock", "there is no struct vdso_clock"),
+        ("vdso_time_data", "there is no struct vdso_time_data, nor a struct vdso_data"),
+        ("clock_data", "struct vdso_time_data has no clock_data"),
+        ("seq", "struct vdso_clock has no seq"),
+        ("basetime", "struct vdso_clock has no basetime"),
+        ("shift", "struct vdso_clock has no shift"),
+    ];
+    for (name, reason) in reasons {
         let text = [&[0][..], name.as_bytes(), &[0]].concat();
         let at = whole.windows(text.len()).position(|window| window == text).unwrap();
         let mut renamed = whole.clone();
         renamed[at + 1] = b'X';
-        assert_eq!(described_layout(&renamed), None, "without {name}");
+        assert_eq!(described(&renamed).unwrap_err().to_string(), reason);
     }
+    assert_eq!(described(b"\x7fELF"), Err(Undescribed::NotTypes));
 }
 
 #[test]
@@ -283,7 +243,7 @@ fn a_longer_header_is_passed_over() {
     longer[4..8].copy_from_slice(&(HEADER_BYTES as u32 + 8).to_ne_bytes());
     longer.extend([0xff; 8]);
     longer.extend(&whole[HEADER_BYTES..]);
-    assert_eq!(described_layout(&longer), Some(LINUX_6_15));
+    assert_eq!(described(&longer), Ok(placed(LINUX_6_15)));
 }
 
 /// The types end at one whose kind is from the future: what comes behind it cannot be found.
@@ -301,7 +261,7 @@ fn a_kind_from_the_future_ends_the_search() {
 
 /// Asks everything that can be asked.
 fn exercise(bytes: &[u8]) {
-    let _ = described_layout(bytes);
+    let _ = described(bytes);
     if let Some(btf) = Btf::parse(bytes) {
         for name in ["vdso_clock", "vdso_time_data", "other", "choice", ""] {
             if let Some(found) = btf.structure(name) {
@@ -318,7 +278,7 @@ fn any_beginning_of_it_is_answered() {
     for length in 0..whole.len() {
         exercise(&whole[..length]);
         // What the header promises is not all there.
-        assert_eq!(described_layout(&whole[..length]), None);
+        assert!(described(&whole[..length]).is_err());
         // The same with a header that knows.
         if let Some(strings) = length.checked_sub(HEADER_BYTES) {
             let mut cut = whole[..length].to_vec();
@@ -406,9 +366,12 @@ fn the_running_kernel_is_described_as_it_is() {
     // In every kernel, and of a size that is known.
     assert_eq!(btf.structure("list_head").map(|list| list.bytes()), Some(2 * size_of::<usize>()));
     assert_eq!(btf.structure("list_head").unwrap().offset("prev"), Some(size_of::<usize>()));
-    let Some(described) = described_layout(types.bytes()) else {
-        let reason = "the running kernel has no vdso_time_data with clock_data (Linux 6.15)";
-        return test_support::skip(test_support::Lacking::Kernel, "btf-layout", reason);
+    let found = match described(types.bytes()) {
+        Ok(found) => found,
+        Err(error) => {
+            let reason = format!("the running kernel's types describe no data page: {error}");
+            return test_support::skip(test_support::Lacking::Kernel, "btf-layout", &reason);
+        }
     };
-    assert_eq!(described, LINUX_6_15);
+    assert!(LAYOUTS.iter().any(|(_, known)| found.fits(known)), "{found:?}");
 }

@@ -1,0 +1,120 @@
+//! Hosts that lack something: a right clock from a slower source, and the reason.
+
+use std::io;
+
+use vdso_data::arithmetic::{Rate, Timespec, Transform};
+use vdso_data::linux::LINUX_6_15;
+use vdso_timekeeper::host::PageError;
+
+use super::*;
+
+/// Every clock a day ahead.
+fn plan() -> Plan {
+    let offset = Timespec { sec: 86_400, nsec: 5 };
+    let ahead = Transform { offset, ..Transform::IDENTITY };
+    Plan { transforms: [ahead; clock::LINES], offset, rate: Rate::ONE }
+}
+
+/// Whether the image gives the system call's time, moved, in this process.
+fn assert_is_right(host: &Host, selected: &Selected) {
+    let payload = &selected.payload;
+    let image = LocalImage::map(&payload.file, &payload.template, host.vdso_addr).unwrap();
+    let ours = image.function("__vdso_clock_gettime").expect("every image has it");
+    // SAFETY: a function of this type, mapped until the end of this one.
+    let ours: ClockGettime = unsafe { std::mem::transmute(ours) };
+    for id in clock::HIGH_RESOLUTION_IDS {
+        let moved = |time| plan().transforms[id as usize].apply(time);
+        let before = moved(by_call(id));
+        let now = read(ours, id);
+        let after = moved(by_call(id));
+        assert!(before <= now && now <= after, "clock {id}: {before:?} {now:?} {after:?}");
+    }
+}
+
+fn by_call(id: u32) -> Timespec {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is ours; the id is one that every Linux has.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
+    Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
+}
+
+/// Chained if nothing was asked for, refused by the same reason if the page was.
+fn assert_chains(host: &Host, reason: &str) {
+    let selected = select(host, &plan(), None).unwrap();
+    assert_eq!(selected.source, Source::Chain, "{}", selected.reason);
+    assert!(selected.reason.contains(reason), "{:?} is not in {:?}", reason, selected.reason);
+    assert_is_right(host, &selected);
+    let Err(error) = select(host, &plan(), Some(Source::Host)) else {
+        panic!("taken, although {reason}");
+    };
+    let error = format!("{error:#}");
+    assert!(error.starts_with("the source 'host' cannot be used here: "), "{error}");
+    assert!(error.contains(reason) || host.page.is_ok(), "{reason:?} is not in {error:?}");
+}
+
+fn with_page(page: PageError) -> Host {
+    Host { page: Err(page), ..Host::find().unwrap() }
+}
+
+#[test]
+fn a_page_that_is_not_read_is_a_reason_to_chain() {
+    let denied = io::Error::from_raw_os_error(libc::ENOENT);
+    let path = vdso_timekeeper::host::btf::VMLINUX;
+    let reasons = [
+        (PageError::NoVvar, "this process has no [vvar] mapping"),
+        (PageError::NoTypes { path, source: denied }, "/sys/kernel/btf/vmlinux: No such file"),
+        (PageError::UnknownLayout { layout: LINUX_6_15 }, "not known here: clocks of 0xe8 bytes"),
+        (PageError::TimeNamespace, "in a time namespace"),
+        (PageError::CounterUnused { mode: 0 }, "as its clocksource (clock mode 0)"),
+        (PageError::Implausible, "does not hold a clock"),
+        (PageError::Ambiguous, "more than one place"),
+    ];
+    for (page, reason) in reasons {
+        assert_chains(&with_page(page), reason);
+    }
+}
+
+#[test]
+fn without_a_vdso_system_calls_are_made() {
+    let host = Host { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) };
+    assert_chains(&host, "this kernel gives no vDSO");
+}
+
+/// As of an emulator, or of whoever edits the auxiliary vector.
+#[test]
+fn an_image_of_another_kind_is_not_called() {
+    const CLASS: usize = 4;
+    const BYTE_ORDER: usize = 5;
+    for (at, value) in [(CLASS, 1), (BYTE_ORDER, 2), (CLASS, 9), (0, 0)] {
+        let mut host = Host::find().unwrap();
+        if host.vdso_addr == 0 {
+            let reason = "this kernel gives no vDSO";
+            return test_support::skip(test_support::Lacking::Kernel, "vdso-kind", reason);
+        }
+        host.image[at] = value;
+        assert_chains(&host, "the kernel's vDSO is not called, as ");
+        let asked = select(&host, &plan(), Some(Source::Chain)).unwrap();
+        assert!(asked.reason.starts_with("as asked; the kernel's vDSO is not called, as "));
+        assert_is_right(&host, &asked);
+    }
+}
+
+/// The last of what a page must stand before a program gets it.
+#[test]
+fn a_page_that_says_something_else_is_refused() {
+    let host = Host::find().unwrap();
+    if let Err(reason) = by_host(&host, &plan()) {
+        return test_support::skip(test_support::Lacking::Kernel, "host-validation", &reason);
+    }
+    let selected = make(&host, &plan(), Source::Host, String::new()).unwrap();
+    assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
+    let mut other = plan();
+    for id in clock::HIGH_RESOLUTION_IDS {
+        let right = other.transforms[id as usize];
+        other.transforms[id as usize] = Transform::IDENTITY;
+        let error = validate(&host, &other, &selected.payload).expect_err("a day is missing");
+        let expected = format!("what its page says of clock {id} is not what the kernel says");
+        assert_eq!(error.to_string(), expected);
+        other.transforms[id as usize] = right;
+    }
+}

@@ -35,8 +35,11 @@ mod system;
 
 use report::Report;
 
+/// A group's name, and what runs it.
+type Group = (&'static str, fn(&mut Report));
+
 /// The groups of checks, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Report))] = &[("client", client::run)];
+const GROUPS: &[Group] = &[("client", client::run)];
 
 /// Called by `_start`.
 extern "C" fn start(stack: *const usize) -> ! {
@@ -50,8 +53,8 @@ extern "C" fn start(stack: *const usize) -> ! {
         let _ = system::mount(c"proc", c"/proc");
         let _ = system::mount(c"sysfs", c"/sys");
     }
-    for (name, run) in GROUPS {
-        run_apart(name, *run);
+    for group in GROUPS {
+        run_apart(*group);
     }
     if system::is_first_process() {
         companions::run();
@@ -62,7 +65,7 @@ extern "C" fn start(stack: *const usize) -> ! {
 }
 
 /// Runs a group in a process of its own.
-fn run_apart(name: &'static str, run: fn(&mut Report)) {
+fn run_apart((name, run): Group) {
     let mut report = Report::new(name);
     match system::fork() {
         Ok(None) => {

@@ -30,6 +30,7 @@ impl Apt {
             fs::create_dir_all(apt.folder.join(folder))
                 .with_context(|| format!("cannot make {}", apt.folder.display()))?;
         }
+        apt.write_configuration()?;
         let mark = apt.folder.join("complete");
         if renew || !is_recent(&mark) {
             apt.write_sources(suites)?;
@@ -53,28 +54,42 @@ impl Apt {
         Ok(())
     }
 
+    /// What apt reads after the system's configuration, which may tell it how to reach the mirror.
+    fn write_configuration(&self) -> Result<()> {
+        let Self { folder, arch } = self;
+        let folder = folder.display();
+        let text = format!(
+            "Dir::Etc::SourceList \"{folder}/sources.list\";\n\
+             Dir::Etc::SourceParts \"/dev/null\";\n\
+             Dir::State \"{folder}/state\";\n\
+             Dir::State::Lists \"{folder}/lists\";\n\
+             Dir::State::Status \"{folder}/state/status\";\n\
+             Dir::Cache \"{folder}/cache\";\n\
+             APT::Architecture \"{arch}\";\n\
+             #clear APT::Architectures;\n\
+             APT::Architectures {{ \"{arch}\"; }};\n\
+             Acquire::Languages \"none\";\n\
+             Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n\
+             // Its own user could not write below another user's folders.\n\
+             APT::Sandbox::User \"root\";\n\
+             // The system's hooks are about its own packages.\n\
+             #clear APT::Update::Pre-Invoke;\n\
+             #clear APT::Update::Post-Invoke;\n\
+             #clear APT::Update::Post-Invoke-Success;\n\
+             #clear DPkg::Pre-Install-Pkgs;\n\
+             #clear DPkg::Post-Invoke;\n"
+        );
+        fs::write(self.configuration(), text).context("cannot write apt's configuration")
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.folder.join("apt.conf")
+    }
+
     /// A command of apt's that looks at these lists alone.
-    pub fn command(&self, program: &str) -> Command {
+    fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        let path = |name: &str| self.folder.join(name).display().to_string();
-        let options = [
-            format!("Dir::Etc::SourceList={}", path("sources.list")),
-            "Dir::Etc::SourceParts=/dev/null".to_owned(),
-            format!("Dir::State={}", path("state")),
-            format!("Dir::State::Lists={}", path("lists")),
-            format!("Dir::State::Status={}", path("state/status")),
-            format!("Dir::Cache={}", path("cache")),
-            format!("APT::Architecture={}", self.arch),
-            format!("APT::Architectures={}", self.arch),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-            // Its own user could not write below another user's folders.
-            "APT::Sandbox::User=root".to_owned(),
-        ];
-        for option in options {
-            command.arg("-o").arg(option);
-        }
-        command.arg("-qq").env("LC_ALL", "C.UTF-8");
+        command.arg("-c").arg(self.configuration()).arg("-qq").env("LC_ALL", "C.UTF-8");
         command
     }
 

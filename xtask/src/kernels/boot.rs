@@ -41,7 +41,7 @@ pub struct Outcome {
 }
 
 /// Several times what the slowest takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 
 impl Boot<'_> {
     /// Boots it, and collects what it says until the emulator ends.

@@ -186,8 +186,8 @@ pub static KERNELS: &[Kernel] = &[
     kernel("s390x", "6.12", "trixie", "s390x"),
     quick("s390x", "7.2", "sid", "s390x"),
     quick("loong64", "7.2", "sid", "loong64"),
-    quick("mips64el", "6.1", "bookworm", "5kc-malta"),
-    kernel("mips64el", "6.12", "bookworm-backports", "5kc-malta"),
+    kernel("mips64el", "6.1", "bookworm", "5kc-malta"),
+    quick("mips64el", "6.12", "bookworm-backports", "5kc-malta"),
 ];
 
 /// What is told to an amd64 kernel, beside a boot without any of it.

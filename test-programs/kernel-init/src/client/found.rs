@@ -25,9 +25,8 @@ pub fn run(report: &mut Report) {
         }
         Err(error) => report.fail("vdso", error),
     }
-    match Parameter::of_this_boot() {
-        Some(parameter) => report.check("parameter", parameter.has_taken_effect()),
-        None => {}
+    if let Some(parameter) = Parameter::of_this_boot() {
+        report.check("parameter", parameter.has_taken_effect());
     }
 }
 

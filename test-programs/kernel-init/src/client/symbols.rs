@@ -18,7 +18,7 @@ pub fn run(report: &mut Report) {
         return report.fail("symbols", "no table has this ABI");
     };
     for export in exports.symbols {
-        resolved(&vdso, exports, export, report);
+        resolved(&vdso, abi, exports, export, report);
     }
     for Function { name, version, .. } in abi.functions {
         if !exports.symbols.iter().any(|export| export.name == *name) {
@@ -41,13 +41,18 @@ impl Display for Resolve<'_> {
     }
 }
 
-fn resolved(vdso: &Vdso<'_>, exports: &Exports, export: &Export, report: &mut Report) {
+/// By the version that the client's own table has.
+fn resolved(vdso: &Vdso<'_>, abi: &Abi, exports: &Exports, export: &Export, report: &mut Report) {
     let Export { name, since, version } = *export;
     let version = version.unwrap_or(exports.version);
-    let found = vdso.lookup(name, Some(version)).is_some();
+    let Some(function) = abi.functions.iter().find(|function| function.name == name) else {
+        return report.fail(Resolve(name), "the client does not know it");
+    };
+    let found = vdso.lookup(name, Some(function.version)).is_some();
     let under_another = vdso.lookup(name, Some("LINUX_0")).is_some();
     let is_expected = kernel::version() >= since;
     let result = match (is_expected, found) {
+        _ if function.version != version => Err("the client knows it under another version"),
         _ if under_another => Err("found under a version that it has not"),
         (true, true) => Ok("found"),
         (false, false) => Ok("not here yet"),

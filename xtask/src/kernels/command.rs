@@ -61,6 +61,8 @@ pub fn build(builder: &Builder, machine: &Machine) -> Result<Vec<(&'static str, 
     // Without a C library beside it, and small enough for a file system in memory.
     command.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
     command.env("CARGO_PROFILE_DEV_STRIP", "symbols");
+    // What takes a moment here takes seconds there.
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
     if machine.arch == "arm64" {
         command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", ARM64_LINKER);
     }

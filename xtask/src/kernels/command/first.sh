@@ -44,8 +44,8 @@ check() {
     esac
 }
 
-# Reads lines of test-programs/clocks.c: clocks of the group of REALTIME must be ahead of the kernel by
-# this many ns, and all others must be the kernel's.
+# bracketed AHEAD TOLERANCE: reads lines of test-programs/clocks.c. Clocks of the group of REALTIME must be
+# ahead of the kernel by so many ns, and all others must be the kernel's.
 bracketed() {
     lines=0
     while read name before library after; do
@@ -53,7 +53,7 @@ bracketed() {
         REALTIME* | TAI* | GETTIMEOFDAY* | TIME*) ahead=$1 ;;
         *) ahead=0 ;;
         esac
-        if [ $library -lt $((before + ahead)) ] || [ $library -gt $((after + ahead)) ]; then
+        if [ $library -lt $((before + ahead - $2)) ] || [ $library -gt $((after + ahead + $2)) ]; then
             echo "$name: $before $library $after"
             return
         fi
@@ -62,14 +62,17 @@ bracketed() {
     [ $lines -ge 7 ] && echo all as they should be || echo only $lines lines
 }
 
+# clocks_under TOLERANCE OPTION...
 clocks_under() {
-    vdso run "$@" /clocks | bracketed 2592000000000000
+    tolerance=$1
+    shift
+    vdso run "$@" /clocks | bracketed 2592000000000000 $tolerance
 }
 
 start="--at 2038-01-19T03:14:07Z"
 moment=2038-01-19T03:14
 source_checks() {
-    check clocks "all as they should be exit 0" clocks_under $1 --offset +30d
+    check clocks "all as they should be exit 0" clocks_under $2 $1 --offset +30d
     check date "$moment exit 0" vdso run $1 $start date -u +%Y-%m-%dT%H:%M
     check children "2038 $moment exit 7" \
         vdso run $1 $start sh -c '/busybox date +%Y; /busybox date -u +%Y-%m-%dT%H:%M; exit 7'
@@ -93,8 +96,9 @@ check signaled "exit 137" vdso run sh -c 'kill -9 $$'
 check not-found "exit 127" vdso run /no/such/program
 check not-executable "exit 126" vdso run /proc/version
 check usage "exit 2" vdso run --at never true
-check not-followed "2038 $year exit 0" \
-    vdso run --no-follow $start sh -c 'date +%Y; exec /busybox date +%Y'
+check not-followed "2038 exit 0" vdso run --no-follow $start /busybox date +%Y
+check not-followed-child "$year exit 0" \
+    vdso run --no-follow $start sh -c 'exec /busybox date +%Y'
 check empty-environment "$moment exit 0" \
     env -i /vdso run $start /date -u +%Y-%m-%dT%H:%M
 check one-hundred-children "100 exit 0" \
@@ -109,7 +113,11 @@ close
 for source in chain own host; do
     group=run-$source
     if vdso run --source $source true 2>/tmp/said; then
-        source_checks "--source $source"
+        # Where the kernel's page is not known, `own` compares its line with the kernel's by calls, in
+        # whose midst an emulator on a busy machine stands still for long.
+        tolerance=0
+        [ $source = own ] && tolerance=20000000
+        source_checks "--source $source" $tolerance
     else
         say source skip "$(sed q /tmp/said)"
     fi

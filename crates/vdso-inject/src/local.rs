@@ -54,7 +54,7 @@ impl LocalImage {
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
         let at = self.page_addr(vdso_image::OWN_PAGE);
         let page = NonZeroUsize::new(PAGE_BYTES).expect("a page is not empty");
-        let offset = vdso_image::OWN_PAGE as i64;
+        let offset = vdso_image::OWN_PAGE as libc::off_t;
         // SAFETY: replaces a page of our own mapping that nobody has looked at yet.
         unsafe { mmap(Some(at), page, ProtFlags::PROT_READ, flags, fd, offset) }.map_err(failed)?;
         Ok(())

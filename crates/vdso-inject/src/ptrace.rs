@@ -74,7 +74,7 @@ pub fn event_message(pid: Pid) -> Option<Pid> {
 ///
 /// # Safety
 /// Any bytes must be a valid `T`.
-#[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "it has a request of its own"))]
+#[allow(dead_code, reason = "x86-64 has a request of its own")]
 pub unsafe fn read_registers<T>(pid: Pid, registers: &mut T) -> Result<usize> {
     let mut buffer =
         libc::iovec { iov_base: (&raw mut *registers).cast(), iov_len: size_of::<T>() };
@@ -86,7 +86,7 @@ pub unsafe fn read_registers<T>(pid: Pid, registers: &mut T) -> Result<usize> {
 }
 
 /// Sets the general registers of a stopped process.
-#[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "it has a request of its own"))]
+#[allow(dead_code, reason = "x86-64 has a request of its own")]
 pub fn write_registers<T>(pid: Pid, registers: &T) -> Result<()> {
     let buffer = libc::iovec {
         iov_base: (&raw const *registers).cast_mut().cast(),
@@ -161,7 +161,7 @@ impl Alarm {
 }
 
 fn set_timer(every: Duration) {
-    let every = libc::timeval { tv_sec: 0, tv_usec: i64::from(every.subsec_micros()) };
+    let every = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as libc::suseconds_t };
     let value = libc::itimerval { it_interval: every, it_value: every };
     // SAFETY: the timer is read, and no old value asked for.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &value, std::ptr::null_mut()) };

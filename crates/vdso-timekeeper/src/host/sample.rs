@@ -131,12 +131,25 @@ fn aligned(at: [u64; clock::LINES], mut fixed: [i128; clock::LINES], slope: u128
 }
 
 fn calibrated_slope() -> u128 {
-    let reading = || (counter::read(), read(clock::MONOTONIC_RAW).as_nanos());
-    let (cycles, ns) = reading();
+    let (cycles, ns) = raw_at_counter();
     thread::sleep(CALIBRATION);
-    let (later_cycles, later_ns) = reading();
+    let (later_cycles, later_ns) = raw_at_counter();
     let passed = later_cycles.wrapping_sub(cycles).max(1);
     ((later_ns - ns).max(0) as u128).wrapping_shl(64) / u128::from(passed)
+}
+
+/// MONOTONIC_RAW, and the counter when it was read: the best of some tries, as this process may lose its
+/// CPU between the two.
+fn raw_at_counter() -> (u64, i128) {
+    let one_try = |_| {
+        let before = counter::read();
+        let ns = read(clock::MONOTONIC_RAW).as_nanos();
+        let took = counter::read().wrapping_sub(before);
+        (took, before.wrapping_add(took / 2), ns)
+    };
+    let best = (0..TRIES).map(one_try).min_by_key(|(took, ..)| *took);
+    let (_, cycles, ns) = best.expect("there is at least one try");
+    (cycles, ns)
 }
 
 /// Clocks that only differ by a constant keep the difference they had, unless one was set.

@@ -1,5 +1,7 @@
 # Runs programs under `vdso run` by busybox' shell, and says what they saw in the lines that `console.rs`
 # reads. A line before this one names the ABI; the first program has mounted what there is.
+#
+# What the shell knows by name it may run in a mere fork: /busybox, by its path, is executed.
 
 export PATH=/
 /busybox mkdir -p /tmp
@@ -38,8 +40,8 @@ check() {
     esac
 }
 
-# Reads lines of test-programs/clocks.c: clocks of the group of REALTIME must be ahead of the kernel by
-# this many ns, and all others must be the kernel's.
+# bracketed AHEAD TOLERANCE: reads lines of test-programs/clocks.c. Clocks of the group of REALTIME must be
+# ahead of the kernel by so many ns, and all others must be the kernel's.
 bracketed() {
     lines=0
     while read name before library after; do
@@ -47,7 +49,7 @@ bracketed() {
         REALTIME* | TAI* | GETTIMEOFDAY* | TIME*) ahead=$1 ;;
         *) ahead=0 ;;
         esac
-        if [ $library -lt $((before + ahead)) ] || [ $library -gt $((after + ahead)) ]; then
+        if [ $library -lt $((before + ahead - $2)) ] || [ $library -gt $((after + ahead + $2)) ]; then
             echo "$name: $before $library $after"
             return
         fi
@@ -56,19 +58,22 @@ bracketed() {
     [ $lines -ge 7 ] && echo all as they should be || echo only $lines lines
 }
 
+# clocks_under TOLERANCE OPTION...
 clocks_under() {
-    vdso run "$@" /clocks | bracketed 2592000000000000
+    tolerance=$1
+    shift
+    vdso run "$@" /clocks | bracketed 2592000000000000 $tolerance
 }
 
 start="--at 2038-01-19T03:14:07Z"
 moment=2038-01-19T03:14
 source_checks() {
-    check clocks "all as they should be exit 0" clocks_under $1 --offset +30d
+    check clocks "all as they should be exit 0" clocks_under $2 $1 --offset +30d
     check date "$moment exit 0" vdso run $1 $start date -u +%Y-%m-%dT%H:%M
-    check children "$moment $moment exit 7" \
-        vdso run $1 $start sh -c 'date -u +%Y-%m-%dT%H:%M; date -u +%Y-%m-%dT%H:%M; exit 7'
+    check children "2038 $moment exit 7" \
+        vdso run $1 $start sh -c '/busybox date +%Y; /busybox date -u +%Y-%m-%dT%H:%M; exit 7'
     check exec-chain "$moment exit 0" \
-        vdso run $1 $start sh -c 'exec sh -c "exec env date -u +%Y-%m-%dT%H:%M"'
+        vdso run $1 $start sh -c 'exec /sh -c "exec /env /busybox date -u +%Y-%m-%dT%H:%M"'
     check signal-handler "caught 2038 2038 exit 0" \
         vdso run $1 $start sh -c 'trap "echo caught; date +%Y" USR1; kill -USR1 $$; date +%Y'
     check mapped "memfd:vdso-* exit 0" \
@@ -78,11 +83,8 @@ source_checks() {
 }
 
 group=run
-check host "20[0-3]? exit 0" date +%Y
-case $found in
-2038*) say host-year fail "the host's clock is at the moment that programs are moved to" ;;
-*) say host-year ok "$found" ;;
-esac
+year=$(date +%Y)
+[ $year != 2038 ] && say host ok "it is $year" || say host fail "the clock is moved without vdso"
 check frozen "2147483647 2147483647 exit 0" \
     vdso run --freeze $start sh -c 'date +%s; date +%s'
 check exit-code "exit 3" vdso run sh -c 'exit 3'
@@ -90,14 +92,15 @@ check signaled "exit 137" vdso run sh -c 'kill -9 $$'
 check not-found "exit 127" vdso run /no/such/program
 check not-executable "exit 126" vdso run /proc/version
 check usage "exit 2" vdso run --at never true
-check not-followed "2038 2[0-9]* exit 0" \
-    vdso run --no-follow $start sh -c 'echo 2038; date +%Y'
+check not-followed "2038 exit 0" vdso run --no-follow $start /busybox date +%Y
+check not-followed-child "$year exit 0" \
+    vdso run --no-follow $start sh -c 'exec /busybox date +%Y'
 check empty-environment "$moment exit 0" \
     env -i /vdso run $start /date -u +%Y-%m-%dT%H:%M
 check one-hundred-children "100 exit 0" \
-    vdso run $start sh -c 'for i in $(seq 100); do date +%Y; done | grep -c 2038'
+    vdso run $start sh -c 'for i in $(seq 100); do /busybox date +%Y; done | grep -c 2038'
 check at-once "2038 2038 2038 2038 2038 2038 2038 2038 exit 0" \
-    vdso run $start sh -c 'for i in 1 2 3 4 5 6 7 8; do date +%Y & done; wait'
+    vdso run $start sh -c 'for i in 1 2 3 4 5 6 7 8; do /busybox date +%Y & done; wait'
 check address "exit 0" vdso run -v true
 grep -q "image at 0x" /tmp/said && say told ok "$(grep "image at" /tmp/said)" \
     || say told fail "no address: $(cat /tmp/said)"
@@ -106,7 +109,11 @@ close
 for source in chain own host; do
     group=run-$source
     if vdso run --source $source true 2>/tmp/said; then
-        source_checks "--source $source"
+        # Where the kernel's page is not known, `own` compares its line with the kernel's by calls, in
+        # whose midst an emulator on a busy machine stands still for long.
+        tolerance=0
+        [ $source = own ] && tolerance=20000000
+        source_checks "--source $source" $tolerance
     else
         say source skip "$(sed q /tmp/said)"
     fi
@@ -118,7 +125,7 @@ group=run-other-abi
 if [ -e /busybox-i386 ]; then
     if /busybox-i386 true 2>/tmp/said; then
         check i386 "$moment $moment exit 7" vdso run $start /busybox-i386 sh -c \
-            '/busybox-i386 date -u +%Y-%m-%dT%H:%M; exec sh -c "date -u +%Y-%m-%dT%H:%M; exit 7"'
+            '/busybox-i386 date -u +%Y-%m-%dT%H:%M; exec /sh -c "date -u +%Y-%m-%dT%H:%M; exit 7"'
         check i386-signal-handler "caught $moment exit 0" vdso run $start /busybox-i386 sh -c \
             'trap "echo caught" USR1; kill -USR1 $$; exec /busybox-i386 date -u +%Y-%m-%dT%H:%M'
         check i386-mapped "memfd:vdso-chain-i386 exit 0" vdso run /busybox-i386 sed -n \
@@ -129,7 +136,7 @@ if [ -e /busybox-i386 ]; then
 fi
 if [ -e /busybox-armhf ]; then
     if /busybox-armhf true 2>/tmp/said; then
-        check armhf "20[0-3][0-79] exit 0" vdso run $start /busybox-armhf date +%Y
+        check armhf "$year exit 0" vdso run $start /busybox-armhf date +%Y
         grep -q "32-bit program (arm)" /tmp/said && say armhf-warning ok "$(sed q /tmp/said)" \
             || say armhf-warning fail "no word about its clocks: $(cat /tmp/said)"
     else

@@ -37,17 +37,27 @@ impl Registers {
 
     /// The kind of program that has them.
     pub fn abi(&self, _stack_start: u64) -> &'static Abi {
-        if self.bytes == size_of::<General>() { &ABI_64 } else { &ABI_ARM }
+        if self.is_arm() { &ABI_ARM } else { &ABI_64 }
     }
 
     /// The next instruction.
     pub fn instruction_addr(&self) -> u64 {
-        self.general.pc
+        if self.is_arm() { self.arm(15) } else { self.general.pc }
     }
 
     /// The stack pointer.
     pub fn stack_addr(&self) -> u64 {
-        self.general.sp
+        if self.is_arm() { self.arm(13) } else { self.general.sp }
+    }
+
+    fn is_arm(&self) -> bool {
+        self.bytes != size_of::<General>()
+    }
+
+    /// A register of a 32-bit program's: the kernel gives them as words of 32 bits, one behind another.
+    fn arm(&self, number: usize) -> u64 {
+        let pair = self.general.x[number / 2];
+        if number % 2 == 0 { pair & 0xffff_ffff } else { pair >> 32 }
     }
 
     /// Makes a stopped program go on with the first stage: one write of all registers. Not x0, as

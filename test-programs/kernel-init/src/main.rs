@@ -25,6 +25,7 @@
 mod arch;
 mod client;
 mod companions;
+#[cfg_attr(not(target_has_atomic = "64"), path = "no_image.rs")]
 mod image;
 mod kernel;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]

@@ -128,9 +128,6 @@ pub fn exit(code: usize) -> ! {
     }
 }
 
-/// The smallest page of memory that a kernel may have.
-pub const PAGE_BYTES: usize = 4 << 10;
-
 const CONSOLE: usize = 1;
 
 /// Errors cannot be told to anyone.

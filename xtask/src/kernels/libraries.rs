@@ -38,7 +38,9 @@ pub fn fetch(cache: &Cache, kernel: &Kernel) -> Result<Vec<(String, PathBuf)>> {
         let file = folder.join(name);
         let lock = cache.lock()?;
         if !file.exists() {
-            let apt = Apt::new(&cache.folder("apt")?, kernel.arch, &[kernel.suite], false)?;
+            // Backports are of kernels, not of C libraries.
+            let suite = kernel.suite.trim_end_matches("-backports");
+            let apt = Apt::new(&cache.folder("apt")?, kernel.arch, &[suite], false)?;
             let downloads = cache.temporary()?;
             let deb = apt.download(package, downloads.path())?;
             let part = downloads.path().join("part");

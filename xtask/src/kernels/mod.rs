@@ -310,6 +310,10 @@ impl<'a> Workshop<'a> {
         let Some(architecture) = ALL.iter().find(|row| row.target == machine.target) else {
             return Ok(Vec::new());
         };
+        if architecture.names_address_table {
+            // No loader can load its image.
+            return Ok(Vec::new());
+        }
         let mut files = libraries::fetch(&self.cache, kernel)?;
         let libc = files.iter().find(|(name, _)| name == "libc.so.6");
         let libc = libc.map(|(_, path)| path.clone()).unwrap_or_default();

@@ -23,6 +23,9 @@ pub struct Mapped {
     pub own: &'static OwnPage,
 }
 
+/// The smallest page of memory that a kernel may have.
+const PAGE_BYTES: usize = 4 << 10;
+
 const READ: usize = 1;
 const WRITE: usize = 2;
 const EXECUTE: usize = 4;
@@ -73,7 +76,7 @@ impl Mapped {
         protect(process.cast(), READ)?;
         // SAFETY: a file of one page at least, whose mapping stays; what is behind its end is not looked
         // at by a reader that keeps to the load segment.
-        let bytes = unsafe { core::slice::from_raw_parts(base, system::PAGE_BYTES) };
+        let bytes = unsafe { core::slice::from_raw_parts(base, PAGE_BYTES) };
         let length = vdso_elf::extent(bytes).unwrap_or(0);
         // SAFETY: as long as the image says that it is, which the file is as well.
         let bytes = unsafe { core::slice::from_raw_parts(base, length) };
@@ -130,7 +133,7 @@ fn page(addr: usize) -> ProcessPage {
 
 fn map_new(page: *mut u8, kind: usize) -> Result<usize, Errno> {
     let flags = kind | FIXED | ANONYMOUS;
-    map(page.expose_provenance(), system::PAGE_BYTES, READ | WRITE, flags, usize::MAX)
+    map(page.expose_provenance(), PAGE_BYTES, READ | WRITE, flags, usize::MAX)
 }
 
 fn map(
@@ -153,7 +156,7 @@ fn map(
 }
 
 fn protect(page: *mut u8, protection: usize) -> Result<usize, Errno> {
-    let arguments = [page.expose_provenance(), system::PAGE_BYTES, protection, 0, 0, 0];
+    let arguments = [page.expose_provenance(), PAGE_BYTES, protection, 0, 0, 0];
     // SAFETY: nobody writes to that page any more.
     unsafe { system::call(Sysno::mprotect, arguments) }
 }

@@ -88,6 +88,7 @@ fn steps(skips: &Path) -> Result<()> {
         ("the latch under loom", &["xtask", "loom"]),
         ("Miri", &["xtask", "miri"]),
         ("the kernel's selftests", &["xtask", "selftests"]),
+        ("Debian's kernels", &["xtask", "kernels", "--quick"]),
     ];
     for (name, arguments) in steps {
         if *arguments == PACKAGE {

@@ -10,12 +10,11 @@
 //! 5. [`console`]: what it said; [`images`]: against what was kept of such a kernel;
 //! 6. [`table`]: all of it, for a person.
 //!
-//! On amd64 the command `vdso` is tried as well, in boots of its own: [`command`].
+//! On amd64 the sources of time of `vdso run` are tried as well, in boots of their own: [`sources`].
 
 mod apt;
 mod boot;
 mod cache;
-mod command;
 mod console;
 mod emulator;
 mod images;
@@ -23,6 +22,7 @@ mod initramfs;
 mod matrix;
 mod package;
 mod program;
+mod sources;
 mod table;
 
 use std::collections::{HashMap, HashSet};
@@ -52,11 +52,11 @@ pub struct Args {
     /// One kernel of each architecture
     #[arg(long)]
     quick: bool,
-    /// Only try the command vdso, which is done on amd64 without --quick
+    /// Only try the sources of time of vdso run, which is done on amd64 without --quick
     #[arg(long)]
-    command: bool,
+    sources: bool,
     /// Only capture the data pages of amd64's and arm64's kernels, as files in this folder
-    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "sources")]
     capture: Option<PathBuf>,
     /// List what would be booted
     #[arg(long)]
@@ -87,16 +87,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut table = Table::new(args.verbose);
     for (kernel, parameter) in kernels {
         if args.capture.is_some() {
-            if command::is_captured(kernel) && parameter.is_none() {
-                workshop.boot_command(kernel, Some(command::CAPTURE), &mut table)?;
+            if sources::is_captured(kernel) && parameter.is_none() {
+                workshop.boot_sources(kernel, Some(sources::CAPTURE), &mut table)?;
             }
             continue;
         }
-        if !args.command {
+        if !args.sources {
             workshop.boot(kernel, parameter, &mut table)?;
         }
-        if (args.command || !args.quick) && command::is_tried(kernel, parameter) {
-            workshop.boot_command(kernel, parameter, &mut table)?;
+        if (args.sources || !args.quick) && sources::is_tried(kernel, parameter) {
+            workshop.boot_sources(kernel, parameter, &mut table)?;
         }
     }
     Ok(table.close())
@@ -191,22 +191,22 @@ impl<'a> Workshop<'a> {
         Ok(())
     }
 
-    /// Boots a kernel with the command, or to capture its data page.
-    fn boot_command(
+    /// Boots a kernel to try the sources, or to capture its data page.
+    fn boot_sources(
         &mut self,
         kernel: &'static Kernel,
         parameter: Option<&'static str>,
         table: &mut Table,
     ) -> Result<()> {
-        let name = format!("command on {} {}", kernel.arch, kernel.series);
+        let name = format!("sources on {} {}", kernel.arch, kernel.series);
         let usual = matrix::machine(kernel.arch).expect("a test sees to it");
-        if let Some(reason) = self.builder.lacks(usual.target).or_else(|| command::lacks(usual)) {
+        if let Some(reason) = self.builder.lacks(usual.target).or_else(|| sources::lacks(usual)) {
             skip(Lacking::Toolchain, &name, &reason);
             return Ok(());
         }
-        let machine = command::machine(usual);
+        let machine = sources::machine(usual);
         if !self.commands.contains_key(usual.target) {
-            self.commands.insert(usual.target, command::build(&self.builder, &machine)?);
+            self.commands.insert(usual.target, sources::build(&self.builder, &machine)?);
         }
         let programs = self.commands[usual.target].clone();
         let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
@@ -218,7 +218,7 @@ impl<'a> Workshop<'a> {
         let outcome = boot.run(temporary.path())?;
         table.add(kernel.arch, &fetched.release, parameter, &outcome);
         if let Some(folder) = &self.args.capture {
-            command::keep(&outcome.checks, kernel, folder)?;
+            sources::keep(&outcome.checks, kernel, folder)?;
         }
         Ok(())
     }

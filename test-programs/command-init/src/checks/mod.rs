@@ -34,7 +34,7 @@ pub fn run(arguments: &[String]) {
         return run_group("capture", capture::run);
     }
     let expected = expected(arguments);
-    run_group("command", |report| sources::run(report, expected));
+    run_group("sources", |report| sources::run(report, expected));
     run_group("tools", |report| tools::run(report, expected));
     if expected == Expected::Page {
         run_group("faults", faults::run);

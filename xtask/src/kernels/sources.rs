@@ -1,5 +1,5 @@
-//! The command `vdso` on kernels: built static, booted beside a first program that runs it,
-//! `test-programs/command-init`. That one alone also captures a kernel's data page.
+//! The sources of time of `vdso run` on kernels: the command is built static, and booted beside a first
+//! program that runs it, `test-programs/command-init`. That one alone also captures a kernel's data page.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -180,7 +180,7 @@ pub fn run(command: &mut Command) -> Result<Output> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         // The hints about mirrors come after what is wrong.
-        let said = said.lines().find(|line| line.starts_with("E:")).unwrap_or(said.trim());
+        let said = said.lines().find_map(|line| line.strip_prefix("E: ")).unwrap_or(said.trim());
         bail!("{name} failed: {said}");
     }
     Ok(output)

@@ -51,9 +51,7 @@ impl Emulator {
     }
 
     fn plain(&self) -> Command {
-        // It would keep a core busy that others may want.
-        let mut command = Command::new("nice");
-        command.args(["-n", "10"]).arg(&self.program);
+        let mut command = Command::new(&self.program);
         if let Some(root) = &self.root {
             command.env("LD_LIBRARY_PATH", library_path(root));
             for folder in ["qemu", "seabios"] {

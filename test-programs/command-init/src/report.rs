@@ -56,7 +56,7 @@ pub fn close() {
 
 /// A failed check of no group.
 pub fn failed_process(detail: &str) {
-    print(&format!("{ABI}/command/process fail {detail}"));
+    print(&format!("{ABI}/sources/process fail {detail}"));
 }
 
 /// One write for a line, so that the kernel's own messages don't come between.

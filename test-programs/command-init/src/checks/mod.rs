@@ -17,15 +17,39 @@ pub enum Expected {
     NoPage(&'static str),
 }
 
+const CLOCKSOURCE_UNUSED: &str =
+    "the kernel does not use the counter as its clocksource (clock mode 0)";
+
 /// What is expected of a kernel that was booted with a parameter.
 fn expected(arguments: &[String]) -> Expected {
-    let has = |parameter: &str| arguments.iter().any(|argument| argument == parameter);
-    if has("vdso=0") {
+    if arguments.iter().any(|argument| argument == "vdso=0") {
         Expected::NoPage("this kernel gives no vDSO")
-    } else if has("clocksource=hpet") || has("clocksource=acpi_pm") {
-        Expected::NoPage("the kernel does not use the counter as its clocksource (clock mode 0)")
-    } else {
+    } else if counter_is_used() {
         Expected::Page
+    } else {
+        Expected::NoPage(CLOCKSOURCE_UNUSED)
+    }
+}
+
+/// Whether the kernel uses the counter. It does not where it was told another clocksource, and where it
+/// could not tell the counter's frequency, as on an emulator that others interrupt.
+pub fn counter_is_used() -> bool {
+    const CURRENT: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    std::fs::read_to_string(CURRENT).is_ok_and(|current| current.trim() == "tsc")
+}
+
+/// Says so if a kernel was not told another clocksource and has one, or has one despite of it.
+fn clocksource(report: &mut Report, arguments: &[String]) {
+    let was_told = arguments.iter().any(|argument| argument.starts_with("clocksource="));
+    match (was_told, counter_is_used()) {
+        (false, true) | (true, false) => {}
+        (false, false) => {
+            report.skip("clocksource", "the kernel did not find the counter good enough");
+        }
+        (true, true) => {
+            let error = anyhow::anyhow!("the counter is used: {arguments:?}");
+            report.check("clocksource", Err::<&str, _>(error));
+        }
     }
 }
 
@@ -35,13 +59,17 @@ pub fn run(arguments: &[String]) {
         return run_group("capture", capture::run);
     }
     if cfg!(target_arch = "x86_64") {
-        run_groups(expected(arguments));
+        run_groups(arguments);
     }
     programs::run();
 }
 
-fn run_groups(expected: Expected) {
-    run_group("command", |report| sources::run(report, expected));
+fn run_groups(arguments: &[String]) {
+    let expected = expected(arguments);
+    run_group("sources", |report| {
+        clocksource(report, arguments);
+        sources::run(report, expected);
+    });
     run_group("tools", |report| tools::run(report, expected));
     if expected == Expected::Page {
         run_group("faults", faults::run);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use vdso_timekeeper::host::{Host, Sampler};
 
-use super::Expected;
+use super::{Expected, counter_is_used};
 use crate::clocks;
 use crate::command::{Finished, SELF, vdso, vdso_as_nobody, vdso_in_namespace};
 use crate::report::Report;
@@ -100,11 +100,13 @@ fn own(expected: Expected) -> Result<String> {
             Ok(format!("twice as fast: {}", finished.stdout))
         }
         // Without a vDSO, but with the counter as its clocksource, the kernel says so in a file.
-        Expected::NoPage(reason) if reason.contains("no vDSO") => {
+        Expected::NoPage(reason) if reason.contains("no vDSO") && counter_is_used() => {
             let finished = twice_as_fast(BY_CALLS_NS)?.expect(0, "source own: as asked")?;
             Ok(format!("twice as fast, steered by calls: {}", finished.stdout))
         }
         Expected::NoPage(reason) => {
+            let is_seen = !reason.contains("no vDSO");
+            let reason = if is_seen { reason } else { "the kernel's clocksource is '" };
             let finished = twice_as_fast(EXACT_NS)?.expect(125, reason)?;
             Ok(finished.said_after("error: ")?.to_owned())
         }

@@ -58,8 +58,12 @@ pub fn hint(error: &Error) -> Option<&'static str> {
         } => Some(
             "a program that its user may execute but not read can only be given a clock by root",
         ),
+        Error::Foreign { abi: "i386", .. } => Some(
+            "i386 programs are given a clock where children are followed (without --no-follow), and by a \
+             vdso that was built by a toolchain for them (rustup target add i686-unknown-linux-gnu)",
+        ),
         Error::Foreign { .. } => {
-            Some("only programs of the kind of vdso itself can be given a clock yet")
+            Some("only programs of vdso's own kind can be given a clock here yet")
         }
         _ => None,
     }

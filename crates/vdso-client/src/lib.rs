@@ -32,7 +32,7 @@
 //! | `libc-auxv` | the auxiliary vector by the C library's `getauxval` |
 //! | `libc-syscall` | system calls by the C library's `syscall`; mips needs it |
 //! | `rustix`, `libc` | conversions to and from their types |
-//! | `rand_core` | [`random::Random`], a generator |
+//! | `rand_core` | `random::Random`, a generator |
 //!
 //! Without any of them nothing but `core` is needed, and what that itself takes from a C library or from
 //! the program (`memcpy` and its kin). A program without a C library hands its stack

@@ -37,6 +37,14 @@ pub enum Error {
         /// The kind of program.
         abi: &'static str,
     },
+    /// A program of another kind than this one, to which the kernel gives no vDSO.
+    #[error("the kernel gives process {pid}, a 32-bit program ({abi}), no vDSO")]
+    NoVdso {
+        /// Which process.
+        pid: Pid,
+        /// The kind of program.
+        abi: &'static str,
+    },
     /// Nothing is put into programs on this architecture.
     #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
     Architecture,

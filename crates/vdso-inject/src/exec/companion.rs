@@ -12,8 +12,7 @@ use super::{FileBy, Payload, padding_in};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
 
-/// Makes what such programs get, from their kind and the kernel's vDSO that they have, which is empty
-/// if they have none. An error if there is no image for them.
+/// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there is no image for them.
 pub type Make = Box<dyn Fn(&'static Abi, &[u8]) -> Result<Payload>>;
 
 /// What is put into programs of one other kind.
@@ -47,6 +46,10 @@ impl Payload {
     ) -> Result<&Self> {
         if is_native(abi) {
             return Ok(self);
+        }
+        // Where C libraries find a vDSO they take `AT_SYSINFO` for granted, which is the kernel's to give.
+        if vdso_addr == 0 {
+            return Err(Error::NoVdso { pid: memory.pid(), abi: abi.name });
         }
         let foreign = Error::Foreign { pid: memory.pid(), abi: abi.name };
         // One that nobody follows has inherited the file for programs of the launcher's own kind.

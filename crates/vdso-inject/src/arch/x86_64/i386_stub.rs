@@ -49,9 +49,6 @@ mod number {
     pub const EXIT_GROUP: u32 = 252;
 }
 
-/// `include/uapi/linux/auxvec.h`.
-const AT_IGNORE: u32 = 1;
-
 global_asm!(
     ".pushsection .rodata.vdso_i386_stub,\"a\",@progbits",
     ".globl vdso_i386_first_stage",
@@ -158,24 +155,10 @@ global_asm!(
     "mov esi, [ebp + {original_addr}]",
     "mov ecx, [ebp + {first_stage_bytes}]",
     "rep movsb",
-    // announce the image
+    // announce the image; there always is an entry to change, see `companion.rs`
     "5:",
     "mov edx, [ebp + {mapping_addr}]",
     "mov eax, [ebp + {auxv_value_addr}]",
-    "test eax, eax",
-    "jnz 6f",
-    // There is no entry to change: move everything from the stack pointer to the vector's end down
-    // by two entries, which keeps its alignment, and put ours and one that is ignored in front of the
-    // last, which is still there.
-    "mov ecx, [ebp + {stack_block_bytes}]",
-    "lea edi, [esp - 16]",
-    "mov esi, esp",
-    "rep movsb",
-    "sub esp, 16",
-    "mov dword ptr [edi - 8], {at_sysinfo_ehdr}",
-    "mov dword ptr [edi], {at_ignore}",
-    "lea eax, [edi - 4]",
-    "6:",
     "mov [eax], edx",
     // The heap has no size yet, but a place.
     "xor ebx, ebx",
@@ -243,7 +226,6 @@ global_asm!(
     original_addr = const offset_of!(StubData, original_addr),
     first_stage_bytes = const offset_of!(StubData, first_stage_bytes),
     auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
-    stack_block_bytes = const offset_of!(StubData, stack_block_bytes),
     announces = const offset_of!(StubData, announces),
     program_entry_addr = const offset_of!(StubData, program_entry_addr),
     entry_offset = const offset_of!(StubData, entry_offset),
@@ -262,8 +244,6 @@ global_asm!(
     request = const REQUEST,
     rescue = const REQUEST_RESCUE,
     announce = const REQUEST_ANNOUNCE,
-    at_sysinfo_ehdr = const libc::AT_SYSINFO_EHDR,
-    at_ignore = const AT_IGNORE,
     read = const libc::PROT_READ,
     read_write = const libc::PROT_READ | libc::PROT_WRITE,
     shared_fixed = const libc::MAP_SHARED | libc::MAP_FIXED,

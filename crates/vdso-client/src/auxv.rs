@@ -47,6 +47,7 @@ impl Source {
     pub const ALL: [Self; 4] = [Self::Getauxval, Self::StartupStack, Self::Prctl, Self::ProcSelf];
 
     /// The address of the vDSO by this way alone.
+    #[inline]
     fn vdso_address(self) -> Answer {
         match self {
             Self::Getauxval => by_getauxval(),
@@ -116,6 +117,7 @@ pub fn set_order(order: Order) {
 }
 
 /// The order that is set.
+#[inline]
 pub fn order() -> Order {
     Order(ORDER.load(Ordering::Relaxed))
 }
@@ -156,6 +158,7 @@ pub fn vdso_address(order: Order) -> Option<*const u8> {
 }
 
 #[cfg(all(feature = "libc-auxv", not(miri)))]
+#[inline]
 fn by_getauxval() -> Answer {
     unsafe extern "C" {
         safe fn getauxval(key: core::ffi::c_ulong) -> core::ffi::c_ulong;
@@ -170,6 +173,7 @@ fn by_getauxval() -> Answer {
     Answer::NoSource
 }
 
+#[inline]
 fn by_startup_stack() -> Answer {
     // Acquire: pairs with the Release in `set_startup_stack`.
     let mut pair = STARTUP_VECTOR.load(Ordering::Acquire).cast_const();

@@ -48,6 +48,7 @@ mod page {
     }
 
     /// Looks for the pages of the image that calls go to.
+    #[inline]
     pub(crate) fn resolve(vdso: Option<&Vdso<'static>>) {
         let page = vdso.and_then(find).map_or(ptr::null_mut(), |page| page.cast_mut());
         // Release: pairs with the Acquire in `OwnPages::get`, for pages that another thread mapped.
@@ -59,6 +60,7 @@ mod page {
         PAGE.store(ptr::null_mut(), Ordering::Release);
     }
 
+    #[inline]
     fn find(vdso: &Vdso<'static>) -> Option<*const OwnPage> {
         // Spares the first call a look at the notes: the kernel's images have no entry point.
         if vdso.image().entry() == 0 {

@@ -11,6 +11,10 @@
 //!         +--reset()-- both
 //! ```
 //!
+//! What the first call does on the way is `#[inline]`, here and in vdso-elf: it is then compiled into the
+//! caller's crate, beside code that has just run. Anywhere else in a program most first calls begin with a
+//! page fault, which takes as long as all the rest.
+//!
 //! A function that is there and answers `ENOSYS` keeps its place: it may do so for one clock alone.
 //! Several threads, or a signal handler in the midst of it, may resolve the same slot at once. Nobody
 //! waits: all of them find the same, and the first one's answer stays.
@@ -75,6 +79,7 @@ impl Slot {
         Self { function: AtomicPtr::new(ptr::null_mut()) }
     }
 
+    #[inline]
     fn purpose(&self) -> Option<Purpose> {
         let (_, purpose) = SLOTS.iter().find(|(slot, _)| ptr::eq(*slot, self))?;
         Some(*purpose)
@@ -90,6 +95,7 @@ impl Slot {
     }
 
     /// The function, which is looked for if nobody has yet.
+    #[inline]
     pub fn get(&self) -> Option<NonNull<()>> {
         // Acquire: as above.
         let function = self.function.load(Ordering::Acquire);
@@ -100,6 +106,7 @@ impl Slot {
     }
 
     #[cold]
+    #[inline]
     fn resolve(&self) -> Option<NonNull<()>> {
         // Acquire: pairs with the Release in `forget`; the image that is looked at below is then not
         // older than this number.
@@ -124,12 +131,14 @@ impl Slot {
 }
 
 /// The function of an image for a purpose, if this architecture has a name for it.
+#[inline]
 fn vdso_function(vdso: &Vdso<'_>, purpose: Purpose) -> Option<NonNull<()>> {
     let Function { name, version, .. } = Abi::CURRENT?.with_purpose(purpose)?;
     vdso.lookup(name, Some(version))
 }
 
 /// The image that this process's calls go to.
+#[inline]
 pub fn vdso() -> Result<Vdso<'static>, NotFound> {
     // Acquire: pairs with the Release in `forget`, for the image's content.
     let adopted = ADOPTED.load(Ordering::Acquire);

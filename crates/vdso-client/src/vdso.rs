@@ -54,6 +54,7 @@ impl core::error::Error for NotFound {}
 
 impl Vdso<'static> {
     /// The vDSO that the auxiliary vector names.
+    #[inline]
     pub fn from_auxv(order: Order) -> Result<Self, NotFound> {
         let address = auxv::vdso_address(order).ok_or(NotFound::NoAuxiliaryVector)?;
         if address.is_null() {
@@ -72,6 +73,7 @@ impl<'a> Vdso<'a> {
     /// If there is an ELF header at `address`, the image's first segment must be mapped there,
     /// readable, and must stay so and unchanged for `'a`. In any case `address` must be that of a
     /// readable page.
+    #[inline]
     pub unsafe fn from_ptr(address: *const u8) -> Result<Self, vdso_elf::Error> {
         // SAFETY: memory is mapped by pages, and `address` is that of one.
         let beginning = unsafe { slice::from_raw_parts(address, PAGE_BYTES) };
@@ -83,6 +85,7 @@ impl<'a> Vdso<'a> {
     }
 
     /// The image that these bytes are; functions of it can be called if they are executable.
+    #[inline]
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, vdso_elf::Error> {
         Image::parse(bytes).map(|image| Self { image })
     }
@@ -91,6 +94,7 @@ impl<'a> Vdso<'a> {
     /// not a function of the image's own.
     ///
     /// What it is called with, and how, is for the caller to know: see [`names`](crate::names).
+    #[inline]
     pub fn lookup(&self, name: &str, version: Option<&str>) -> Option<NonNull<()>> {
         let offset = self.image.lookup(name, version)?.file_offset?;
         let function = self.image.bytes().get(offset..)?.as_ptr();

@@ -11,6 +11,7 @@ use crate::reader::{Format, Reader};
 /// page is enough.
 ///
 /// The section headers of some images come behind that, in the rest of the last page.
+#[inline]
 pub fn extent(beginning: &[u8]) -> Result<usize, Error> {
     let reader = header::identify(beginning)?;
     match reader.native() {
@@ -19,6 +20,7 @@ pub fn extent(beginning: &[u8]) -> Result<usize, Error> {
     }
 }
 
+#[inline]
 fn extent_of(reader: Reader<'_, impl Format>) -> Result<usize, Error> {
     let segments = Header::read(reader)?.segments;
     let load = segments.first(reader, PT_LOAD).ok_or(Error::NoLoadSegment)?;

@@ -27,6 +27,7 @@ pub struct Image<'a> {
 
 impl<'a> Image<'a> {
     /// Reads the headers and the dynamic table. Bytes after the image's end do no harm.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let reader = header::identify(bytes)?;
         match reader.native() {
@@ -35,6 +36,7 @@ impl<'a> Image<'a> {
         }
     }
 
+    #[inline]
     fn parse_by(reader: Reader<'a, impl Format>) -> Result<Self, Error> {
         let header = Header::read(reader)?;
         let load = header.segments.first(reader, PT_LOAD).ok_or(Error::NoLoadSegment)?;
@@ -111,6 +113,7 @@ impl<'a> Image<'a> {
     /// an undefined one, nor one that is not wholly inside the image. Where the image has no versions,
     /// or lacks the table of their definitions, the version is not looked at, as in the kernel's
     /// `parse_vdso.c` and in musl. The time that it takes is bounded by the image's length.
+    #[inline]
     pub fn lookup(&self, name: &str, version: Option<&str>) -> Option<Symbol<'a>> {
         let kinds = [HashKind::Gnu, HashKind::SystemV];
         let kind = kinds.into_iter().find(|&kind| self.has_hash_table(kind));

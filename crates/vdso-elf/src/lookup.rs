@@ -40,6 +40,7 @@ pub(crate) fn by<'a>(
     }
 }
 
+#[inline]
 fn by_reader<'a>(
     reader: Reader<'a, impl Format>,
     image: &Image<'a>,

@@ -61,7 +61,7 @@ pub(crate) fn by_function(id: ClockId) -> Result<Timespec, Errno> {
 
 /// The first call, a missing function, an error.
 #[cold]
-#[inline(never)]
+#[inline]
 fn unusual(id: ClockId) -> Result<Timespec, Errno> {
     let answer = match slots::CLOCK_GETTIME.get() {
         Some(function) => call(function, id),

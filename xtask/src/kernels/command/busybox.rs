@@ -9,8 +9,9 @@ use crate::kernels::apt::Apt;
 use crate::kernels::cache::Cache;
 use crate::kernels::package;
 
-/// That of a suite.
+/// That of a suite; that of the release that backports are for.
 pub fn fetch(cache: &Cache, arch: &str, suite: &str) -> Result<PathBuf> {
+    let suite = suite.strip_suffix("-backports").unwrap_or(suite);
     let to = cache.folder("busybox")?.join(format!("{arch}-{suite}"));
     if !to.exists() {
         let apt = Apt::new(&cache.folder("apt")?, arch, &[suite], false)?;

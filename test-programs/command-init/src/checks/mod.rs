@@ -5,6 +5,8 @@ mod programs;
 mod sources;
 mod tools;
 
+use std::time::Duration;
+
 use crate::capture;
 use crate::report::Report;
 
@@ -38,6 +40,21 @@ pub fn counter_is_used() -> bool {
     std::fs::read_to_string(CURRENT).is_ok_and(|current| current.trim() == "tsc")
 }
 
+/// A kernel that was not told otherwise takes the counter some seconds after it has booted, when it has
+/// measured it for long enough; not at all if it finds it bad.
+fn wait_for_the_counter(arguments: &[String]) {
+    const LOOKS: u32 = 100;
+    if arguments.iter().any(|argument| argument.starts_with("clocksource=")) {
+        return;
+    }
+    for _ in 0..LOOKS {
+        if counter_is_used() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Says so if a kernel was not told another clocksource and has one, or has one despite of it.
 fn clocksource(report: &mut Report, arguments: &[String]) {
     let was_told = arguments.iter().any(|argument| argument.starts_with("clocksource="));
@@ -65,6 +82,7 @@ pub fn run(arguments: &[String]) {
 }
 
 fn run_groups(arguments: &[String]) {
+    wait_for_the_counter(arguments);
     let expected = expected(arguments);
     run_group("sources", |report| {
         clocksource(report, arguments);

@@ -31,10 +31,10 @@ pub(crate) mod number {
 pub(crate) unsafe fn system_call(number: usize, arguments: [usize; 6]) -> isize {
     let [first, second, third, fourth, fifth, sixth] = arguments;
     let result: isize;
-    // SAFETY: the system call convention; the caller answers for the call itself. Where there are
-    // scalable vectors the kernel throws away all of them but what `v` registers hold, which the
-    // compiler cannot tell apart. The list has each caller save and restore v8 to v15, eight
+    // Where there are scalable vectors the kernel throws away all of them but what `v` registers hold,
+    // which the compiler cannot tell apart. The list has each caller save and restore v8 to v15, eight
     // instructions that are lost in what a system call takes.
+    // SAFETY: the system call convention; the caller answers for the call itself.
     unsafe {
         asm!(
             "svc 0",

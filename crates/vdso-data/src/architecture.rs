@@ -28,9 +28,11 @@ pub struct Architecture {
     pub soname: &'static str,
     /// What programs look names up by.
     pub hash_style: HashStyle,
-    /// The largest page of memory that kernels have there, bytes, or more: how far apart the pages must be
-    /// to be protected differently. The image itself has room for two.
+    /// The largest page of memory that kernels have there, bytes: how far apart the pages must be to be
+    /// protected differently.
     pub page_bytes: usize,
+    /// Room for the image itself, whole pages.
+    pub image_bytes: usize,
     /// Whether the dynamic table names a table of addresses, which the image does not have: such an image
     /// can be mapped, but not be loaded as a library, for which a loader writes to that table.
     pub names_address_table: bool,
@@ -95,8 +97,17 @@ pub enum Means {
     Own,
     /// By a jump to the kernel's function, which the process page has the address of.
     PassedOn,
+    /// By the image's own code where the process page says from what, and otherwise by such a jump. In an
+    /// image of the `chain` source always by a jump.
+    OwnOrPassedOn,
     /// Returns from a signal handler.
     Trampoline(Rules),
+}
+
+impl Means {
+    const fn may_pass_on(self) -> bool {
+        matches!(self, Self::PassedOn | Self::OwnOrPassedOn)
+    }
 }
 
 /// How a backtrace gets from a trampoline to what the signal interrupted.
@@ -125,12 +136,17 @@ impl Architecture {
 
     /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
     pub const fn own_page(&self) -> usize {
-        2 * self.page_bytes
+        self.image_bytes
     }
 
     /// Offset of the process page from the image's ELF header.
     pub const fn process_page(&self) -> usize {
-        3 * self.page_bytes
+        self.own_page() + self.page_bytes
+    }
+
+    /// Bytes of a mapping of the image and both pages.
+    pub const fn mapping_bytes(&self) -> usize {
+        self.process_page() + self.page_bytes
     }
 
     /// The function of this name without its prefix, such as `clock_gettime`: of two, that with 64-bit
@@ -146,9 +162,14 @@ impl Architecture {
         ["64", "_time64", ""].into_iter().find_map(ends_with)
     }
 
-    /// The functions that are only passed on, in the order of the process page's slots.
+    /// The functions that may be passed on, in the order of the process page's slots.
     pub fn passed_on(&self) -> impl Iterator<Item = &'static Export> {
-        self.exports.iter().filter(|export| matches!(export.means, Means::PassedOn))
+        self.exports.iter().filter(|export| export.means.may_pass_on())
+    }
+
+    /// Whether images that need not chain generate random bytes themselves.
+    pub fn has_own_getrandom(&self) -> bool {
+        self.export("getrandom").is_some_and(|it| it.means == Means::OwnOrPassedOn)
     }
 
     /// The slot of the process page that has the address of this function; `None` if it is not passed
@@ -157,7 +178,7 @@ impl Architecture {
         let (mut index, mut slot) = (0, 0);
         while index < self.exports.len() {
             let export = &self.exports[index];
-            if matches!(export.means, Means::PassedOn) {
+            if export.means.may_pass_on() {
                 if is_same(export.name, name) {
                     return Some(slot);
                 }
@@ -209,9 +230,11 @@ const V2_6_39: &str = "LINUX_2.6.39";
 const V4_15: &str = "LINUX_4.15";
 const V5_10: &str = "LINUX_5.10";
 
-/// Twice the pages of 32-bit architectures: a product of 128 bits is many instructions there, and so
-/// their images are longer.
-const WIDE_PRODUCTS: usize = 8 << 10;
+/// Room on 32-bit architectures, where a product of 128 bits is many instructions.
+const WITH_WIDE_PRODUCTS: usize = 16 << 10;
+
+/// Room with a `getrandom`: several blocks at once, with two instruction sets, are some 4 KiB.
+const WITH_GETRANDOM: usize = 16 << 10;
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
@@ -225,6 +248,7 @@ const USUAL: Architecture = Architecture {
     soname: "linux-vdso.so.1",
     hash_style: HashStyle::Both,
     page_bytes: 4 << 10,
+    image_bytes: 8 << 10,
     names_address_table: false,
     counter: "",
     unwinding: Unwinding::Dwarf,
@@ -239,6 +263,7 @@ static X86_64: Architecture = Architecture {
     target: "x86_64-unknown-linux-gnu",
     compiler_flags: &["-Ctarget-cpu=generic"],
     machine: 62,
+    image_bytes: WITH_GETRANDOM,
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
     companion: Some("i386"),
@@ -248,7 +273,7 @@ static X86_64: Architecture = Architecture {
         own("__vdso_time", V2_6).also("time"),
         own("__vdso_clock_getres", V2_6).also("clock_getres"),
         own("__vdso_getcpu", V2_6).also("getcpu"),
-        passed_on("__vdso_getrandom", V2_6).also("getrandom"),
+        own_or_passed_on("__vdso_getrandom", V2_6).also("getrandom"),
         passed_on("__vdso_sgx_enter_enclave", V2_6),
         passed_on("__vdso_futex_robust_list64_try_unlock", V2_6),
         passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
@@ -262,6 +287,7 @@ static ARM64: Architecture = Architecture {
     target: "aarch64-unknown-linux-gnu",
     machine: 183,
     page_bytes: 64 << 10,
+    image_bytes: 128 << 10,
     counter: "virtual counter (isb, mrs cntvct_el0; or cntvctss_el0)",
     enters_programs: true,
     exports: &[
@@ -325,6 +351,7 @@ static PPC64LE: Architecture = Architecture {
     machine: 21,
     soname: "linux-vdso64.so.1",
     page_bytes: 64 << 10,
+    image_bytes: 128 << 10,
     counter: "time base (isync, mfspr 268, isync)",
     exports: &[
         own("__kernel_clock_gettime", V2_6_15),
@@ -347,6 +374,7 @@ static LOONGARCH64: Architecture = Architecture {
     target: "loongarch64-unknown-linux-gnu",
     machine: 258,
     page_bytes: 64 << 10,
+    image_bytes: 128 << 10,
     counter: "stable counter (dbar, rdtime.d, dbar)",
     exports: &[
         own("__vdso_clock_gettime", V5_10),
@@ -365,7 +393,7 @@ static ARM: Architecture = Architecture {
     target: "armv7-unknown-linux-gnueabihf",
     machine: 40,
     bits: 32,
-    page_bytes: WIDE_PRODUCTS,
+    image_bytes: WITH_WIDE_PRODUCTS,
     counter: "virtual counter (isb, mrrc)",
     unwinding: Unwinding::Nothing,
     exports: &[
@@ -387,7 +415,7 @@ static I386: Architecture = Architecture {
     compiler_flags: &["-Crelocation-model=static"],
     machine: 3,
     bits: 32,
-    page_bytes: WIDE_PRODUCTS,
+    image_bytes: WITH_WIDE_PRODUCTS,
     soname: "linux-gate.so.1",
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
@@ -424,6 +452,7 @@ static MIPS64EL: Architecture = Architecture {
     // The linker has no other table there.
     hash_style: HashStyle::SystemV,
     page_bytes: 64 << 10,
+    image_bytes: 128 << 10,
     names_address_table: true,
     counter: "MONOTONIC_RAW of the kernel's",
     exports: &[
@@ -440,6 +469,10 @@ const fn own(name: &'static str, version: &'static str) -> Export {
 
 const fn passed_on(name: &'static str, version: &'static str) -> Export {
     Export { name, version, alias: None, means: Means::PassedOn }
+}
+
+const fn own_or_passed_on(name: &'static str, version: &'static str) -> Export {
+    Export { name, version, alias: None, means: Means::OwnOrPassedOn }
 }
 
 const fn trampoline(name: &'static str, version: &'static str, rules: Rules) -> Export {
@@ -475,6 +508,7 @@ mod tests {
             let by_target = Architecture::of(row.folder, row.bits, row.byte_order);
             assert!(core::ptr::eq(by_target.unwrap(), *row), "{}", row.name);
             assert!(row.page_bytes.is_power_of_two() && row.page_bytes >= crate::PAGE_BYTES);
+            assert!(row.image_bytes.is_multiple_of(row.page_bytes) && row.image_bytes > 0);
             assert!(row.passed_on().count() <= FORWARDED, "{}", row.name);
             for (slot, export) in row.passed_on().enumerate() {
                 assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);

@@ -14,14 +14,14 @@ pub const OWNER: &str = "vdso";
 pub const TYPE: u32 = 1;
 
 /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
-pub const OWN_PAGE: usize = 2 * MEMORY_PAGE_BYTES;
-/// Offset of the process page from the image's ELF header.
-pub const PROCESS_PAGE: usize = 3 * MEMORY_PAGE_BYTES;
-
-/// The largest page of memory on this architecture.
-const MEMORY_PAGE_BYTES: usize = match Architecture::CURRENT {
-    Some(architecture) => architecture.page_bytes,
+pub const OWN_PAGE: usize = match Architecture::CURRENT {
+    Some(architecture) => architecture.own_page(),
     None => PAGE_BYTES,
+};
+/// Offset of the process page from the image's ELF header.
+pub const PROCESS_PAGE: usize = match Architecture::CURRENT {
+    Some(architecture) => architecture.process_page(),
+    None => 2 * PAGE_BYTES,
 };
 
 /// What the note says: four words of 32 bits.

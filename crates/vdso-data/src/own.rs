@@ -58,8 +58,11 @@ pub struct Header {
     /// By clock id: the whole seconds of [`Transform::offset`] where adding those is all there is to
     /// do, as `i64`, or else [`MORE_THAN_SECONDS`]. One word, so it can be read without the latch.
     pub seconds_offset: [AtomicU64; LINES],
+    /// Grows when keys that were made before may be known elsewhere, as after a virtual machine was
+    /// restored from a copy: all processes make new ones. An image adds it to the kernel's. Never zero.
+    pub random_generation: AtomicU64,
     /// Zero.
-    pub reserved_too: [AtomicU64; 44],
+    pub reserved_too: [AtomicU64; 43],
 }
 
 /// See [`Header::seconds_offset`]. No time after 1970 can be moved by as much without overflow.
@@ -323,6 +326,7 @@ impl OwnPage {
                 coarse_res_ns: AtomicU32::new(0),
                 reserved: core::array::from_fn(|_| AtomicU32::new(0)),
                 seconds_offset: core::array::from_fn(|_| AtomicU64::new(0)),
+                random_generation: AtomicU64::new(1),
                 reserved_too: core::array::from_fn(|_| AtomicU64::new(0)),
             },
             first: lines(),
@@ -347,6 +351,12 @@ impl OwnPage {
         // Relaxed: one word that stands for itself.
         let offset = self.header.seconds_offset[index].load(Ordering::Relaxed) as i64;
         (offset != MORE_THAN_SECONDS).then(|| sec.wrapping_add(offset))
+    }
+
+    /// Has every process that shares the page make new keys before it gives out another random byte.
+    pub fn renew_keys(&self) {
+        // Release: whoever sees the new generation finds what came before, such as the kernel's new seed.
+        self.header.random_generation.fetch_add(1, Ordering::Release);
     }
 
     /// Whether this is a page that this version of the crate can read.

@@ -3,7 +3,7 @@
 //! Injection fills it in and maps it read-only before the program's first instruction, so nobody
 //! writes while the image reads. Addresses are zero where the kernel has nothing to point at.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// "vdsoproc" in ASCII, in the machine's byte order.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"vdsoproc");
@@ -18,6 +18,9 @@ pub const FLAG_CNTVCTSS: u32 = 1 << 1;
 
 /// The kernel keeps the CPU's number in the programmable field of the time-of-day clock (IBM Z).
 pub const FLAG_CPU_IN_TOD: u32 = 1 << 2;
+
+/// The CPU has AVX2, and the kernel keeps its registers (x86-64).
+pub const FLAG_AVX2: u32 = 1 << 3;
 
 /// What an image knows of its process.
 #[derive(Debug)]
@@ -50,6 +53,22 @@ pub struct ProcessPage {
     pub functions: Functions,
     /// How the kernel steers the counter, if it does: IBM Z.
     pub steering: Steering,
+    /// Address of the [`RandomData`] by which this image generates random bytes: the kernel's, or else
+    /// that of `always_ready` here. Zero: it passes the call on to the kernel's function.
+    pub random_data_addr: AtomicU64,
+    /// For whoever has no kernel's: ready, and of generation 0, so that the page of clocks has the only
+    /// [generation](crate::own::Header::random_generation).
+    pub always_ready: RandomData,
+}
+
+/// The kernel's `struct vdso_rng_data`. Source: `include/vdso/datapage.h` (Linux 6.18).
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct RandomData {
+    /// Grows whenever the kernel takes a new seed. A key is good for one generation.
+    pub generation: AtomicU64,
+    /// Not zero once the kernel has a seed at all.
+    pub is_ready: AtomicU8,
 }
 
 /// Where a process can read how the kernel steers its counter; zero for not at all. Source:
@@ -112,6 +131,8 @@ impl ProcessPage {
             raw: KernelClock::default(),
             functions: Functions::default(),
             steering: Steering::default(),
+            random_data_addr: AtomicU64::new(0),
+            always_ready: RandomData { generation: AtomicU64::new(0), is_ready: AtomicU8::new(1) },
         }
     }
 }
@@ -140,6 +161,8 @@ pub struct Template {
     pub getcpu: Option<u64>,
     /// [`Functions::forwarded`].
     pub forwarded: [Option<u64>; FORWARDED],
+    /// [`ProcessPage::random_data_addr`], if the kernel's is known.
+    pub random_data: Option<i64>,
 }
 
 /// [`KernelClock`], relative to the kernel's vDSO.
@@ -161,6 +184,8 @@ pub struct ClockTemplate {
 pub const COUNTER_MODE: usize = core::mem::offset_of!(ProcessPage, counter_mode);
 /// Byte offset of `never_even_seq`, which `seq_addr` names where the kernel's is unknown.
 pub const NEVER_EVEN_SEQ: usize = core::mem::offset_of!(ProcessPage, never_even_seq);
+/// Byte offset of `always_ready`, which `random_data_addr` may name.
+pub const ALWAYS_READY: usize = core::mem::offset_of!(ProcessPage, always_ready);
 /// Byte offset of `clock_mode_addr`.
 pub const CLOCK_MODE_ADDR: usize = core::mem::offset_of!(ProcessPage, clock_mode_addr);
 /// Byte offset of `hres.seq_addr`.
@@ -194,6 +219,10 @@ impl Template {
         functions.getcpu.store(address(self.getcpu), Ordering::Relaxed);
         for (slot, offset) in functions.forwarded.iter().zip(self.forwarded) {
             slot.store(address(offset), Ordering::Relaxed);
+        }
+        if let Some(random_data) = self.random_data {
+            let addr = vdso_addr.wrapping_add_signed(random_data);
+            page.random_data_addr.store(addr, Ordering::Relaxed);
         }
         page
     }

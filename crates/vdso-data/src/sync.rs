@@ -7,9 +7,9 @@
 #[cfg(all(not(loom), target_has_atomic = "64"))]
 pub use core::sync::atomic::AtomicU64;
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicU32, Ordering, fence};
+pub use core::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Keeps a reader's loads of data before its re-load of the sequence number.
 ///

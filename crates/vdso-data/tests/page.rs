@@ -7,7 +7,9 @@ use std::mem::{align_of, offset_of, size_of};
 use proptest::prelude::*;
 use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform};
 use vdso_data::own::{self, CounterView, Halves, Header, Line, NOT_ONLY_OFFSET, OwnPage};
-use vdso_data::process::{self, ClockTemplate, Functions, KernelClock, ProcessPage, Template};
+use vdso_data::process::{
+    self, ClockTemplate, Functions, KernelClock, ProcessPage, RandomData, Template,
+};
 use vdso_data::sync::Ordering::Relaxed;
 use vdso_data::{PAGE_BYTES, clock, latch, linux};
 
@@ -147,7 +149,8 @@ fn our_page_has_version_1s_layout() {
         (offset_of!(Header, coarse_res_ns), 24),
         (offset_of!(Header, reserved), 28),
         (offset_of!(Header, seconds_offset), 0x40),
-        (offset_of!(Header, reserved_too), 0xa0),
+        (offset_of!(Header, random_generation), 0xa0),
+        (offset_of!(Header, reserved_too), 0xa8),
     ];
     let line = [
         (offset_of!(Line, cycle_last_low), 0),
@@ -216,6 +219,18 @@ fn a_new_page_leads_to_the_host() {
     assert_eq!(page.header.hrtimer_res_ns.load(Relaxed), 0);
 }
 
+/// Ready, and never of generation zero, which is that of memory that was wiped.
+#[test]
+fn a_new_page_has_a_generation_of_keys() {
+    let page = OwnPage::new();
+    assert_eq!(page.header.random_generation.load(Relaxed), 1);
+    page.renew_keys();
+    assert_eq!(page.header.random_generation.load(Relaxed), 2);
+    let process = process::ProcessPage::new();
+    assert_eq!(process.always_ready.generation.load(Relaxed), 0);
+    assert_eq!(process.always_ready.is_ready.load(Relaxed), 1);
+}
+
 #[test]
 fn seconds_are_added_where_that_is_all() {
     let page = OwnPage::new();
@@ -251,12 +266,13 @@ fn the_document_has_the_layout() {
         };
     }
     documented!(own_page, Header: magic version size_bytes seq hrtimer_res_ns coarse_res_ns);
-    documented!(own_page, Header: seconds_offset);
+    documented!(own_page, Header: seconds_offset random_generation);
     documented!(line, Line: cycle_last_low cycle_last_high stale_cycles mult_whole mult_fraction);
     documented!(line, Line: sec nsec fraction offset_sec offset_nsec rate_whole rate_fraction);
     documented!(line, Line: base_sec base_nsec);
     documented!(process_page, ProcessPage: magic version flags clock_mode_addr counter_mode);
     documented!(process_page, ProcessPage: never_even_seq never_even_mode hres raw functions);
+    documented!(process_page, ProcessPage: steering random_data_addr always_ready);
     let functions = offset_of!(ProcessPage, functions);
     let forwarded = functions + offset_of!(Functions, forwarded);
     assert_eq!(offset_in(process_page, "forwarded"), forwarded);
@@ -305,6 +321,9 @@ fn the_process_page_has_version_1s_layout() {
         (offset_of!(ProcessPage, hres), 40),
         (offset_of!(ProcessPage, raw), 80),
         (offset_of!(ProcessPage, functions), 120),
+        (offset_of!(ProcessPage, steering), 0xb0),
+        (offset_of!(ProcessPage, random_data_addr), 0xc0),
+        (offset_of!(ProcessPage, always_ready), 0xc8),
     ];
     let clock = [
         (offset_of!(KernelClock, seq_addr), 0),
@@ -325,6 +344,10 @@ fn the_process_page_has_version_1s_layout() {
     assert_eq!(process::COUNTER_MODE, 24);
     assert_eq!(process::NEVER_EVEN_SEQ, 28);
     assert_eq!(process::CLOCK_MODE_ADDR, 16);
+    assert_eq!(process::ALWAYS_READY, 0xc8);
+    // As in the kernel's structure.
+    assert_eq!(offset_of!(RandomData, generation), 0);
+    assert_eq!(offset_of!(RandomData, is_ready), 8);
     assert_eq!(process::HRES_SEQ_ADDR, 40);
     assert!(size_of::<ProcessPage>() <= PAGE_BYTES);
     assert_eq!(align_of::<ProcessPage>(), 64);
@@ -345,6 +368,7 @@ fn template() -> Template {
         gettimeofday: None,
         getcpu: Some(0x300),
         forwarded: [Some(0x400), None, None, Some(0x700)],
+        random_data: Some(-0x4000),
     }
 }
 
@@ -367,6 +391,7 @@ fn a_process_page_has_the_addresses_of_its_process() {
     assert_eq!(page.functions.getcpu.load(Relaxed), vdso_addr + 0x300);
     let forwarded = page.functions.forwarded.each_ref().map(|slot| slot.load(Relaxed));
     assert_eq!(forwarded, [vdso_addr + 0x400, 0, 0, vdso_addr + 0x700]);
+    assert_eq!(page.random_data_addr.load(Relaxed), vdso_addr - 0x4000);
 }
 
 /// Zero says "none" in every place; where a reader would follow it, injection must put its own.
@@ -378,7 +403,8 @@ fn a_process_without_a_kernel_vdso_gets_no_addresses() {
         "this is the CPU's, not the vDSO's"
     );
     let functions = &page.functions;
-    let addresses = [&page.clock_mode_addr, &page.hres.seq_addr, &page.raw.seq_addr];
+    let addresses =
+        [&page.clock_mode_addr, &page.hres.seq_addr, &page.raw.seq_addr, &page.random_data_addr];
     let entries = [&functions.clock_gettime, &functions.gettimeofday, &functions.getcpu];
     for word in addresses.into_iter().chain(entries).chain(&functions.forwarded) {
         assert_eq!(word.load(Relaxed), 0);

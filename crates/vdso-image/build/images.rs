@@ -76,7 +76,10 @@ impl Build {
         rustc.args(["--crate-name=vdso_image", "--crate-type=lib", "--emit=obj"]);
         rustc.arg("--cfg").arg(format!("source=\"{source}\""));
         rustc.arg("--check-cfg=cfg(source, values(\"own\", \"host\", \"chain\"))");
-        rustc.arg("--check-cfg=cfg(inline_all)");
+        rustc.arg("--check-cfg=cfg(inline_all)").arg("--check-cfg=cfg(own_getrandom)");
+        if source != "chain" && self.architecture.has_own_getrandom() {
+            rustc.arg("--cfg=own_getrandom");
+        }
         rustc.args(["-Dwarnings", "-Dunsafe-op-in-unsafe-fn"]);
         let mut extern_data = OsString::from("vdso_data=");
         extern_data.push(data);
@@ -160,6 +163,7 @@ impl Build {
         let enters = self.architecture.enters_programs;
         linker.arg(if enters { "--entry=enter_program" } else { "--entry=0" });
         linker.arg(format!("-zmax-page-size={}", self.architecture.page_bytes));
+        linker.arg(format!("--defsym=IMAGE_BYTES={}", self.architecture.image_bytes));
         linker.arg("--fatal-warnings").arg("--version-script").arg(versions);
         // What an architecture adds comes first, as the first rule that fits a section decides.
         let added = self.image_source.join("arch").join(self.architecture.folder).join("image.ld");

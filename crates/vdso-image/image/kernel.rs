@@ -10,10 +10,10 @@ use vdso_data::clock;
 use vdso_data::linux::BASETIME_BYTES;
 use vdso_data::process::ProcessPage;
 use vdso_data::own::Halves;
-use vdso_data::process::{Functions, KernelClock};
+use vdso_data::process::{Functions, KernelClock, RandomData};
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
-use crate::arch;
+use crate::{arch, pages};
 use crate::gettimeofday::Timeval;
 
 /// The mode that says whether the counter may be used at all. Changes when the kernel gives up its
@@ -86,12 +86,44 @@ pub fn counter_steering(process: &ProcessPage) -> Option<(u64, i64)> {
     Some((end, delta as i64))
 }
 
+/// What says whether a key is still good: the kernel's word, and our page's.
+#[derive(Clone, Copy)]
+pub struct RandomSource(&'static RandomData);
+
+impl RandomSource {
+    /// `None` where the process page does not say which.
+    #[inline(always)]
+    pub fn find() -> Option<Self> {
+        let addr = arch::process_page_u64::<{ offset_of!(ProcessPage, random_data_addr) }>();
+        // SAFETY: injection writes only the address of such a structure that stays mapped, or zero.
+        unsafe { (addr as *const RandomData).as_ref() }.map(Self)
+    }
+
+    /// Whether there is a seed at all.
+    #[inline(always)]
+    pub fn is_ready(self) -> bool {
+        self.0.is_ready.load(Ordering::Relaxed) != 0 && self.generation() != 0
+    }
+
+    /// The generation of the kernel's seed and that of our page grow only, so their sum changes when one
+    /// of them does.
+    #[inline(always)]
+    pub fn generation(self) -> u64 {
+        // Acquire: what is read of a state, or asked of the kernel, afterwards is not older.
+        let kernels = self.0.generation.load(Ordering::Acquire);
+        kernels.wrapping_add(pages::random_generation())
+    }
+}
+
 /// The kernel's vDSO functions, by their C types.
 pub type ClockGettime = unsafe extern "C" fn(c_int, *mut Timespec) -> c_int;
 /// As above.
 pub type Gettimeofday = unsafe extern "C" fn(*mut Timeval, *mut c_void) -> c_int;
 /// As above.
 pub type Getcpu = unsafe extern "C" fn(*mut u32, *mut u32, *mut c_void) -> c_int;
+
+/// As above.
+pub type Getrandom = unsafe extern "C" fn(*mut u8, usize, u32, *mut c_void, usize) -> isize;
 
 /// `clock_gettime` of the kernel's, with 64-bit times.
 #[inline(always)]
@@ -112,6 +144,15 @@ pub fn gettimeofday(functions: &Functions) -> Option<Gettimeofday> {
 pub fn getcpu(functions: &Functions) -> Option<Getcpu> {
     // SAFETY: as above.
     unsafe { mem::transmute(load(&functions.getcpu) as usize) }
+}
+
+/// `getrandom` of the kernel's.
+#[cfg(own_getrandom)]
+#[inline(always)]
+pub fn getrandom(functions: &Functions) -> Option<Getrandom> {
+    const SLOT: usize = crate::forward::index("__vdso_getrandom");
+    // SAFETY: as above.
+    unsafe { mem::transmute(load(&functions.forwarded[SLOT]) as usize) }
 }
 
 #[inline(always)]

@@ -9,6 +9,8 @@
 //! 3. [`source`]: the counter and a page;
 //! 4. [`slow`]: everything unusual, out of line.
 //!
+//! `getrandom` begins in `arch/*/exports.rs`, too, where the architecture has it.
+//!
 //! The code may not panic, keep state, or be relocated; the link fails on a call that nobody here
 //! defines, and `cargo xtask check-image` proves the rest.
 
@@ -21,6 +23,8 @@ mod clock_gettime;
 mod coarse;
 mod forward;
 mod getcpu;
+#[cfg(own_getrandom)]
+mod getrandom;
 mod gettimeofday;
 mod kernel;
 mod note;

@@ -37,6 +37,12 @@ pub fn realtime_seconds_offset() -> i64 {
     arch::own_page_u64::<{ offset_of!(OwnPage, header.seconds_offset) }>() as i64
 }
 
+/// [`Header::random_generation`](vdso_data::own::Header::random_generation).
+#[inline(always)]
+pub fn random_generation() -> u64 {
+    arch::own_page_u64::<{ offset_of!(OwnPage, header.random_generation) }>()
+}
+
 /// What our page adds to the host's clock `id`.
 #[inline(always)]
 pub fn offset_of(id: u32) -> Offset {

@@ -26,7 +26,7 @@ pub const OWN_PAGE: usize = vdso_data::note::OWN_PAGE;
 /// Offset of the process page.
 pub const PROCESS_PAGE: usize = vdso_data::note::PROCESS_PAGE;
 /// Bytes of the whole mapping.
-pub const MAPPING_BYTES: usize = 2 * OWN_PAGE;
+pub const MAPPING_BYTES: usize = ARCHITECTURE.mapping_bytes();
 
 /// The functions that an image only passes on to the kernel's vDSO, in the order of
 /// [`vdso_data::process::Functions::forwarded`].

@@ -125,7 +125,7 @@ impl Drop for ImageFile {
 
 /// Behind all that a program keeps.
 fn second_stage(architecture: &Architecture) -> usize {
-    2 * architecture.own_page()
+    architecture.mapping_bytes()
 }
 
 fn own_page(mapping: NonNull<u8>, architecture: &Architecture) -> NonNull<OwnPage> {

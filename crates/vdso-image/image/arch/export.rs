@@ -66,6 +66,19 @@ macro_rules! export_one {
             unsafe { $crate::clock_getres::clock_getres(id, res) }
         }
     };
+    (getrandom as $name:ident) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            buffer: *mut u8,
+            len: usize,
+            flags: u32,
+            state: *mut core::ffi::c_void,
+            state_len: usize,
+        ) -> isize {
+            // SAFETY: as above.
+            unsafe { $crate::getrandom::getrandom(buffer, len, flags, state.cast(), state_len) }
+        }
+    };
     (getcpu as $name:ident) => {
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(

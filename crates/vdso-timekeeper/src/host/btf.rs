@@ -15,10 +15,11 @@ const MAGIC: u32 = 0xeb9f;
 const HEADER_BYTES: usize = 24;
 const TYPE_BYTES: usize = 12;
 const MEMBER_BYTES: usize = 12;
+const ENUMERATOR_BYTES: usize = 8;
 
 const KIND_INT: u32 = 1;
 const KIND_ARRAY: u32 = 3;
-const KIND_STRUCT: u32 = 4;
+pub(super) const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
 const KIND_FUNC_PROTO: u32 = 13;
@@ -99,6 +100,17 @@ impl<'a> Btf<'a> {
         let (at, found) =
             self.types().find(|(_, found)| found.kind == KIND_STRUCT && found.name == wanted)?;
         self.members_at(at, &found)
+    }
+
+    /// The value of `enumerator` in the enumeration called `name`.
+    pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
+        let (wanted, enumerator) = (self.string_offset(name)?, self.string_offset(enumerator)?);
+        let is_it = |(_, found): &(usize, Type)| found.kind == KIND_ENUM && found.name == wanted;
+        let (at, found) = self.types().find(is_it)?;
+        let start = at + TYPE_BYTES;
+        let values = self.types.get(start..start + found.count * ENUMERATOR_BYTES)?;
+        let has_name = |value: &&[u8]| word(value, 0) == Some(enumerator);
+        word(values.chunks_exact(ENUMERATOR_BYTES).find(has_name)?, 4)
     }
 
     /// All types with their places; the first has id 1.

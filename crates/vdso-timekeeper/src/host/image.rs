@@ -61,7 +61,7 @@ mod tests {
     fn host((class, byte_order): Made, machine: u16) -> Host {
         let recipe = Recipe { machine, ..Recipe::new(class, byte_order) };
         let image = make(&recipe).bytes;
-        Host { vdso_addr: 0x1000, image, page: Err(PageError::NoVvar) }
+        Host { vdso_addr: 0x1000, image, page: Err(PageError::NoVvar), ..Host::without_vdso() }
     }
 
     fn machine() -> u16 {

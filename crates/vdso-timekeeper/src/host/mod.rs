@@ -7,6 +7,7 @@ pub mod btf;
 mod image;
 mod layout;
 mod page;
+mod random;
 mod sample;
 
 use std::fs;
@@ -18,11 +19,10 @@ use vdso_data::process::{ClockTemplate, Template};
 
 use crate::counter;
 
-use layout::KnownLayout;
-
 pub use image::ImageError;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
+pub use random::RandomError;
 pub use sample::{CALL_NOISE_NS, Sample, Sampler};
 
 /// What the running kernel offers.
@@ -34,6 +34,8 @@ pub struct Host {
     pub image: Vec<u8>,
     /// Its data page, or why it cannot be used.
     pub page: Result<KernelPage, PageError>,
+    /// Its [`RandomData`](vdso_data::process::RandomData), bytes from its vDSO, or why it cannot be used.
+    pub random_data: Result<i64, RandomError>,
 }
 
 /// Why the kernel's data page is not read directly. Never fatal: `chain` needs none.
@@ -92,6 +94,13 @@ pub enum PageError {
     Ambiguous,
 }
 
+impl PageError {
+    fn no_types(error: &io::Error) -> Self {
+        let source = error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error);
+        Self::NoTypes { path: btf::VMLINUX, source }
+    }
+}
+
 impl Host {
     /// Looks at this process.
     pub fn find() -> io::Result<Self> {
@@ -99,14 +108,33 @@ impl Host {
         let maps = fs::read("/proc/self/maps")?;
         let maps = String::from_utf8_lossy(&maps);
         let Some(vdso) = mapping(&maps, "[vdso]") else {
-            return Ok(Self { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) });
+            return Ok(Self::without_vdso());
         };
-        let vvar = mapping(&maps, "[vvar]").ok_or(PageError::NoVvar);
-        let page = vvar.and_then(|vvar| KernelPage::recognise(vdso.start, vvar, &layouts()?));
+        let vvar = mapping(&maps, "[vvar]");
+        let types = btf::Vmlinux::open();
+        let layouts = |vvar| match &types {
+            Ok(types) => Ok((vvar, layout::known(types.bytes())?)),
+            Err(error) => Err(PageError::no_types(error)),
+        };
+        let page = vvar.ok_or(PageError::NoVvar).and_then(layouts);
+        let page =
+            page.and_then(|(vvar, layouts)| KernelPage::recognise(vdso.start, vvar, &layouts));
         // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process
         // lives, and it does not change.
         let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
-        Ok(Self { vdso_addr: vdso.start, image: image.to_vec(), page })
+        let types = types.as_ref().ok().map(btf::Vmlinux::bytes);
+        let random_data = random::find(vdso, vvar, image, types);
+        Ok(Self { vdso_addr: vdso.start, image: image.to_vec(), page, random_data })
+    }
+
+    /// A kernel that gives no vDSO.
+    pub fn without_vdso() -> Self {
+        Self {
+            vdso_addr: 0,
+            image: Vec::new(),
+            page: Err(PageError::NoVdso),
+            random_data: Err(RandomError::NoFunction),
+        }
     }
 
     /// What the image must know of a process, relative to the kernel's vDSO in it.
@@ -119,6 +147,7 @@ impl Host {
             template.hres = Some(page.template(page.layout().hres));
             template.raw = Some(page.template(page.layout().raw));
         }
+        template.random_data = self.random_data.as_ref().ok().copied();
         for (slot, name) in template.forwarded.iter_mut().zip(forwarded) {
             *slot = self.function(name);
         }
@@ -198,13 +227,6 @@ pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
         start: u64::from_str_radix(start, 16).ok()?,
         end: u64::from_str_radix(end, 16).ok()?,
     })
-}
-
-/// What the running kernel's types leave open: the layouts that are known here and fit them.
-fn layouts() -> Result<Vec<KnownLayout>, PageError> {
-    let types =
-        btf::Vmlinux::open().map_err(|source| PageError::NoTypes { path: btf::VMLINUX, source })?;
-    layout::known(types.bytes())
 }
 
 impl KernelPage {

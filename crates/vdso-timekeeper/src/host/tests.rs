@@ -199,7 +199,7 @@ fn a_sample_has_all_clocks_at_one_counter_value() {
 }
 
 fn host_of(vvar: &FakeVvar) -> Host {
-    Host { vdso_addr: 0, image: Vec::new(), page: vvar.recognise() }
+    Host { page: vvar.recognise(), ..Host::without_vdso() }
 }
 
 /// The line of `id` that is published.

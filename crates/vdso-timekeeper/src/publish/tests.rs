@@ -7,7 +7,6 @@ use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, nanos_at};
 use vdso_data::own::Halves;
 
 use super::*;
-use crate::host::PageError;
 use crate::steering::OVERLAP_CYCLES;
 
 /// The simulated counter, 2.5 GHz.
@@ -116,7 +115,7 @@ fn moved(rate: Rate, offset_sec: i64) -> [Transform; clock::LINES] {
 
 /// A timekeeper that is never asked for a sample of this machine.
 fn timekeeper(page: &OwnPage, transforms: [Transform; clock::LINES]) -> Timekeeper<'_> {
-    let host = Host { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) };
+    let host = Host::without_vdso();
     let mut keeper = Timekeeper::new(page, &host, transforms);
     keeper.nominal_slope = SLOPE;
     keeper

@@ -53,7 +53,7 @@ impl Mapped {
         // What does not fit is no file.
         let _ = write!(path, "{}-{source}.so", architecture.name);
         let file = open(&path)?;
-        let bytes = 2 * architecture.own_page();
+        let bytes = architecture.mapping_bytes();
         let base = map(0, bytes, 0, PRIVATE | ANONYMOUS, usize::MAX)?;
         let base = core::ptr::with_exposed_provenance_mut::<u8>(base);
         map(

@@ -18,7 +18,7 @@ const UNWIND_TABLES: [&str; 2] = [".eh_frame_hdr", ".eh_frame"];
 
 /// Sections with content that is mapped and is no table of the format's. There is no `.rodata`:
 /// panic messages would be there, and so would the tables of jumps that a `match` can become.
-const CODE_AND_UNWINDING: &[&str] = &[".text", ".eh_frame", ".eh_frame_hdr"];
+const KNOWN: &[&str] = &[".text", ".eh_frame", ".eh_frame_hdr", ".rodata.chacha"];
 
 pub fn section_headers(subject: &Subject<'_>) -> Result<()> {
     let sections = subject.sections()?;
@@ -60,7 +60,7 @@ pub fn no_constant_data(subject: &Subject<'_>) -> Result<()> {
     for section in sections_with_content(subject)? {
         let is_mapped = section.flags.contains(elf::SHF_ALLOC);
         let is_data = section.kind == elf::SHT_PROGBITS || section.kind == elf::SHT_NOBITS;
-        let is_known = CODE_AND_UNWINDING.contains(&section.name);
+        let is_known = KNOWN.contains(&section.name);
         let is_constant = is_mapped && is_data && !is_known;
         ensure!(!is_constant, "{} has {} bytes", section.name, section.size_bytes);
     }

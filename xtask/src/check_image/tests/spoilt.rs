@@ -19,7 +19,7 @@ type Spoilt = (&'static str, &'static str, fn(&mut Pair));
 pub const SPOILT: &[Spoilt] = &[
     ("elf-header", "for arm64", |bad| put16(&mut bad.image, E_MACHINE, EM_AARCH64.0)),
     ("elf-header", "an executable", |bad| put16(&mut bad.image, 16, 2)),
-    ("file-size", "a page too much", |bad| bad.image.resize(3 << 12, 0)),
+    ("file-size", "a page too much", |bad| bad.image.resize(5 << 12, 0)),
     ("one-load-segment", "another one", |bad| set_segment(bad, PT_NOTE.0, P_TYPE, PT_LOAD.0)),
     ("load-segment-flags", "writable", |bad| set_segment(bad, PT_LOAD.0, P_FLAGS, 7)),
     ("load-segment-flags", "not executable", |bad| set_segment(bad, PT_LOAD.0, P_FLAGS, 4)),

@@ -76,7 +76,7 @@ fn a_page_that_is_not_read_is_a_reason_to_chain() {
 
 #[test]
 fn without_a_vdso_system_calls_are_made() {
-    let host = Host { vdso_addr: 0, image: Vec::new(), page: Err(PageError::NoVdso) };
+    let host = Host::without_vdso();
     assert_chains(&host, "this kernel gives no vDSO");
 }
 

@@ -23,10 +23,19 @@ macro_rules! alias {
     };
 }
 
-// Here until the image has a getrandom of its own: `getrandom.rs` beside `getcpu.rs`.
+#[cfg(own_getrandom)]
+export! {
+    getrandom as __vdso_getrandom;
+}
+
+#[cfg(not(own_getrandom))]
 pass_on! {
     ["jmp qword ptr [rip + process_page + {slot}]"]
     "__vdso_getrandom",
+}
+
+pass_on! {
+    ["jmp qword ptr [rip + process_page + {slot}]"]
     "__vdso_sgx_enter_enclave",
     "__vdso_futex_robust_list64_try_unlock",
     "__vdso_futex_robust_list32_try_unlock",

@@ -1,13 +1,20 @@
 //! x86-64.
 
+#[cfg(own_getrandom)]
+mod chacha;
 mod enter;
 mod exports;
+#[cfg(own_getrandom)]
+mod random;
 
 use core::arch::asm;
 use core::ffi::c_int;
 
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
+
+#[cfg(own_getrandom)]
+pub use random::*;
 
 pub use super::c_calls::*;
 pub use super::usual::*;
@@ -123,6 +130,7 @@ pub mod number {
     pub const CLOCK_GETTIME: usize = 228;
     pub const CLOCK_GETRES: usize = 229;
     pub const GETCPU: usize = 309;
+    pub const GETRANDOM: usize = 318;
 }
 
 /// # Safety

@@ -48,6 +48,14 @@ impl Writer {
         self.add(name, kind, members.len(), bytes, &tail)
     }
 
+    pub fn enumeration(&mut self, name: &str, values: &[(&str, u32)]) -> u32 {
+        let mut tail = Vec::new();
+        for &(name, value) in values {
+            tail.extend([self.string(name), value]);
+        }
+        self.add(name, KIND_ENUM, values.len(), 4, &tail)
+    }
+
     pub fn finish(&self) -> Vec<u8> {
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
         let version_and_flags = 1 << 16;

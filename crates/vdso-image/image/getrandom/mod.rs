@@ -1,0 +1,62 @@
+//! `getrandom(2)`: random bytes of ChaCha20, whose keys are the kernel's random bytes.
+//!
+//! A caller keeps a [`State`] for each thread. A key makes 480 bytes and the next key, so what was given
+//! out cannot be computed from what is left; and a key is thrown away when the kernel takes a new seed.
+//! What follows is the interface of the kernel's `__vdso_getrandom`: a call that cannot be answered here
+//! is the system call.
+
+mod slow;
+mod state;
+
+use core::ffi::c_int;
+
+use state::{Place, State};
+
+use crate::kernel::RandomSource;
+use crate::arch;
+
+/// `GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE`: none changes anything once the kernel is ready.
+const FLAGS: u32 = 0x1 | 0x2 | 0x4;
+
+/// The largest number of bytes in one call: `MAX_RW_COUNT`.
+const MOST_BYTES: usize = i32::MAX as usize & !(arch::PAGE_BYTES - 1);
+
+/// Fills `buffer`.
+///
+/// # Safety
+/// `buffer` must be writable for `len` bytes, and `state` be as for [`Place::new`], unless the call is
+/// one that the kernel's function answers with an error.
+#[inline(always)]
+pub unsafe fn getrandom(
+    buffer: *mut u8,
+    len: usize,
+    flags: u32,
+    state: *mut State,
+    state_len: usize,
+) -> isize {
+    if let Some(source) = RandomSource::find()
+        && state_len == size_of::<State>()
+        && flags & !FLAGS == 0
+        && state.addr().is_multiple_of(align_of::<State>())
+        && state::is_in_one_page(state)
+    {
+        // SAFETY: aligned, and in one page.
+        let place = unsafe { Place::new(state) };
+        let generation = source.generation();
+        let left = place.left();
+        let is_at_hand = len != 0 && len <= left;
+        if is_at_hand && !place.is_in_use() && source.is_ready() && place.generation() == generation {
+            place.set_in_use(true);
+            // SAFETY: `len` is at most `left`; the caller answers for `buffer`.
+            unsafe { place.give(buffer, len, left) };
+            arch::compiler_fence();
+            if place.generation() == source.generation() {
+                place.set_in_use(false);
+                return len as isize;
+            }
+            place.set_in_use(false);
+        }
+    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { slow::getrandom(buffer, len, flags as c_int, state, state_len) }
+}

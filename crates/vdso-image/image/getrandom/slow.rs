@@ -1,0 +1,134 @@
+//! The whole of `getrandom`: a new batch, a new key, and whatever is unusual.
+
+use core::ffi::c_int;
+
+use super::state::{self, GROUP_BYTES, Params, Place, State};
+use super::{FLAGS, MOST_BYTES};
+use crate::kernel::{self, RandomSource};
+use crate::{arch, pages};
+
+const EFAULT: isize = 14;
+const ENOSYS: isize = 38;
+
+const KEY_BYTES: usize = size_of::<[u32; 8]>();
+
+/// A length of state that asks for [`Params`] instead of random bytes.
+const ASKS_FOR_PARAMS: usize = usize::MAX;
+
+/// # Safety
+/// As for [`getrandom`](super::getrandom).
+#[cold]
+#[inline(never)]
+pub unsafe fn getrandom(
+    buffer: *mut u8,
+    len: usize,
+    flags: c_int,
+    state: *mut State,
+    state_len: usize,
+) -> isize {
+    let flags = flags as u32;
+    let asks_for_params =
+        state_len == ASKS_FOR_PARAMS && buffer.is_null() && len == 0 && flags == 0;
+    let Some(source) = RandomSource::find() else {
+        return match kernel::getrandom(&pages::process().functions) {
+            // SAFETY: the kernel's own function; the caller's promise is passed on.
+            Some(function) => unsafe { function(buffer, len, flags, state.cast(), state_len) },
+            None if asks_for_params => -ENOSYS,
+            // SAFETY: the kernel checks the arguments.
+            None => unsafe { arch::syscall_getrandom(buffer, len, flags) },
+        };
+    };
+    if asks_for_params {
+        // SAFETY: that is what such a caller has there.
+        unsafe { Params::write_to(state.cast()) };
+        return 0;
+    }
+    if !state::is_in_one_page(state) {
+        return -EFAULT;
+    }
+    let is_state = state_len == size_of::<State>() && state.addr().is_multiple_of(align_of::<State>());
+    // Before the kernel is ready, the flags say whether to wait: even for no byte at all.
+    if flags & !FLAGS == 0 && is_state && source.is_ready() {
+        if len == 0 {
+            return 0;
+        }
+        // SAFETY: aligned, and in one page.
+        let place = unsafe { Place::new(state) };
+        if !place.is_in_use() {
+            let len = len.min(MOST_BYTES);
+            place.set_in_use(true);
+            // SAFETY: the caller answers for `buffer`.
+            let is_filled = unsafe { fill(buffer, len, place, source) };
+            place.set_in_use(false);
+            if is_filled {
+                return len as isize;
+            }
+        }
+    }
+    // SAFETY: the kernel checks the arguments.
+    unsafe { arch::syscall_getrandom(buffer, len, flags) }
+}
+
+/// Whether all of `buffer` could be filled with bytes of a key that is still good afterwards.
+///
+/// # Safety
+/// `buffer` must be writable for `len` bytes.
+#[inline(always)]
+unsafe fn fill(buffer: *mut u8, len: usize, place: Place, source: RandomSource) -> bool {
+    // Once more if there was a fork, a new seed, or the memory was dropped: not for ever, as somebody
+    // might do that all the time.
+    for _ in 0..2 {
+        let generation = source.generation();
+        if place.generation() != generation && !renew_key(place, generation) {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { fill_once(buffer, len, place) };
+        arch::compiler_fence();
+        if place.generation() == source.generation() {
+            return true;
+        }
+    }
+    false
+}
+
+#[inline(always)]
+fn renew_key(place: Place, generation: u64) -> bool {
+    // The generation first: after a fork between the two, both sides get keys of their own. The other
+    // way round, they could have the same key and believe in it.
+    place.set_generation(generation);
+    arch::compiler_fence();
+    let key = place.key_to_fill();
+    // SAFETY: the key's memory; the kernel writes nothing else.
+    let filled = unsafe { arch::syscall_getrandom(key.cast(), KEY_BYTES, 0) };
+    let is_filled = filled == KEY_BYTES as isize;
+    if !is_filled {
+        place.set_generation(0);
+    }
+    is_filled
+}
+
+#[inline(always)]
+unsafe fn fill_once(mut buffer: *mut u8, mut len: usize, place: Place) {
+    loop {
+        let left = place.left();
+        let count = len.min(left);
+        if count != 0 {
+            // SAFETY: the caller's promise, and `count` is at most `left`.
+            unsafe { place.give(buffer, count, left) };
+            buffer = buffer.wrapping_add(count);
+            len -= count;
+        }
+        if len == 0 {
+            return;
+        }
+        let groups = len / GROUP_BYTES;
+        if groups != 0 {
+            // SAFETY: the caller's promise; the key is replaced right below.
+            unsafe { place.generate(buffer, groups) };
+            buffer = buffer.wrapping_add(groups * GROUP_BYTES);
+            len -= groups * GROUP_BYTES;
+        }
+        place.refill(groups);
+    }
+}

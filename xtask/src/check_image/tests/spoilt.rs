@@ -143,7 +143,7 @@ pub const SPOILT: &[Spoilt] = &[
     }),
     ("pages-note", "another place", |bad| {
         let at = content(&bad.image, ".note.vdso");
-        put32(&mut bad.image, at + 24, 0x4000);
+        put32(&mut bad.image, at + 24, 0x8000);
     }),
     ("linux-version", "another owner", |bad| replace(&mut bad.image, "Linux\0", "linux\0")),
     ("linux-version", "none", |bad| {

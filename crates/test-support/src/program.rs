@@ -38,11 +38,15 @@ pub enum Program {
     Exit,
     /// `script.sh`: a `#!` script that becomes `clocks.c`, with the same arguments.
     Script,
+    /// `random/storm.c`: the vDSO's getrandom under forks, clones, threads and signals at once.
+    RandomStorm,
+    /// `random/stream.c`: as many bytes of the vDSO's getrandom as it is asked for.
+    RandomStream,
 }
 
 impl Program {
     /// Every program.
-    pub const ALL: [Program; 17] = [
+    pub const ALL: [Program; 19] = [
         Program::CDynamic,
         Program::CStatic,
         Program::CStaticPie,
@@ -60,6 +64,8 @@ impl Program {
         Program::Exceptions,
         Program::Exit,
         Program::Script,
+        Program::RandomStorm,
+        Program::RandomStream,
     ];
 
     /// The builds of `clocks.c`: all of them know its modes (`loop N`, `exec N`, `auxv`, ...).
@@ -92,6 +98,8 @@ impl Program {
             Program::Exceptions => "exceptions",
             Program::Exit => "exit",
             Program::Script => "script",
+            Program::RandomStorm => "random-storm",
+            Program::RandomStream => "random-stream",
         }
     }
 
@@ -99,6 +107,9 @@ impl Program {
     ///
     /// [`Readings`]: crate::Readings
     pub fn prints_clocks(self) -> bool {
-        !matches!(self, Program::Exceptions | Program::Exit)
+        !matches!(
+            self,
+            Program::Exceptions | Program::Exit | Program::RandomStorm | Program::RandomStream
+        )
     }
 }

@@ -98,6 +98,8 @@ impl Draft<'_> {
                 self.compile("g++", &["-O2", "-Wall", "-Wextra"], "exceptions.cc")
             }
             Program::Exit => self.compile("gcc", &["-static", "-nostdlib"], "exit.S"),
+            Program::RandomStorm => self.random("random/storm.c"),
+            Program::RandomStream => self.random("random/stream.c"),
             Program::NoLibc => self.without_libc(),
             Program::Go => self.go(),
             Program::Java => self.java(),
@@ -108,6 +110,15 @@ impl Draft<'_> {
     fn clocks(&mut self, compiler: &str, flags: &[&str], output: &str) -> Result<PathBuf, Skip> {
         let flags = [C_FLAGS, flags].concat();
         self.compile_to(compiler, &flags, "clocks.c", output)
+    }
+
+    /// With the neighbour that finds the vDSO's function.
+    fn random(&mut self, source: &str) -> Result<PathBuf, Skip> {
+        const FUNCTION: &str = "random/vgetrandom.c";
+        self.source("random/vgetrandom.h");
+        self.source(FUNCTION);
+        // Compilers run in the folder of all sources.
+        self.compile("gcc", &[C_FLAGS, &[FUNCTION]].concat(), source)
     }
 
     fn compile(&mut self, compiler: &str, flags: &[&str], source: &str) -> Result<PathBuf, Skip> {

@@ -84,7 +84,9 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), Errno> {
 /// As [`fill`].
 pub fn fill_uninit(buffer: &mut [MaybeUninit<u8>]) -> Result<&mut [u8], Errno> {
     #[cfg(feature = "std")]
-    if let Some(place) = thread::place() {
+    let call = thread::Call::begin();
+    #[cfg(feature = "std")]
+    if let Some(place) = call.place() {
         return in_parts(buffer, |part| place.fill(part));
     }
     by_system_call(buffer)

@@ -11,18 +11,49 @@ std::thread_local! {
     static PLACE: Cell<Option<(Place, u32)>> = const { Cell::new(None) };
 }
 
-/// This thread's place; `None` if there is no function or no memory.
-#[inline]
-pub fn place() -> Option<Place> {
-    match PLACE.try_with(Cell::get) {
-        Ok(Some((place, thread))) if place.is_current() && place.is_marked(thread) => Some(place),
-        Ok(known) => look(known),
-        Err(_) => None,
+std::thread_local! {
+    /// Whether a call is under way here, in memory that a child has as its parent has it: a handler that
+    /// forks may have interrupted one. The state is wiped in the child, so it says that nobody uses it, and
+    /// yet the call that was interrupted goes on there.
+    static IS_CALLED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A call of this thread's, until it is dropped.
+pub struct Call {
+    /// It has interrupted another.
+    is_nested: bool,
+}
+
+impl Call {
+    #[inline]
+    pub fn begin() -> Self {
+        // Without the variable nothing is known, and none is the first.
+        Self { is_nested: IS_CALLED.try_with(|is_called| is_called.replace(true)).unwrap_or(true) }
+    }
+
+    /// This thread's place; `None` if there is no function or no memory, or if it takes a system call to
+    /// be safe.
+    #[inline]
+    pub fn place(&self) -> Option<Place> {
+        match PLACE.try_with(Cell::get) {
+            Ok(Some((place, thread))) if place.is_current() && place.is_marked(thread) => {
+                Some(place)
+            }
+            Ok(known) if !self.is_nested => look(known),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Call {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = IS_CALLED.try_with(|is_called| is_called.set(self.is_nested));
     }
 }
 
 /// The first call of a thread, or the first after a fork, after the memory was dropped, or after the
-/// program's calls went to another image.
+/// program's calls went to another image. No call is under way here but the one that asks.
 #[cold]
 fn look(known: Option<(Place, u32)>) -> Option<Place> {
     let thread = thread_id();
@@ -37,11 +68,6 @@ fn look(known: Option<(Place, u32)>) -> Option<Place> {
     }
     PLACE.try_with(|cell| cell.set(None)).ok()?;
     let place = Place::claim(thread)?;
-    // A signal handler may have been here meanwhile, and claimed another.
-    if let Some((other, _)) = PLACE.try_with(Cell::get).ok()? {
-        place.give_back(thread);
-        return Some(other);
-    }
     PLACE.try_with(|cell| cell.set(Some((place, thread)))).ok()?;
     Some(place)
 }
@@ -51,7 +77,11 @@ mod tests {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, fork};
 
-    use super::{PLACE, look, place, thread_id};
+    use super::{Call, PLACE, Place, look, thread_id};
+
+    fn place() -> Option<Place> {
+        Call::begin().place()
+    }
 
     /// Nobody must go on with a state that somebody else may take: the one that has forked has another
     /// number than the state's owner.
@@ -69,6 +99,30 @@ mod tests {
                 let is_own = own.is_marked(thread_id()) && own.confirm(thread_id());
                 // SAFETY: ends at once.
                 unsafe { libc::_exit(i32::from(!(is_parents && is_wiped && is_own))) };
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+            }
+        }
+    }
+
+    /// The handler that has forked must leave alone what it has interrupted: the state, wiped, does not say
+    /// that it is in use.
+    #[test]
+    fn a_call_within_another_leaves_the_state_of_a_forked_thread_alone() {
+        let interrupted = Call::begin();
+        if interrupted.place().is_none() {
+            return;
+        }
+        assert!(place().is_some(), "as long as the state says that it is in use");
+        // SAFETY: the child computes and ends.
+        match unsafe { fork() }.expect("fork") {
+            ForkResult::Child => {
+                let is_left_alone = place().is_none();
+                drop(interrupted);
+                let is_found_then = place().is_some();
+                // SAFETY: ends at once.
+                unsafe { libc::_exit(i32::from(!(is_left_alone && is_found_then))) };
             }
             ForkResult::Parent { child } => {
                 assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));

@@ -49,12 +49,11 @@ pub unsafe fn getrandom(
             place.set_in_use(true);
             // SAFETY: `len` is at most `left`; the caller answers for `buffer`.
             unsafe { place.give(buffer, len, left) };
-            arch::compiler_fence();
-            if place.generation() == source.generation() {
-                place.set_in_use(false);
+            let is_kept = place.is_kept(source.generation());
+            place.set_in_use(false);
+            if is_kept {
                 return len as isize;
             }
-            place.set_in_use(false);
         }
     }
     // SAFETY: the caller's promise is passed on.

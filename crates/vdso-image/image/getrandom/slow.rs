@@ -56,7 +56,6 @@ pub unsafe fn getrandom(
         let place = unsafe { Place::new(state) };
         if !place.is_in_use() {
             let len = len.min(MOST_BYTES);
-            place.set_in_use(true);
             // SAFETY: the caller answers for `buffer`.
             let is_filled = unsafe { fill(buffer, len, place, source) };
             place.set_in_use(false);
@@ -78,14 +77,14 @@ unsafe fn fill(buffer: *mut u8, len: usize, place: Place, source: RandomSource) 
     // Once more if there was a fork, a new seed, or the memory was dropped: not for ever, as somebody
     // might do that all the time.
     for _ in 0..2 {
+        place.set_in_use(true);
         let generation = source.generation();
         if place.generation() != generation && !renew_key(place, generation) {
             return false;
         }
         // SAFETY: the caller's promise.
         unsafe { fill_once(buffer, len, place) };
-        arch::compiler_fence();
-        if place.generation() == source.generation() {
+        if place.is_kept(source.generation()) {
             return true;
         }
     }

@@ -75,6 +75,15 @@ impl Place {
         arch::compiler_fence();
     }
 
+    /// Whether what was read of the state since it was put in use is of one key, and that of the generation
+    /// that there is now. A child of a fork in a signal handler may have used the wiped state meanwhile:
+    /// then it has a key again, but is not in use.
+    #[inline(always)]
+    pub fn is_kept(self, generation: u64) -> bool {
+        arch::compiler_fence();
+        self.generation() == generation && self.is_in_use()
+    }
+
     /// How many bytes can be given out before there must be a new batch.
     #[inline(always)]
     pub fn left(self) -> usize {

@@ -7,5 +7,7 @@
 mod erasure;
 mod interface;
 mod interrupted;
+mod left_behind;
 mod lengths;
+mod renewal;
 mod support;

@@ -9,6 +9,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use test_support::{Lacking, skip};
 use vdso_data::arithmetic::Transform;
+use vdso_data::process::{FLAG_AVX2, Template};
 use vdso_image::Source;
 use vdso_measure::images;
 use vdso_timekeeper::host::Host;
@@ -57,7 +58,6 @@ pub fn functions(test: &str) -> &'static [Getrandom] {
 }
 
 fn find_all() -> Vec<Getrandom> {
-    const NAME: &str = "__vdso_getrandom";
     let host: &'static Host = Box::leak(Box::new(Host::find().expect("/proc is mounted")));
     let Some(kernels) = host.function(NAME) else { return Vec::new() };
     let mut all = vec![Getrandom::at("kernel", (host.vdso_addr + kernels) as usize)];
@@ -68,22 +68,44 @@ fn find_all() -> Vec<Getrandom> {
             skip(Lacking::Kernel, &format!("getrandom {}", source.name()), &reason.to_string());
             continue;
         }
-        let image = images::map(host, source, Transform::IDENTITY).expect("an image can be mapped");
-        // Mapped for as long as the process lives.
-        let image = Box::leak(Box::new(image));
-        let address = image.function(NAME).expect("an image has what the kernel has");
-        all.push(Getrandom::at(source.name(), address));
+        let mut template = host.template(&vdso_image::FORWARDED);
+        all.push(Getrandom::of_image(host, source, source.name(), &template));
+        if source == Source::Host && template.flags & FLAG_AVX2 != 0 {
+            template.flags &= !FLAG_AVX2;
+            all.push(Getrandom::of_image(host, source, "host without AVX2", &template));
+        }
     }
     all
 }
 
+/// The function's name on the machines that this is for.
+const NAME: &str = "__vdso_getrandom";
+
 impl Getrandom {
-    fn at(name: &'static str, address: usize) -> Self {
+    fn of_image(
+        host: &'static Host,
+        source: Source,
+        name: &'static str,
+        template: &Template,
+    ) -> Self {
+        let image = images::map_told(host, source, Transform::IDENTITY, template);
+        // Mapped for as long as the process lives.
+        let image = Box::leak(Box::new(image.expect("an image can be mapped")));
+        Self::at(name, image.function(NAME).expect("an image has what the kernel has"))
+    }
+
+    /// The function at this address.
+    pub fn at(name: &'static str, address: usize) -> Self {
         // SAFETY: the address of a function of this type, which stays mapped.
         let code = unsafe { std::mem::transmute::<usize, Code>(address) };
         let mut found = Self { name, code, state_bytes: 0 };
         found.state_bytes = found.parameters().1.state_bytes as usize;
         found
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> usize {
+        self.code as usize
     }
 
     /// Whether it is code of its own, not passed on to the kernel's.

@@ -99,6 +99,7 @@ impl<'page> Timekeeper<'page> {
             self.give_up_counter();
             return self.interval;
         };
+        self.renew_keys_after_standstill(&sample);
         let slopes = self.slopes(&sample);
         let interval_cycles = self.cycles_in(self.interval);
         let lines = std::array::from_fn(|id| self.line(id, &sample, slopes[id], interval_cycles));
@@ -161,10 +162,18 @@ impl<'page> Timekeeper<'page> {
     /// Whether somebody has set the host's clock since the last update: slewing leaves its distance
     /// from MONOTONIC as it is, and is no reason to go back, however fast a virtual clock runs.
     fn was_set(&self, id: usize, sample: &Sample) -> bool {
-        let distance = |it: &Sample| it.fixed[id] - it.fixed[clock::MONOTONIC as usize];
-        let moved = |last: &Published| (distance(sample) - distance(&last.sample)).abs();
-        clock::is_in(id as u32, clock::SETTABLE)
-            && self.last.as_ref().is_none_or(|last| moved(last) > SET_NS << 32)
+        let has_moved = |last: &Published| has_moved_alone(id, &last.sample, sample);
+        clock::is_in(id as u32, clock::SETTABLE) && self.last.as_ref().is_none_or(has_moved)
+    }
+
+    /// If this machine may have stood still since the last update, it may have been copied meanwhile, with
+    /// every key. Then a clock that counts the standstill has run ahead, or somebody has set the time.
+    fn renew_keys_after_standstill(&self, sample: &Sample) {
+        const TELLING: [u32; 2] = [clock::BOOTTIME, clock::REALTIME];
+        let Some(last) = &self.last else { return };
+        if TELLING.iter().any(|&id| has_moved_alone(id as usize, &last.sample, sample)) {
+            self.page.renew_keys();
+        }
     }
 
     /// The line that readers are on, `None` if the page has none.
@@ -222,6 +231,12 @@ impl<'page> Timekeeper<'page> {
         });
         self.page.store_seconds_offsets(&self.transforms);
     }
+}
+
+/// Whether a clock has gone another way than MONOTONIC between two samples.
+fn has_moved_alone(id: usize, last: &Sample, sample: &Sample) -> bool {
+    let distance = |it: &Sample| it.fixed[id] - it.fixed[clock::MONOTONIC as usize];
+    (distance(sample) - distance(last)).abs() > SET_NS << 32
 }
 
 fn resolution_ns(id: u32) -> u32 {

@@ -74,7 +74,7 @@ fn own_is_safe(host: &Host) -> Result<(), String> {
 fn counter_is_safe(host: &Host) -> Result<(), String> {
     use vdso_timekeeper::host::PageError::{CounterUnused, TimeNamespace};
     if !counter::is_usable() {
-        return Err("the CPU's counter cannot be read in order, or changes its speed".to_owned());
+        return Err("the CPU's counter cannot be read in order".to_owned());
     }
     if let Err(error @ (CounterUnused { .. } | TimeNamespace)) = &host.page {
         return Err(error.to_string());
@@ -112,7 +112,14 @@ fn chain(host: &Host, plan: &Plan, mut reason: String) -> Result<Selected> {
     make(host, plan, Source::Chain, reason)
 }
 
-fn make(host: &Host, plan: &Plan, source: Source, reason: String) -> Result<Selected> {
+fn make(host: &Host, plan: &Plan, source: Source, mut reason: String) -> Result<Selected> {
+    use vdso_timekeeper::host::RandomError::{NoCode, NoFunction};
+    if let Err(error) = &host.random_data
+        && source != Source::Chain
+        && !matches!(error, NoCode | NoFunction)
+    {
+        reason += &format!("; getrandom is passed on to the kernel's, as {error}");
+    }
     let tailored = vdso_image::tailor(source, &host.image);
     let name = format!("vdso-{}", source.name());
     let file = ImageFile::create(&name, &tailored.bytes)?;

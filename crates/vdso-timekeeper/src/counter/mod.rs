@@ -5,7 +5,7 @@
 //! | name | what |
 //! |---|---|
 //! | `read()` | reads it, ordered after every earlier instruction |
-//! | `is_usable()` | whether it can be read in order and runs at one rate in every state of the CPU |
+//! | `is_usable()` | whether it can be read in order |
 //! | `CLOCKSOURCE` | what `/sys/devices/system/clocksource` calls it |
 //! | `image_flags()` | `FLAG_` bits of a process page that tell an image how to read this CPU's registers |
 

@@ -123,6 +123,7 @@ fn timekeeper(page: &OwnPage, transforms: [Transform; clock::LINES]) -> Timekeep
 
 /// [`Timekeeper::update`] from the sample on.
 fn follow(keeper: &mut Timekeeper<'_>, sample: Sample) -> u64 {
+    keeper.renew_keys_after_standstill(&sample);
     let slopes = keeper.slopes(&sample);
     let interval_cycles = keeper.cycles_in(keeper.interval);
     let lines = std::array::from_fn(|id| keeper.line(id, &sample, slopes[id], interval_cycles));
@@ -465,6 +466,35 @@ fn a_line_is_taken_over_as_far_as_it_is_good() {
     assert_eq!(ahead, Some(Line { start: end + 5, ..ended }), "the host is past the line's end");
     // The counter was reset, by a snapshot's restoration for example.
     assert_eq!(before(5), Some(Line { cycles: 5, start: end, slope: SLOPE }));
+}
+
+/// A machine that was suspended, or whose time was set, may have been copied meanwhile.
+#[test]
+fn keys_are_renewed_after_a_standstill_alone() {
+    let page = OwnPage::new();
+    let mut world = World::new();
+    let mut keeper = timekeeper(&page, [Transform::IDENTITY; clock::LINES]);
+    let generation = || page.header.random_generation.load(Ordering::Relaxed);
+    let mut random = Random(5);
+    follow(&mut keeper, world.sample());
+    for _ in 0..100 {
+        let before = generation();
+        slewing(&mut world, &mut random);
+        world.advance_to(world.cycles + 1000 * CYCLES_PER_MS);
+        follow(&mut keeper, world.sample());
+        assert_eq!(generation(), before, "the clocks were slewed");
+    }
+    let disturbances: [fn(&mut World); 2] = [
+        |world| world.set_realtime(3_600_000 * MS),
+        |world| world.fixed[clock::BOOTTIME as usize] += 50 * MS,
+    ];
+    for disturb in disturbances {
+        let before = generation();
+        disturb(&mut world);
+        world.advance_to(world.cycles + 1000 * CYCLES_PER_MS);
+        follow(&mut keeper, world.sample());
+        assert_eq!(generation(), before + 1);
+    }
 }
 
 #[test]

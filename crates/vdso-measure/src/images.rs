@@ -4,6 +4,7 @@ use std::thread;
 
 use vdso_data::arithmetic::Transform;
 use vdso_data::clock;
+use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::{Error, ImageFile, LocalImage};
 use vdso_timekeeper::Timekeeper;
@@ -12,6 +13,16 @@ use vdso_timekeeper::host::Host;
 /// Maps the image of `source` with every clock moved by `transform`. An own page is published for as
 /// long as the process lives.
 pub fn map(host: &'static Host, source: Source, transform: Transform) -> Result<LocalImage, Error> {
+    map_with(host, source, transform, &host.template(&vdso_image::FORWARDED))
+}
+
+/// The same for a process that is told something else of its kernel and CPU.
+pub fn map_with(
+    host: &'static Host,
+    source: Source,
+    transform: Transform,
+    template: &Template,
+) -> Result<LocalImage, Error> {
     let transforms = [transform; clock::LINES];
     let image = vdso_image::tailor(source, &host.image).bytes;
     let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));
@@ -25,5 +36,5 @@ pub fn map(host: &'static Host, source: Source, transform: Transform) -> Result<
             }
         });
     }
-    LocalImage::map(file, &host.template(&vdso_image::FORWARDED), host.vdso_addr)
+    LocalImage::map(file, template, host.vdso_addr)
 }

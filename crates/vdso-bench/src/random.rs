@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use rand::Rng;
 use vdso_client::{Vdso, random};
 use vdso_data::arithmetic::Transform;
-use vdso_data::process::Template;
+use vdso_data::process::{FLAG_AVX2, Template};
 use vdso_image::Source;
 use vdso_inject::LocalImage;
 use vdso_measure::random::{Getrandom, State};
@@ -26,7 +26,7 @@ const LENGTHS: [(usize, u32); 4] =
     [(16, TURNS.times), (32, TURNS.times), (256, 5_000), (4096, 500)];
 
 /// The ways in which an image computes, and what is taken away from what it knows of the CPU for that.
-const VARIANTS: [(&str, u32); 1] = [("ours", 0)];
+const VARIANTS: [(&str, u32); 2] = [("ours, SSE2", FLAG_AVX2), ("ours, AVX2", 0)];
 
 /// Every row.
 pub fn all() -> Result<()> {

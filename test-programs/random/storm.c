@@ -352,8 +352,8 @@ static int report(void) {
     size_t states_used = 0;
     for (size_t i = 0; i < WORKERS * STATES_PER_WORKER; i++)
         states_used += (size_t)is_used(&states, i);
-    printf("STATES_USED %zu\nHALVES %zu\nREPEATS %zu\nEMPTY %zu\nERRORS %zu\n", states_used, halves,
-           repeats, empty, atomic_load(&arena->errors));
+    printf("STATE_BYTES %zu\nSTATES_USED %zu\nHALVES %zu\nREPEATS %zu\nEMPTY %zu\nERRORS %zu\n",
+           states.state_length, states_used, halves, repeats, empty, atomic_load(&arena->errors));
     return repeats > 0 || empty > 0;
 }
 

@@ -32,7 +32,7 @@ const PACKAGES: &[&str] = &[
     "groff-base",
     "libc6-dev",
     "linux-perf",
-    "linux-source-6.1",
+    "linux-source-6.12",
     "make",
     "musl-tools",
     "nodejs",

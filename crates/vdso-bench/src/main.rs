@@ -5,6 +5,7 @@
 
 mod client;
 mod programs;
+mod random;
 mod reads;
 mod table;
 
@@ -27,6 +28,8 @@ enum Part {
     Programs,
     /// The client crate, beside others
     Client,
+    /// Random bytes, in this process
+    Random,
     /// How well an own page follows the host
     Steering,
     /// Prints what the first call of a process costs, in nanoseconds
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
         Some(Part::Reads) => reads::all(),
         Some(Part::Programs) => programs::all(),
         Some(Part::Client) => client::all(),
+        Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),
         Some(Part::Steering) => reads::steering(),
         Some(Part::Preloaded) => reads::preloaded(),
@@ -61,6 +65,7 @@ fn main() -> Result<()> {
             reads::all()?;
             reads::steering()?;
             client::all()?;
+            random::all()?;
             programs::all()
         }
     }

@@ -81,6 +81,24 @@ fn no_block_comes_twice_in_a_storm_of_forks_clones_threads_and_signals() {
     }
 }
 
+/// A child that a handler made, and that draws there from what was interrupted: the kernel's function gives
+/// it what its parent is given, sometimes; ours must not.
+#[test]
+fn no_block_comes_twice_where_a_handlers_child_draws_from_what_was_interrupted() {
+    let test = "no_block_comes_twice_where_a_handlers_child_draws_from_what_was_interrupted";
+    let Some(path) = random(test, Program::RandomStorm, &["1"]) else { return };
+    let mut kernels_state_bytes = None;
+    for (name, mut command) in everywhere(&path) {
+        let run = finish(command.args([ROUNDS, "reentered"])).quiet();
+        let counts = counts(&run);
+        // The first is the kernel's own, which says nothing here. A source may have just that.
+        if *kernels_state_bytes.get_or_insert(counts["STATE_BYTES"]) == counts["STATE_BYTES"] {
+            continue;
+        }
+        assert!(run.status.success() && counts["REPEATS"] == 0, "{name}: {run:#?}");
+    }
+}
+
 /// In memory that a child has as its parent has it, every function must give bytes twice: the test
 /// above would notice.
 #[test]

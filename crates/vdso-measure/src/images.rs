@@ -13,11 +13,11 @@ use vdso_timekeeper::host::Host;
 /// Maps the image of `source` with every clock moved by `transform`. An own page is published for as
 /// long as the process lives.
 pub fn map(host: &'static Host, source: Source, transform: Transform) -> Result<LocalImage, Error> {
-    map_told(host, source, transform, &host.template(&vdso_image::FORWARDED))
+    map_with(host, source, transform, &host.template(&vdso_image::FORWARDED))
 }
 
-/// The same with an image that is told this of the kernel and the processor.
-pub fn map_told(
+/// The same for a process that is told something else of its kernel and CPU.
+pub fn map_with(
     host: &'static Host,
     source: Source,
     transform: Transform,

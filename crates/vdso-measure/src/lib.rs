@@ -4,7 +4,7 @@
 //! machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 //!
 //! [`calls`] says what is called and who answers, [`Function`] calls it, [`images`] maps images of ours
-//! to call, and [`Counter`] is what no call can be faster than. [`interleave`] gives the turns,
+//! to call, [`random`] is what getrandom needs besides, and [`Counter`] is what no call can be faster than. [`interleave`] gives the turns,
 //! [`statistics`] makes three numbers of many, [`noise`] says whether to trust them.
 
 pub mod calls;
@@ -13,7 +13,7 @@ mod function;
 pub mod images;
 pub mod interleave;
 pub mod noise;
-mod random;
+pub mod random;
 pub mod statistics;
 
 pub use calls::Call;

@@ -59,8 +59,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             usable.push(source);
         }
     }
-    let programs: Vec<PathBuf> =
-        TESTS.iter().map(|test| tree.compile(test)).collect::<Result<_>>()?;
+    let programs = compile_all(&tree)?;
 
     let plain = Column::run("plain", &programs, |program| Command::new(program), None);
     // The sources wait for clocks most of the time, so they go side by side.
@@ -75,7 +74,23 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let threads: Vec<_> = usable.iter().map(start).collect();
         threads.into_iter().map(|thread| thread.join().expect("a column has no panic")).collect()
     });
-    Ok(report(&tree, &plain, &columns))
+    Ok(report(&tree, &programs, &plain, &columns))
+}
+
+/// A test and its program.
+type Compiled = (&'static Test, PathBuf);
+
+/// Those that this kernel's source has; the others are skipped by name.
+fn compile_all(tree: &SourceTree) -> Result<Vec<Compiled>> {
+    let mut programs = Vec::new();
+    for test in TESTS {
+        if tree.has(test) {
+            programs.push((test, tree.compile(test)?));
+        } else {
+            skip(Lacking::Tool, &format!("selftest {test}"), &format!("not in {}", tree.name()));
+        }
+    }
+    Ok(programs)
 }
 
 /// All tests, run in one way.
@@ -87,12 +102,12 @@ struct Column {
 impl Column {
     fn run(
         name: &'static str,
-        programs: &[PathBuf],
+        programs: &[Compiled],
         command: impl Fn(&Path) -> Command,
         plain: Option<&Self>,
     ) -> Self {
-        let run = |(index, test): (usize, &Test)| {
-            let mut command = command(&programs[index]);
+        let run = |(index, (test, program)): (usize, &Compiled)| {
+            let mut command = command(program);
             let finished = Finished::of(command.args(test.arguments), suite::LIMIT);
             let verdict = match plain {
                 None => Verdict::of(&finished),
@@ -103,16 +118,21 @@ impl Column {
             };
             (finished, verdict)
         };
-        Self { name, runs: TESTS.iter().enumerate().map(run).collect() }
+        Self { name, runs: programs.iter().enumerate().map(run).collect() }
     }
 }
 
 /// Prints the table on standard output, and what is behind a failure on standard error.
-fn report(tree: &SourceTree, plain: &Column, columns: &[Column]) -> ExitCode {
+fn report(
+    tree: &SourceTree,
+    programs: &[Compiled],
+    plain: &Column,
+    columns: &[Column],
+) -> ExitCode {
     let columns_with_plain = || [plain].into_iter().chain(columns);
     print_row(tree.name(), columns_with_plain().map(|column| column.name));
     let (mut counted, mut failed) = (0, 0);
-    for (index, test) in TESTS.iter().enumerate() {
+    for (index, (test, _)) in programs.iter().enumerate() {
         let verdicts = columns_with_plain().map(|column| column.runs[index].1.word());
         print_row(&test.to_string(), verdicts);
         for Column { runs, .. } in columns {

@@ -29,7 +29,7 @@ impl SourceTree {
     /// Finds and unpacks the sources; the inner error says what this machine lacks.
     pub fn find(tarball: Option<PathBuf>) -> Result<Result<Self, String>> {
         let Some(tarball) = tarball.or_else(newest) else {
-            let reason = format!("no {INSTALLED}/{PREFIX}*{SUFFIX} (Debian: linux-source-6.1)");
+            let reason = format!("no {INSTALLED}/{PREFIX}*{SUFFIX} (Debian: linux-source-6.12)");
             return Ok(Err(reason));
         };
         for tool in ["gcc", "tar", "xz"] {
@@ -49,6 +49,11 @@ impl SourceTree {
     /// Which kernel's.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it has the test: older kernels lack some.
+    pub fn has(&self, test: &Test) -> bool {
+        self.selftests.join(test.folder).join(test.sources[0]).exists()
     }
 
     /// Compiles the test, unless that is done already.
@@ -87,7 +92,8 @@ fn newest() -> Option<PathBuf> {
 /// all of the tarball for it, which takes some ten seconds.
 fn unpack(tarball: &Path, name: &str, into: &Path) -> Result<()> {
     let data = fs::metadata(tarball).with_context(|| format!("no {}", tarball.display()))?;
-    let stamp = format!("{} {} {}", data.len(), data.mtime(), data.mtime_nsec());
+    let (bytes, sec, nsec) = (data.len(), data.mtime(), data.mtime_nsec());
+    let stamp = format!("{bytes} {sec} {nsec} {UNPACKED:?}");
     let stamp_path = into.join("stamp");
     if fs::read_to_string(&stamp_path).is_ok_and(|last| last == stamp) {
         return Ok(());
@@ -99,7 +105,7 @@ fn unpack(tarball: &Path, name: &str, into: &Path) -> Result<()> {
     let mut tar = Command::new("tar");
     tar.arg("--extract").arg("--file").arg(tarball).arg("--directory").arg(into);
     tar.arg("--strip-components=1");
-    tar.args(UNPACKED.map(|path| format!("{name}/{FOLDER}/{path}")));
+    tar.args(UNPACKED.map(|path| format!("{name}/{path}")));
     let status = tar.status().context("cannot run tar")?;
     ensure!(status.success(), "tar cannot unpack {}: {status}", tarball.display());
     fs::write(&stamp_path, stamp).context("cannot write a stamp")

@@ -3,7 +3,9 @@
 //! What they look at, in Linux 6.1's `tools/testing/selftests`: that every function is there by name
 //! and version and succeeds (`abi`, `gettimeofday`, `getcpu`, `standalone`), that each clock lies
 //! between two system calls and each invalid one gives the system call's error (`correctness`), that
-//! resolutions are the system call's (`clock_getres`), and that no clock goes back (`timers`).
+//! resolutions are the system call's (`clock_getres`), and that no clock goes back (`timers`). Linux
+//! 6.12's look at getrandom, too: that it fills buffers, and does so in a time namespace without
+//! handing them to the system call.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,8 +25,14 @@ pub struct Test {
 /// Where the tests are in the kernel's source.
 pub const FOLDER: &str = "tools/testing/selftests";
 
-/// What all tests need, below [`FOLDER`]: folders whole, as later kernels split their files further.
-pub const UNPACKED: [&str; 3] = ["vDSO", "timers/inconsistency-check.c", "kselftest.h"];
+/// What all tests need: folders whole, as later kernels split their files further.
+pub const UNPACKED: [&str; 5] = [
+    "tools/testing/selftests/vDSO",
+    "tools/testing/selftests/timers/inconsistency-check.c",
+    "tools/testing/selftests/kselftest.h",
+    "tools/include",
+    "include/uapi/linux/random.h",
+];
 
 /// After this long, a test hangs. On an idle machine none takes more than three seconds.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -33,7 +41,19 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 const STANDALONE: &[&str] =
     &["-nostdlib", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"];
 
-/// All of them.
+/// The kernel's own headers: the installed ones are of an older kernel.
+const KERNELS_HEADERS: &[&str] = &[
+    "-O2",
+    "-pthread",
+    "-D_GNU_SOURCE=",
+    "-isystem",
+    "../../../include",
+    "-isystem",
+    "../../../../include/uapi",
+];
+
+/// All of them. vdso_test_getrandom has modes that measure, for minutes, and one without an end: those
+/// test nothing, and are not run.
 pub const TESTS: &[Test] = &[
     vdso(&["vdso_test_abi.c", "parse_vdso.c"], &[]),
     vdso(&["vdso_test_correctness.c"], &["-ldl"]),
@@ -41,6 +61,7 @@ pub const TESTS: &[Test] = &[
     vdso(&["vdso_test_gettimeofday.c", "parse_vdso.c"], &[]),
     vdso(&["vdso_test_clock_getres.c"], &[]),
     vdso(&["vdso_standalone_test_x86.c", "parse_vdso.c"], STANDALONE),
+    vdso(&["vdso_test_getrandom.c", "parse_vdso.c"], KERNELS_HEADERS),
     inconsistency_check(&["-t", "2", "-c", "0"]),
     inconsistency_check(&["-t", "2", "-c", "1"]),
     inconsistency_check(&["-t", "2", "-c", "4"]),

@@ -88,7 +88,7 @@ impl Getrandom {
         name: &'static str,
         template: &Template,
     ) -> Self {
-        let image = images::map_told(host, source, Transform::IDENTITY, template);
+        let image = images::map_with(host, source, Transform::IDENTITY, template);
         // Mapped for as long as the process lives.
         let image = Box::leak(Box::new(image.expect("an image can be mapped")));
         Self::at(name, image.function(NAME).expect("an image has what the kernel has"))

@@ -23,6 +23,7 @@ const MAPPED_DATA: &str = "/vdso-data/src";
 const MAPPED_STANDARD_LIBRARY: &str = "/rust";
 
 /// What images are built from, and where to.
+#[derive(Clone)]
 pub struct Build {
     /// The compiler.
     pub rustc: OsString,

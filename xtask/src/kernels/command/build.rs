@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
-use crate::images::add_companion;
+use crate::images::add_companions;
 use crate::kernels::apt::run;
 use crate::kernels::program::Builder;
 use crate::standard_library::Core;
@@ -55,7 +55,7 @@ pub fn first_and_command(
     if let Core::Sysroot(folder) = Core::for_target(target)? {
         command.env("VDSO_IMAGE_SYSROOT", folder);
     }
-    add_companion(&mut command)?;
+    add_companions(&mut command)?;
     let output = command.output().context("cannot run cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the command for {target} does not build:\n{said}");

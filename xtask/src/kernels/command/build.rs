@@ -65,10 +65,20 @@ pub fn first_and_command(
 
 /// `test-programs/clocks.c`.
 pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
-    let program = folder.join("clocks");
+    compiled_clocks(&folder.join("clocks"), compiler, &[])
+}
+
+/// The same for x32.
+pub fn clocks_x32(folder: &Path, compiler: &str) -> Result<PathBuf> {
+    // Debian has a part of the headers for the machine's own ABI alone.
+    let options = ["-mx32", "-idirafter", "/usr/include/x86_64-linux-gnu"];
+    compiled_clocks(&folder.join("clocks-x32"), compiler, &options)
+}
+
+fn compiled_clocks(program: &Path, compiler: &str, options: &[&str]) -> Result<PathBuf> {
     let source = cargo::workspace().join("test-programs/clocks.c");
     let mut command = Command::new(compiler);
-    command.args(["-O2", "-static", "-pthread", "-fno-optimize-sibling-calls"]);
-    run(command.arg(source).arg("-o").arg(&program))?;
-    Ok(program)
+    command.args(["-O2", "-static", "-pthread", "-fno-optimize-sibling-calls"]).args(options);
+    run(command.arg(source).arg("-o").arg(program))?;
+    Ok(program.to_owned())
 }

@@ -151,18 +151,24 @@ fn companion(abi: &'static str, plan: &Plan) -> Companion {
 /// clocks, and places in the kernel's page.
 fn twin(abi: &'static str, source: Source, file: &ImageFile, template: &Template) -> Companion {
     let (file, template) = (file.clone(), template.clone());
-    let make = move |_: &'static Abi, kernel: &KernelVdso| {
-        let (source, hres, raw) = match kernel.pages {
-            DataPages::AsInLauncher => (source, template.hres, template.raw),
-            DataPages::Elsewhere => (Source::Chain, None, None),
-        };
-        let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
-        let file = file.twin(&tailored.bytes)?;
-        let template =
-            Template { hres, raw, ..host::functions(file.architecture(), &kernel.image) };
-        Ok(Payload { file, template, padding: None, companions: Vec::new() })
+    Companion::new(abi, Box::new(move |_, kernel| twin_payload(source, &file, &template, kernel)))
+}
+
+fn twin_payload(
+    source: Source,
+    file: &ImageFile,
+    template: &Template,
+    kernel: &KernelVdso,
+) -> vdso_inject::Result<Payload> {
+    let (source, hres, raw) = match kernel.pages {
+        DataPages::AsInLauncher => (source, template.hres, template.raw),
+        // Where a page's place is not known, the kernel is asked, which is right everywhere.
+        DataPages::Elsewhere => (Source::Chain, None, None),
     };
-    Companion::new(abi, Box::new(make))
+    let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
+    let file = file.twin(&tailored.bytes)?;
+    let template = Template { hres, raw, ..host::functions(file.architecture(), &kernel.image) };
+    Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 
 type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;

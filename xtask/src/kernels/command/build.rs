@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use test_support::X32;
 
 use crate::cargo;
 use crate::images::add_companions;
@@ -70,9 +71,7 @@ pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
 
 /// The same for x32.
 pub fn clocks_x32(folder: &Path, compiler: &str) -> Result<PathBuf> {
-    // Debian has a part of the headers for the machine's own ABI alone.
-    let options = ["-mx32", "-idirafter", "/usr/include/x86_64-linux-gnu"];
-    compiled_clocks(&folder.join("clocks-x32"), compiler, &options)
+    compiled_clocks(&folder.join("clocks-x32"), compiler, &X32)
 }
 
 fn compiled_clocks(program: &Path, compiler: &str, options: &[&str]) -> Result<PathBuf> {

@@ -101,6 +101,10 @@ impl Text {
     }
 }
 
+/// Named by the unwind tables of a `core` that comes compiled; nothing unwinds here.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: it ends this process.

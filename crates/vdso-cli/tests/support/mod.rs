@@ -223,9 +223,11 @@ pub fn program(program: Program) -> Option<PathBuf> {
 pub fn gets_clocks(program: &Program) -> bool {
     let (abi, target, has_image) = match program {
         Program::CI386 => ("i386", "i686-unknown-linux-gnu", vdso_image::companion().is_some()),
-        Program::CX32 => {
-            ("x32", "x86_64-unknown-linux-gnux32", vdso_image::twin(Source::Own).is_some())
-        }
+        Program::CX32 => (
+            "x32",
+            "x86_64-unknown-linux-gnux32",
+            vdso_image::twin(vdso_image::Source::Chain).is_some(),
+        ),
         _ => return true,
     };
     if !has_image {

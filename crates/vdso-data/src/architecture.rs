@@ -33,8 +33,8 @@ pub struct Architecture {
     pub page_bytes: usize,
     /// Room for the image itself, whole pages.
     pub image_bytes: usize,
-    /// Whether the dynamic table names a table of addresses, which the image does not have: such an image
-    /// can be mapped, but not be loaded as a library, for which a loader writes to that table.
+    /// Whether the dynamic table names a table of addresses, which the image does not have, with a number of
+    /// entries that must be zero: a loader writes to each.
     pub names_address_table: bool,
     /// What the time is computed from.
     pub counter: &'static str,

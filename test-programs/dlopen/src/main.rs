@@ -6,6 +6,7 @@
 
 #![no_std]
 #![no_main]
+#![cfg_attr(any(target_arch = "mips", target_arch = "mips64"), feature(asm_experimental_arch))]
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem;

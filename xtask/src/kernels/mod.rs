@@ -316,10 +316,6 @@ impl<'a> Workshop<'a> {
         let Some(architecture) = ALL.iter().find(|row| row.target == target) else {
             return Ok(Vec::new());
         };
-        if architecture.names_address_table {
-            // No loader can load its image.
-            return Ok(Vec::new());
-        }
         let mut files = libraries::fetch(&self.cache, kernel, abi)?;
         let libc = files.iter().find(|(name, _)| *name == libraries::GLIBC);
         let libc = libc.map(|(_, path)| path.clone()).unwrap_or_default();

@@ -17,11 +17,6 @@ const LOADERS: [&str; 2] = ["glibc", "musl"];
 const NOT_THERE: i32 = 126 << 8;
 
 pub fn run(report: &mut Report, architecture: &Architecture) {
-    if architecture.names_address_table {
-        report
-            .skip("dlopen", "loaders would write to a table that images of this architecture lack");
-        return;
-    }
     for name in LOADERS {
         let loader = path_of(architecture, format_args!("{name}-loader"));
         let dlopen = path_of(architecture, format_args!("dlopen"));

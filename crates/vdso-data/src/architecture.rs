@@ -543,6 +543,17 @@ mod tests {
     }
 
     #[test]
+    fn a_twin_reads_the_same_pages() {
+        for row in ALL {
+            let Some(twin) = row.twin else { continue };
+            let twin = Architecture::named(twin).expect("a row");
+            assert_eq!((twin.folder, twin.byte_order), (row.folder, row.byte_order));
+            assert_eq!(twin.own_page(), row.own_page(), "{}", twin.name);
+            assert_eq!(twin.process_page(), row.process_page(), "{}", twin.name);
+        }
+    }
+
+    #[test]
     fn this_program_has_its_row() {
         let Some(row) = Architecture::CURRENT else { return };
         assert_eq!(row.bits, usize::BITS);

@@ -78,11 +78,18 @@ static struct moment library_clock_gettime(clockid_t id) {
     return (struct moment){now.tv_sec, now.tv_nsec};
 }
 
+// The word of the kernel's times, which has 64 bits on x32 as well.
+#ifdef __x86_64__
+typedef long long kernel_long;
+#else
+typedef long kernel_long;
+#endif
+
 static struct moment raw_gettimeofday(clockid_t id) {
     (void)id;
 #ifdef SYS_gettimeofday
     struct {
-        long seconds, microseconds;
+        kernel_long seconds, microseconds;
     } now;
     syscall(SYS_gettimeofday, &now, NULL);
     return (struct moment){now.seconds, now.microseconds * 1000LL};
@@ -197,6 +204,14 @@ static int run_exec(char **arguments) {
     snprintf(next, sizeof next, "%d", left - 1);
     execl(own_path, "clocks", "exec", next, (char *)NULL);
     perror("execl");
+    return 1;
+}
+
+// The next program may be one of another kind, as this one may be.
+static int run_then(char **arguments) {
+    print_clocks();
+    execv(arguments[0], arguments);
+    perror("execv");
     return 1;
 }
 
@@ -410,15 +425,23 @@ static int run_monotone(char **arguments) {
 
 // ---------------------------------------------------------------------------------------------
 
+#define ONE_OR_MORE (-1)
+
 static const struct mode {
     const char *name;
-    int argument_count;
+    int argument_count; // ONE_OR_MORE, or just so many
     int (*run)(char **arguments);
 } MODES[] = {
     {"raw", 1, run_raw},   {"loop", 1, run_loop},       {"exec", 1, run_exec},
     {"fork", 1, run_fork}, {"threads", 1, run_threads}, {"vfork", 0, run_vfork},
     {"auxv", 0, run_auxv}, {"signals", 0, run_signals}, {"monotone", 2, run_monotone},
+    {"then", ONE_OR_MORE, run_then},
 };
+
+static int takes(const struct mode *mode, int argument_count) {
+    return mode->argument_count == argument_count
+        || (mode->argument_count == ONE_OR_MORE && argument_count > 0);
+}
 
 int main(int argc, char **argv) {
     static char buffer[1 << 16];
@@ -428,10 +451,10 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (size_t i = 0; i < sizeof MODES / sizeof MODES[0]; i++) {
-        if (strcmp(MODES[i].name, argv[1]) == 0 && MODES[i].argument_count == argc - 2)
+        if (strcmp(MODES[i].name, argv[1]) == 0 && takes(&MODES[i], argc - 2))
             return MODES[i].run(argv + 2);
     }
     fprintf(stderr, "usage: clocks [raw CLOCK | loop N | exec N | fork N | threads N | vfork | auxv"
-                    " | signals | monotone SECONDS THREADS]\n");
+                    " | signals | monotone SECONDS THREADS | then PROGRAM [ARGUMENT...]]\n");
     return 2;
 }

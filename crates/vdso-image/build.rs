@@ -13,8 +13,9 @@ mod images;
 /// builds the standard library, but does not tell build scripts where.
 const SYSROOT: &str = "VDSO_IMAGE_SYSROOT";
 
-/// The same for the target of the other kind of programs.
+/// The same for the targets of the other kinds of programs.
 const COMPANION_SYSROOT: &str = "VDSO_IMAGE_COMPANION_SYSROOT";
+const TWIN_SYSROOT: &str = "VDSO_IMAGE_TWIN_SYSROOT";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -26,29 +27,30 @@ fn main() {
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
-    build_companion(build);
+    build_other(&build, "companion", build.architecture.companion, COMPANION_SYSROOT);
+    build_other(&build, "twin", build.architecture.twin, TWIN_SYSROOT);
 }
 
-/// The image for the other kind of programs that the same kernel executes, where there is one and the
-/// toolchain can compile it.
-fn build_companion(build: images::Build) {
-    println!("cargo::rustc-check-cfg=cfg(companion)");
-    println!("cargo::rerun-if-env-changed={COMPANION_SYSROOT}");
-    let Some(architecture) = build.architecture.companion.and_then(Architecture::named) else {
+/// The images for another kind of programs that the same kernel executes, into a folder of this name, where
+/// there is one and the toolchain can compile it.
+fn build_other(build: &images::Build, folder: &str, name: Option<&str>, sysroot: &str) {
+    println!("cargo::rustc-check-cfg=cfg({folder})");
+    println!("cargo::rerun-if-env-changed={sysroot}");
+    let Some(architecture) = name.and_then(Architecture::named) else {
         return;
     };
-    let sysroot = env::var_os(COMPANION_SYSROOT).map(PathBuf::from);
-    if sysroot.is_none() && !has_core(&build, architecture.target) {
+    let sysroot = env::var_os(sysroot).map(PathBuf::from);
+    if sysroot.is_none() && !has_core(build, architecture.target) {
         return;
     }
-    let out = build.out.join("companion");
+    let out = build.out.join(folder);
     std::fs::create_dir_all(&out).expect("OUT_DIR is writable");
     let target = architecture.target.to_owned();
-    let build = images::Build { target, architecture, sysroot, out, ..build };
+    let build = images::Build { target, architecture, sysroot, out, ..build.clone() };
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
-    println!("cargo::rustc-cfg=companion");
+    println!("cargo::rustc-cfg={folder}");
 }
 
 /// Whether the toolchain has `core` for a target.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use flate2::{Compression, GzBuilder};
 
 use crate::cargo::{cargo, target_folder, workspace};
-use crate::images::add_companion;
+use crate::images::add_companions;
 use crate::licences;
 
 /// Build the release binary and pack it with manual pages, completions and licences
@@ -65,7 +65,7 @@ fn build() -> Result<PathBuf> {
         flags += &format!(" --remap-path-prefix={}=/cargo", home.display());
     }
     let mut command = cargo(BUILD_FOLDER);
-    add_companion(&mut command)?;
+    add_companions(&mut command)?;
     let status = command
         .args(["build", "--quiet", "--release", "--locked", "--package", "vdso-cli"])
         .env("RUSTFLAGS", flags)

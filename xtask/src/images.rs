@@ -49,15 +49,19 @@ pub enum Images {
     Missing(String),
 }
 
-/// Makes a cargo build the image for i386 programs, too, into a command for x86-64: cargo itself looks for
-/// their target in the toolchain alone.
-pub fn add_companion(cargo: &mut Command) -> Result<()> {
-    const SYSROOT: &str = "VDSO_IMAGE_COMPANION_SYSROOT";
-    let companion = Architecture::CURRENT.and_then(|architecture| architecture.companion);
-    if let Some(architecture) = companion.and_then(Architecture::named)
-        && let Core::Sysroot(folder) = Core::for_target(architecture.target)?
-    {
-        cargo.env(SYSROOT, folder);
+/// Makes a cargo build the images for i386 and x32 programs, too, into a command for x86-64: cargo itself
+/// looks for their targets in the toolchain alone.
+pub fn add_companions(cargo: &mut Command) -> Result<()> {
+    let Some(current) = Architecture::CURRENT else { return Ok(()) };
+    for (name, sysroot) in [
+        (current.companion, "VDSO_IMAGE_COMPANION_SYSROOT"),
+        (current.twin, "VDSO_IMAGE_TWIN_SYSROOT"),
+    ] {
+        if let Some(architecture) = name.and_then(Architecture::named)
+            && let Core::Sysroot(folder) = Core::for_target(architecture.target)?
+        {
+            cargo.env(sysroot, folder);
+        }
     }
     Ok(())
 }

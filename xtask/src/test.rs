@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-use crate::images::add_companion;
+use crate::images::add_companions;
 
 /// Install what the tests need, and run all of them
 #[derive(clap::Args)]
@@ -121,7 +121,7 @@ fn step(name: &str, arguments: &[&str], skips: &Path) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).env("VDSO_SKIPS", skips).env("RUSTDOCFLAGS", "-Dwarnings");
-    add_companion(&mut command)?;
+    add_companions(&mut command)?;
     // SAFETY: between fork and exec only this is called, which signal-safety(7) allows.
     unsafe { command.pre_exec(heed_signals) };
     let status = command.status().context("cannot run cargo")?;

@@ -16,6 +16,8 @@ pub enum Program {
     CMuslStatic,
     /// `clocks.c` as a 32-bit x86 program.
     CI386,
+    /// `clocks.c` with x86-64's instructions and 32-bit pointers.
+    CX32,
     /// `clocks.py`, run by `python3`.
     Python,
     /// `clocks.pl`, run by `perl`.
@@ -46,13 +48,14 @@ pub enum Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Program; 19] = [
+    pub const ALL: [Program; 20] = [
         Program::CDynamic,
         Program::CStatic,
         Program::CStaticPie,
         Program::CMusl,
         Program::CMuslStatic,
         Program::CI386,
+        Program::CX32,
         Program::Python,
         Program::Perl,
         Program::Bash,
@@ -69,13 +72,14 @@ impl Program {
     ];
 
     /// The builds of `clocks.c`: all of them know its modes (`loop N`, `exec N`, `auxv`, ...).
-    pub const C: [Program; 6] = [
+    pub const C: [Program; 7] = [
         Program::CDynamic,
         Program::CStatic,
         Program::CStaticPie,
         Program::CMusl,
         Program::CMuslStatic,
         Program::CI386,
+        Program::CX32,
     ];
 
     /// The program's name, in messages and as a folder under the target directory.
@@ -87,6 +91,7 @@ impl Program {
             Program::CMusl => "clocks-musl",
             Program::CMuslStatic => "clocks-musl-static",
             Program::CI386 => "clocks-i386",
+            Program::CX32 => "clocks-x32",
             Program::Python => "clocks-python",
             Program::Perl => "clocks-perl",
             Program::Bash => "clocks-bash",

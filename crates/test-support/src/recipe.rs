@@ -34,6 +34,9 @@ const C_FLAGS: &[&str] =
 /// in `/usr/include` is in Debian's gcc-multilib, which no cross compiler can be installed beside.
 pub const I386: [&str; 3] = ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"];
 
+/// The same for x32 programs.
+pub const X32: [&str; 3] = ["-mx32", I386[1], I386[2]];
+
 /// 64-bit time for a 32-bit program, and no note about an alignment that GCC 11 changed.
 const I386_FLAGS: &[&str] =
     &[I386[0], I386[1], I386[2], "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-Wno-psabi"];
@@ -80,8 +83,12 @@ impl Draft<'_> {
             Program::CMusl => self.clocks("musl-gcc", &[], name),
             Program::CMuslStatic => self.clocks("musl-gcc", &["-static"], name),
             Program::CI386 => {
-                self.check_i386()?;
+                self.check_multilib(&I386, "32-bit x86 programs")?;
                 self.clocks("gcc", I386_FLAGS, name)
+            }
+            Program::CX32 => {
+                self.check_multilib(&X32, "x32 programs")?;
+                self.clocks("gcc", &X32, name)
             }
             Program::Python => self.script("python3", "clocks.py"),
             Program::Perl => self.script("perl", "clocks.pl"),
@@ -274,20 +281,20 @@ impl Draft<'_> {
         if headers.join(header).is_file() { Ok(headers) } else { Err(lacking()) }
     }
 
-    /// Links a small program with the 32-bit C library and runs it.
-    fn check_i386(&self) -> Result<(), Skip> {
+    /// Links a small program with the C library of another ABI and runs it.
+    fn check_multilib(&self, flags: &[&str], programs: &str) -> Result<(), Skip> {
         let lacking_kernel = || Skip {
             lacking: Lacking::Kernel,
             name: self.program.name().to_owned(),
-            reason: "this machine does not run 32-bit x86 programs".to_owned(),
+            reason: format!("this machine does not run {programs}"),
         };
         if !cfg!(target_arch = "x86_64") {
             return Err(lacking_kernel());
         }
         let probe = self.out.join("probe");
-        if !links_i386(&self.tool("gcc")?, &probe) {
+        if !links(&self.tool("gcc")?, flags, &probe) {
             let package = multilib_package().unwrap_or_else(|| "gcc-multilib".to_owned());
-            let reason = format!("gcc has no 32-bit C library (Debian: {package})");
+            let reason = format!("gcc has no C library for {programs} (Debian: {package})");
             return Err(self.lacking_tool(reason));
         }
         if Command::new(&probe).status().is_ok() { Ok(()) } else { Err(lacking_kernel()) }
@@ -327,10 +334,11 @@ fn multilib_of(version: &str) -> Option<String> {
     Some(format!("gcc-{major}-multilib"))
 }
 
-fn links_i386(compiler: &Path, output: &Path) -> bool {
+fn links(compiler: &Path, flags: &[&str], output: &Path) -> bool {
     let compile = || -> io::Result<bool> {
         let mut child = Command::new(compiler)
-            .args(["-m32", "-x", "c", "-", "-o"])
+            .args(flags)
+            .args(["-x", "c", "-", "-o"])
             .arg(output)
             .stdin(Stdio::piped())
             .stderr(Stdio::null())

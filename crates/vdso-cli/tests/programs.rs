@@ -136,6 +136,7 @@ shifts_exactly! {
     c_musl: CMusl,
     c_musl_static: CMuslStatic,
     c_i386: CI386,
+    c_x32: CX32,
     python: Python,
     perl: Perl,
     bash: Bash,

@@ -33,8 +33,8 @@ pub struct Architecture {
     pub page_bytes: usize,
     /// Room for the image itself, whole pages.
     pub image_bytes: usize,
-    /// Whether the dynamic table names a table of addresses, which the image does not have: such an image
-    /// can be mapped, but not be loaded as a library, for which a loader writes to that table.
+    /// Whether the dynamic table names a table of addresses, which the image does not have, with a number of
+    /// entries that must be zero: a loader writes to each.
     pub names_address_table: bool,
     /// What the time is computed from.
     pub counter: &'static str,
@@ -44,6 +44,9 @@ pub struct Architecture {
     pub enters_programs: bool,
     /// The other architecture whose programs the same kernels execute, if there is injection into them.
     pub companion: Option<&'static str>,
+    /// The same for an architecture whose images read the very pages that this one's do: another size of
+    /// pointers, and nothing else. The one's image and the other's are in one file, with one page of clocks.
+    pub twin: Option<&'static str>,
     /// The functions.
     pub exports: &'static [Export],
 }
@@ -192,11 +195,13 @@ impl Architecture {
 
 /// Every architecture that there is an image for.
 pub static ALL: &[&Architecture] =
-    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386, &MIPS64EL];
+    &[&X86_64, &ARM64, &RISCV64, &S390X, &PPC64LE, &LOONGARCH64, &ARM, &I386, &X32, &MIPS64EL];
 
 const fn current() -> Option<&'static Architecture> {
     Some(if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
         &X86_64
+    } else if cfg!(all(target_arch = "x86_64", target_pointer_width = "32")) {
+        &X32
     } else if cfg!(all(
         target_arch = "aarch64",
         target_pointer_width = "64",
@@ -254,6 +259,7 @@ const USUAL: Architecture = Architecture {
     unwinding: Unwinding::Dwarf,
     enters_programs: false,
     companion: None,
+    twin: None,
     exports: &[],
 };
 
@@ -267,6 +273,7 @@ static X86_64: Architecture = Architecture {
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
     companion: Some("i386"),
+    twin: Some("x32"),
     exports: &[
         own("__vdso_clock_gettime", V2_6).also("clock_gettime"),
         own("__vdso_gettimeofday", V2_6).also("gettimeofday"),
@@ -279,6 +286,24 @@ static X86_64: Architecture = Architecture {
         passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
     ],
     ..USUAL
+};
+
+static X32: Architecture = Architecture {
+    name: "x32",
+    target: "x86_64-unknown-linux-gnux32",
+    bits: 32,
+    companion: None,
+    twin: None,
+    exports: &[
+        own("__vdso_clock_gettime", V2_6),
+        own("__vdso_gettimeofday", V2_6),
+        own("__vdso_time", V2_6),
+        own("__vdso_clock_getres", V2_6),
+        own("__vdso_getcpu", V2_6),
+        passed_on("__vdso_futex_robust_list64_try_unlock", V2_6),
+        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+    ],
+    ..X86_64
 };
 
 static ARM64: Architecture = Architecture {
@@ -514,6 +539,17 @@ mod tests {
                 assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);
             }
             assert_eq!(row.slot(""), None);
+        }
+    }
+
+    #[test]
+    fn a_twin_reads_the_same_pages() {
+        for row in ALL {
+            let Some(twin) = row.twin else { continue };
+            let twin = Architecture::named(twin).expect("a row");
+            assert_eq!((twin.folder, twin.byte_order), (row.folder, row.byte_order));
+            assert_eq!(twin.own_page(), row.own_page(), "{}", twin.name);
+            assert_eq!(twin.process_page(), row.process_page(), "{}", twin.name);
         }
     }
 

@@ -23,6 +23,7 @@ const MAPPED_DATA: &str = "/vdso-data/src";
 const MAPPED_STANDARD_LIBRARY: &str = "/rust";
 
 /// What images are built from, and where to.
+#[derive(Clone)]
 pub struct Build {
     /// The compiler.
     pub rustc: OsString,
@@ -146,7 +147,12 @@ impl Build {
             .map_err(|error| format!("cannot read {}: {error}", image.display()))?;
         let build_id = format!("--build-id=0x{}", build_id(&bytes, self.architecture.byte_order)?);
         let debug = self.out.join(format!("{source}.debug"));
-        run(self.linker(compiler, &versions, object).arg(build_id).arg("-o").arg(&debug))
+        run(self.linker(compiler, &versions, object).arg(build_id).arg("-o").arg(&debug))?;
+        if self.architecture.names_address_table {
+            empty_address_table(&image)?;
+            empty_address_table(&debug)?;
+        }
+        Ok(())
     }
 
     fn linker(&self, compiler: &Compiler, versions: &Path, object: &Path) -> Command {
@@ -159,6 +165,10 @@ impl Build {
             HashStyle::SystemV => "--hash-style=sysv",
         });
         linker.args(["--eh-frame-hdr", "--no-undefined", "-Bsymbolic", "-znoexecstack"]);
+        if self.architecture.names_address_table {
+            // A loader that binds functions when they are called writes to the table.
+            linker.arg("-znow");
+        }
         // Nobody enters an image without injection: the kernel's images have no entry point either.
         let enters = self.architecture.enters_programs;
         linker.arg(if enters { "--entry=enter_program" } else { "--entry=0" });
@@ -238,6 +248,24 @@ fn build_id(image: &[u8], byte_order: ByteOrder) -> Result<String, Error> {
     let build_id = at.and_then(|at| image.get(at + header.len()..)?.get(..20));
     let build_id = build_id.ok_or("the linker was told to write a build-id, but there is none")?;
     Ok(build_id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Says in the dynamic table of a 64-bit little-endian file that the table of addresses, which the image
+/// lacks, is empty. The linker counts two entries in each: they are for the loader's own use, and musl's
+/// moves them as it moves all others, which in an image would be a write to what cannot be written.
+fn empty_address_table(path: &Path) -> Result<(), Error> {
+    const DT_MIPS_LOCAL_GOTNO: u64 = 0x7000_000a;
+    const OF_THE_LOADER: u64 = 2;
+    let mut bytes =
+        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let entry = |count: u64| [DT_MIPS_LOCAL_GOTNO.to_le_bytes(), count.to_le_bytes()].concat();
+    let linked = entry(OF_THE_LOADER);
+    let at = bytes.windows(linked.len()).position(|window| window == linked);
+    let at = at.ok_or_else(|| {
+        format!("{}: addresses are taken from a table, which an image lacks", path.display())
+    })?;
+    bytes[at..at + linked.len()].copy_from_slice(&entry(0));
+    write(path, &bytes)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

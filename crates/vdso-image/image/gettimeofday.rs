@@ -1,26 +1,27 @@
 //! `gettimeofday(2)`.
 
-use core::ffi::{c_int, c_long, c_void};
+use core::ffi::{c_int, c_void};
 
 use vdso_data::arithmetic::{Timespec, whole_micros};
 use vdso_data::clock;
 
+use crate::arch::Long;
 use crate::{slow, source};
 
-/// `struct timeval`, in the architecture's own `long`; that of `vdso_data` has 64 bits everywhere.
+/// `struct timeval`, in the kernel's own `long`; that of `vdso_data` has 64 bits everywhere.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Timeval {
     /// Whole seconds.
-    pub sec: c_long,
+    pub sec: Long,
     /// Microseconds.
-    pub usec: c_long,
+    pub usec: Long,
 }
 
 impl From<Timespec> for Timeval {
     #[inline(always)]
     fn from(time: Timespec) -> Self {
-        Self { sec: time.sec as c_long, usec: whole_micros(time.nsec as u64) as c_long }
+        Self { sec: time.sec as Long, usec: whole_micros(time.nsec as u64) as Long }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The unusual: no counter, a dead publisher, a clock that only the kernel knows. All of it is out
 //! of line and reached by a sibling call, so that the usual path saves no registers for it.
 
-use core::ffi::{c_int, c_long, c_void};
+use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::{clock, latch};
 
+use crate::arch::Long;
 use crate::gettimeofday::Timeval;
 use crate::{arch, coarse, getcpu, kernel, pages, source};
 
@@ -97,20 +98,20 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 #[cold]
 #[cfg_attr(not(inline_all), inline(never))]
 #[cfg_attr(inline_all, inline(always))]
-pub unsafe fn time(seconds: *mut c_long) -> c_long {
+pub unsafe fn time(seconds: *mut Long) -> Long {
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
     let error = unsafe { coarse::clock_gettime(clock::REALTIME_COARSE, now.as_mut_ptr()) };
     if error != 0 {
-        return error as c_long;
+        return error as Long;
     }
     // SAFETY: written, as there was no error.
     let now = unsafe { now.assume_init() };
     if !seconds.is_null() {
         // SAFETY: not null, and the caller promises that it is writable then.
-        unsafe { seconds.write(now.sec as c_long) };
+        unsafe { seconds.write(now.sec as Long) };
     }
-    now.sec as c_long
+    now.sec as Long
 }
 
 /// `getcpu` where no register tells it.

@@ -1,7 +1,6 @@
 //! `time(2)`: the seconds of REALTIME as of the last tick.
 
-use core::ffi::c_long;
-
+use crate::arch::Long;
 use crate::{coarse, slow};
 
 /// Returns the seconds and writes them to `seconds` unless that is null.
@@ -9,10 +8,10 @@ use crate::{coarse, slow};
 /// # Safety
 /// `seconds` must be null or writable.
 #[inline(always)]
-pub unsafe fn time(seconds: *mut c_long) -> c_long {
+pub unsafe fn time(seconds: *mut Long) -> Long {
     match coarse::whole_seconds() {
         Some(now) => {
-            let now = now as c_long;
+            let now = now as Long;
             if !seconds.is_null() {
                 // SAFETY: not null, and the caller promises that it is writable then.
                 unsafe { seconds.write(now) };

@@ -17,7 +17,7 @@ mod tailor;
 
 use vdso_data::architecture::Architecture;
 
-pub use tailor::{Tailored, tailor, tailor_companion};
+pub use tailor::{Tailored, tailor, tailor_companion, tailor_twin};
 
 /// Offset of the image in a mapping.
 pub const IMAGE: usize = 0;
@@ -97,6 +97,24 @@ pub fn companion() -> Option<(&'static Architecture, &'static [u8])> {
 /// There is no such kind of programs, or the toolchain of this build could not compile for it.
 #[cfg(not(companion))]
 pub fn companion() -> Option<(&'static Architecture, &'static [u8])> {
+    None
+}
+
+/// The image for programs of the other kind that reads the same pages, x32 ones on x86-64.
+#[cfg(twin)]
+pub fn twin(source: Source) -> Option<(&'static Architecture, &'static [u8])> {
+    let architecture = ARCHITECTURE.twin.and_then(Architecture::named)?;
+    let bytes: &[u8] = match source {
+        Source::Own => include_bytes!(concat!(env!("OUT_DIR"), "/twin/own.so")),
+        Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/twin/host.so")),
+        Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/twin/chain.so")),
+    };
+    Some((architecture, bytes))
+}
+
+/// As above: none in this build.
+#[cfg(not(twin))]
+pub fn twin(_source: Source) -> Option<(&'static Architecture, &'static [u8])> {
     None
 }
 

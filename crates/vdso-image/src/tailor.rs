@@ -31,6 +31,12 @@ pub fn tailor_companion(kernel: &[u8]) -> Option<Tailored> {
     Some(tailor_for(architecture, chain, kernel))
 }
 
+/// The same for programs of the kind that reads the same pages, which get the same source.
+pub fn tailor_twin(source: Source, kernel: &[u8]) -> Option<Tailored> {
+    let (architecture, original) = crate::twin(source)?;
+    Some(tailor_for(architecture, original, kernel))
+}
+
 fn tailor_for(architecture: &Architecture, original: &[u8], kernel: &[u8]) -> Tailored {
     let mut tailored = Tailored { bytes: original.to_vec(), missing: Vec::new() };
     let Ok(image) = Image::parse(original) else {

@@ -1,6 +1,7 @@
 //! The file that is mapped: an image, a page of clocks, room for a process page, and the stub's
 //! second stage, which programs do not keep. The image comes first, so that tools which know ELF
-//! files know this one.
+//! files know this one. Behind all that is room for the same with the image of the architecture's twin,
+//! if it has one (x32 on x86-64): programs of that kind map this part, but the first part's page of clocks.
 //!
 //! It lives in memory (`memfd_create`), so a full, read-only or `noexec` file system is no obstacle,
 //! and it is a file, so uprobes work on it and all processes share the page of clocks. It is sealed:
@@ -10,6 +11,7 @@ use std::ffi::CString;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -24,19 +26,28 @@ use crate::error::{Attempt, Error, Result};
 use crate::stub::Stub;
 
 /// An image with its pages, ready to be mapped anywhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ImageFile {
-    file: OwnedFd,
-    mapping: NonNull<u8>,
-    bytes: NonZeroUsize,
+    shared: Arc<SharedFile>,
+    /// Where in the file the image is.
+    start: usize,
     entry: u64,
     architecture: &'static Architecture,
 }
 
-// SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics.
-unsafe impl Send for ImageFile {}
+/// The file, and this process's mapping of it.
+#[derive(Debug)]
+struct SharedFile {
+    file: OwnedFd,
+    mapping: NonNull<u8>,
+    bytes: NonZeroUsize,
+}
+
+// SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics, but for
+// images and stubs: they are written by one process, before a program is told where they are.
+unsafe impl Send for SharedFile {}
 // SAFETY: as above.
-unsafe impl Sync for ImageFile {}
+unsafe impl Sync for SharedFile {}
 
 impl ImageFile {
     /// Makes a file of `image` under `name`, which `/proc/PID/maps` shows, with a fresh page of
@@ -58,11 +69,8 @@ impl ImageFile {
         name: &str,
         image: &[u8],
     ) -> Result<Self> {
-        let entry = vdso_elf::Image::parse(image).map_err(Error::Image)?.entry();
-        let bytes = NonZeroUsize::new(second_stage(architecture) + PAGE_BYTES).expect("not empty");
-        if image.len() > architecture.own_page() {
-            return Err(Error::on_self(Attempt::CreateFile, Errno::EFBIG));
-        }
+        let parts = if architecture.twin.is_some() { 2 } else { 1 };
+        let bytes = NonZeroUsize::new(parts * part_bytes(architecture)).expect("not empty");
         let name = CString::new(name).expect("the name has no zero byte");
         let file =
             memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
@@ -70,28 +78,74 @@ impl ImageFile {
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         let mapping = map_writable(&file, bytes)?;
+        let shared = Arc::new(SharedFile { file, mapping, bytes });
+        let file = Self::write(shared, 0, architecture, stub, image)?;
+        // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
+        unsafe { file.own_page().write(OwnPage::new()) };
+        seal(&file.shared.file)?;
+        Ok(file)
+    }
+
+    /// The same file with `image`, that of the architecture's twin, and what goes with it.
+    pub fn twin(&self, image: &[u8]) -> Result<Self> {
+        let twin = self.architecture.twin.and_then(Architecture::named);
+        let twin = twin.ok_or(Error::Architecture)?;
+        let abi = ABIS.iter().find(|abi| abi.name == twin.name).ok_or(Error::Architecture)?;
+        let start = part_bytes(self.architecture);
+        Self::write(Arc::clone(&self.shared), start, twin, abi.stub.as_ref(), image)
+    }
+
+    /// Writes an image, and the stub's second stage for it, to its part of the file.
+    fn write(
+        shared: Arc<SharedFile>,
+        start: usize,
+        architecture: &'static Architecture,
+        stub: Option<&Stub>,
+        image: &[u8],
+    ) -> Result<Self> {
+        let entry = vdso_elf::Image::parse(image).map_err(Error::Image)?.entry();
         let second = stub.map_or(&[][..], |stub| stub.second_stage());
+        let end = start + part_bytes(architecture);
+        if image.len() > architecture.own_page()
+            || second.len() > PAGE_BYTES
+            || end > shared.bytes.get()
+        {
+            return Err(Error::on_self(Attempt::CreateFile, Errno::EFBIG));
+        }
         for (at, content) in [(vdso_image::IMAGE, image), (second_stage(architecture), second)] {
-            // SAFETY: the mapping is `bytes` long, which has room for both.
-            let destination = unsafe { mapping.as_ptr().add(at) };
+            // SAFETY: the mapping reaches to `end`, which has room for both.
+            let destination = unsafe { shared.mapping.as_ptr().add(start + at) };
             // SAFETY: source and destination are valid for the length and do not overlap.
             unsafe { destination.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
         }
-        // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
-        unsafe { own_page(mapping, architecture).write(OwnPage::new()) };
-        seal(&file)?;
-        Ok(Self { file, mapping, bytes, entry, architecture })
+        Ok(Self { shared, start, entry, architecture })
     }
 
     /// The page of clocks, to be published.
     pub fn page(&self) -> &OwnPage {
         // SAFETY: `create` has written a page there; it is mapped until drop, and is all atomics.
-        unsafe { own_page(self.mapping, self.architecture).as_ref() }
+        unsafe { self.own_page().as_ref() }
     }
 
-    /// Size of a mapping of the whole.
+    /// Size of a mapping of the image and what belongs to it.
     pub fn mapping_bytes(&self) -> usize {
-        self.bytes.get()
+        part_bytes(self.architecture)
+    }
+
+    /// Where in the file such a mapping begins.
+    pub fn offset(&self) -> u64 {
+        self.start as u64
+    }
+
+    /// Whether the two are in one file.
+    pub fn is_in_file_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// The first part's: there is one in a file.
+    fn own_page(&self) -> NonNull<OwnPage> {
+        let offset = self.architecture.own_page();
+        self.shared.mapping.map_addr(|start| start.saturating_add(offset)).cast()
     }
 
     /// Where the stub's second stage is in it, on the last page.
@@ -112,11 +166,11 @@ impl ImageFile {
 
 impl AsFd for ImageFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.shared.file.as_fd()
     }
 }
 
-impl Drop for ImageFile {
+impl Drop for SharedFile {
     fn drop(&mut self) {
         // SAFETY: mapped by `create` with this length, and no reference outlives `self`.
         let _ = unsafe { munmap(self.mapping.cast(), self.bytes.get()) };
@@ -128,8 +182,9 @@ fn second_stage(architecture: &Architecture) -> usize {
     architecture.mapping_bytes()
 }
 
-fn own_page(mapping: NonNull<u8>, architecture: &Architecture) -> NonNull<OwnPage> {
-    mapping.map_addr(|start| start.saturating_add(architecture.own_page())).cast()
+/// An image and what belongs to it. A twin's is as long.
+fn part_bytes(architecture: &Architecture) -> usize {
+    (second_stage(architecture) + PAGE_BYTES).next_multiple_of(architecture.page_bytes)
 }
 
 fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {

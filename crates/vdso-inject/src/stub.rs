@@ -39,6 +39,17 @@ pub struct Stub {
     pub second_stage: *const u8,
     /// Behind it.
     pub end: *const u8,
+    /// What it can do about an auxiliary vector that has no entry for a vDSO.
+    pub without_entry: WithoutEntry,
+}
+
+/// What a stub can do about an auxiliary vector that has no entry for a vDSO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutEntry {
+    /// Add one.
+    Adds,
+    /// Nothing: it must not be used there.
+    Fails,
 }
 
 // SAFETY: what the pointers bound never changes.
@@ -77,6 +88,10 @@ pub struct FirstStage {
     pub addr: u64,
     /// Descriptor of the image's file in the program; without it, it is asked for.
     pub file: Option<i32>,
+    /// Where in the file the mapping begins.
+    pub file_offset: u64,
+    /// The number of the system call by which it asks.
+    pub prctl: u32,
     /// Size of the whole mapping.
     pub mapping_bytes: u64,
     /// The second stage, from the mapping's start.

@@ -6,6 +6,7 @@
 
 #![no_std]
 #![no_main]
+#![cfg_attr(any(target_arch = "mips", target_arch = "mips64"), feature(asm_experimental_arch))]
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem;
@@ -100,6 +101,10 @@ impl Text {
         self.0.as_ptr().cast()
     }
 }
+
+/// Named by the unwind tables of a `core` that comes compiled; nothing unwinds here.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -37,10 +37,15 @@ pub unsafe fn call(number: Sysno, arguments: [usize; 6]) -> Result<usize, Errno>
     unsafe { raw(number_of(number), arguments) }
 }
 
-/// The number of a call: x32 has x86-64's, marked by a bit.
+/// The number of a call: x32 has x86-64's, marked by a bit, but for calls with pointers in memory.
 pub const fn number_of(number: Sysno) -> usize {
     const X32: usize = 0x4000_0000;
-    number.id() as usize | if IS_X32 { X32 } else { 0 }
+    const X32_EXECVE: usize = 520;
+    match number {
+        Sysno::execve if IS_X32 => X32 | X32_EXECVE,
+        _ if IS_X32 => X32 | number.id() as usize,
+        _ => number.id() as usize,
+    }
 }
 
 /// A call by its number.

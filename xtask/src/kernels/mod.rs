@@ -188,9 +188,13 @@ impl<'a> Workshop<'a> {
             }
         };
         let mut files = self.images(machine, table)?;
-        match self.libraries(kernel, machine) {
-            Ok(libraries) => files.extend(libraries),
-            Err(error) => table.skip(kernel.arch, "dlopen", &format!("{error:#}")),
+        let companions =
+            machine.companions.iter().map(|companion| (companion.abi, companion.target));
+        for (abi, target) in iter::once((machine.arch, machine.target)).chain(companions) {
+            match self.libraries(kernel, abi, target) {
+                Ok(libraries) => files.extend(libraries),
+                Err(error) => table.skip(kernel.arch, "dlopen", &format!("{abi}: {error:#}")),
+            }
         }
         let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
             return Ok(());
@@ -301,28 +305,23 @@ impl<'a> Workshop<'a> {
         Ok(Ok(programs))
     }
 
-    /// C libraries, and the program that has them load an image; nothing where there is no image.
+    /// The C libraries of an ABI, and the program that has them load an image; nothing where there is no
+    /// image.
     fn libraries(
         &self,
         kernel: &Kernel,
-        machine: &'static Machine,
+        abi: &'static str,
+        target: &'static str,
     ) -> Result<Vec<(String, PathBuf)>> {
-        let Some(architecture) = ALL.iter().find(|row| row.target == machine.target) else {
+        let Some(architecture) = ALL.iter().find(|row| row.target == target) else {
             return Ok(Vec::new());
         };
-        if architecture.names_address_table {
-            // No loader can load its image.
-            return Ok(Vec::new());
-        }
-        let mut files = libraries::fetch(&self.cache, kernel)?;
-        let libc = files.iter().find(|(name, _)| name == "libc.so.6");
+        let mut files = libraries::fetch(&self.cache, kernel, abi)?;
+        let libc = files.iter().find(|(name, _)| *name == libraries::GLIBC);
         let libc = libc.map(|(_, path)| path.clone()).unwrap_or_default();
-        files.push(("dlopen".to_owned(), self.builder.build_dlopen(machine.target, &libc)?));
-        // Programs of other ABIs have none.
-        for (name, _) in files.iter_mut().filter(|(name, _)| name.ends_with("-loader")) {
-            *name = format!("{}-{name}", architecture.name);
-        }
-        Ok(files)
+        files.push(("dlopen", self.builder.build_dlopen(target, &libc)?));
+        let named = |(name, path)| (format!("{}-{name}", architecture.name), path);
+        Ok(files.into_iter().map(named).collect())
     }
 
     /// The images of vdso-image for the ABIs of a boot, as the program looks for them.

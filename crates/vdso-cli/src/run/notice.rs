@@ -62,6 +62,10 @@ pub fn hint(error: &Error) -> Option<&'static str> {
             "i386 programs are given a clock where children are followed (without --no-follow), and by a \
              vdso that was built by a toolchain for them (rustup target add i686-unknown-linux-gnu)",
         ),
+        Error::Foreign { abi: "x32", .. } => Some(
+            "x32 programs are given a clock by a vdso that was built by a toolchain for them (rustup target \
+             add x86_64-unknown-linux-gnux32)",
+        ),
         Error::NoVdso { .. } => Some("boot without vdso32=0"),
         Error::Foreign { .. } => {
             Some("only programs of vdso's own kind can be given a clock here yet")

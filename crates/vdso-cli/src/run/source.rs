@@ -4,8 +4,10 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use vdso_data::clock;
+use vdso_data::process::Template;
 use vdso_image::Source;
-use vdso_inject::exec::{Companion, Payload};
+use vdso_inject::arch::Abi;
+use vdso_inject::exec::{Companion, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ImageFile, LocalImage};
 use vdso_timekeeper::host::{self, Host};
 use vdso_timekeeper::{counter, initialise};
@@ -130,23 +132,50 @@ fn make(host: &Host, plan: &Plan, source: Source, mut reason: String) -> Result<
         (template.hres, template.raw) = (None, None);
     }
     let padding = vdso_inject::exec::find_padding(host.vdso_addr, &host.image);
-    let companion = Some(companion(plan));
-    let payload = Payload { file, template, padding, companion };
+    let mut companions = Vec::new();
+    companions.extend(vdso_image::ARCHITECTURE.companion.map(|abi| companion(abi, plan)));
+    companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));
+    let payload = Payload { file, template, padding, companions };
     Ok(Selected { source, reason, payload, missing: tailored.missing })
 }
 
-/// What programs of the other kind get that the kernel executes. Their image asks the kernel, whose
+/// What programs of another kind get that the kernel executes. Their image asks the kernel, whose
 /// page 32-bit ones have in another form.
-fn companion(plan: &Plan) -> Companion {
+fn companion(abi: &'static str, plan: &Plan) -> Companion {
     let transforms = plan.transforms;
-    Companion::new(Box::new(move |abi, kernel| {
-        let tailored = vdso_image::tailor_companion(kernel).ok_or(Error::Architecture)?;
+    let make = move |abi: &'static Abi, kernel: &KernelVdso| {
+        let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
         let name = format!("vdso-{}-{}", Source::Chain.name(), abi.name);
         let file = ImageFile::create_for_abi(abi, &name, &tailored.bytes)?;
         initialise(file.page(), &transforms);
-        let template = host::functions(file.architecture(), kernel);
-        Ok(Payload { file, template, padding: None, companion: None })
-    }))
+        let template = host::functions(file.architecture(), &kernel.image);
+        Ok(Payload { file, template, padding: None, companions: Vec::new() })
+    };
+    Companion::new(abi, Box::new(make))
+}
+
+/// What programs get that differ from this one in the size of their pointers alone: the same source, page of
+/// clocks, and places in the kernel's page.
+fn twin(abi: &'static str, source: Source, file: &ImageFile, template: &Template) -> Companion {
+    let (file, template) = (file.clone(), template.clone());
+    Companion::new(abi, Box::new(move |_, kernel| twin_payload(source, &file, &template, kernel)))
+}
+
+fn twin_payload(
+    source: Source,
+    file: &ImageFile,
+    template: &Template,
+    kernel: &KernelVdso,
+) -> vdso_inject::Result<Payload> {
+    let (source, hres, raw) = match kernel.pages {
+        DataPages::AsInLauncher => (source, template.hres, template.raw),
+        // Where a page's place is not known, the kernel is asked, which is right everywhere.
+        DataPages::Elsewhere => (Source::Chain, None, None),
+    };
+    let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
+    let file = file.twin(&tailored.bytes)?;
+    let template = Template { hres, raw, ..host::functions(file.architecture(), &kernel.image) };
+    Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 
 type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;

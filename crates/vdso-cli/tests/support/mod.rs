@@ -221,11 +221,21 @@ pub fn program(program: Program) -> Option<PathBuf> {
 
 /// Whether this build can give a program of that kind a clock; if not, that is reported.
 pub fn gets_clocks(program: &Program) -> bool {
-    let has_image = *program != Program::CI386 || vdso_image::companion().is_some();
+    let (abi, target, has_image) = match program {
+        Program::CI386 => ("i386", "i686-unknown-linux-gnu", vdso_image::companion().is_some()),
+        Program::CX32 => (
+            "x32",
+            "x86_64-unknown-linux-gnux32",
+            vdso_image::twin(vdso_image::Source::Chain).is_some(),
+        ),
+        _ => return true,
+    };
     if !has_image {
-        let reason = "vdso was built without an image for i386: rustup target add \
-                      i686-unknown-linux-gnu, or VDSO_RUST_SRC for cargo xtask test";
-        skip(Lacking::Toolchain, "clocks of i386 programs", reason);
+        let reason = format!(
+            "vdso was built without an image for {abi}: rustup target add {target}, or \
+             VDSO_RUST_SRC for cargo xtask test"
+        );
+        skip(Lacking::Toolchain, &format!("clocks of {abi} programs"), &reason);
     }
     has_image
 }

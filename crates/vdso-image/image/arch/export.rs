@@ -51,7 +51,7 @@ macro_rules! export_one {
     };
     (time as $name:ident) => {
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(seconds: *mut core::ffi::c_long) -> core::ffi::c_long {
+        unsafe extern "C" fn $name(seconds: *mut $crate::arch::Long) -> $crate::arch::Long {
             // SAFETY: as above.
             unsafe { $crate::time::time(seconds) }
         }

@@ -5,6 +5,7 @@
 //! | `counter()`, `counter_halves()` | reads the counter, ordered after every earlier instruction |
 //! | `own_page()`, `process_page()` | where the linker script put the pages |
 //! | `own_page_u64()`, `process_page_u…()` | a field of them |
+//! | `Long` | the word of times that have no fixed size |
 //! | `syscall_…` | the system calls behind the functions |
 //! | `call_…` | calls of the kernel's own vDSO functions |
 //! | `cpu_and_node()`, `CPU_BITS` | the kernel's per-CPU word by a register, if there is one |

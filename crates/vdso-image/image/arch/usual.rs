@@ -10,6 +10,9 @@ use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 use super::{counter, number, own_page, process_page, syscall};
 use crate::gettimeofday::Timeval;
 
+/// What the kernel calls `__kernel_long_t`: the word of its times, where they are not 64 bits in any case.
+pub type Long = core::ffi::c_long;
+
 /// The counter, in halves.
 #[inline(always)]
 pub fn counter_halves() -> Halves {

@@ -1,7 +1,7 @@
-//! Programs of another kind than the launcher, which the same kernel executes: i386 ones on x86-64.
+//! Programs of other kinds than the launcher, which the same kernel executes: i386 and x32 ones on x86-64.
 //!
-//! Their image and what it must know of the kernel's vDSO are others. The kernel's vDSO for them is in
-//! their own processes alone, so what they get is made when the first of them comes.
+//! Their images and what those must know of the kernel's vDSO are others. The kernel's vDSO for them is in
+//! their own processes alone, so what they get is made when the first of each kind comes.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -11,26 +11,66 @@ use super::memory::Memory;
 use super::{FileBy, Payload, padding_in};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
+use crate::stub::WithoutEntry;
 
-/// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there is no image for them.
-pub type Make = Box<dyn Fn(&'static Abi, &[u8]) -> Result<Payload>>;
+/// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there
+/// is no image for them.
+pub type Make = Box<dyn Fn(&'static Abi, &KernelVdso) -> Result<Payload>>;
+
+/// The kernel's vDSO in a program of another kind.
+#[derive(Clone, Debug)]
+pub struct KernelVdso {
+    /// The image; empty if there is none.
+    pub image: Vec<u8>,
+    /// Where its data pages are.
+    pub pages: DataPages,
+}
+
+/// Where the data pages of the kernel's vDSO are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataPages {
+    /// As far from the image as in the launcher.
+    AsInLauncher,
+    /// Elsewhere, or nowhere.
+    Elsewhere,
+}
 
 /// What is put into programs of one other kind.
 pub struct Companion {
+    abi: &'static str,
     make: Make,
-    made: OnceCell<(&'static Abi, Box<Payload>)>,
+    made: OnceCell<Box<Payload>>,
 }
 
 impl Companion {
-    /// Nothing is made yet.
-    pub fn new(make: Make) -> Self {
-        Self { make, made: OnceCell::new() }
+    /// For the kind of this name. Nothing is made yet.
+    pub fn new(abi: &'static str, make: Make) -> Self {
+        Self { abi, make, made: OnceCell::new() }
+    }
+
+    /// What has been made, or is made now.
+    fn payload(
+        &self,
+        abi: &'static Abi,
+        memory: &Memory,
+        vdso_addr: u64,
+        is_padded: bool,
+    ) -> Result<&Payload> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let image = memory.mapping_at(vdso_addr)?;
+        let kernel = KernelVdso { image, pages: memory.data_pages(vdso_addr)? };
+        let mut payload = (self.make)(abi, &kernel)?;
+        let stub = abi.stub.as_ref().filter(|_| is_padded);
+        payload.padding = stub.and_then(|stub| padding_in(&kernel.image, stub));
+        Ok(self.made.get_or_init(|| Box::new(payload)))
     }
 }
 
 impl fmt::Debug for Companion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Companion").field(&self.made).finish()
+        formatter.debug_tuple("Companion").field(&self.abi).field(&self.made).finish()
     }
 }
 
@@ -47,38 +87,35 @@ impl Payload {
         if is_native(abi) {
             return Ok(self);
         }
-        // Where C libraries find a vDSO they take `AT_SYSINFO` for granted, which is the kernel's to give.
-        if vdso_addr == 0 {
+        let foreign = Error::Foreign { pid: memory.pid(), abi: abi.name };
+        let Some(stub) = &abi.stub else { return Err(foreign) };
+        if vdso_addr == 0 && stub.without_entry == WithoutEntry::Fails {
             return Err(Error::NoVdso { pid: memory.pid(), abi: abi.name });
         }
-        let foreign = Error::Foreign { pid: memory.pid(), abi: abi.name };
-        // One that nobody follows has inherited the file for programs of the launcher's own kind.
-        let (Some(companion), FileBy::Request) = (&self.companion, by) else {
-            return Err(foreign);
+        let Some(companion) = self.companion(abi) else { return Err(foreign) };
+        // Where the kernel has sealed the one vDSO, it has sealed the other.
+        let is_padded = self.padding.is_some();
+        let made = match companion.payload(abi, memory, vdso_addr, is_padded) {
+            Err(Error::Architecture) => return Err(foreign),
+            made => made?,
         };
-        if companion.made.get().is_none() {
-            let vdso = memory.mapping_at(vdso_addr)?;
-            let mut payload = (companion.make)(abi, &vdso).map_err(|error| match error {
-                Error::Architecture => foreign,
-                error => error,
-            })?;
-            // Where the kernel has sealed the one, it has sealed the other.
-            let stub = abi.stub.as_ref().filter(|_| self.padding.is_some());
-            payload.padding = stub.and_then(|stub| padding_in(&vdso, stub));
-            let _ = companion.made.set((abi, Box::new(payload)));
+        // One that nobody follows has inherited the file for programs of the launcher's own kind.
+        match by {
+            FileBy::Inheritance(_) if !made.file.is_in_file_of(&self.file) => Err(foreign),
+            _ => Ok(made),
         }
-        self.made_for(abi).ok_or(Error::Foreign { pid: memory.pid(), abi: abi.name })
     }
 
     /// The file that a stub in a program of this kind asks for.
     pub fn file_for(&self, abi: &Abi) -> Option<BorrowedFd<'_>> {
-        let payload = if is_native(abi) { Some(self) } else { self.made_for(abi) };
-        payload.map(|payload| payload.file.as_fd())
+        if is_native(abi) {
+            return Some(self.file.as_fd());
+        }
+        self.companion(abi)?.made.get().map(|made| made.file.as_fd())
     }
 
-    fn made_for(&self, abi: &Abi) -> Option<&Self> {
-        let (made_for, payload) = self.companion.as_ref()?.made.get()?;
-        std::ptr::eq(*made_for, abi).then_some(payload)
+    fn companion(&self, abi: &Abi) -> Option<&Companion> {
+        self.companions.iter().find(|companion| companion.abi == abi.name)
     }
 }
 

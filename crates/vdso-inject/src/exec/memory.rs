@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 
+use super::companion::DataPages;
 use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
 use crate::proc;
@@ -107,9 +108,7 @@ impl Memory {
         if addr == 0 {
             return Ok(Vec::new());
         }
-        let maps = fs::read(self.path("maps")?)
-            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        let maps = String::from_utf8_lossy(&maps);
+        let maps = self.maps()?;
         let mut bounds = maps.lines().filter_map(bounds);
         let (start, end) = bounds.find(|&(start, _)| start == addr).ok_or(Error::on(
             self.pid,
@@ -119,6 +118,26 @@ impl Memory {
         let mut bytes = vec![0; (end - start) as usize];
         self.read(addr, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Whether the kernel's data pages lie around its vDSO at `vdso_addr` as they do in this process.
+    pub fn data_pages(&self, vdso_addr: u64) -> Result<DataPages> {
+        // SAFETY: it only looks a value up.
+        let here = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
+        if vdso_addr == 0 || here == 0 {
+            return Ok(DataPages::Elsewhere);
+        }
+        let theirs = self.maps()?;
+        let ours = Self::of(Pid::this()).maps()?;
+        let is_same = data_pages_around(&theirs, vdso_addr) == data_pages_around(&ours, here);
+        Ok(if is_same { DataPages::AsInLauncher } else { DataPages::Elsewhere })
+    }
+
+    /// The list of mappings. Names of files need not be UTF-8.
+    fn maps(&self) -> Result<String> {
+        let maps = fs::read(self.path("maps")?)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        Ok(String::from_utf8_lossy(&maps).into_owned())
     }
 
     /// Where code and data are, from `/proc/PID/stat`.
@@ -205,6 +224,14 @@ fn listed_protection(maps: &str, addr: u64) -> Protection {
     }
 }
 
+/// The mappings of the kernel's data pages, from its vDSO's start: `[vvar]`, `[vvar_vclock]`.
+fn data_pages_around(maps: &str, vdso_addr: u64) -> Vec<(u64, u64)> {
+    let data_pages = maps.lines().filter(|line| line.contains(" [vvar")).filter_map(bounds);
+    data_pages
+        .map(|(start, end)| (start.wrapping_sub(vdso_addr), end.wrapping_sub(vdso_addr)))
+        .collect()
+}
+
 /// Where a line of `/proc/PID/maps` begins and ends.
 fn bounds(line: &str) -> Option<(u64, u64)> {
     let (start, rest) = line.split_once('-')?;
@@ -230,4 +257,22 @@ fn parse_extents(stat: &str) -> Option<Extents> {
 fn failed(pid: Pid, attempt: Attempt, error: &io::Error) -> Error {
     let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
     Error::on(pid, attempt, errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_pages_are_where_they_are_from_the_vdso() {
+        let low = "f7ef9000-f7efd000 r--p 00000000 00:00 0 [vvar]\n\
+                   f7efd000-f7eff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
+                   f7eff000-f7f01000 r-xp 00000000 00:00 0 [vdso]\n";
+        let high = low.replace("f7e", "7fff6f7e").replace("f7f", "7fff6f7f");
+        let pages = data_pages_around(low, 0xf7ef_f000);
+        assert_eq!(pages.len(), 2);
+        assert_eq!(pages, data_pages_around(&high, 0x7fff_6f7e_f000 + 0x1_0000));
+        assert_ne!(pages, data_pages_around(low, 0xf7f0_0000));
+        assert_eq!(data_pages_around("", 0xf7ef_f000), []);
+    }
 }

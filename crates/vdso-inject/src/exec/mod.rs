@@ -16,7 +16,7 @@ use crate::stub::{
     StubData,
 };
 
-pub use companion::{Companion, Make};
+pub use companion::{Companion, DataPages, KernelVdso, Make};
 use memory::{Memory, Protection};
 use segments::Segments;
 use stack::{InitialStack, Words};
@@ -30,8 +30,8 @@ pub struct Payload {
     pub template: Template,
     /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].
     pub padding: Option<u64>,
-    /// For programs of another kind; without it they run untouched.
-    pub companion: Option<Companion>,
+    /// For programs of other kinds; those that have none here run untouched.
+    pub companions: Vec<Companion>,
 }
 
 /// How a stub comes by a descriptor of the image's file.
@@ -98,6 +98,8 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Re
             FileBy::Inheritance(fd) => Some(fd),
             FileBy::Request => None,
         },
+        file_offset: payload.file.offset(),
+        prctl: abi.calls.prctl,
         mapping_bytes: data.mapping_bytes,
         second_stage_offset: payload.file.second_stage(),
         data_addr,

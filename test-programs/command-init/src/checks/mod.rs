@@ -4,6 +4,7 @@ mod faults;
 mod programs;
 mod sources;
 mod tools;
+mod x32;
 
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ fn run_groups(arguments: &[String]) {
         sources::run(report, expected);
     });
     run_group("tools", |report| tools::run(report, expected));
+    run_group("x32", |report| x32::run(report, expected));
     if expected == Expected::Page {
         run_group("faults", faults::run);
     }

@@ -94,12 +94,18 @@ fn resolutions(ours: NonNull<()>) -> Outcome {
     Ok("as the system call says")
 }
 
-/// Two words of `long`.
+/// What the kernel calls `__kernel_long_t`: 64 bits on x32 as well.
+#[cfg(target_arch = "x86_64")]
+type Long = i64;
+#[cfg(not(target_arch = "x86_64"))]
+type Long = isize;
+
+/// Two words of it.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 struct Longs {
-    sec: isize,
-    rest: isize,
+    sec: Long,
+    rest: Long,
 }
 
 fn gettimeofday(ours: NonNull<()>) -> Outcome {
@@ -126,7 +132,7 @@ fn gettimeofday(ours: NonNull<()>) -> Outcome {
 }
 
 fn time(ours: NonNull<()>) -> Outcome {
-    let mut written = 0_isize;
+    let mut written: Long = 0;
     let before = seconds_of(ClockId::REALTIME_COARSE)?;
     // SAFETY: a `time`, which writes to `written`.
     let now = unsafe { arch::call(ours, (&raw mut written).expose_provenance(), 0, 0) };
@@ -134,7 +140,7 @@ fn time(ours: NonNull<()>) -> Outcome {
     if !(before..=after).contains(&(now as i64)) {
         return Err("it is another time");
     }
-    if written != now {
+    if written as isize != now {
         return Err("it writes another time than it says");
     }
     Ok("within the kernel's seconds")

@@ -17,22 +17,15 @@ const LOADERS: [&str; 2] = ["glibc", "musl"];
 const NOT_THERE: i32 = 126 << 8;
 
 pub fn run(report: &mut Report, architecture: &Architecture) {
-    if architecture.names_address_table {
-        report
-            .skip("dlopen", "loaders would write to a table that images of this architecture lack");
-        return;
-    }
-    if cfg!(target_arch = "x86_64") {
-        // As the kernel's: it has no PT_GNU_STACK, which stands for an executable stack there.
-        report.skip("dlopen", "glibc 2.41 and later refuse an image without PT_GNU_STACK");
-        return;
-    }
     for name in LOADERS {
-        let mut loader = Path::default();
-        // What does not fit is no file.
-        let _ = write!(loader, "/{}-{name}-loader", architecture.name);
+        let loader = path_of(architecture, format_args!("{name}-loader"));
+        let dlopen = path_of(architecture, format_args!("dlopen"));
+        // musl's loader is its library; glibc's takes for its own what is there under another name.
+        let libc = path_of(architecture, format_args!("libc.so.6"));
+        let options: &[&CStr] =
+            if name == "glibc" { &[c"--preload", libc.as_c_str()] } else { &[] };
         let name = format_args!("dlopen-{name}");
-        match load(loader.as_ptr()) {
+        match load(&loader, options, &dlopen) {
             Ok(0) => report.ok(name, "every function is found"),
             Ok(NOT_THERE) => report.skip(name, "its loader is not there"),
             Ok(status) => report.fail(name, format_args!("it ended with status {status:#x}")),
@@ -41,14 +34,26 @@ pub fn run(report: &mut Report, architecture: &Architecture) {
     }
 }
 
-/// Runs the program `/dlopen` by this loader, with libraries from the root folder.
-fn load(loader: *const c_char) -> Result<i32, syscalls::Errno> {
+/// A file of this ABI's.
+fn path_of(architecture: &Architecture, name: core::fmt::Arguments<'_>) -> Path {
+    let mut path = Path::default();
+    // What does not fit is no file.
+    let _ = write!(path, "/{}-{name}", architecture.name);
+    path
+}
+
+/// Runs a program by this loader.
+fn load(loader: &Path, options: &[&CStr], program: &Path) -> Result<i32, syscalls::Errno> {
     let Some(child) = system::fork()? else {
-        let arguments = [c"--library-path", c"/", c"/dlopen"].map(CStr::as_ptr);
-        let arguments = [loader, arguments[0], arguments[1], arguments[2], ptr::null()];
+        let mut arguments = [ptr::null::<c_char>(); 5];
+        let all = [loader.as_c_str()].into_iter().chain(options.iter().copied());
+        // The last one stays null.
+        for (to, argument) in arguments[..4].iter_mut().zip(all.chain([program.as_c_str()])) {
+            *to = argument.as_ptr();
+        }
         let environment = [ptr::null::<u8>()];
         let addresses = [
-            loader.expose_provenance(),
+            arguments[0].expose_provenance(),
             arguments.as_ptr().expose_provenance(),
             environment.as_ptr().expose_provenance(),
         ];

@@ -1,6 +1,6 @@
 //! An image in this process, with its two pages behind it.
 
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -177,7 +177,12 @@ pub struct Path {
 
 impl Path {
     pub fn as_ptr(&self) -> *const c_char {
-        self.bytes.as_ptr().cast()
+        self.as_c_str().as_ptr()
+    }
+
+    pub fn as_c_str(&self) -> &CStr {
+        // A zero is always left at the end.
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 }
 

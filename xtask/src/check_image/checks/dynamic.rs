@@ -68,11 +68,16 @@ pub fn no_relocation(subject: &Subject<'_>) -> Result<()> {
         RELOCATIONS.iter().filter(|(_, tag)| !is_allowed(*tag)).copied().collect();
     has_none_of(subject, &forbidden)?;
     for (tag, value) in subject.dynamic()? {
-        // Two entries are the linker's own; code that used another would read what is not there.
-        let is_used = tag == elf::DT_MIPS_LOCAL_GOTNO && value > 2;
-        ensure!(!is_used, "{} addresses are taken from a table", value.saturating_sub(2));
+        // A loader writes to each, and code that used one would read what is not there.
+        let is_used = tag == elf::DT_MIPS_LOCAL_GOTNO && value > 0;
+        ensure!(!is_used, "a table has {value} addresses for a loader to change");
         let is_text = tag == elf::DT_FLAGS && value & elf::DF_TEXTREL.0 != 0;
         ensure!(!is_text, "DT_FLAGS has DF_TEXTREL");
+    }
+    if subject.architecture.names_address_table {
+        // Or a loader would write to the table what functions are bound by when they are called.
+        let is_now = |(tag, value)| tag == elf::DT_FLAGS && value & elf::DF_BIND_NOW.0 != 0;
+        ensure!(subject.dynamic()?.into_iter().any(is_now), "DT_FLAGS lacks DF_BIND_NOW");
     }
     for section in subject.sections()? {
         let is_relocation = [elf::SHT_REL, elf::SHT_RELA, elf::SHT_RELR].contains(&section.kind);

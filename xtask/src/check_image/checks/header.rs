@@ -1,6 +1,7 @@
 //! The ELF header and the program headers: what is mapped, and with what protection.
 
 use anyhow::{Context, Result, bail, ensure};
+use object::elf::PT_GNU_STACK;
 use vdso_data::architecture::{self, Unwinding};
 use vdso_elf::abi::{self, Machine, PF_R, PF_W, PF_X};
 use vdso_elf::{ByteOrder, Class, Segment};
@@ -73,6 +74,15 @@ pub fn segments_present(subject: &Subject<'_>) -> Result<()> {
         ensure!(segment.file_bytes > 0, "the {name} is empty");
         ensure!(is_inside(&segment, &load), "the {name} is not inside the PT_LOAD");
     }
+    Ok(())
+}
+
+/// Where there is no such header, C libraries take the stack of most architectures to be executable.
+pub fn stack_not_executable(subject: &Subject<'_>) -> Result<()> {
+    let image = subject.image()?;
+    let stack = image.segments().find(|segment| segment.kind == PT_GNU_STACK.0);
+    let stack = stack.context("there is no PT_GNU_STACK")?;
+    ensure!(stack.flags & PF_X == 0, "the PT_GNU_STACK asks for an executable stack");
     Ok(())
 }
 

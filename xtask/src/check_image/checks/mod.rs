@@ -83,6 +83,11 @@ pub const CHECKS: &[Check] = &[
         "name the segment in PHDRS of image.ld, and give it its section",
     ),
     image(
+        "stack-not-executable",
+        header::stack_not_executable,
+        "name PT_GNU_STACK in PHDRS of image.ld, without the flag of execution",
+    ),
+    image(
         "entry-point",
         header::entry_point,
         "name it by --entry in build/images.rs, and keep its code in .text",

@@ -3,8 +3,8 @@
 use object::elf::{
     DF_TEXTREL, DT_FLAGS, DT_GNU_HASH, DT_HASH, DT_INIT_ARRAY, DT_NEEDED, DT_RELA, DT_RPATH,
     DT_RUNPATH, DT_SONAME, DT_VERDEF, DT_VERDEFNUM, DT_VERSYM, DynamicTag, EM_AARCH64, PT_DYNAMIC,
-    PT_GNU_EH_FRAME, PT_LOAD, PT_NOTE, PT_NULL, PT_TLS, SHF_TLS, SHF_WRITE, SHT_DYNSYM,
-    SHT_PROGBITS, SHT_RELA,
+    PT_GNU_EH_FRAME, PT_GNU_STACK, PT_LOAD, PT_NOTE, PT_NULL, PT_TLS, SHF_TLS, SHF_WRITE,
+    SHT_DYNSYM, SHT_PROGBITS, SHT_RELA,
 };
 
 use vdso_data::architecture::{Architecture, Means, Rules};
@@ -31,6 +31,8 @@ pub const SPOILT: &[Spoilt] = &[
     ("segments-present", "no notes", |bad| set_segment(bad, PT_NOTE.0, P_TYPE, PT_NULL.0)),
     ("segments-present", "no unwind table", |bad| set_segment(bad, PT_GNU_EH_FRAME.0, P_TYPE, 0)),
     ("segments-present", "notes outside", |bad| set_segment(bad, PT_NOTE.0, P_VADDR, 1 << 16)),
+    ("stack-not-executable", "missing", |bad| set_segment(bad, PT_GNU_STACK.0, P_TYPE, 0)),
+    ("stack-not-executable", "executable", |bad| set_segment(bad, PT_GNU_STACK.0, P_FLAGS, 7)),
     ("entry-point", "the ELF header", |bad| put64(&mut bad.image, E_ENTRY, 0)),
     ("soname", "empty", |bad| set_dynamic(bad, DT_SONAME, D_VAL, 0)),
     ("soname", "missing", |bad| set_dynamic(bad, DT_SONAME, D_TAG, UNKNOWN_TAG)),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use test_support::X32;
 
 use crate::cargo;
-use crate::images::add_companion;
+use crate::images::add_companions;
 use crate::kernels::apt::run;
 use crate::kernels::program::Builder;
 use crate::standard_library::Core;
@@ -55,7 +56,7 @@ pub fn first_and_command(
     if let Core::Sysroot(folder) = Core::for_target(target)? {
         command.env("VDSO_IMAGE_SYSROOT", folder);
     }
-    add_companion(&mut command)?;
+    add_companions(&mut command)?;
     let output = command.output().context("cannot run cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the command for {target} does not build:\n{said}");
@@ -65,10 +66,18 @@ pub fn first_and_command(
 
 /// `test-programs/clocks.c`.
 pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
-    let program = folder.join("clocks");
+    compiled_clocks(&folder.join("clocks"), compiler, &[])
+}
+
+/// The same for x32.
+pub fn clocks_x32(folder: &Path, compiler: &str) -> Result<PathBuf> {
+    compiled_clocks(&folder.join("clocks-x32"), compiler, &X32)
+}
+
+fn compiled_clocks(program: &Path, compiler: &str, options: &[&str]) -> Result<PathBuf> {
     let source = cargo::workspace().join("test-programs/clocks.c");
     let mut command = Command::new(compiler);
-    command.args(["-O2", "-static", "-pthread", "-fno-optimize-sibling-calls"]);
-    run(command.arg(source).arg("-o").arg(&program))?;
-    Ok(program)
+    command.args(["-O2", "-static", "-pthread", "-fno-optimize-sibling-calls"]).args(options);
+    run(command.arg(source).arg("-o").arg(program))?;
+    Ok(program.to_owned())
 }

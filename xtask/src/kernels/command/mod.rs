@@ -13,6 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use test_support::{Lacking, skip};
 
 use super::cache::Cache;
 use super::matrix::{Kernel, Machine};
@@ -26,6 +27,8 @@ struct Row {
     compiler: &'static str,
     /// A shell of another ABI that its kernels run, by its name there, and Debian's name of the ABI.
     other: Option<(&'static str, &'static str)>,
+    /// Whether its kernels run programs of x32, too: there is no shell of that ABI.
+    has_x32: bool,
 }
 
 /// Every machine that programs are given clocks on.
@@ -34,9 +37,10 @@ const ROWS: &[Row] = &[
         arch: "arm64",
         compiler: "aarch64-linux-gnu-gcc",
         other: Some(("busybox-armhf", "armhf")),
+        has_x32: false,
     },
-    Row { arch: "riscv64", compiler: "riscv64-linux-gnu-gcc", other: None },
-    Row { arch: "amd64", compiler: "gcc", other: Some(("busybox-i386", "i386")) },
+    Row { arch: "riscv64", compiler: "riscv64-linux-gnu-gcc", other: None, has_x32: false },
+    Row { arch: "amd64", compiler: "gcc", other: Some(("busybox-i386", "i386")), has_x32: true },
 ];
 
 /// With which parameters the command is tried, besides none: those that change who computes the time.
@@ -82,6 +86,17 @@ pub fn programs(
         Err(reason) => return Ok(Err(reason)),
     };
     let mut programs = build::first_and_command(builder, machine.target, &compiler)?;
+    let folder = build::folder(machine.target);
+    programs.push(("clocks", build::clocks(&folder, &compiler)?));
+    if row.has_x32 {
+        match build::clocks_x32(&folder, &compiler) {
+            Ok(clocks) => programs.push(("clocks-x32", clocks)),
+            Err(error) => {
+                let reason = format!("apt-get install a gcc-N-multilib: {error:#}");
+                skip(Lacking::Tool, "x32 programs below the command", &reason);
+            }
+        }
+    }
     if parameter.is_some() {
         return Ok(Ok(programs));
     }
@@ -93,11 +108,9 @@ pub fn programs(
             Err(error) => return Ok(Err(format!("{error:#}"))),
         }
     }
-    let folder = build::folder(machine.target);
     let script = folder.join("programs.sh");
     fs::write(&script, format!("ABI={}\n{SCRIPT}", machine.arch))?;
     programs.push(("programs.sh", script));
-    programs.push(("clocks", build::clocks(&folder, &compiler)?));
     Ok(Ok(programs))
 }
 

@@ -1,7 +1,11 @@
 //! Hosts that lack something: a right clock from a slower source, and the reason.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 
+use test_support::{Lacking, skip};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::linux::LINUX_6_15;
 use vdso_timekeeper::host::PageError;
@@ -117,4 +121,71 @@ fn a_page_that_says_something_else_is_refused() {
         assert_eq!(error.to_string(), expected);
         other.transforms[id as usize] = right;
     }
+}
+
+/// What a twin's programs get: `None`, and a skip, if this build has no image for them.
+fn twin_of(selected: &Selected, kernel: &KernelVdso) -> Option<Payload> {
+    if vdso_image::twin(selected.source).is_none() {
+        let reason = "vdso was built without an image for x32: rustup target add \
+                      x86_64-unknown-linux-gnux32, or VDSO_RUST_SRC for cargo xtask test";
+        skip(Lacking::Toolchain, "what x32 programs get", reason);
+        return None;
+    }
+    let Payload { file, template, .. } = &selected.payload;
+    Some(twin_payload(selected.source, file, template, kernel).unwrap())
+}
+
+/// The bytes of the file from where a payload's mapping begins.
+fn mapped(payload: &Payload, bytes: usize) -> Vec<u8> {
+    let file = File::from(payload.file.as_fd().try_clone_to_owned().unwrap());
+    let mut read = vec![0; bytes];
+    file.read_exact_at(&mut read, payload.file.offset()).unwrap();
+    read
+}
+
+#[test]
+fn programs_of_the_twin_get_the_same_source_and_page() {
+    let host = Host::find().unwrap();
+    let kernel = KernelVdso { image: Vec::new(), pages: DataPages::AsInLauncher };
+    for source in Source::ALL {
+        let Ok(selected) = select(&host, &plan(), Some(source)) else { continue };
+        let Some(twin) = twin_of(&selected, &kernel) else { return };
+        let image = vdso_image::tailor_twin(source, &[]).unwrap().bytes;
+        assert_eq!(mapped(&twin, image.len()), image, "{}", source.name());
+        assert!(twin.file.is_in_file_of(&selected.payload.file));
+        assert!(std::ptr::eq(twin.file.page(), selected.payload.file.page()));
+        let native = vdso_image::tailor(source, &host.image).bytes;
+        assert_eq!(mapped(&selected.payload, native.len()), native, "{}", source.name());
+        let seq = |template: &Template| template.hres.map(|clock| clock.seq);
+        assert_eq!(seq(&twin.template), seq(&selected.payload.template), "{}", source.name());
+    }
+}
+
+#[test]
+fn programs_of_the_twin_ask_the_kernel_where_its_page_is_elsewhere() {
+    let host = Host::find().unwrap();
+    let kernel = KernelVdso { image: Vec::new(), pages: DataPages::Elsewhere };
+    let selected = select(&host, &plan(), None).unwrap();
+    let Some(twin) = twin_of(&selected, &kernel) else { return };
+    let image = vdso_image::tailor_twin(Source::Chain, &[]).unwrap().bytes;
+    assert_eq!(mapped(&twin, image.len()), image);
+    assert!(twin.template.hres.is_none() && twin.template.raw.is_none());
+}
+
+/// The kernel's functions for such programs are where its image for them says.
+#[test]
+fn programs_of_the_twin_are_told_the_kernels_functions() {
+    const NAME: &str = "x32-compat-on-amd64-6.12.107+deb13.so";
+    let Some(folder) = std::env::var_os("VDSO_IMAGES") else {
+        let reason = "VDSO_IMAGES names no folder of real vDSO images";
+        return skip(Lacking::Images, "the functions of the kernel's x32 vDSO", reason);
+    };
+    let image = std::fs::read(std::path::Path::new(&folder).join(NAME)).unwrap();
+    let function = |name| vdso_elf::Image::parse(&image).unwrap().lookup(name, None).unwrap().value;
+    let expected = ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_getcpu"].map(function);
+    let kernel = KernelVdso { image: image.clone(), pages: DataPages::AsInLauncher };
+    let selected = select(&Host::find().unwrap(), &plan(), Some(Source::Chain)).unwrap();
+    let Some(twin) = twin_of(&selected, &kernel) else { return };
+    let Template { clock_gettime, gettimeofday, getcpu, .. } = twin.template;
+    assert_eq!([clock_gettime, gettimeofday, getcpu], expected.map(Some));
 }

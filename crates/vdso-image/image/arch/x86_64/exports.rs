@@ -1,5 +1,6 @@
-//! The names of `arch/x86/entry/vdso/vdso.lds.S`.
+//! The names of `arch/x86/entry/vdso/vdso.lds.S`, and of `vdsox32.lds.S`, which has fewer.
 
+#[cfg(target_pointer_width = "64")]
 use core::arch::global_asm;
 
 use crate::arch::export::{export, pass_on};
@@ -13,6 +14,7 @@ export! {
 }
 
 /// A weak alias without the prefix, for callers that link against the names.
+#[cfg(target_pointer_width = "64")]
 macro_rules! alias {
     ($($name:literal => $target:literal),* $(,)?) => {
         $(global_asm!(
@@ -28,19 +30,25 @@ export! {
     getrandom as __vdso_getrandom;
 }
 
-#[cfg(not(own_getrandom))]
+#[cfg(all(target_pointer_width = "64", not(own_getrandom)))]
 pass_on! {
     ["jmp qword ptr [rip + process_page + {slot}]"]
     "__vdso_getrandom",
 }
 
+#[cfg(target_pointer_width = "64")]
 pass_on! {
     ["jmp qword ptr [rip + process_page + {slot}]"]
     "__vdso_sgx_enter_enclave",
+}
+
+pass_on! {
+    ["jmp qword ptr [rip + process_page + {slot}]"]
     "__vdso_futex_robust_list64_try_unlock",
     "__vdso_futex_robust_list32_try_unlock",
 }
 
+#[cfg(target_pointer_width = "64")]
 alias! {
     "clock_gettime" => "__vdso_clock_gettime",
     "gettimeofday" => "__vdso_gettimeofday",

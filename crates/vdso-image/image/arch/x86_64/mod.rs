@@ -1,4 +1,4 @@
-//! x86-64.
+//! x86-64, and x32: the same with 32-bit pointers, which only names and numbers tell of.
 
 #[cfg(own_getrandom)]
 mod chacha;
@@ -19,6 +19,9 @@ pub use random::*;
 pub use super::c_calls::*;
 pub use super::usual::*;
 use crate::pages;
+
+/// 64 bits with pointers of any size.
+pub type Long = i64;
 
 /// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.
@@ -41,24 +44,24 @@ pub fn counter() -> u64 {
 /// The address that the linker script gives `own_page`.
 #[inline(always)]
 pub fn own_page() -> *const u8 {
-    let page;
+    let page: u64;
     // SAFETY: computes an address. Written by hand as a reference to an extern static would go
     // through a table that needs relocation.
     unsafe {
         asm!("lea {}, [rip + own_page]", out(reg) page, options(pure, nomem, nostack, preserves_flags));
     };
-    page
+    page as *const u8
 }
 
 /// The address that the linker script gives `process_page`.
 #[inline(always)]
 pub fn process_page() -> *const u8 {
-    let page;
+    let page: u64;
     // SAFETY: as above.
     unsafe {
         asm!("lea {}, [rip + process_page]", out(reg) page, options(pure, nomem, nostack, preserves_flags));
     };
-    page
+    page as *const u8
 }
 
 /// Functions that read a field of a page in one instruction. Where a whole call takes a few cycles,
@@ -124,13 +127,15 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
     (word != u32::MAX).then_some(word)
 }
 
-/// Numbers of `arch/x86/entry/syscalls/syscall_64.tbl`.
+/// Numbers of `arch/x86/entry/syscalls/syscall_64.tbl`, those of x32 with a bit of its own.
 pub mod number {
-    pub const GETTIMEOFDAY: usize = 96;
-    pub const CLOCK_GETTIME: usize = 228;
-    pub const CLOCK_GETRES: usize = 229;
-    pub const GETCPU: usize = 309;
-    pub const GETRANDOM: usize = 318;
+    const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
+
+    pub const GETTIMEOFDAY: usize = ABI | 96;
+    pub const CLOCK_GETTIME: usize = ABI | 228;
+    pub const CLOCK_GETRES: usize = ABI | 229;
+    pub const GETCPU: usize = ABI | 309;
+    pub const GETRANDOM: usize = ABI | 318;
 }
 
 /// # Safety
@@ -143,8 +148,9 @@ pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
         asm!(
             "syscall",
             inlateout("rax") number => result,
-            in("rdi") first,
-            in("rsi") second,
+            // The kernel takes all 64 bits, which a pointer of 32 does not fill.
+            in("rdi") first as u64,
+            in("rsi") second as u64,
             in("rdx") 0,
             out("rcx") _,
             out("r11") _,

@@ -19,7 +19,7 @@ use vdso_data::process::{
 };
 
 use crate::stub::{
-    MemoryMap, PROCESS_PAGE_WORDS, REQUEST_ANNOUNCE, REQUEST_RESCUE, Stub, StubData,
+    MemoryMap, PROCESS_PAGE_WORDS, REQUEST_ANNOUNCE, REQUEST_RESCUE, Stub, StubData, WithoutEntry,
 };
 
 unsafe extern "C" {
@@ -35,6 +35,7 @@ pub const STUB: Stub = Stub {
     with_file: &raw const vdso_arm64_with_file,
     second_stage: &raw const vdso_arm64_second_stage,
     end: &raw const vdso_arm64_stub_end,
+    without_entry: WithoutEntry::Adds,
 };
 
 global_asm!(

@@ -19,7 +19,7 @@ use vdso_data::process::{
 
 use crate::stub::{
     DATA_BELOW_STACK, MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_RESCUE,
-    Stub, StubData,
+    Stub, StubData, WithoutEntry,
 };
 
 unsafe extern "C" {
@@ -35,6 +35,7 @@ pub const STUB: Stub = Stub {
     with_file: &raw const vdso_i386_with_file,
     second_stage: &raw const vdso_i386_second_stage,
     end: &raw const vdso_i386_stub_end,
+    without_entry: WithoutEntry::Fails,
 };
 
 /// Numbers of `arch/x86/entry/syscalls/syscall_32.tbl`.
@@ -155,7 +156,7 @@ global_asm!(
     "mov esi, [ebp + {original_addr}]",
     "mov ecx, [ebp + {first_stage_bytes}]",
     "rep movsb",
-    // announce the image; there always is an entry to change, see `companion.rs`
+    // announce the image; there always is an entry to change (`WithoutEntry`)
     "5:",
     "mov edx, [ebp + {mapping_addr}]",
     "mov eax, [ebp + {auxv_value_addr}]",

@@ -38,7 +38,7 @@ static ABI_X32: Abi = Abi {
         execveat: X32_BIT | 545,
         prctl: X32_BIT | 157,
     },
-    stub: None,
+    stub: Some(stub::X32_STUB),
 };
 
 /// `arch/x86/entry/syscalls/syscall_32.tbl`.

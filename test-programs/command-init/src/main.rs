@@ -11,6 +11,7 @@
 //! | [`namespace`] | time namespaces |
 //! | [`clocks`] | bracketed reads |
 //! | [`capture`] | the kernel's data page, printed as the timekeeper's tests keep it |
+//! | [`random`] | the vDSO's getrandom |
 //! | [`report`] | the lines on the console |
 
 mod capture;
@@ -20,6 +21,7 @@ mod command;
 mod machine;
 mod namespace;
 mod program;
+mod random;
 mod report;
 
 use std::process::ExitCode;
@@ -60,6 +62,7 @@ fn other(arguments: &[String]) -> Result<()> {
         }
         ["rate", rate, slack_ns] => program::rate(rate.parse()?, slack_ns.parse()?),
         ["auxv"] => program::auxv(),
+        ["random"] => random::run(),
         _ => bail!("no such program: {arguments:?}"),
     }
 }

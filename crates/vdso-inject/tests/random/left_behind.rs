@@ -132,7 +132,7 @@ fn call(function: &Getrandom, state: &State, buffer: &mut [u8]) -> (isize, Left)
 }
 
 /// Windows of what must stay with the state; those of mostly zeros say nothing.
-fn secrets<'a>(states: &'a [Vec<u8>]) -> HashSet<&'a [u8]> {
+fn secrets(states: &[Vec<u8>]) -> HashSet<&[u8]> {
     let windows = states.iter().flat_map(|state| state.windows(WINDOW));
     windows.filter(|window| window.iter().filter(|&&byte| byte == 0).count() < 3).collect()
 }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod programs;
+mod random;
 mod sources;
 mod tools;
 mod x32;
@@ -90,6 +91,7 @@ fn run_groups(arguments: &[String]) {
         sources::run(report, expected);
     });
     run_group("tools", |report| tools::run(report, expected));
+    run_group("random", |report| random::run(report, expected));
     run_group("x32", |report| x32::run(report, expected));
     if expected == Expected::Page {
         run_group("faults", faults::run);

@@ -29,8 +29,8 @@ unsafe extern "C" {
     fn _exit(code: c_int) -> !;
 }
 
-/// `RTLD_NOW`: everything is bound at once.
-const NOW: c_int = 2;
+/// `RTLD_LAZY`: functions are bound when they are called, for which some loaders prepare a library more.
+const LAZY: c_int = 1;
 
 /// Called by `_start`; the loader has started the C library.
 extern "C" fn start(_stack: *const usize) -> ! {
@@ -42,7 +42,7 @@ fn check() -> c_int {
     let Some(architecture) = Architecture::CURRENT else { return 1 };
     let path = Text::of(&["/", architecture.name, "-chain.so"]);
     // SAFETY: a path with a zero at its end.
-    let image = unsafe { dlopen(path.as_ptr(), NOW) };
+    let image = unsafe { dlopen(path.as_ptr(), LAZY) };
     if image.is_null() {
         say_why();
         return 1;

@@ -111,5 +111,5 @@ found, 126 if it could not be executed, 125 if vdso itself failed, 2 for a mista
 What a program reads through its C library, its runtime or the vDSO itself is moved. System calls
 that it makes directly are not, and neither are time-outs: they are the kernel's own.
 
-Programs get clocks on x86-64, arm64 and 64-bit RISC-V; i386 programs on x86-64, too, where they are
-followed. Programs of other kinds run untouched, and a warning says so.";
+Programs get clocks on x86-64, arm64 and 64-bit RISC-V; on x86-64 i386 programs, too, where they are
+followed, and x32 programs. Programs of other kinds run untouched, and a warning says so.";

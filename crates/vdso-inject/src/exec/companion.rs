@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::{FileBy, Payload, padding_in};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
-use crate::stub::WithoutEntry;
+use crate::stub::{Stub, WithoutEntry};
 
 /// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there
 /// is no image for them.
@@ -48,13 +48,13 @@ impl Companion {
         Self { abi, make, made: OnceCell::new() }
     }
 
-    /// What has been made, or is made now.
+    /// What has been made, or is made now; with room in the kernel's vDSO for `in_padding`.
     fn payload(
         &self,
         abi: &'static Abi,
         memory: &Memory,
         vdso_addr: u64,
-        is_padded: bool,
+        in_padding: Option<&Stub>,
     ) -> Result<&Payload> {
         if let Some(made) = self.made.get() {
             return Ok(made);
@@ -62,8 +62,7 @@ impl Companion {
         let image = memory.mapping_at(vdso_addr)?;
         let kernel = KernelVdso { image, pages: memory.data_pages(vdso_addr)? };
         let mut payload = (self.make)(abi, &kernel)?;
-        let stub = abi.stub.as_ref().filter(|_| is_padded);
-        payload.padding = stub.and_then(|stub| padding_in(&kernel.image, stub));
+        payload.padding = in_padding.and_then(|stub| padding_in(&kernel.image, stub));
         Ok(self.made.get_or_init(|| Box::new(payload)))
     }
 }
@@ -94,8 +93,8 @@ impl Payload {
         }
         let Some(companion) = self.companion(abi) else { return Err(foreign) };
         // Where the kernel has sealed the one vDSO, it has sealed the other.
-        let is_padded = self.padding.is_some();
-        let made = match companion.payload(abi, memory, vdso_addr, is_padded) {
+        let in_padding = Some(stub).filter(|_| self.padding.is_some());
+        let made = match companion.payload(abi, memory, vdso_addr, in_padding) {
             Err(Error::Architecture) => return Err(foreign),
             made => made?,
         };

@@ -268,10 +268,12 @@ mod tests {
         let low = "f7ef9000-f7efd000 r--p 00000000 00:00 0 [vvar]\n\
                    f7efd000-f7eff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
                    f7eff000-f7f01000 r-xp 00000000 00:00 0 [vdso]\n";
-        let high = low.replace("f7e", "7fff6f7e").replace("f7f", "7fff6f7f");
+        let high = "7ffc1a7f9000-7ffc1a7fd000 r--p 00000000 00:00 0 [vvar]\n\
+                    7ffc1a7fd000-7ffc1a7ff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
+                    7ffc1a7ff000-7ffc1a801000 r-xp 00000000 00:00 0 [vdso]\n";
         let pages = data_pages_around(low, 0xf7ef_f000);
         assert_eq!(pages.len(), 2);
-        assert_eq!(pages, data_pages_around(&high, 0x7fff_6f7e_f000 + 0x1_0000));
+        assert_eq!(pages, data_pages_around(high, 0x7ffc_1a7f_f000));
         assert_ne!(pages, data_pages_around(low, 0xf7f0_0000));
         assert_eq!(data_pages_around("", 0xf7ef_f000), []);
     }

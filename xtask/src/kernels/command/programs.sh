@@ -65,6 +65,11 @@ clocks_under() {
     vdso run "$@" /clocks | bracketed 2592000000000000 $tolerance
 }
 
+# from_i386 PROGRAM: executed by an i386 program.
+from_i386() {
+    vdso run --offset +30d /busybox-i386 sh -c "exec $1" | bracketed 2592000000000000 0
+}
+
 start="--at 2038-01-19T03:14:07Z"
 moment=2038-01-19T03:14
 source_checks() {
@@ -130,6 +135,11 @@ if [ -e /busybox-i386 ]; then
             'trap "echo caught" USR1; kill -USR1 $$; exec /busybox-i386 date -u +%Y-%m-%dT%H:%M'
         check i386-mapped "memfd:vdso-chain-i386 exit 0" vdso run /busybox-i386 sed -n \
             's/.*\(memfd:vdso-[a-z0-9-]*\).*/\1/p;/memfd/q' /proc/self/maps
+        if /clocks-x32 >/dev/null 2>&1; then
+            check i386-to-x32 "all as they should be exit 0" from_i386 /clocks-x32
+            check x32-to-i386 "REALTIME *$moment exit 0" \
+                vdso run $start /clocks-x32 then /busybox-i386 date -u +%Y-%m-%dT%H:%M
+        fi
     else
         say i386 skip "this kernel runs no such program: $(cat /tmp/said)"
     fi

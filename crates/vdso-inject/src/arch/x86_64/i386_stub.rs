@@ -96,8 +96,7 @@ global_asm!(
     // the page of clocks, shared
     "mov ebp, [esp - {below} + {own_page}]",
     "lea ebx, [eax + ebp]",
-    "mov ecx, ebp",
-    "shr ecx, 1",
+    "mov ecx, {page}",
     "shr ebp, 12",
     "mov edx, {read}",
     "mov esi, {shared_fixed}",
@@ -108,7 +107,7 @@ global_asm!(
     // the process page
     "mov ebx, [esp - {below} + {mapping_addr}]",
     "add ebx, [esp - {below} + {process_page_offset}]",
-    // ecx is still as far as pages are apart
+    // ecx is still the size of a page
     "mov edx, {read_write}",
     "mov esi, {anonymous_fixed}",
     "or edi, -1",
@@ -132,8 +131,7 @@ global_asm!(
     "mov [eax + {raw_seq_addr}], ecx",
     "3:",
     "mov ebx, eax",
-    "mov ecx, [ebp + {own_page}]",
-    "shr ecx, 1",
+    "mov ecx, {page}",
     "mov edx, {read}",
     "mov eax, {mprotect}",
     "int 0x80",

@@ -1,4 +1,5 @@
-//! The generator: RFC 8439's vectors, and each way to compute it against the crate `chacha20`.
+//! The generator: RFC 8439's vectors, and each way to compute it against the crate `chacha20` and the
+//! RFC's words.
 
 #![cfg(target_arch = "x86_64")]
 
@@ -48,6 +49,40 @@ fn expected(key: &[u32; 8], counter: u32, high: u32, bytes: usize) -> Vec<u8> {
     out
 }
 
+/// One block by the RFC's words, one word at a time.
+fn scalar(key: &[u32; 8], counter: u32, high: u32) -> [u8; BLOCK_BYTES] {
+    const QUARTER_ROUNDS: [[usize; 4]; 8] = [
+        [0, 4, 8, 12],
+        [1, 5, 9, 13],
+        [2, 6, 10, 14],
+        [3, 7, 11, 15],
+        [0, 5, 10, 15],
+        [1, 6, 11, 12],
+        [2, 7, 8, 13],
+        [3, 4, 9, 14],
+    ];
+    let mut first = [0; 16];
+    for (word, bytes) in first.iter_mut().zip(b"expand 32-byte k".as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    first[4..12].copy_from_slice(key);
+    (first[12], first[13]) = (counter, high);
+    let mut state = first;
+    for [a, b, c, d] in iter::repeat_n(QUARTER_ROUNDS, 10).flatten() {
+        for (sum, addend, target, left) in
+            [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)]
+        {
+            state[sum] = state[sum].wrapping_add(state[addend]);
+            state[target] = (state[target] ^ state[sum]).rotate_left(left);
+        }
+    }
+    let mut block = [0; BLOCK_BYTES];
+    for (index, bytes) in block.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        *bytes = state[index].wrapping_add(first[index]).to_le_bytes();
+    }
+    block
+}
+
 /// Keys of no pattern, and those of a single bit.
 fn keys() -> impl Iterator<Item = [u32; 8]> {
     let single_bits = (0..256).map(|bit| {
@@ -75,6 +110,10 @@ fn each_way_gives_the_stream() {
                 let found = stream(blocks, &key, counter, high, 2);
                 let expected = expected(&key, counter, high, found.len());
                 assert_eq!(found, expected, "{name}, key {key:x?}, counter {counter:#x}, {high}");
+                for (block, number) in found.as_chunks::<BLOCK_BYTES>().0.iter().zip(0..) {
+                    let one = scalar(&key, counter + number, high);
+                    assert_eq!(*block, one, "{name}, key {key:x?}, counter {counter:#x}, {high}");
+                }
             }
         }
         let key = [7; 8];

@@ -8,8 +8,6 @@
 mod slow;
 mod state;
 
-use core::ffi::c_int;
-
 use state::{Place, State};
 
 use crate::kernel::RandomSource;
@@ -57,5 +55,5 @@ pub unsafe fn getrandom(
         }
     }
     // SAFETY: the caller's promise is passed on.
-    unsafe { slow::getrandom(buffer, len, flags as c_int, state, state_len) }
+    unsafe { slow::getrandom(buffer, len, flags, state, state_len) }
 }

@@ -1,7 +1,5 @@
 //! The whole of `getrandom`: a new batch, a new key, and whatever is unusual.
 
-use core::ffi::c_int;
-
 use super::state::{self, GROUP_BYTES, Params, Place, State};
 use super::{FLAGS, MOST_BYTES};
 use crate::kernel::{self, RandomSource};
@@ -22,11 +20,10 @@ const ASKS_FOR_PARAMS: usize = usize::MAX;
 pub unsafe fn getrandom(
     buffer: *mut u8,
     len: usize,
-    flags: c_int,
+    flags: u32,
     state: *mut State,
     state_len: usize,
 ) -> isize {
-    let flags = flags as u32;
     let asks_for_params =
         state_len == ASKS_FOR_PARAMS && buffer.is_null() && len == 0 && flags == 0;
     let Some(source) = RandomSource::find() else {

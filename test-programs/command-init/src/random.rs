@@ -19,9 +19,9 @@ struct Random {
 }
 
 impl Random {
-    /// `None` if the vDSO has no such function.
+    /// `None` if the vDSO has no such function, or there is none.
     fn find() -> Result<Option<Self>> {
-        let vdso = Vdso::from_auxv(auxv::order())?;
+        let Ok(vdso) = Vdso::from_auxv(auxv::order()) else { return Ok(None) };
         let export = Architecture::CURRENT.and_then(|row| row.export("getrandom"));
         let Some(function) = export.and_then(|it| vdso.lookup(it.name, Some(it.version))) else {
             return Ok(None);

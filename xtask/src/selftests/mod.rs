@@ -197,7 +197,7 @@ fn is_usable(vdso: &Path, source: Source) -> Result<bool> {
 }
 
 /// The command of this workspace, in the profile that this task was built in.
-fn build_vdso() -> Result<PathBuf> {
+pub fn build_vdso() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "vdso-cli"]);

@@ -13,6 +13,7 @@ mod licences;
 mod loom;
 mod miri;
 mod process;
+mod random_test;
 mod selftests;
 mod standard_library;
 mod test;
@@ -39,6 +40,7 @@ enum Task {
     Kernels(kernels::Args),
     Loom(loom::Args),
     Miri(miri::Args),
+    RandomTest(random_test::Args),
     Selftests(selftests::Args),
     Test(test::Args),
 }
@@ -53,6 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Kernels(args) => kernels::run(&args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
+        Task::RandomTest(args) => random_test::run(args),
         Task::Selftests(args) => selftests::run(args),
         Task::Test(args) => test::run(&args),
     }

@@ -84,10 +84,13 @@ type Compiled = (&'static Test, PathBuf);
 fn compile_all(tree: &SourceTree) -> Result<Vec<Compiled>> {
     let mut programs = Vec::new();
     for test in TESTS {
-        if tree.has(test) {
-            programs.push((test, tree.compile(test)?));
+        let name = format!("selftest {test}");
+        if test.linked.is_some_and(|way| !way.is_usable()) {
+            skip(Lacking::Kernel, &name, "this CPU cannot execute what is tested");
+        } else if !tree.has(test) {
+            skip(Lacking::Tool, &name, &format!("not in {}", tree.name()));
         } else {
-            skip(Lacking::Tool, &format!("selftest {test}"), &format!("not in {}", tree.name()));
+            programs.push((test, tree.compile(test)?));
         }
     }
     Ok(programs)
@@ -194,7 +197,7 @@ fn is_usable(vdso: &Path, source: Source) -> Result<bool> {
 }
 
 /// The command of this workspace, in the profile that this task was built in.
-fn build_vdso() -> Result<PathBuf> {
+pub fn build_vdso() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "vdso-cli"]);

@@ -10,7 +10,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use super::suite::{FOLDER, Test, UNPACKED};
+use super::suite::{Chacha, FOLDER, Test, UNPACKED};
+use crate::standard_library::rustc;
 
 /// Where Debian's packages put their tarballs.
 const INSTALLED: &str = "/usr/src";
@@ -68,10 +69,28 @@ impl SourceTree {
         // Sources of Linux 6.12 and later use its types without naming it.
         gcc.args(["-include", "linux/types.h"]);
         gcc.args(test.sources).args(test.flags).arg("-o").arg(&program);
+        if let Some(way) = test.linked {
+            gcc.arg(self.compile_chacha(way)?);
+        }
         let output = gcc.output().context("cannot run gcc")?;
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "cannot compile {}:\n{words}", test.name());
         Ok(program)
+    }
+}
+
+impl SourceTree {
+    /// Our ChaCha20, as the image has it, in an object file.
+    fn compile_chacha(&self, way: Chacha) -> Result<PathBuf> {
+        let object = self.programs.path().join(format!("chacha-{}.o", way.name()));
+        let mut rustc = Command::new(rustc());
+        rustc.args(["--edition=2024", "--crate-type=lib", "--emit=obj", "-O", "-Cpanic=abort"]);
+        rustc.arg(format!("--cfg=way=\"{}\"", way.name())).arg("-o").arg(&object);
+        rustc.arg(crate::cargo::workspace().join("test-programs/random/chacha.rs"));
+        let output = rustc.output().context("cannot run rustc")?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "cannot compile chacha.rs:\n{words}");
+        Ok(object)
     }
 }
 

@@ -5,7 +5,8 @@
 //! between two system calls and each invalid one gives the system call's error (`correctness`), that
 //! resolutions are the system call's (`clock_getres`), and that no clock goes back (`timers`). Linux
 //! 6.12's look at getrandom, too: that it fills buffers, and does so in a time namespace without
-//! handing them to the system call.
+//! handing them to the system call. That of ChaCha20 is linked to our code, each way to compute it
+//! (`chacha`).
 
 use std::fmt;
 use std::time::Duration;
@@ -20,6 +21,36 @@ pub struct Test {
     pub flags: &'static [&'static str],
     /// What it is run with.
     pub arguments: &'static [&'static str],
+    /// What of ours is linked to it.
+    pub linked: Option<Chacha>,
+}
+
+/// The ways in which x86-64's image computes ChaCha20.
+#[derive(Clone, Copy)]
+pub enum Chacha {
+    Sse2,
+    Avx2,
+}
+
+impl Chacha {
+    /// As in `--cfg way`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sse2 => "sse2",
+            Self::Avx2 => "avx2",
+        }
+    }
+
+    /// Whether it can be executed on this machine.
+    pub fn is_usable(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return match self {
+            Self::Sse2 => true,
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
 }
 
 /// Where the tests are in the kernel's source.
@@ -62,6 +93,8 @@ pub const TESTS: &[Test] = &[
     vdso(&["vdso_test_clock_getres.c"], &[]),
     vdso(&["vdso_standalone_test_x86.c", "parse_vdso.c"], STANDALONE),
     vdso(&["vdso_test_getrandom.c", "parse_vdso.c"], KERNELS_HEADERS),
+    chacha(Chacha::Sse2),
+    chacha(Chacha::Avx2),
     inconsistency_check(&["-t", "2", "-c", "0"]),
     inconsistency_check(&["-t", "2", "-c", "1"]),
     inconsistency_check(&["-t", "2", "-c", "4"]),
@@ -72,18 +105,26 @@ pub const TESTS: &[Test] = &[
 ];
 
 const fn vdso(sources: &'static [&'static str], flags: &'static [&'static str]) -> Test {
-    Test { folder: "vDSO", sources, flags, arguments: &[] }
+    Test { folder: "vDSO", sources, flags, arguments: &[], linked: None }
+}
+
+const fn chacha(way: Chacha) -> Test {
+    Test { linked: Some(way), ..vdso(&["vdso_test_chacha.c"], KERNELS_HEADERS) }
 }
 
 const fn inconsistency_check(arguments: &'static [&'static str]) -> Test {
     let sources = &["inconsistency-check.c"];
-    Test { folder: "timers", sources, flags: &["-O3"], arguments }
+    Test { folder: "timers", sources, flags: &["-O3"], arguments, linked: None }
 }
 
 impl Test {
     /// Its name, which is that of its program.
-    pub fn name(&self) -> &'static str {
-        self.sources[0].trim_end_matches(".c")
+    pub fn name(&self) -> String {
+        let name = self.sources[0].trim_end_matches(".c");
+        match self.linked {
+            Some(way) => format!("{name} {}", way.name()),
+            None => name.to_owned(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
 use vdso_data::own::{CounterView, OwnPage};
 use vdso_data::process::{KernelClock, ProcessPage};
 
+use super::random;
 use super::watch::{Watch, Wrong};
 use crate::image::{arch, kernel, publisher};
 
@@ -75,6 +76,10 @@ pub fn make(
                 for arguments in arguments {
                     call(export, *arguments)?;
                 }
+            }
+            Means::OwnOrPassedOn => {
+                look_at(counter)?;
+                random::make(watch, export)?;
             }
             Means::PassedOn => call(export, [Argument::Zero; 2])?,
             // Nobody calls those.
@@ -220,6 +225,7 @@ static ELSEWHERE: KernelPage = kernel_page(1, CLOCK_MODE_TIMENS, 1);
 
 fn know_kernel(page: &ProcessPage) {
     pass_on(page);
+    random::know(page);
     know(page, &KNOWN);
 }
 

@@ -9,12 +9,14 @@
 //! | | |
 //! |---|---|
 //! | [`calls`] | the ways in which functions are called |
+//! | [`random`] | those of `getrandom` |
 //! | [`layout`] | traps and registers of each architecture |
 //! | [`registers`] | what a trap has interrupted, and a step up from there |
 //! | [`watch`] | the traps |
 
 mod calls;
 mod layout;
+mod random;
 mod registers;
 mod watch;
 

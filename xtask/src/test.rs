@@ -58,6 +58,12 @@ const PACKAGE: &[&str] = &[
     "--exclude=xtask",
 ];
 
+/// Programs that are no members of the workspace.
+const KERNEL_INIT: &str = "--manifest-path=test-programs/kernel-init/Cargo.toml";
+const DLOPEN: &str = "--manifest-path=test-programs/dlopen/Cargo.toml";
+/// Where the workspace's own build does not come in the way of what is built for them.
+const APART: &str = "--target-dir=target/kernels";
+
 /// Node's own headers, where Debian's node is used.
 const NODE_HEADERS: &str = "libnode-dev";
 
@@ -78,6 +84,11 @@ fn steps(skips: &Path) -> Result<()> {
     let steps: &[(&str, &[&str])] = &[
         ("formatting", &["fmt", "--all", "--check"]),
         ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        // Workspaces of their own, as they are built for other machines.
+        ("formatting of kernel-init", &["fmt", "--check", KERNEL_INIT]),
+        ("formatting of dlopen", &["fmt", "--check", DLOPEN]),
+        ("clippy on kernel-init", &["clippy", "--locked", APART, KERNEL_INIT, "--", "-Dwarnings"]),
+        ("clippy on dlopen", &["clippy", "--locked", APART, DLOPEN, "--", "-Dwarnings"]),
         ("documentation", &["doc", "--workspace", "--no-deps", "--document-private-items"]),
         ("the images", &["xtask", "check-image", "--rebuild"]),
         ("the command", &["build", "--release", "--package", "vdso-cli"]),

@@ -1,6 +1,7 @@
 //! What this program asks of the kernel. Not through vdso-client, which is what is tested.
 //!
-//! [`process`]: other processes, and the machine's end; [`file`]: files; [`maps`]: mappings.
+//! [`process`]: other processes, and the machine's end; [`file`]: files; [`maps`]: mappings; [`signal`]:
+//! handlers.
 
 mod file;
 mod maps;
@@ -9,6 +10,7 @@ mod mips;
 #[cfg(target_arch = "powerpc64")]
 mod powerpc64;
 mod process;
+mod signal;
 
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -20,6 +22,7 @@ pub use mips::raw;
 #[cfg(target_arch = "powerpc64")]
 pub use powerpc64::raw;
 pub use process::{Instruction, execute, fork, is_first_process, power_off, set_filter, wait};
+pub use signal::{Told, set_handler};
 pub use syscalls::{Errno, Sysno};
 
 /// Whether numbers of signals, errors and ioctls are those of mips.
@@ -123,6 +126,29 @@ pub fn c_argument(number: usize) -> Option<&'static CStr> {
     let argument = unsafe { argument.cast::<*const c_char>().read() };
     // SAFETY: each is that of a string, which stays there.
     Some(unsafe { CStr::from_ptr(argument) })
+}
+
+/// The value of this type in the auxiliary vector. Source: getauxval(3).
+#[cfg(target_arch = "aarch64")]
+pub fn auxiliary(kind: usize) -> Option<usize> {
+    let stack = STACK.load(Ordering::Relaxed);
+    // SAFETY: `set_stack` was promised `argc` here.
+    let arguments = unsafe { stack.read() };
+    let mut at = stack.wrapping_add(1 + arguments + 1);
+    // SAFETY: the environment is behind the arguments and a null, and ends with one.
+    while unsafe { at.read() } != 0 {
+        at = at.wrapping_add(1);
+    }
+    at = at.wrapping_add(1);
+    loop {
+        // SAFETY: pairs follow, and the last has type 0.
+        let pair = unsafe { at.cast::<[usize; 2]>().read() };
+        match pair {
+            [0, _] => return None,
+            [found, value] if found == kind => return Some(value),
+            _ => at = at.wrapping_add(2),
+        }
+    }
 }
 
 /// Ends this process.

@@ -58,6 +58,10 @@ const X32: Companion = Companion { abi: "x32", target: "x86_64-unknown-linux-gnu
 const ARMHF: Companion = Companion { abi: "armhf", target: "armv7-unknown-linux-gnueabihf" };
 const MIPSEL: Companion = Companion { abi: "mipsel", target: "mipsel-unknown-linux-gnu" };
 
+/// With all that the emulator knows: pages of 16 KiB, and with qemu 9.1 or newer CNTVCTSS. Pointers are
+/// signed by something faster than the architecture's own algorithm.
+const NEWEST_ARM64: &[&str] = &["-machine", "virt", "-cpu", "max,pauth-impdef=on"];
+
 /// Every machine.
 pub static MACHINES: &[Machine] = &[
     Machine {
@@ -135,7 +139,7 @@ pub static MACHINES: &[Machine] = &[
 pub struct Kernel {
     /// The architecture.
     pub arch: &'static str,
-    /// The version's first two numbers.
+    /// The version's first two numbers, and behind them how large its pages are, if that is unusual.
     pub series: &'static str,
     /// Debian's suite that has it.
     pub suite: &'static str,
@@ -143,6 +147,21 @@ pub struct Kernel {
     pub flavour: &'static str,
     /// Whether `--quick` boots it: one of each architecture, a small package if there is one.
     pub is_quick: bool,
+    /// The emulator's arguments, if it does not run on the usual machine.
+    pub arguments: Option<&'static [&'static str]>,
+}
+
+impl Kernel {
+    /// The version's first two numbers.
+    pub fn version(&self) -> &'static str {
+        self.series.split('-').next().unwrap_or(self.series)
+    }
+
+    /// The machine that it runs on.
+    pub fn machine(&self) -> Machine {
+        let usual = machine(self.arch).expect("a test sees to it");
+        Machine { arguments: self.arguments.unwrap_or(usual.arguments), ..*usual }
+    }
 }
 
 const fn kernel(
@@ -151,7 +170,7 @@ const fn kernel(
     suite: &'static str,
     flavour: &'static str,
 ) -> Kernel {
-    Kernel { arch, series, suite, flavour, is_quick: false }
+    Kernel { arch, series, suite, flavour, is_quick: false, arguments: None }
 }
 
 const fn quick(
@@ -160,7 +179,7 @@ const fn quick(
     suite: &'static str,
     flavour: &'static str,
 ) -> Kernel {
-    Kernel { arch, series, suite, flavour, is_quick: true }
+    Kernel { is_quick: true, ..kernel(arch, series, suite, flavour) }
 }
 
 /// Every kernel. Packages before 7.2 have all modules with them: 50 to 110 MB instead of 7 to 14.
@@ -174,6 +193,7 @@ pub static KERNELS: &[Kernel] = &[
     kernel("arm64", "6.12", "trixie", "arm64"),
     quick("arm64", "7.2", "sid", "arm64"),
     kernel("arm64", "7.3", "trixie-backports", "arm64"),
+    Kernel { arguments: Some(NEWEST_ARM64), ..kernel("arm64", "7.2-16k", "sid", "arm64-16k") },
     kernel("armhf", "6.1", "bookworm", "armmp"),
     kernel("armhf", "6.12", "trixie", "armmp"),
     quick("armhf", "7.2", "sid", "armmp"),
@@ -182,6 +202,7 @@ pub static KERNELS: &[Kernel] = &[
     kernel("ppc64el", "6.1", "bookworm", "powerpc64le"),
     kernel("ppc64el", "6.12", "trixie", "powerpc64le"),
     quick("ppc64el", "7.2", "sid", "powerpc64le"),
+    kernel("ppc64el", "7.2-64k", "sid", "powerpc64le-64k"),
     kernel("s390x", "6.1", "bookworm", "s390x"),
     kernel("s390x", "6.12", "trixie", "s390x"),
     quick("s390x", "7.2", "sid", "s390x"),

@@ -42,7 +42,7 @@ use emulator::Emulator;
 use matrix::{AMD64_PARAMETERS, KERNELS, Kernel, MACHINES, Machine};
 use package::Fetched;
 use program::Builder;
-use table::Table;
+use table::{Missing, Table};
 use test_support::{Lacking, skip};
 use vdso_data::architecture::ALL;
 use vdso_image::Source;
@@ -90,13 +90,13 @@ fn versions() -> PossibleValuesParser {
     all.into_iter().collect::<Vec<_>>().into()
 }
 
-/// Exits with 1 if a check fails; what is lacking is a named skip.
+/// Exits with 1 if a check fails or nothing was booted; what is lacking is a named skip.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let kernels = chosen(args)?;
     if args.list {
         for (kernel, parameter) in &kernels {
             let Kernel { arch, series, suite, .. } = kernel;
-            let line = format!("{arch:9} {series:5} {suite:19} {}", parameter.unwrap_or_default());
+            let line = format!("{arch:9} {series:7} {suite:19} {}", parameter.unwrap_or_default());
             println!("{}", line.trim_end());
         }
         return Ok(ExitCode::SUCCESS);
@@ -151,7 +151,7 @@ struct Workshop<'a> {
     /// Real images of other kernels.
     images: Option<PathBuf>,
     /// By target; or why it cannot be built.
-    programs: HashMap<&'static str, Result<PathBuf, String>>,
+    programs: HashMap<&'static str, Result<PathBuf, Missing>>,
     /// By architecture; or why there is none.
     emulators: HashMap<&'static str, Result<Emulator, String>>,
     /// Kernels for which newer ones have been looked for.
@@ -182,25 +182,29 @@ impl<'a> Workshop<'a> {
         let machine = matrix::machine(kernel.arch).expect("a test sees to it");
         let programs = match self.programs(machine, table)? {
             Ok(programs) => programs,
-            Err(reason) => {
+            Err(Missing::Lacking(reason)) => {
                 skip(Lacking::Toolchain, &name, &reason);
                 return Ok(());
             }
+            Err(Missing::Broken(error)) => {
+                table.fail(kernel.arch, &name, &error);
+                return Ok(());
+            }
         };
-        let mut files = self.images(machine, table)?;
+        let mut files = self.images(machine, table);
         let companions =
             machine.companions.iter().map(|companion| (companion.abi, companion.target));
         for (abi, target) in iter::once((machine.arch, machine.target)).chain(companions) {
             match self.libraries(kernel, abi, target) {
                 Ok(libraries) => files.extend(libraries),
-                Err(error) => table.skip(kernel.arch, "dlopen", &format!("{abi}: {error:#}")),
+                Err(missing) => table.miss(kernel.arch, &format!("dlopen of {abi}"), &missing),
             }
         }
         let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
             return Ok(());
         };
         let boot = Boot {
-            machine,
+            machine: &kernel.machine(),
             emulator: &emulator,
             kernel: &fetched,
             parameter,
@@ -230,15 +234,19 @@ impl<'a> Workshop<'a> {
             skip(Lacking::Toolchain, &name, &reason);
             return Ok(());
         }
-        let machine = command::machine(usual);
-        let programs = command::programs(&self.cache, &self.builder, kernel, &machine, parameter)?;
-        let programs = match programs {
-            Ok(programs) => programs,
-            Err(reason) => {
-                skip(Lacking::Tool, &name, &reason);
-                return Ok(());
-            }
-        };
+        let machine = command::machine(&kernel.machine());
+        let programs =
+            match command::programs(&self.cache, &self.builder, kernel, &machine, parameter) {
+                Ok(Ok(programs)) => programs,
+                Ok(Err(reason)) => {
+                    skip(Lacking::Tool, &name, &reason);
+                    return Ok(());
+                }
+                Err(error) => {
+                    table.fail(kernel.arch, &name, &format!("{error:#}"));
+                    return Ok(());
+                }
+            };
         let Some((fetched, emulator)) = self.equipment(&name, kernel) else {
             return Ok(());
         };
@@ -290,16 +298,16 @@ impl<'a> Workshop<'a> {
         &mut self,
         machine: &'static Machine,
         table: &mut Table,
-    ) -> Result<Result<Vec<(&'static str, PathBuf)>, String>> {
+    ) -> Result<Result<Vec<(&'static str, PathBuf)>, Missing>> {
         let mut programs = Vec::new();
         match self.program(machine.target)? {
             Ok(path) => programs.push(("init", path)),
-            Err(reason) => return Ok(Err(reason)),
+            Err(missing) => return Ok(Err(missing)),
         }
         for companion in machine.companions {
             match self.program(companion.target)? {
                 Ok(path) => programs.push((companion.abi, path)),
-                Err(reason) => table.skip(machine.arch, companion.abi, &reason),
+                Err(missing) => table.miss(machine.arch, companion.abi, &missing),
             }
         }
         Ok(Ok(programs))
@@ -312,44 +320,49 @@ impl<'a> Workshop<'a> {
         kernel: &Kernel,
         abi: &'static str,
         target: &'static str,
-    ) -> Result<Vec<(String, PathBuf)>> {
+    ) -> Result<Vec<(String, PathBuf)>, Missing> {
         let Some(architecture) = ALL.iter().find(|row| row.target == target) else {
             return Ok(Vec::new());
         };
-        let mut files = libraries::fetch(&self.cache, kernel, abi)?;
+        let mut files = libraries::fetch(&self.cache, kernel, abi)
+            .map_err(|error| Missing::Lacking(format!("{error:#}")))?;
         let libc = files.iter().find(|(name, _)| *name == libraries::GLIBC);
         let libc = libc.map(|(_, path)| path.clone()).unwrap_or_default();
-        files.push(("dlopen", self.builder.build_dlopen(target, &libc)?));
+        let dlopen = self.builder.build_dlopen(target, &libc);
+        files.push(("dlopen", dlopen.map_err(|error| Missing::Broken(format!("{error:#}")))?));
         let named = |(name, path)| (format!("{}-{name}", architecture.name), path);
         Ok(files.into_iter().map(named).collect())
     }
 
     /// The images of vdso-image for the ABIs of a boot, as the program looks for them.
-    fn images(
-        &mut self,
-        machine: &'static Machine,
-        table: &mut Table,
-    ) -> Result<Vec<(String, PathBuf)>> {
+    fn images(&mut self, machine: &'static Machine, table: &mut Table) -> Vec<(String, PathBuf)> {
         let companions = machine.companions.iter().map(|companion| companion.target);
         let mut files = Vec::new();
         for target in iter::once(machine.target).chain(companions) {
             let Some(architecture) = ALL.iter().find(|row| row.target == target) else { continue };
-            match built(architecture)? {
-                Images::In(folder) => files.extend(Source::ALL.map(|source| {
+            match built(architecture) {
+                Ok(Images::In(folder)) => files.extend(Source::ALL.map(|source| {
                     let file = format!("{}.so", source.name());
                     (format!("{}-{file}", architecture.name), folder.join(file))
                 })),
-                Images::Missing(reason) => table.skip(machine.arch, architecture.name, &reason),
+                Ok(Images::Missing(reason)) => table.skip(machine.arch, architecture.name, &reason),
+                Err(error) => {
+                    let name = format!("the image for {}", architecture.name);
+                    table.fail(machine.arch, &name, &format!("{error:#}"));
+                }
             }
         }
-        Ok(files)
+        files
     }
 
-    fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, String>> {
+    fn program(&mut self, target: &'static str) -> Result<Result<PathBuf, Missing>> {
         if !self.programs.contains_key(target) {
             let built = match self.builder.lacks(target)? {
-                Some(reason) => Err(reason),
-                None => Ok(self.builder.build(target)?),
+                Some(reason) => Err(Missing::Lacking(reason)),
+                None => {
+                    let built = self.builder.build(target);
+                    built.map_err(|error| Missing::Broken(format!("{error:#}")))
+                }
             };
             self.programs.insert(target, built);
         }

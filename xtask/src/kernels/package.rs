@@ -61,7 +61,7 @@ fn newest<'a>(packages: &'a [String], kernel: &Kernel) -> Option<(&'a str, &'a s
             .iter()
             .find_map(|prefix| package.strip_prefix(prefix))?;
         let version = rest.strip_suffix(kernel.flavour)?.strip_suffix('-')?;
-        let is_of_series = version.strip_prefix(kernel.series)?.starts_with(['.', '-']);
+        let is_of_series = version.strip_prefix(kernel.version())?.starts_with(['.', '-']);
         // Else the flavour is a longer one, such as rt-amd64.
         let is_version =
             version.split('-').all(|part| part.starts_with(|c: char| c.is_ascii_digit()));

@@ -8,6 +8,15 @@ use test_support::{Lacking, skip};
 use super::boot::Outcome;
 use super::console::{Check, Status};
 
+/// Why something cannot be part of a boot.
+#[derive(Clone, Debug)]
+pub enum Missing {
+    /// This machine lacks what it takes: a skip.
+    Lacking(String),
+    /// It should be there: a failure.
+    Broken(String),
+}
+
 /// What has been found so far.
 pub struct Table {
     is_verbose: bool,
@@ -77,7 +86,25 @@ impl Table {
         remember(&mut self.skips, place, name, reason);
     }
 
-    /// Prints what is not as it should be. Fails if a check did.
+    /// Remembers a skip or a failure.
+    pub fn miss(&mut self, place: &str, name: &str, missing: &Missing) {
+        match missing {
+            Missing::Lacking(reason) => self.skip(place, name, reason),
+            Missing::Broken(error) => self.fail(place, name, error),
+        }
+    }
+
+    /// Remembers a failure of what comes before a boot: it is none of the boot's checks.
+    pub fn fail(&mut self, place: &str, name: &str, error: &str) {
+        let failure = format!("{place}: {name}: {error}");
+        // What is broken for several kernels is told once.
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
+    }
+
+    /// Prints what is not as it should be. Fails if a check did, or if nothing was booted: then nothing is
+    /// known.
     pub fn close(self) -> ExitCode {
         for remark in &self.skips {
             let name = format!("{} ({})", remark.name, remark.place());
@@ -91,7 +118,10 @@ impl Table {
         }
         let Self { boots, checks, .. } = self;
         eprintln!("{boots} boots, {checks} checks, {} failures", self.failures.len());
-        if self.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if boots == 0 {
+            eprintln!("nothing was booted, so nothing was checked: the skips tell what is lacking");
+        }
+        if boots > 0 && self.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -176,6 +206,26 @@ mod tests {
         assert!(table.failures.is_empty());
         table.add("amd64", "6.1", None, &outcome(vec![check("amd64", "time", Status::Fail)]));
         assert_eq!(table.failures, ["amd64 6.1: amd64/client/time: why"]);
+        assert_eq!(table.close(), ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn what_is_lacking_is_no_failure_and_what_is_broken_is_one() {
+        let mut table = Table::new(false);
+        table.add("amd64", "6.1", None, &outcome(vec![check("amd64", "vdso", Status::Ok)]));
+        table.miss("amd64", "x32", &Missing::Lacking("no source".to_owned()));
+        assert!(table.failures.is_empty());
+        for _ in 0..2 {
+            table.miss("amd64", "i386", &Missing::Broken("does not build".to_owned()));
+        }
+        assert_eq!(table.failures, ["amd64: i386: does not build"]);
+        assert_eq!(table.close(), ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn without_a_boot_nothing_has_passed() {
+        let mut table = Table::new(false);
+        table.skip("amd64", "kernel amd64 6.1", "no emulator");
         assert_eq!(table.close(), ExitCode::FAILURE);
     }
 

@@ -1,5 +1,7 @@
 //! Everything that an image answers beside a million reads.
 
+#![allow(clippy::unnecessary_cast, reason = "a `long` may have 32 bits")]
+
 use core::fmt::Display;
 use core::ptr::NonNull;
 

@@ -11,7 +11,7 @@ use vdso_data::own::OwnPage;
 use vdso_data::process::{COUNTER_MODE, FLAG_CPU_IN_TOD, NEVER_EVEN_SEQ, ProcessPage};
 use vdso_elf::Image;
 
-use super::kernel;
+use super::{kernel, optional};
 use crate::system;
 
 /// A mapping, for the rest of the process's life.
@@ -73,7 +73,8 @@ impl Mapped {
         unsafe { process.write(page(process.addr())) };
         // SAFETY: written just now; all of its fields are atomics.
         fill(unsafe { &*process });
-        protect(process.cast(), READ)?;
+        // SAFETY: nobody writes to that page any more.
+        unsafe { protect(process.cast(), PAGE_BYTES, READ) }?;
         // SAFETY: a file of one page at least, whose mapping stays; what is behind its end is not looked
         // at by a reader that keeps to the load segment.
         let bytes = unsafe { core::slice::from_raw_parts(base, PAGE_BYTES) };
@@ -89,6 +90,16 @@ impl Mapped {
     pub fn function(&self, name: &str) -> Option<NonNull<()>> {
         let symbol = self.image.lookup(name, None)?;
         NonNull::new(self.base.wrapping_add(symbol.value as usize).cast())
+    }
+
+    /// Makes the image writable; the file stays as it is.
+    ///
+    /// # Safety
+    /// Nobody may refer to what is then written to.
+    pub unsafe fn make_writable(&self) -> Result<(), Errno> {
+        let bytes = self.image.bytes().len();
+        // SAFETY: it adds a permission; the caller answers for what is made of it.
+        unsafe { protect(self.base, bytes, READ | WRITE | EXECUTE) }
     }
 
     /// The ELF file.
@@ -107,7 +118,7 @@ fn page(addr: usize) -> ProcessPage {
     let page = ProcessPage::new();
     // What every kernel of the matrix does there.
     let flags = if cfg!(target_arch = "s390x") { FLAG_CPU_IN_TOD } else { 0 };
-    page.flags.store(flags, Ordering::Relaxed);
+    page.flags.store(flags | optional::flags(), Ordering::Relaxed);
     let functions = &page.functions;
     for (slot, function) in [
         (&functions.clock_gettime, kernel::clock_gettime()),
@@ -155,10 +166,12 @@ fn map(
     unsafe { system::call(number, arguments) }
 }
 
-fn protect(page: *mut u8, protection: usize) -> Result<usize, Errno> {
-    let arguments = [page.expose_provenance(), PAGE_BYTES, protection, 0, 0, 0];
-    // SAFETY: nobody writes to that page any more.
-    unsafe { system::call(Sysno::mprotect, arguments) }
+/// # Safety
+/// Nobody may write to what becomes read-only, or refer to what becomes writable.
+unsafe fn protect(start: *mut u8, bytes: usize, protection: usize) -> Result<(), Errno> {
+    let arguments = [start.expose_provenance(), bytes, protection, 0, 0, 0];
+    // SAFETY: the caller's promise.
+    unsafe { system::call(Sysno::mprotect, arguments) }.map(drop)
 }
 
 fn open(path: &Path) -> Result<usize, Errno> {

@@ -12,6 +12,9 @@
 //! | [`moved`] | clocks that the page moves |
 //! | [`steering`] | a counter that the kernel steers |
 //! | [`signals`] | the trampolines, and a backtrace through them |
+//! | [`unwinding`] | a backtrace from each instruction |
+//! | [`rules`] | an image's unwind rules, as a reader of them sees them |
+//! | [`optional`] | what not every CPU has |
 //! | [`arch`] | calls and signal handlers, one file for each architecture |
 
 mod arch;
@@ -21,9 +24,13 @@ mod kernel;
 mod loaders;
 mod mapped;
 mod moved;
+mod optional;
 mod publisher;
+mod rules;
 mod signals;
 mod steering;
+#[cfg_attr(target_arch = "arm", path = "no_unwinding.rs")]
+mod unwinding;
 
 use mapped::Mapped;
 use vdso_data::architecture::Architecture;
@@ -45,6 +52,7 @@ pub fn run(report: &mut Report) {
             Err(error) => report.fail(source, format_args!("cannot map its image: {error}")),
         }
     }
+    unwinding::run(report, architecture);
 }
 
 fn check(

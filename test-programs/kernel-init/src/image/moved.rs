@@ -2,11 +2,12 @@
 
 use vdso_client::Call;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
-use vdso_data::{clock, latch};
+use vdso_data::clock;
 
 use super::brackets::nanos;
 use super::kernel::{self, Kernel};
 use super::mapped::Mapped;
+use super::publisher;
 use crate::report::Report;
 
 /// A century and a bit.
@@ -22,7 +23,7 @@ pub fn run(report: &mut Report, image: &Mapped) {
     let offset = Transform { offset: OFFSET, ..Transform::IDENTITY };
     let twice = Transform { offset: OFFSET, base, rate: Rate { whole: 2, fraction: 1 << 63 } };
     for (name, transform) in [("offset", offset), ("rate", twice), ("not", Transform::IDENTITY)] {
-        store(image, &transform);
+        publisher::store_transform(image.own, &transform);
         let theirs = || theirs.read(clock::MONOTONIC);
         let reads = (theirs(), kernel::read(ours, clock::MONOTONIC), theirs());
         let (Ok(before), Ok(now), Ok(after)) = reads else {
@@ -34,13 +35,4 @@ pub fn run(report: &mut Report, image: &Mapped) {
         let result = if is_right { Ok("as the page says") } else { Err("not as the page says") };
         report.check(format_args!("chain-moved-{name}"), result);
     }
-}
-
-fn store(image: &Mapped, transform: &Transform) {
-    image.own.store_seconds_offsets(&[*transform; clock::LINES]);
-    latch::write(&image.own.header.seq, |_, copy| {
-        for line in image.own.copy(copy) {
-            line.store_transform(transform);
-        }
-    });
 }

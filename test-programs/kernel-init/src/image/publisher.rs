@@ -55,10 +55,7 @@ struct Sample {
 
 impl Publisher {
     fn new(architecture: &'static Architecture, image: &Mapped) -> Option<Self> {
-        // A second mapping of the same image, with another page.
-        let counting = Mapped::of(architecture, "own").ok()?;
-        count(&counting);
-        let counter = counting.function(kernel::name_of(Call::ClockGettime)?)?;
+        let counter = counter(architecture)?;
         let kernel = Kernel::new();
         let first = sample(counter, kernel, clock::MONOTONIC)?;
         let mut last = first;
@@ -112,9 +109,16 @@ fn line(sampled: &Sample, mult: Mult) -> CounterView {
     }
 }
 
-/// Makes every clock of the image the counter.
-pub fn count(image: &Mapped) {
-    store(image.own, |_| counting_line());
+/// `clock_gettime` of an image whose clock is the counter: a mapping of its own, with another page.
+pub fn counter(architecture: &'static Architecture) -> Option<NonNull<()>> {
+    let counting = Mapped::of(architecture, "own").ok()?;
+    count(counting.own);
+    counting.function(kernel::name_of(Call::ClockGettime)?)
+}
+
+/// Makes every clock of an image with this page the counter.
+pub fn count(page: &OwnPage) {
+    store(page, |_| counting_line());
 }
 
 /// The counter's value, of which such a clock's seconds and nanoseconds are the upper and lower part.
@@ -133,7 +137,8 @@ fn counting_line() -> CounterView {
     }
 }
 
-fn store(page: &OwnPage, line: impl Fn(usize) -> CounterView) {
+/// Publishes a line for each clock, and nothing that moves them.
+pub fn store(page: &OwnPage, line: impl Fn(usize) -> CounterView) {
     // The host view first, for whoever finds no line.
     page.store_seconds_offsets(&[Transform::IDENTITY; clock::LINES]);
     latch::write(&page.header.seq, |_, copy| {
@@ -142,6 +147,16 @@ fn store(page: &OwnPage, line: impl Fn(usize) -> CounterView) {
         }
     });
     debug_assert!(page.header.seq.load(Ordering::Relaxed) > 0);
+}
+
+/// Publishes how every clock is moved.
+pub fn store_transform(page: &OwnPage, transform: &Transform) {
+    page.store_seconds_offsets(&[*transform; clock::LINES]);
+    latch::write(&page.header.seq, |_, copy| {
+        for line in page.copy(copy) {
+            line.store_transform(transform);
+        }
+    });
 }
 
 /// The best of a few, as an interrupt may come between.

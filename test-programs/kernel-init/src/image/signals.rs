@@ -5,24 +5,20 @@ use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use gimli::{
-    BaseAddresses, CfaRule, EhFrameHdr, EndianSlice, NativeEndian, Register, RegisterRule,
-    UnwindContext, UnwindContextStorage, UnwindSection,
-};
+use gimli::{CfaRule, Register, RegisterRule};
 use syscalls::{Errno, Sysno};
 use vdso_data::architecture::{Architecture, Export, Means, Rules};
-use vdso_elf::abi::PT_GNU_EH_FRAME;
 
 use super::arch::{ENTRY_SP, RETURN_TO, SIGNALS, Signals};
 use super::kernel;
 use super::mapped::Mapped;
+use super::rules::Tables;
 use crate::report::Report;
-use crate::system;
+use crate::system::{self, Told};
 
 const TIMES: usize = 1_000;
 /// Where there are trampolines.
 const SIGUSR1: usize = 10;
-const SA_SIGINFO: usize = 4;
 
 /// How often the handler has run.
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +38,6 @@ pub unsafe extern "C" fn handled(_signal: i32, _info: usize, _context: usize) {
 
 /// A step from the trampoline to what a signal has interrupted, made while the frame is there.
 struct Backtrace {
-    architecture: &'static Architecture,
     image: Mapped,
     trampoline: usize,
     signals: Signals,
@@ -55,7 +50,7 @@ pub fn run(report: &mut Report, architecture: &'static Architecture, image: &Map
         if let Means::Trampoline(rules) = export.means {
             let outcome = returns(export, image);
             report.check(format_args!("{}-returns", export.name), outcome);
-            let outcome = unwinds(export, rules, architecture, image);
+            let outcome = unwinds(export, rules, image);
             report.check(format_args!("{}-unwinds", export.name), outcome);
         }
     }
@@ -66,9 +61,9 @@ fn returns(export: &Export, image: &Mapped) -> Result<&'static str, &'static str
     let trampoline = image.function(export.name).ok_or("the image lacks it")?;
     RETURN_TO.store(trampoline.as_ptr().expose_provenance(), Ordering::Relaxed);
     // The frames of plain signals, where there are any, are of those handlers that want no information.
-    let flags =
-        if export.name.contains("rt_") || export.name.contains("_rt") { SA_SIGINFO } else { 0 };
-    handle(&signals, flags).map_err(|_| "rt_sigaction fails")?;
+    let is_rt = export.name.contains("rt_") || export.name.contains("_rt");
+    let told = if is_rt { Told::Registers } else { Told::Signal };
+    handle(&signals, told).map_err(|_| "rt_sigaction fails")?;
     HANDLED.store(0, Ordering::Relaxed);
     for _ in 0..TIMES {
         raise(&signals);
@@ -89,44 +84,20 @@ fn raise(signals: &Signals) -> [usize; 2] {
     before
 }
 
-/// `struct sigaction` of the kernel's. Source: `asm/signal.h` of each architecture.
-#[repr(C)]
-struct Action {
-    handler: usize,
-    flags: usize,
-    #[cfg(not(any(target_arch = "riscv64", target_arch = "loongarch64")))]
-    restorer: usize,
-    mask: [u8; MASK_BYTES],
+fn handle(signals: &Signals, told: Told) -> Result<(), Errno> {
+    let handler = (signals.handler as *const ()).expose_provenance();
+    // SAFETY: the handler does nothing but count, and read what is on the stack.
+    unsafe { system::set_handler(SIGUSR1, handler, told) }
 }
 
-const MASK_BYTES: usize = 8;
-
-fn handle(signals: &Signals, flags: usize) -> Result<usize, Errno> {
-    let action = Action {
-        handler: (signals.handler as *const ()).expose_provenance(),
-        flags,
-        #[cfg(not(any(target_arch = "riscv64", target_arch = "loongarch64")))]
-        restorer: 0,
-        mask: [0; MASK_BYTES],
-    };
-    let action = (&raw const action).expose_provenance();
-    // SAFETY: the handler does nothing but count.
-    unsafe { system::call(Sysno::rt_sigaction, [SIGUSR1, action, 0, MASK_BYTES, 0, 0]) }
-}
-
-fn unwinds(
-    export: &Export,
-    rules: Rules,
-    architecture: &'static Architecture,
-    image: &Mapped,
-) -> Result<&'static str, &'static str> {
+fn unwinds(export: &Export, rules: Rules, image: &Mapped) -> Result<&'static str, &'static str> {
     let signals = SIGNALS.ok_or("there is no handler for it")?;
     let trampoline = image.function(export.name).ok_or("the image lacks it")?;
     let trampoline = trampoline.as_ptr().expose_provenance();
     match rules {
         Rules::Written => {
             let found = Cell::new(Err("the handler has not run"));
-            let backtrace = Backtrace { architecture, image: *image, trampoline, signals, found };
+            let backtrace = Backtrace { image: *image, trampoline, signals, found };
             BACKTRACE.store((&raw const backtrace).cast_mut(), Ordering::Relaxed);
             let interrupted = raise(&signals);
             BACKTRACE.store(ptr::null_mut(), Ordering::Relaxed);
@@ -136,7 +107,8 @@ fn unwinds(
             Ok("the rules lead to what was interrupted")
         }
         Rules::ByInstructions => {
-            if find(architecture, image, trampoline, |_| ()).is_some() {
+            let tables = Tables::of(image).ok_or("the image has no unwind rules")?;
+            if tables.find(behind_call(image, trampoline), |_| ()).is_some() {
                 return Err("there are rules, which hide the instructions");
             }
             let theirs = kernel::function(export.name).ok_or("the kernel lacks it")?;
@@ -160,12 +132,18 @@ fn unwinds(
     }
 }
 
+/// Where rules are looked for: a byte before the address that is returned to.
+fn behind_call(image: &Mapped, return_address: usize) -> u64 {
+    (return_address - image.base() - 1) as u64
+}
+
 /// The stack pointer and the program counter that the rules lead to.
 fn step(backtrace: &Backtrace) -> Result<[usize; 2], &'static str> {
-    let Backtrace { architecture, image, trampoline, signals, .. } = backtrace;
+    let Backtrace { image, trampoline, signals, .. } = backtrace;
     let frame = ENTRY_SP.load(Ordering::Relaxed) + signals.popped_bytes;
     let sp_column = Register(signals.sp_column);
-    find(architecture, image, *trampoline, |row| {
+    let tables = Tables::of(image).ok_or("the image has no unwind rules")?;
+    let step = tables.find(behind_call(image, *trampoline), |row| {
         if !row.is_signal {
             return Err("the rules are not marked as those of a signal's frame");
         }
@@ -175,8 +153,8 @@ fn step(backtrace: &Backtrace) -> Result<[usize; 2], &'static str> {
             }
             _ => return Err("the frame's address is not one from the stack pointer"),
         };
-        let saved = |register: Register| match row.registers.iter().find(|it| it.0 == register) {
-            Some((_, RegisterRule::Offset(offset))) => {
+        let saved = |register: Register| match row.rule(register) {
+            Some(RegisterRule::Offset(offset)) => {
                 let at = cfa.wrapping_add_signed(*offset as isize);
                 // SAFETY: on this process's stack, above its pointer, if the rule is right; if not, this
                 // process dies, and that is seen.
@@ -185,64 +163,6 @@ fn step(backtrace: &Backtrace) -> Result<[usize; 2], &'static str> {
             _ => Err("a register has no rule"),
         };
         Ok([saved(sp_column)?, saved(row.return_column)?])
-    })
-    .ok_or("there are no rules")?
-}
-
-/// What the tables say about one address.
-struct Row<'a> {
-    is_signal: bool,
-    return_column: Register,
-    cfa: &'a CfaRule<usize>,
-    registers: &'a [(Register, RegisterRule<usize>)],
-}
-
-/// Gives `use_row` the row for a return address, which unwinders look for one byte before it.
-fn find<T>(
-    architecture: &Architecture,
-    image: &Mapped,
-    address: usize,
-    use_row: impl FnOnce(&Row<'_>) -> T,
-) -> Option<T> {
-    let segment = image.image().segments().find(|it| it.kind == PT_GNU_EH_FRAME)?;
-    let bytes = image.image().bytes();
-    let header_bytes = bytes.get(segment.file_offset as usize..)?;
-    let bases = BaseAddresses::default().set_eh_frame_hdr(segment.vaddr);
-    let address_bytes = (architecture.bits / 8) as u8;
-    let header = EhFrameHdr::new(header_bytes, NativeEndian).parse(&bases, address_bytes).ok()?;
-    let frames_vaddr = header.eh_frame_ptr().direct().ok()?;
-    let bases = bases.set_eh_frame(frames_vaddr);
-    let frame_bytes = bytes.get(frames_vaddr as usize..)?;
-    let mut frames = gimli::EhFrame::from(EndianSlice::new(frame_bytes, NativeEndian));
-    frames.set_address_size(address_bytes);
-    let mut context: UnwindContext<usize, Storage> = UnwindContext::new_in();
-    let vaddr = (address - image.base() - 1) as u64;
-    let table = header.table()?;
-    let fde =
-        table.fde_for_address(&frames, &bases, vaddr, gimli::EhFrame::cie_from_offset).ok()?;
-    let row = fde.unwind_info_for_address(&frames, &bases, &mut context, vaddr).ok()?;
-    let mut registers = [const { (Register(0), RegisterRule::Undefined) }; Storage::RULES];
-    let mut count = 0;
-    for ((register, rule), slot) in row.registers().zip(&mut registers) {
-        *slot = (*register, rule.clone());
-        count += 1;
-    }
-    Some(use_row(&Row {
-        is_signal: fde.is_signal_trampoline(),
-        return_column: fde.cie().return_address_register(),
-        cfa: row.cfa(),
-        registers: &registers[..count],
-    }))
-}
-
-/// Room for the rules of every register that there is.
-struct Storage;
-
-impl Storage {
-    const RULES: usize = 128;
-}
-
-impl UnwindContextStorage<usize> for Storage {
-    type Rules = [(Register, RegisterRule<usize>); Self::RULES];
-    type Stack = [gimli::UnwindTableRow<usize, Self>; 2];
+    });
+    step.ok_or("there are no rules")?
 }

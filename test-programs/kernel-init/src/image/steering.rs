@@ -62,7 +62,7 @@ fn counter(
 ) -> Result<impl Fn() -> Result<u64, &'static str>, &'static str> {
     let image =
         Mapped::with(architecture, "own", fill).map_err(|_| "the image cannot be mapped")?;
-    publisher::count(&image);
+    publisher::count(image.own);
     let name = kernel::name_of(Call::ClockGettime).ok_or("no name")?;
     let function = image.function(name).ok_or("the image lacks clock_gettime")?;
     Ok(move || {

@@ -64,6 +64,25 @@ pub fn first_and_command(
     Ok(vec![("init", folder.join("command-init")), ("vdso", folder.join("vdso"))])
 }
 
+/// `test-programs/signals.cc`, if the compiler comes with one for C++; or what to do.
+pub fn signals(folder: &Path, compiler: &str) -> Result<std::result::Result<PathBuf, String>> {
+    let compiler = compiler.replace("gcc", "g++");
+    if !is_installed(&compiler) {
+        // aarch64-linux-gnu-g++-12 is in g++-12-aarch64-linux-gnu.
+        let package = match compiler.split_once("-g++") {
+            Some((machine, version)) => format!("g++{version}-{machine}"),
+            None => compiler.clone(),
+        };
+        return Ok(Err(format!("there is no {compiler}: apt-get install {package}")));
+    }
+    let program = folder.join("signals");
+    let source = cargo::workspace().join("test-programs/signals.cc");
+    let mut command = Command::new(compiler);
+    command.args(["-O2", "-static", "-fnon-call-exceptions"]);
+    run(command.arg(source).arg("-o").arg(&program))?;
+    Ok(Ok(program))
+}
+
 /// `test-programs/clocks.c`.
 pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
     compiled_clocks(&folder.join("clocks"), compiler, &[])

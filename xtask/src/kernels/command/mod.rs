@@ -108,8 +108,15 @@ pub fn programs(
             Err(error) => return Ok(Err(format!("{error:#}"))),
         }
     }
+    let no_signals = match build::signals(&folder, &compiler)? {
+        Ok(signals) => {
+            programs.push(("signals", signals));
+            String::new()
+        }
+        Err(reason) => reason,
+    };
     let script = folder.join("programs.sh");
-    fs::write(&script, format!("ABI={}\n{SCRIPT}", machine.arch))?;
+    fs::write(&script, format!("ABI={}\nNO_SIGNALS={no_signals:?}\n{SCRIPT}", machine.arch))?;
     programs.push(("programs.sh", script));
     Ok(Ok(programs))
 }

@@ -1,5 +1,6 @@
 # Runs programs under `vdso run` by busybox' shell, and says what they saw in the lines that `console.rs`
-# reads. A line before this one names the ABI; the first program has mounted what there is.
+# reads. Lines before this one name the ABI, and why /signals is not there; the first program has mounted
+# what there is.
 #
 # What the shell knows by name it may run in a mere fork: /busybox, by its path, is executed.
 
@@ -70,6 +71,12 @@ from_i386() {
     vdso run --offset +30d /busybox-i386 sh -c "exec $1" | bracketed 2592000000000000 0
 }
 
+# Where signal handlers return to, under any vDSO of ours.
+case $ABI in
+amd64) trampoline=libc ;;
+*) trampoline=vdso ;;
+esac
+
 start="--at 2038-01-19T03:14:07Z"
 moment=2038-01-19T03:14
 source_checks() {
@@ -83,6 +90,11 @@ source_checks() {
         vdso run $1 $start sh -c 'trap "echo caught; date +%Y" USR1; kill -USR1 $$; date +%Y'
     check mapped "memfd:vdso-* exit 0" \
         vdso run $1 sh -c 'grep -o "memfd:vdso-[a-z]*" /proc/self/maps | sed q'
+    if [ -e /signals ]; then
+        check exceptions "trampoline $trampoline thrown 100 backtraces 100 exit 0" vdso run $1 /signals
+    else
+        say exceptions skip "$NO_SIGNALS"
+    fi
     check many-arguments "20000 exit 0" \
         vdso run $1 sh -c 'set -- $(seq 20000); exec echo "$@" | wc -w'
 }

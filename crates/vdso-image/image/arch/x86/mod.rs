@@ -102,15 +102,13 @@ pub mod number {
 #[inline(always)]
 pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
     let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself. EBX is the compiler's
-    // own, so it is exchanged for the first argument and back.
+    // SAFETY: the system call convention; the caller answers for the call itself. EBX must be kept for the
+    // caller: what the compiler makes of that, the unwind rules tell.
     unsafe {
         asm!(
-            "xchg ebx, edi",
             "int 0x80",
-            "xchg ebx, edi",
             inlateout("eax") number => result,
-            inlateout("edi") first => _,
+            in("ebx") first,
             in("ecx") second,
             in("edx") 0,
             options(nostack),

@@ -1,0 +1,37 @@
+//! What not every CPU of an architecture has, as injection finds it out.
+
+/// The flags of a process page on this CPU.
+#[cfg(target_arch = "x86_64")]
+pub fn flags() -> u32 {
+    use core::arch::x86_64::__cpuid_count;
+    rdpid(__cpuid_count(7, 0).ecx)
+}
+
+/// As above.
+#[cfg(target_arch = "x86")]
+pub fn flags() -> u32 {
+    use core::arch::x86::__cpuid_count;
+    rdpid(__cpuid_count(7, 0).ecx)
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn rdpid(features: u32) -> u32 {
+    const RDPID: u32 = 1 << 22;
+    if features & RDPID != 0 { vdso_data::process::FLAG_RDPID } else { 0 }
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+pub fn flags() -> u32 {
+    const AT_HWCAP2: usize = 26;
+    /// Source: `arch/arm64/include/uapi/asm/hwcap.h` (Linux 6.18).
+    const ECV: usize = 1 << 19;
+    let features = crate::system::auxiliary(AT_HWCAP2).unwrap_or(0);
+    if features & ECV != 0 { vdso_data::process::FLAG_CNTVCTSS } else { 0 }
+}
+
+/// As above: nothing is.
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+pub fn flags() -> u32 {
+    0
+}

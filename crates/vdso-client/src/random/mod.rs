@@ -44,6 +44,8 @@
 //! }
 //! ```
 //!
+//! `examples/getrandom` in the repository is such a program.
+//!
 //! # What a copy of the memory is
 //!
 //! A checkpoint or a snapshot of a process that is restored twice restores the state twice, unless

@@ -143,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn kernels_with_other_pages_are_others() {
+        let packages = ["linux-binary-7.2.13+deb14-arm64", "linux-binary-7.2.13+deb14-arm64-16k"];
+        let newest = |series| newest_of(&packages, "arm64", series);
+        assert_eq!(newest("7.2").as_deref(), Some(packages[0]));
+        assert_eq!(newest("7.2-16k").as_deref(), Some(packages[1]));
+    }
+
+    #[test]
     fn a_package_with_the_image_alone_goes_before_one_that_depends_on_it() {
         let packages = [
             "linux-binary-7.2.13+deb14-amd64",

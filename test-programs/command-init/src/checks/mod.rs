@@ -1,6 +1,7 @@
 //! The checks, in groups.
 
 mod faults;
+mod no_vdso;
 mod programs;
 mod random;
 mod sources;
@@ -79,6 +80,10 @@ pub fn run(arguments: &[String]) {
     }
     if cfg!(target_arch = "x86_64") {
         run_groups(arguments);
+    }
+    // Such a kernel has none to hide.
+    if !arguments.iter().any(|argument| argument == "vdso=0") {
+        run_group("no-vdso", no_vdso::run);
     }
     programs::run();
 }

@@ -1,0 +1,87 @@
+//! A program without any vDSO of the kernel's, on kernels that give one: the entry in its auxiliary vector
+//! is made one that nobody heeds. So there is none to change, and an entry is added; and no vDSO to put the
+//! injected code over, so it goes over the program's entry point.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::ptrace;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, dup};
+use vdso_data::arithmetic::{Rate, Timespec, Transform};
+use vdso_data::clock;
+use vdso_data::process::Template;
+use vdso_image::Source;
+use vdso_inject::ImageFile;
+use vdso_inject::exec::{Announce, FileBy, Payload, inject};
+
+use crate::report::Report;
+
+const OFFSET_SEC: i64 = 1_000_000;
+/// Of each clock.
+const READS: &str = "1000";
+
+pub fn run(report: &mut Report) {
+    for source in [Source::Chain, Source::Own] {
+        report.check(source.name(), clocks(source));
+    }
+}
+
+/// Has a program without a vDSO read clocks.
+fn clocks(source: Source) -> Result<String> {
+    let image = vdso_image::tailor(source, &[]).bytes;
+    let file = ImageFile::create("vdso-no-vdso", &image).context("cannot make a file in memory")?;
+    let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
+    let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
+    vdso_timekeeper::initialise(file.page(), &[transform; clock::LINES]);
+    let payload =
+        Payload { file, template: Template::default(), padding: None, companions: Vec::new() };
+    // Without the flag that closes it when a program is executed.
+    let inherited = dup(payload.file.as_fd()).context("cannot duplicate a descriptor")?;
+
+    let offset = OFFSET_SEC.to_string();
+    let mut child = stopped_at_exec(Command::new("/init").args(["read", &offset, READS]))?;
+    let pid = Pid::from_raw(child.id() as i32);
+    hide_vdso(pid).context("cannot hide the kernel's vDSO")?;
+    inject(pid, &payload, FileBy::Inheritance(inherited.as_raw_fd()), Announce::No)?;
+    ptrace::detach(pid, None)?;
+    let status = child.wait()?;
+    ensure!(status.success(), "the program's clocks are not {OFFSET_SEC} s ahead: {status}");
+    Ok(format!("{OFFSET_SEC} s ahead, without a vDSO of the kernel's"))
+}
+
+fn stopped_at_exec(command: &mut Command) -> Result<Child> {
+    // SAFETY: makes one system call.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let child = command.spawn().context("cannot start a program")?;
+    waitpid(Pid::from_raw(child.id() as i32), None)?;
+    Ok(child)
+}
+
+/// Turns the entry into one that is to be ignored. Source: getauxval(3).
+fn hide_vdso(pid: Pid) -> Result<()> {
+    const AT_IGNORE: i64 = 1;
+    const WORD_BYTES: u64 = 8;
+    let word = |addr: u64| ptrace::read(pid, addr as *mut libc::c_void);
+    let mut addr = stack_pointer(&ptrace::getregs(pid)?);
+    // The number of arguments, they, and a null; then the environment, and a null.
+    addr += WORD_BYTES * (word(addr)? as u64 + 2);
+    while word(addr)? != 0 {
+        addr += WORD_BYTES;
+    }
+    addr += WORD_BYTES;
+    while word(addr)? as u64 != libc::AT_SYSINFO_EHDR {
+        ensure!(word(addr)? != 0, "this kernel has none");
+        addr += 2 * WORD_BYTES;
+    }
+    Ok(ptrace::write(pid, addr as *mut libc::c_void, AT_IGNORE)?)
+}
+
+fn stack_pointer(registers: &libc::user_regs_struct) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    return registers.rsp;
+    #[cfg(not(target_arch = "x86_64"))]
+    return registers.sp;
+}

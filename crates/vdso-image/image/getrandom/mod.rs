@@ -40,18 +40,22 @@ pub unsafe fn getrandom(
     {
         // SAFETY: aligned, and in one page.
         let place = unsafe { Place::new(state) };
-        let generation = source.generation();
-        let left = place.left();
-        let is_at_hand = len != 0 && len <= left;
-        if is_at_hand && !place.is_in_use() && source.is_ready() && place.generation() == generation {
+        if len != 0 && !place.is_in_use() && source.is_ready() {
+            // Nothing is read of the state before: a signal handler may take from it until here.
             place.set_in_use(true);
-            // SAFETY: `len` is at most `left`; the caller answers for `buffer`.
-            unsafe { place.give(buffer, len, left) };
-            let is_kept = place.is_kept(source.generation());
-            place.set_in_use(false);
-            if is_kept {
-                return len as isize;
+            let left = place.left();
+            let is_at_hand = len <= left && place.generation() == source.generation();
+            if is_at_hand {
+                // SAFETY: `len` is at most `left`; the caller answers for `buffer`.
+                unsafe { place.give(buffer, len, left) };
+                if place.is_kept(source.generation()) {
+                    place.set_in_use(false);
+                    return len as isize;
+                }
+                // A child's handler may have used the state meanwhile: then what is there is of two keys.
+                place.set_generation(0);
             }
+            place.set_in_use(false);
         }
     }
     // SAFETY: the caller's promise is passed on.

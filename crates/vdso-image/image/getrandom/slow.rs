@@ -84,6 +84,8 @@ unsafe fn fill(buffer: *mut u8, len: usize, place: Place, source: RandomSource) 
         if place.is_kept(source.generation()) {
             return true;
         }
+        // A child's handler may have used the state meanwhile: then what is there is of two keys.
+        place.set_generation(0);
     }
     false
 }

@@ -127,9 +127,12 @@ fn a_fork_in_the_middle_that_draws_gives_both_their_own() {
     for function in all.iter().filter(|function| function.is_own(all)) {
         for call in CALLS {
             let status = in_child(|| {
-                assert_parted(function, call, |state| {
-                    state.draw::<32>();
-                });
+                // More than the interrupted call, too: what it has counted is then behind.
+                for bytes in [32, 300, 2000] {
+                    assert_parted(function, call, |state| {
+                        assert_eq!(state.try_fill(&mut vec![0; bytes], 0), bytes as isize);
+                    });
+                }
             });
             assert_good(status, &format!("{}, {call:?}", function.name));
         }

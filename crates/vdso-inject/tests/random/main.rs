@@ -10,4 +10,6 @@ mod interrupted;
 mod left_behind;
 mod lengths;
 mod renewal;
+#[cfg(target_arch = "x86_64")]
+mod stepped;
 mod support;

@@ -56,8 +56,8 @@ pub struct ProcessPage {
     /// Address of the [`RandomData`] by which this image generates random bytes: the kernel's, or else
     /// that of `always_ready` here. Zero: it passes the call on to the kernel's function.
     pub random_data_addr: AtomicU64,
-    /// For whoever has no kernel's: ready, and of generation 0, so that the page of clocks has the only
-    /// [generation](crate::own::Header::random_generation).
+    /// For makers of pages without a kernel of Linux's below, such as a kernel: ready, and of generation 0,
+    /// so that the page of clocks has the only [generation](crate::own::Header::random_generation).
     pub always_ready: RandomData,
 }
 

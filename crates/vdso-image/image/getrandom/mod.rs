@@ -1,14 +1,14 @@
 //! `getrandom(2)`: random bytes of ChaCha20, whose keys are the kernel's random bytes.
 //!
 //! A caller keeps a [`State`] for each thread. A key makes 480 bytes and the next key, so what was given
-//! out cannot be computed from what is left; and a key is thrown away when the kernel takes a new seed.
+//! out cannot be computed from what remains; and a key is thrown away when the kernel takes a new seed.
 //! What follows is the interface of the kernel's `__vdso_getrandom`: a call that cannot be answered here
 //! is the system call.
 
 mod slow;
 mod state;
 
-use state::{Place, State};
+use state::{StatePointer, State};
 
 use crate::kernel::RandomSource;
 use crate::arch;
@@ -22,7 +22,7 @@ const MOST_BYTES: usize = i32::MAX as usize & !(arch::PAGE_BYTES - 1);
 /// Fills `buffer`.
 ///
 /// # Safety
-/// `buffer` must be writable for `len` bytes, and `state` be as for [`Place::new`], unless the call is
+/// `buffer` must be writable for `len` bytes, and `state` be as for [`StatePointer::new`], unless the call is
 /// one that the kernel's function answers with an error.
 #[inline(always)]
 pub unsafe fn getrandom(
@@ -39,23 +39,23 @@ pub unsafe fn getrandom(
         && state::is_in_one_page(state)
     {
         // SAFETY: aligned, and in one page.
-        let place = unsafe { Place::new(state) };
-        if len != 0 && !place.is_in_use() && source.is_ready() {
+        let pointer = unsafe { StatePointer::new(state) };
+        if len != 0 && !pointer.is_in_use() && source.is_ready() {
             // Nothing is read of the state before: a signal handler may take from it until here.
-            place.set_in_use(true);
-            let left = place.left();
-            let is_at_hand = len <= left && place.generation() == source.generation();
+            pointer.set_in_use(true);
+            let remaining = pointer.remaining();
+            let is_at_hand = len <= remaining && pointer.generation() == source.generation();
             if is_at_hand {
-                // SAFETY: `len` is at most `left`; the caller answers for `buffer`.
-                unsafe { place.give(buffer, len, left) };
-                if place.is_kept(source.generation()) {
-                    place.set_in_use(false);
+                // SAFETY: `len` is at most `remaining`; the caller answers for `buffer`.
+                unsafe { pointer.move_to(buffer, len, remaining) };
+                if pointer.is_kept(source.generation()) {
+                    pointer.set_in_use(false);
                     return len as isize;
                 }
                 // A child's handler may have used the state meanwhile: then what is there is of two keys.
-                place.set_generation(0);
+                pointer.set_generation(0);
             }
-            place.set_in_use(false);
+            pointer.set_in_use(false);
         }
     }
     // SAFETY: the caller's promise is passed on.

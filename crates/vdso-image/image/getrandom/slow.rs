@@ -1,6 +1,6 @@
 //! The whole of `getrandom`: a new batch, a new key, and whatever is unusual.
 
-use super::state::{self, GROUP_BYTES, Params, Place, State};
+use super::state::{self, GROUP_BYTES, Params, StatePointer, State};
 use super::{FLAGS, MOST_BYTES};
 use crate::kernel::{self, RandomSource};
 use crate::{arch, pages};
@@ -50,12 +50,12 @@ pub unsafe fn getrandom(
             return 0;
         }
         // SAFETY: aligned, and in one page.
-        let place = unsafe { Place::new(state) };
-        if !place.is_in_use() {
+        let pointer = unsafe { StatePointer::new(state) };
+        if !pointer.is_in_use() {
             let len = len.min(MOST_BYTES);
             // SAFETY: the caller answers for `buffer`.
-            let is_filled = unsafe { fill(buffer, len, place, source) };
-            place.set_in_use(false);
+            let is_filled = unsafe { fill(buffer, len, pointer, source) };
+            pointer.set_in_use(false);
             if is_filled {
                 return len as isize;
             }
@@ -70,50 +70,50 @@ pub unsafe fn getrandom(
 /// # Safety
 /// `buffer` must be writable for `len` bytes.
 #[inline(always)]
-unsafe fn fill(buffer: *mut u8, len: usize, place: Place, source: RandomSource) -> bool {
+unsafe fn fill(buffer: *mut u8, len: usize, pointer: StatePointer, source: RandomSource) -> bool {
     // Once more if there was a fork, a new seed, or the memory was dropped: not for ever, as somebody
     // might do that all the time.
     for _ in 0..2 {
-        place.set_in_use(true);
+        pointer.set_in_use(true);
         let generation = source.generation();
-        if place.generation() != generation && !renew_key(place, generation) {
+        if pointer.generation() != generation && !renew_key(pointer, generation) {
             return false;
         }
         // SAFETY: the caller's promise.
-        unsafe { fill_once(buffer, len, place) };
-        if place.is_kept(source.generation()) {
+        unsafe { fill_once(buffer, len, pointer) };
+        if pointer.is_kept(source.generation()) {
             return true;
         }
         // A child's handler may have used the state meanwhile: then what is there is of two keys.
-        place.set_generation(0);
+        pointer.set_generation(0);
     }
     false
 }
 
 #[inline(always)]
-fn renew_key(place: Place, generation: u64) -> bool {
+fn renew_key(pointer: StatePointer, generation: u64) -> bool {
     // The generation first: after a fork between the two, both sides get keys of their own. The other
     // way round, they could have the same key and believe in it.
-    place.set_generation(generation);
+    pointer.set_generation(generation);
     arch::compiler_fence();
-    let key = place.key_to_fill();
+    let key = pointer.key_to_fill();
     // SAFETY: the key's memory; the kernel writes nothing else.
     let filled = unsafe { arch::syscall_getrandom(key.cast(), KEY_BYTES, 0) };
     let is_filled = filled == KEY_BYTES as isize;
     if !is_filled {
-        place.set_generation(0);
+        pointer.set_generation(0);
     }
     is_filled
 }
 
 #[inline(always)]
-unsafe fn fill_once(mut buffer: *mut u8, mut len: usize, place: Place) {
+unsafe fn fill_once(mut buffer: *mut u8, mut len: usize, pointer: StatePointer) {
     loop {
-        let left = place.left();
-        let count = len.min(left);
+        let remaining = pointer.remaining();
+        let count = len.min(remaining);
         if count != 0 {
-            // SAFETY: the caller's promise, and `count` is at most `left`.
-            unsafe { place.give(buffer, count, left) };
+            // SAFETY: the caller's promise, and `count` is at most `remaining`.
+            unsafe { pointer.move_to(buffer, count, remaining) };
             buffer = buffer.wrapping_add(count);
             len -= count;
         }
@@ -123,10 +123,10 @@ unsafe fn fill_once(mut buffer: *mut u8, mut len: usize, place: Place) {
         let groups = len / GROUP_BYTES;
         if groups != 0 {
             // SAFETY: the caller's promise; the key is replaced right below.
-            unsafe { place.generate(buffer, groups) };
+            unsafe { pointer.generate(buffer, groups) };
             buffer = buffer.wrapping_add(groups * GROUP_BYTES);
             len -= groups * GROUP_BYTES;
         }
-        place.refill(groups);
+        pointer.refill(groups);
     }
 }

@@ -1,7 +1,8 @@
 //! What a caller keeps for us: a key, random bytes that nobody has had yet, and where they stand.
 //!
 //! The memory may become all zeros at any instruction: after a fork, or when the kernel drops it. Then
-//! the generation is none that there is, and whatever was made of the rest meanwhile is thrown away.
+//! the generation is none that there is, and whatever was made of the rest meanwhile is thrown away. A
+//! signal handler may use it at any instruction, too, unless it is in use.
 
 use core::mem::offset_of;
 
@@ -37,9 +38,9 @@ const _: () = {
 
 /// A state that can be read and written, but for a page that the kernel drops.
 #[derive(Clone, Copy)]
-pub struct Place(*mut State);
+pub struct StatePointer(*mut State);
 
-impl Place {
+impl StatePointer {
     /// # Safety
     /// `state` must be aligned as a `u64` and its memory the caller's, in one page, as long as the result
     /// is used; nobody else may use it meanwhile but a signal handler in a call of ours.
@@ -86,7 +87,7 @@ impl Place {
 
     /// How many bytes can be given out before there must be a new batch.
     #[inline(always)]
-    pub fn left(self) -> usize {
+    pub fn remaining(self) -> usize {
         // SAFETY: as above.
         let given = unsafe { (&raw const (*self.0).given).read_volatile() } as usize;
         // The memory is the caller's, who may have written anything.
@@ -94,29 +95,30 @@ impl Place {
     }
 
     #[inline(always)]
-    fn set_left(self, left: usize) {
+    fn set_remaining(self, remaining: usize) {
         // SAFETY: as above.
-        unsafe { (&raw mut (*self.0).given).write_volatile((BATCH_BYTES - left) as u32) };
+        unsafe { (&raw mut (*self.0).given).write_volatile((BATCH_BYTES - remaining) as u32) };
     }
 
-    /// Moves the first `len` of the `left` bytes to `buffer`: they are not here any more.
+    /// Moves the first `len` of the `remaining` bytes to `buffer`: they are not here any more.
     ///
     /// # Safety
-    /// `buffer` must be writable for `len` bytes, and `left` what [`left`](Self::left) said, or less.
+    /// `buffer` must be writable for `len` bytes, and `remaining` what [`remaining`](Self::remaining) said;
+    /// `len` is no more than that.
     #[inline(always)]
-    pub unsafe fn give(self, buffer: *mut u8, len: usize, left: usize) {
-        // SAFETY: as above; `left` is at most the whole batch.
-        let batch = unsafe { (&raw mut (*self.0).batch).cast::<u8>().add(BATCH_BYTES - left) };
-        // SAFETY: `len` is at most `left`, so this ends with the batch; the caller's buffer is no part of
+    pub unsafe fn move_to(self, buffer: *mut u8, len: usize, remaining: usize) {
+        // SAFETY: as above; `remaining` is at most the whole batch.
+        let batch = unsafe { (&raw mut (*self.0).batch).cast::<u8>().add(BATCH_BYTES - remaining) };
+        // SAFETY: `len` is at most `remaining`, so this ends with the batch; the caller's buffer is no part of
         // a state.
         unsafe { arch::move_random(buffer, batch, len) };
-        self.set_left(left - len);
+        self.set_remaining(remaining - len);
     }
 
     /// Where a fresh key is to be written; the batch of the old one is forgotten.
     #[inline(always)]
     pub fn key_to_fill(self) -> *mut [u32; 8] {
-        self.set_left(0);
+        self.set_remaining(0);
         // SAFETY: as above.
         unsafe { &raw mut (*self.0).key }
     }
@@ -137,7 +139,7 @@ impl Place {
         // SAFETY: key and batch are one group, and our own; the generator has read the key before it
         // writes the block that takes the key's place, which it does last.
         unsafe { self.blocks((&raw mut (*self.0).key).cast(), 1, groups as u32 * BLOCKS_IN_GROUP) };
-        self.set_left(BATCH_BYTES);
+        self.set_remaining(BATCH_BYTES);
     }
 
     #[inline(always)]

@@ -5,7 +5,8 @@
 //! the kernel's own function believes is compared before anybody else does.
 
 use std::ffi::c_void;
-use std::ptr;
+use std::os::fd::AsRawFd;
+use std::{io, ptr};
 
 use vdso_data::PAGE_BYTES;
 use vdso_data::architecture::Architecture;
@@ -39,7 +40,7 @@ pub enum RandomError {
     )]
     Undescribed,
     /// Valgrind, rr and some sandboxes hide it.
-    #[error("this process has no [vvar] mapping, or too small a one")]
+    #[error("this process has no [vvar] mapping, or none with that page")]
     NoVvar,
     /// Very early, or in a time namespace before 6.15.
     #[error("the kernel's page does not say that its random numbers are ready")]
@@ -67,7 +68,10 @@ pub(super) fn find(
         return Err(RandomError::NoVvar);
     }
     let addr = vvar.start + place as u64;
-    // SAFETY: within the kernel's mapping, aligned; the page is one that it fills for every process.
+    if !is_readable(addr, size_of::<RandomData>()) {
+        return Err(RandomError::NoVvar);
+    }
+    // SAFETY: readable, aligned, and the kernel's for as long as this process lives.
     let data = unsafe { &*(addr as *const RandomData) };
     // SAFETY: the kernel's function of this name, in an image that this process can call.
     let is_followed = unsafe { is_followed(data, function_addr) }?;
@@ -118,14 +122,31 @@ unsafe fn is_followed(data: &RandomData, function_addr: u64) -> Result<bool, Ran
         if generation == 0 || data.is_ready.load(Ordering::Relaxed) == 0 {
             return Err(RandomError::NotReady);
         }
-        let mut byte = 0;
-        // SAFETY: one byte, and a state of the length that the function asked for, in one page.
-        let given = unsafe { function(&mut byte, 1, 0, (&raw mut *state).cast(), state_bytes) };
-        if given == 1 && state.0.contains(&generation) {
+        // A small generation could be another word, such as how many bytes were given. That changes.
+        let mut has_it = [true; PAGE_BYTES / size_of::<u64>()];
+        for _ in 0..2 {
+            let mut byte = 0;
+            let memory = (&raw mut *state).cast();
+            // SAFETY: one byte, and a state of the length that the function asked for, in one page.
+            let given = unsafe { function(&mut byte, 1, 0, memory, state_bytes) };
+            for (has_it, word) in has_it.iter_mut().zip(&state.0) {
+                *has_it &= given == 1 && *word == generation;
+            }
+        }
+        if has_it.contains(&true) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether there is memory. The kernel says so when it is to write it to a pipe; a page of `[vvar]` that has
+/// nothing behind it would kill whoever reads it.
+fn is_readable(addr: u64, bytes: usize) -> bool {
+    let Ok((_reader, writer)) = io::pipe() else { return false };
+    // SAFETY: the kernel checks the address, and the few bytes fit into an empty pipe.
+    let written = unsafe { libc::write(writer.as_raw_fd(), addr as *const c_void, bytes) };
+    usize::try_from(written) == Ok(bytes)
 }
 
 /// Memory for a state.

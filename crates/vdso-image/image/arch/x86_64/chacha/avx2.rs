@@ -285,12 +285,10 @@ macro_rules! store {
     };
 }
 
-/// Writes `groups` of eight blocks, of which the first has the number `counter`; first the last. Their
-/// number's upper word is `high`, and the lower may not overflow.
+/// Writes blocks, as the folder's documentation says.
 ///
 /// # Safety
 /// The processor must have AVX2; `out` be writable for the blocks, `key` readable, `scratch` writable.
-/// The key may be where the first block goes.
 #[inline(never)]
 pub unsafe fn blocks(
     out: *mut u8,

@@ -8,6 +8,10 @@
 //! The constants have a section of their own, as the image may have no others.
 //!
 //! This folder uses nothing of the image's, so that tests can compile it by itself.
+//!
+//! Both ways take the same: `out` for `groups` of eight blocks, of which the first has the number `counter`;
+//! the `key`; and `scratch`. The blocks are written from the last to the first, so the key may be where the
+//! first one goes. The upper word of all their numbers is `high`, and the lower may not overflow.
 
 mod avx2;
 mod sse2;

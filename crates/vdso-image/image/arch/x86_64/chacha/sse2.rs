@@ -244,11 +244,10 @@ macro_rules! store {
     };
 }
 
-/// As with AVX2, in halves of a group.
+/// Writes blocks, as the folder's documentation says; half a group at once.
 ///
 /// # Safety
-/// `out` must be writable for `groups` of eight blocks, `key` readable, `scratch` writable. The key may be
-/// where the first block goes.
+/// `out` must be writable for the blocks, `key` readable, `scratch` writable.
 #[inline(never)]
 pub unsafe fn blocks(
     out: *mut u8,

@@ -219,10 +219,14 @@ mod tests {
         if right.is_multiple_of(PAGE_BYTES as u64) {
             assert_eq!(find(right_page).unwrap(), *displacement);
         }
-        // Clocks are there, or nothing.
-        for wrong in [types(0), before_6_15()] {
+        // Clocks are there, or nothing, not even memory.
+        for wrong in [types(0), types(1), before_6_15()] {
             let found = find(wrong);
-            let is_refused = matches!(found, Err(RandomError::NotFollowed | RandomError::NotReady));
+            let refused = found.as_ref().err();
+            let is_refused = refused.is_some_and(|reason| {
+                use RandomError::{NoVvar, NotFollowed, NotReady};
+                matches!(reason, NotFollowed | NotReady | NoVvar)
+            });
             assert!(is_refused || right == PLACE_BEFORE_6_15 as u64, "{found:?}");
         }
         assert!(matches!(find(types(1 << 20)), Err(RandomError::NoVvar)));

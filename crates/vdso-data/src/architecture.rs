@@ -418,7 +418,9 @@ static ARM: Architecture = Architecture {
     target: "armv7-unknown-linux-gnueabihf",
     machine: 40,
     bits: 32,
-    image_bytes: WITH_WIDE_PRODUCTS,
+    // Those of 64-bit kernels, which run such programs as well.
+    page_bytes: 64 << 10,
+    image_bytes: 128 << 10,
     counter: "virtual counter (isb, mrrc)",
     unwinding: Unwinding::Nothing,
     exports: &[

@@ -3,8 +3,14 @@
 /// The flags of a process page on this CPU.
 #[cfg(target_arch = "x86_64")]
 pub fn flags() -> u32 {
-    use core::arch::x86_64::__cpuid_count;
-    rdpid(__cpuid_count(7, 0).ecx)
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use vdso_data::process::FLAG_AVX2;
+    const AVX2: u32 = 1 << 5;
+    /// The kernel keeps what the CPU has beyond SSE: Linux then keeps AVX' registers.
+    const OSXSAVE: u32 = 1 << 27;
+    let features = __cpuid_count(7, 0);
+    let has_avx2 = features.ebx & AVX2 != 0 && __cpuid(1).ecx & OSXSAVE != 0;
+    rdpid(features.ecx) | if has_avx2 { FLAG_AVX2 } else { 0 }
 }
 
 /// As above.

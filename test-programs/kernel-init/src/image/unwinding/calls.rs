@@ -28,6 +28,7 @@ pub const SCENES: &[Scene] = &[
     // As most programs find them: a page that is published, and a kernel whose page is known.
     scene(know_kernel, publish_now),
     scene(know_kernel, publisher::count),
+    scene(know_kernel_on_old_cpu, publish_now),
     scene(know_kernel, move_by_seconds),
     scene(know_kernel, move_by_rate),
     scene(know_kernel, move_by_nanoseconds),
@@ -222,6 +223,12 @@ static KNOWN: KernelPage = kernel_page(0, CLOCK_MODE_COUNTER, 40);
 static BEHIND: KernelPage = kernel_page(0, CLOCK_MODE_COUNTER, 1);
 /// Source: `timens_setup_vdso_clock_data` in `kernel/time/namespace.c` (Linux 6.18).
 static ELSEWHERE: KernelPage = kernel_page(1, CLOCK_MODE_TIMENS, 1);
+
+/// Without what newer CPUs have.
+fn know_kernel_on_old_cpu(page: &ProcessPage) {
+    know_kernel(page);
+    page.flags.store(0, Ordering::Relaxed);
+}
 
 fn know_kernel(page: &ProcessPage) {
     pass_on(page);

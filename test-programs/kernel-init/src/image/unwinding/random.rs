@@ -24,13 +24,13 @@ pub fn know(page: &ProcessPage) {
 
 /// Calls it until its bytes are used up, for too many at once, for none, and wrongly.
 pub fn make(watch: &Watch<'_>, export: &Export) -> Result<(), Wrong> {
-    /// What the function says of itself when it is asked for no bytes, with no state, of this length.
+    /// With a state of this length, the function says what a state must be.
     const QUESTION: usize = usize::MAX;
     let mut state = State([0; 512]);
     let mut answer = [0_u32; 16];
-    let call = |len: usize, flags: usize, state: usize, state_len: usize| {
-        let mut bytes = [0_u8; 2048];
-        let to = (&raw mut bytes).expose_provenance();
+    let mut bytes = [0_u8; 2048];
+    let bytes = (&raw mut bytes).expose_provenance();
+    let call = |to: usize, len: usize, flags: usize, state: usize, state_len: usize| {
         let make = |function: NonNull<()>| {
             type Function = unsafe extern "C" fn(usize, usize, usize, usize, usize) -> isize;
             // SAFETY: a `getrandom` of the vDSO's, of whose type this is.
@@ -40,15 +40,15 @@ pub fn make(watch: &Watch<'_>, export: &Export) -> Result<(), Wrong> {
         };
         watch.call(export.name, make)
     };
-    call(0, 0, (&raw mut answer).expose_provenance(), QUESTION)?;
-    // Behind its size, protection and flags of a mapping.
+    call(0, 0, 0, (&raw mut answer).expose_provenance(), QUESTION)?;
+    // The size comes first, then how to map it.
     let state_len = answer[0] as usize;
     let state_addr = (&raw mut state).expose_provenance();
     for (len, flags) in [(32, 0), (200, 1), (2000, 0), (400, 0), (7, 0), (0, 0), (32, 0x100)] {
-        call(len, flags, state_addr, state_len)?;
+        call(bytes, len, flags, state_addr, state_len)?;
     }
     // The kernel has taken another seed.
     SEED.generation.fetch_add(1, Ordering::Relaxed);
-    call(32, 0, state_addr, state_len)?;
-    call(32, 0, state_addr, 1)
+    call(bytes, 32, 0, state_addr, state_len)?;
+    call(bytes, 32, 0, state_addr, 1)
 }

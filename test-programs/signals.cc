@@ -2,7 +2,7 @@
 // AT_SYSINFO_EHDR names, where it has one. The kernel sends handlers to its own vDSO's trampoline, so the
 // handlers' first instructions put the other's address where they return to.
 // Prints `trampoline FROM thrown COUNT backtraces COUNT`; ends with 0 if all arrived.
-// Built with -fnon-call-exceptions, as a load throws.
+// Built with -fnon-call-exceptions, as a store throws.
 
 #include <csignal>
 #include <cstdint>
@@ -77,7 +77,10 @@ std::uintptr_t Find(const char* name) {
     return 0;
 }
 
-__attribute__((noinline)) void Load(volatile int* nowhere) {
+// Volatile, as the compiler would otherwise know that what it points to cannot be written to.
+volatile int* volatile nowhere = nullptr;
+
+__attribute__((noinline)) void Store() {
     *nowhere = 1;
 }
 
@@ -133,7 +136,7 @@ int main() {
     for (int i = 0; i < kTimes; i++) {
         raise(SIGUSR1);
         try {
-            Load(nullptr);
+            Store();
         } catch (const Fault&) {
             thrown++;
         }

@@ -29,7 +29,10 @@ mod publisher;
 mod rules;
 mod signals;
 mod steering;
-#[cfg_attr(target_arch = "arm", path = "no_unwinding.rs")]
+#[cfg_attr(
+    any(target_arch = "arm", target_arch = "powerpc64", target_arch = "mips64"),
+    path = "no_unwinding.rs"
+)]
 mod unwinding;
 
 use mapped::Mapped;

@@ -25,8 +25,11 @@ pub fn compiler(name: &str) -> std::result::Result<String, String> {
     let versions = (12..=20).map(|version| format!("{name}-{version}"));
     let mut names = iter::once(name.to_owned()).chain(versions);
     names.find(|name| is_installed(name)).ok_or_else(|| {
-        let package = name.strip_suffix("-gcc").unwrap_or(name);
-        format!("there is no {name}: apt-get install gcc-12-{package} and its C library")
+        let package = match name.rsplit_once('-') {
+            Some((machine, compiler)) => format!("{compiler}-12-{machine}"),
+            None => name.to_owned(),
+        };
+        format!("there is no {name}: apt-get install {package} and its C library")
     })
 }
 
@@ -64,23 +67,14 @@ pub fn first_and_command(
     Ok(vec![("init", folder.join("command-init")), ("vdso", folder.join("vdso"))])
 }
 
-/// `test-programs/signals.cc`, if the compiler comes with one for C++; or what to do.
-pub fn signals(folder: &Path, compiler: &str) -> Result<std::result::Result<PathBuf, String>> {
-    let compiler = compiler.replace("gcc", "g++");
-    if !is_installed(&compiler) {
-        // aarch64-linux-gnu-g++-12 is in g++-12-aarch64-linux-gnu.
-        let package = match compiler.split_once("-g++") {
-            Some((machine, version)) => format!("g++{version}-{machine}"),
-            None => compiler.clone(),
-        };
-        return Ok(Err(format!("there is no {compiler}: apt-get install {package}")));
-    }
+/// `test-programs/signals.cc`, by a compiler for C++.
+pub fn signals(folder: &Path, compiler: &str) -> Result<PathBuf> {
     let program = folder.join("signals");
     let source = cargo::workspace().join("test-programs/signals.cc");
     let mut command = Command::new(compiler);
     command.args(["-O2", "-static", "-fnon-call-exceptions"]);
     run(command.arg(source).arg("-o").arg(&program))?;
-    Ok(Ok(program))
+    Ok(program)
 }
 
 /// `test-programs/clocks.c`.

@@ -108,9 +108,9 @@ pub fn programs(
             Err(error) => return Ok(Err(format!("{error:#}"))),
         }
     }
-    let no_signals = match build::signals(&folder, &compiler)? {
-        Ok(signals) => {
-            programs.push(("signals", signals));
+    let no_signals = match build::compiler(&row.compiler.replace("gcc", "g++")) {
+        Ok(compiler) => {
+            programs.push(("signals", build::signals(&folder, &compiler)?));
             String::new()
         }
         Err(reason) => reason,

@@ -165,38 +165,6 @@ pub const LAYOUT: Layout = {
     }
 };
 
-#[cfg(target_arch = "powerpc64")]
-pub const LAYOUT: Layout = {
-    /// Of `gp_regs`: behind the stack, 1024 bits for signals, and eight words.
-    const START: usize = BEHIND_STACK + 128 + 8 * WORD_BYTES;
-    Layout {
-        trap: &0x7fe0_0008_u32.to_le_bytes(),
-        behind_bytes: 0,
-        pc: START + 32 * WORD_BYTES,
-        // R0 to R31, and LR.
-        registers: &[(0..32, START), (65..66, START + 36 * WORD_BYTES)],
-        sp: 1,
-        link: Some(65),
-        cfa_above_sp: 0,
-        kept: &[2..3, 14..32],
-        ends_late: true,
-    }
-};
-
-#[cfg(target_arch = "mips64")]
-pub const LAYOUT: Layout = Layout {
-    trap: &0x0000_000d_u32.to_le_bytes(),
-    behind_bytes: 0,
-    // Behind 32 registers, as many of floating point, and eight words of products.
-    pc: BEHIND_STACK + 72 * WORD_BYTES,
-    registers: &[(0..32, BEHIND_STACK)],
-    sp: 29,
-    link: Some(31),
-    cfa_above_sp: 0,
-    kept: &[16..24, 28..29, 30..31],
-    ends_late: true,
-};
-
 /// How many bytes the instruction at the beginning of these is long; `None` if it is none.
 #[cfg(target_arch = "x86_64")]
 pub fn instruction_bytes(bytes: &[u8]) -> Option<usize> {
@@ -238,21 +206,4 @@ pub fn instruction_bytes(bytes: &[u8]) -> Option<usize> {
 )))]
 pub fn instruction_bytes(_bytes: &[u8]) -> Option<usize> {
     Some(4)
-}
-
-/// Whether what comes behind this instruction is done before its jump: there, a trap would seem to be at
-/// the jump. Source: MIPS64 manual, volume II, tables A.2 to A.4.
-pub fn has_delay_slot(instruction: &[u8]) -> bool {
-    let Some(bytes) = instruction.first_chunk::<4>().filter(|_| cfg!(target_arch = "mips64"))
-    else {
-        return false;
-    };
-    let word = u32::from_le_bytes(*bytes);
-    match word >> 26 {
-        // JR and JALR among SPECIAL.
-        0 => matches!(word & 0x3f, 8 | 9),
-        // REGIMM: BLTZ and others; J, JAL, BEQ, BNE, BLEZ, BGTZ; the same likely.
-        1..=7 | 20..=23 => true,
-        _ => false,
-    }
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use vdso_data::architecture::Architecture;
 
 use super::calls::Scene;
-use super::layout::{LAYOUT, has_delay_slot, instruction_bytes};
+use super::layout::{LAYOUT, instruction_bytes};
 use super::registers::{self, Registers};
 use crate::image::mapped::Mapped;
 use crate::image::rules::Tables;
@@ -38,7 +38,7 @@ enum Mark {
     Armed,
     /// One from which a backtrace was right.
     Reached,
-    /// One at a function's end, where the rules tell of what is no longer there.
+    /// One at an end of a function, where the rules tell of what is not there.
     Late,
 }
 
@@ -70,6 +70,14 @@ impl From<&'static str> for Wrong {
     }
 }
 
+/// What was so where a function began.
+#[derive(Clone, Copy, Default)]
+struct Entered {
+    /// Its address, zero for none.
+    function: u64,
+    sp: u64,
+}
+
 /// An image in one scene.
 pub struct Watch<'a> {
     scene: &'a Scene,
@@ -81,8 +89,8 @@ pub struct Watch<'a> {
     marks: &'a Marks,
     /// The caller of the function that has been called.
     caller: Cell<Option<Registers>>,
-    /// Where the functions that it has come through begin, and their stack pointers there.
-    entered: Cell<[(u64, u64); FUNCTIONS]>,
+    /// The functions that it has come through.
+    entered: Cell<[Entered; FUNCTIONS]>,
     /// The lowest stack pointer of the call.
     lowest: Cell<u64>,
     wrong: Cell<Option<Wrong>>,
@@ -110,7 +118,7 @@ impl<'a> Watch<'a> {
             tables,
             marks,
             caller: Cell::new(None),
-            entered: Cell::new([(0, 0); FUNCTIONS]),
+            entered: Cell::new([Entered::default(); FUNCTIONS]),
             lowest: Cell::new(u64::MAX),
             wrong: Cell::new(None),
         };
@@ -130,7 +138,7 @@ impl<'a> Watch<'a> {
         (self.scene.publish)(self.image.own);
         self.arm();
         self.caller.set(None);
-        self.entered.set([(0, 0); FUNCTIONS]);
+        self.entered.set([Entered::default(); FUNCTIONS]);
         self.lowest.set(u64::MAX);
         WATCH.store((&raw const *self).cast_mut().cast(), Ordering::Relaxed);
         function(address);
@@ -152,17 +160,15 @@ impl<'a> Watch<'a> {
                 continue;
             }
             let mut vaddr = function.start;
-            let mut is_delayed = false;
             while vaddr < function.end {
                 let rest = code.get(vaddr as usize..function.end as usize);
                 let rest = rest.ok_or("a function reaches beyond the image")?;
                 let bytes = instruction_bytes(rest).filter(|bytes| *bytes <= rest.len());
                 let bytes = bytes.ok_or(Wrong { vaddr, what: "no instruction" })?;
                 let mark = self.marks.bytes.get(vaddr as usize).ok_or("the image is too long")?;
-                if !is_delayed && mark.get() == Mark::Nothing {
+                if mark.get() == Mark::Nothing {
                     mark.set(Mark::Armed);
                 }
-                is_delayed = has_delay_slot(rest);
                 vaddr += bytes as u64;
             }
         }
@@ -206,7 +212,7 @@ impl<'a> Watch<'a> {
         (self.scene.between)(self.image.own);
         let caller = self.caller.take().unwrap_or_else(|| registers.caller());
         // The frame is gone, or what was saved in it is.
-        let is_gone = self.is_frame_gone(vaddr, registers.sp());
+        let is_gone = self.is_frame_gone(vaddr, registers);
         let (is_late, what) = match self.backtrace(registers) {
             Ok(found) => (is_gone || found.is_from_below, found.difference(&caller)),
             Err(what) => (is_gone, Some(what)),
@@ -225,23 +231,23 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether a function has given its frame back: the stack pointer is where it was at the beginning.
-    fn is_frame_gone(&self, vaddr: u64, sp: u64) -> bool {
+    fn is_frame_gone(&self, vaddr: u64, registers: &Registers) -> bool {
+        let sp = registers.sp();
         let Some(function) = self.tables.functions().find(|function| function.contains(&vaddr))
         else {
             return false;
         };
         let mut entered = self.entered.get();
-        let known = entered.iter().position(|(start, _)| *start == function.start);
-        let place = known.or_else(|| entered.iter().position(|entry| *entry == (0, 0)));
-        if let Some(place) = place
-            && vaddr == function.start
+        let known = entered.iter().find(|it| it.function == function.start).copied();
+        if known.is_none()
+            && let Some(free) = entered.iter_mut().find(|it| it.function == 0)
         {
-            entered[place] = (function.start, sp);
+            *free = Entered { function: function.start, sp };
             self.entered.set(entered);
         }
         let lowest = self.lowest.get().min(sp);
         self.lowest.set(lowest);
-        known.is_some_and(|place| entered[place].1 == sp && lowest < sp)
+        known.is_some_and(|known| known.sp == sp && lowest < sp)
     }
 
     /// The first caller that is not in the image.
@@ -300,10 +306,7 @@ pub struct Counts<'a> {
 impl Display for Counts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reached, late, missed, marks } = self;
-        write!(
-            f,
-            "{reached} instructions lead to the caller, {late} at a function's end do not, "
-        )?;
+        write!(f, "{reached} instructions lead to the caller, {late} at functions' ends do not, ")?;
         write!(f, "{missed} were not reached:")?;
         let mut before = Mark::Reached;
         for (vaddr, mark) in marks.bytes.iter().enumerate() {

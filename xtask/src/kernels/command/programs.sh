@@ -91,7 +91,7 @@ source_checks() {
     check mapped "memfd:vdso-* exit 0" \
         vdso run $1 sh -c 'grep -o "memfd:vdso-[a-z]*" /proc/self/maps | sed q'
     if [ -e /signals ]; then
-        check exceptions "trampoline $trampoline thrown 100 backtraces 100 exit 0" vdso run $1 /signals
+        check exceptions "trampoline $trampoline backtraces 100 thrown 100 exit 0" vdso run $1 /signals
     else
         say exceptions skip "$NO_SIGNALS"
     fi

@@ -25,14 +25,14 @@ void handle_signal(int);
 #if defined(__aarch64__)
 #define TRAMPOLINE "__kernel_rt_sigreturn"
 #define HANDLER(name, rest)                                                                        \
-    asm(".text\n" #name ":\nadrp x9, return_to\nldr x30, [x9, :lo12:return_to]\nb " #rest "\n")
+    asm(".text\n.globl " #name "\n" #name ":\nadrp x9, return_to\nldr x30, [x9, :lo12:return_to]\nb " #rest "\n")
 #elif defined(__riscv)
 #define TRAMPOLINE "__vdso_rt_sigreturn"
-#define HANDLER(name, rest) asm(".text\n" #name ":\nlla t0, return_to\nld ra, 0(t0)\ntail " #rest "\n")
+#define HANDLER(name, rest) asm(".text\n.globl " #name "\n" #name ":\nlla t0, return_to\nld ra, 0(t0)\ntail " #rest "\n")
 #else
 // Handlers return through the C library.
 #define TRAMPOLINE ""
-#define HANDLER(name, rest) asm(".text\n" #name ":\njmp " #rest "\n")
+#define HANDLER(name, rest) asm(".text\n.globl " #name "\n" #name ":\njmp " #rest "\n")
 #endif
 
 HANDLER(on_fault, handle_fault);

@@ -95,10 +95,14 @@ impl<'page> Timekeeper<'page> {
 
     /// Publishes the clocks as they are now, and says when to call again.
     pub fn update(&mut self) -> Duration {
-        let Some(sample) = self.sampler.sample() else {
-            self.give_up_counter();
-            return self.interval;
-        };
+        match self.sampler.sample() {
+            Some(sample) => self.follow(sample),
+            None => self.give_up_counter(),
+        }
+    }
+
+    /// Publishes the clocks of a sample.
+    fn follow(&mut self, sample: Sample) -> Duration {
         self.renew_keys_after_standstill(&sample);
         let slopes = self.slopes(&sample);
         let interval_cycles = self.cycles_in(self.interval);
@@ -122,7 +126,7 @@ impl<'page> Timekeeper<'page> {
     }
 
     /// Sends every reader to the kernel, but not back behind what it may have read.
-    fn give_up_counter(&mut self) {
+    fn give_up_counter(&mut self) -> Duration {
         let now = crate::counter::read();
         let reached = |id: usize| {
             let nothing = Line { cycles: now, start: 0, slope: 0 };
@@ -137,7 +141,11 @@ impl<'page> Timekeeper<'page> {
             // One cycle in the far future: never read, but waited at.
             if reached[id] == 0 { CounterView::UNUSABLE } else { line.view(1) }
         });
-        self.last = None;
+        // What has become of the counter may have come with a standstill, and no sample will tell.
+        if self.last.take().is_some() {
+            self.page.renew_keys();
+        }
+        self.interval
     }
 
     /// How well the page has followed so far.

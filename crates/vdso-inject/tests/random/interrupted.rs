@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use super::mapped::Mapped;
 use super::support::*;
 
 /// Lengths, and how many bytes of them come before the middle: within what a state holds, and in what
@@ -107,6 +108,29 @@ fn a_state_that_is_lost_in_the_middle_begins_anew() {
         assert!(!share(&bytes, &[0; 16]));
         assert!(!share(&state.draw::<1000>(), &bytes));
     });
+}
+
+/// Bytes that the old key has made before the new seed are not given after it.
+#[test]
+fn a_new_seed_in_the_middle_gives_bytes_of_a_new_key() {
+    for mapped in Mapped::all() {
+        for call in CALLS {
+            let status = in_child(|| {
+                let state = mapped.function.kept_state();
+                state.draw::<10>();
+                let copy = state.bytes();
+                let of_old_key = interrupt(&state, call, || {});
+                state.set(&copy);
+                assert_eq!(interrupt(&state, call, || {}), of_old_key, "what is compared with");
+                state.set(&copy);
+                let given = interrupt(&state, call, || {
+                    mapped.kernels.generation.fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(!share(&given, &of_old_key));
+            });
+            assert_good(status, &format!("{}, {call:?}", mapped.function.name));
+        }
+    }
 }
 
 /// The child goes on where its parent was interrupted, with a state that is wiped.

@@ -9,6 +9,8 @@ mod interface;
 mod interrupted;
 mod left_behind;
 mod lengths;
+mod mapped;
+mod refused;
 mod renewal;
 #[cfg(target_arch = "x86_64")]
 mod stepped;

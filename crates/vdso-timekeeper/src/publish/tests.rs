@@ -121,19 +121,10 @@ fn timekeeper(page: &OwnPage, transforms: [Transform; clock::LINES]) -> Timekeep
     keeper
 }
 
-/// [`Timekeeper::update`] from the sample on.
+/// Publishes a sample, and gives the cycles until the next is due.
 fn follow(keeper: &mut Timekeeper<'_>, sample: Sample) -> u64 {
-    keeper.renew_keys_after_standstill(&sample);
-    let slopes = keeper.slopes(&sample);
-    let interval_cycles = keeper.cycles_in(keeper.interval);
-    let lines = std::array::from_fn(|id| keeper.line(id, &sample, slopes[id], interval_cycles));
-    let stale_after = keeper.cycles_in(INTERVAL) * INTERVALS_UNTIL_STALE;
-    let frozen = keeper.transforms.map(|transform| transform.rate == Rate::ZERO);
-    keeper.publish(|id| lines[id].view(if frozen[id] { i64::MAX as u64 } else { stale_after }));
-    keeper.last = Some(Published { sample, lines, slopes });
-    keeper.report.updates += 1;
-    keeper.interval = (keeper.interval * 2).min(INTERVAL);
-    interval_cycles
+    let interval = keeper.follow(sample);
+    keeper.cycles_in(interval)
 }
 
 /// One program's readers, each of which comes after the one before.
@@ -495,6 +486,24 @@ fn keys_are_renewed_after_a_standstill_alone() {
         follow(&mut keeper, world.sample());
         assert_eq!(generation(), before + 1);
     }
+}
+
+/// The machine that stood still may come back with another counter.
+#[test]
+fn keys_are_renewed_when_the_counter_is_given_up() {
+    let page = OwnPage::new();
+    let world = World::new();
+    let mut keeper = timekeeper(&page, [Transform::IDENTITY; clock::LINES]);
+    let generation = || page.header.random_generation.load(Ordering::Relaxed);
+    let before = generation();
+    keeper.give_up_counter();
+    assert_eq!(generation(), before, "it has not followed any");
+    follow(&mut keeper, world.sample());
+    assert_eq!(generation(), before);
+    keeper.give_up_counter();
+    assert_eq!(generation(), before + 1);
+    keeper.give_up_counter();
+    assert_eq!(generation(), before + 1, "once");
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) mod number {
     pub const PRCTL: usize = 172;
     /// `mmap2`, whose offset counts pages.
     pub const MMAP: usize = 192;
+    pub const MADVISE: usize = 220;
     pub const GETTID: usize = 224;
     pub const CLOCK_GETTIME: Option<usize> = Some(263);
     pub const CLOCK_GETRES: Option<usize> = Some(264);

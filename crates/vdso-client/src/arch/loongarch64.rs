@@ -16,6 +16,7 @@ pub(crate) mod number {
     pub const GETTID: usize = 178;
     pub const MUNMAP: usize = 215;
     pub const MMAP: usize = 222;
+    pub const MADVISE: usize = 233;
     pub const TGKILL: usize = 131;
     pub const GETRANDOM: usize = 278;
     pub const TIME: Option<usize> = None;

@@ -21,6 +21,7 @@ pub(crate) mod number {
     pub const GETTID: usize = 10;
     pub const TGKILL: usize = 11;
     pub const GETRANDOM: usize = 12;
+    pub const MADVISE: usize = 13;
     pub const GETTIMEOFDAY: Option<usize> = None;
     pub const TIME: Option<usize> = None;
     pub const CLOCK_GETTIME64: Option<usize> = CLOCK_GETTIME;

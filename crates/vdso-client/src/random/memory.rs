@@ -35,6 +35,28 @@ pub unsafe fn unmap(pages: NonNull<u8>, bytes: usize) {
     unsafe { arch::system_call(number::MUNMAP, arguments) };
 }
 
+/// New pages that are zeros again in a forked child. Unlike those that may be dropped, they stay.
+pub fn map_wiped_on_fork(bytes: usize) -> Option<NonNull<u8>> {
+    /// Linux 4.14. Source: `include/uapi/asm-generic/mman-common.h`, the same on every architecture here.
+    const MADV_WIPEONFORK: usize = 18;
+    let pages = map(bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS)?;
+    let arguments = [pages.as_ptr().expose_provenance(), bytes, MADV_WIPEONFORK, 0, 0, 0];
+    // SAFETY: pages of our own; nothing happens to them in this process.
+    let answer = unsafe { arch::system_call(number::MADVISE, arguments) };
+    if Errno::check(answer).is_err() {
+        // SAFETY: mapped above, and nobody knows of them.
+        unsafe { unmap(pages, bytes) };
+        return None;
+    }
+    Some(pages)
+}
+
+/// The process that this is.
+pub fn process_id() -> u32 {
+    // SAFETY: it takes nothing.
+    unsafe { arch::system_call(number::GETPID, [0; 6]) as u32 }
+}
+
 /// The thread that this is.
 #[cfg(feature = "std")]
 pub fn thread_id() -> u32 {
@@ -44,9 +66,7 @@ pub fn thread_id() -> u32 {
 
 /// Whether a thread of this process has the number.
 pub fn is_alive(thread: u32) -> bool {
-    // SAFETY: it takes nothing.
-    let process = unsafe { arch::system_call(number::GETPID, [0; 6]) };
-    let arguments = [process.cast_unsigned(), thread as usize, 0, 0, 0, 0];
+    let arguments = [process_id() as usize, thread as usize, 0, 0, 0, 0];
     // SAFETY: signal 0 is not sent, only looked at whether it could be.
     let answer = unsafe { arch::system_call(number::TGKILL, arguments) };
     Errno::check(answer) != Err(Errno::ESRCH)

@@ -55,6 +55,7 @@
 
 mod memory;
 mod pool;
+mod process;
 #[cfg(feature = "rand_core")]
 mod rand_core;
 mod state;

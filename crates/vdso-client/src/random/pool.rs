@@ -19,8 +19,8 @@ use core::ptr::{self, NonNull};
 use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use super::ask_function;
 use super::memory::{self, MAP_PRIVATE_ANONYMOUS, PAGE_BYTES, PROT_READ_WRITE};
+use super::{ask_function, process};
 use crate::arch;
 use crate::errno::Errno;
 use crate::resolve::slots;
@@ -217,7 +217,10 @@ impl Place {
     /// A state for an owner; `None` if there is no function, or no memory.
     pub fn claim(owner: u32) -> Option<Self> {
         let function = slots::GETRANDOM.get()?;
-        let is_gone = |thread| thread != FREE && thread != HELD && !memory::is_alive(thread);
+        // Another process's threads are never found alive.
+        let is_gone = |thread| {
+            thread != FREE && thread != HELD && process::owns_pool() && !memory::is_alive(thread)
+        };
         for _ in 0..MOST_BLOCKS {
             let free = blocks_for(function).find_map(|block| block.claim(owner, |by| by == FREE));
             let place =

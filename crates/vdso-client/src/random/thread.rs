@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use super::memory::thread_id;
 use super::pool::Place;
+use super::process;
 
 std::thread_local! {
     /// Without a destructor: registering one may allocate, which no signal handler may do. What a
@@ -66,6 +67,10 @@ fn look(known: Option<(Place, u32)>) -> Option<Place> {
         }
         place.give_back(owner);
     }
+    // Of one that shares its parent's memory, the variable is the parent's, too.
+    if !process::owns_pool() {
+        return None;
+    }
     PLACE.try_with(|cell| cell.set(None)).ok()?;
     let place = Place::claim(thread)?;
     PLACE.try_with(|cell| cell.set(Some((place, thread)))).ok()?;
@@ -74,9 +79,14 @@ fn look(known: Option<(Place, u32)>) -> Option<Place> {
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use nix::sys::wait::{WaitStatus, waitpid};
-    use nix::unistd::{ForkResult, fork};
+    use std::ffi::{c_int, c_void};
+    use std::vec;
+    use std::vec::Vec;
 
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, Pid, fork};
+
+    use super::super::pool::HELD;
     use super::{Call, PLACE, Place, look, thread_id};
 
     fn place() -> Option<Place> {
@@ -95,8 +105,9 @@ mod tests {
                 let (known, owner) = PLACE.get().expect("the parent's");
                 let is_parents = owner != thread_id();
                 let is_wiped = !known.is_marked(owner) && !known.is_marked(thread_id());
-                let own = place().expect("as its parent");
-                let is_own = own.is_marked(thread_id()) && own.confirm(thread_id());
+                // As its parent. It must not panic: that would go on in the child's copy of the harness.
+                let is_own = place()
+                    .is_some_and(|own| own.is_marked(thread_id()) && own.confirm(thread_id()));
                 // SAFETY: ends at once.
                 unsafe { libc::_exit(i32::from(!(is_parents && is_wiped && is_own))) };
             }
@@ -128,6 +139,59 @@ mod tests {
                 assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
             }
         }
+    }
+
+    /// Whether `part` says so in a child that has this thread's memory and variables while the thread waits,
+    /// as a child of vfork has.
+    fn is_so_in_sharing_child(part: fn() -> bool) -> bool {
+        extern "C" fn run(part: *mut c_void) -> c_int {
+            // SAFETY: it is what clone was called with below.
+            let part = unsafe { part.cast::<fn() -> bool>().read() };
+            c_int::from(!part())
+        }
+        let mut stack = vec![0_u128; 8 * 1024];
+        let top = stack.as_mut_ptr_range().end.cast();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let argument = (&raw const part).cast_mut().cast();
+        // SAFETY: the stack is the child's alone, and this thread waits until it has ended.
+        let child = unsafe { libc::clone(run, top, flags, argument) };
+        assert_ne!(child, -1, "clone");
+        let child = Pid::from_raw(child);
+        waitpid(child, None) == Ok(WaitStatus::Exited(child, 0))
+    }
+
+    /// A child's number is gone when it has ended: what it claims in the variable that it shares, anybody
+    /// might take from its parent in the middle of a call.
+    #[test]
+    fn a_child_that_shares_memory_claims_nothing_for_its_parent() {
+        let Some(before) = place() else { return };
+        let is_parents_still = || {
+            let after = place().expect("a state");
+            after.is_at(&before) && after.is_marked(thread_id()) && after.confirm(thread_id())
+        };
+        assert!(is_so_in_sharing_child(|| place().is_some()), "it draws from its parent's state");
+        assert!(is_parents_still());
+        before.mark(0);
+        assert!(is_so_in_sharing_child(|| place().is_none()), "the memory was dropped");
+        assert!(is_parents_still());
+        let known = PLACE.take();
+        assert!(is_so_in_sharing_child(|| place().is_none()), "its parent has no state yet");
+        assert!(PLACE.take().is_none());
+        PLACE.set(known);
+        assert!(is_parents_still());
+    }
+
+    /// To such a child all threads of its parent's process look as if they had ended.
+    #[test]
+    fn a_child_that_shares_memory_takes_no_state_from_a_living_thread() {
+        let Some(before) = place() else { return };
+        let claims_more_than_are_free = || {
+            let places: Vec<_> = (0..500).map_while(|_| Place::claim(HELD)).collect();
+            places.iter().for_each(|place| place.give_back(HELD));
+            places.len() == 500
+        };
+        assert!(is_so_in_sharing_child(claims_more_than_are_free));
+        assert!(before.confirm(thread_id()), "it was taken");
     }
 
     /// What `place` finds in one look, `look` finds again: a mark that is lost says nothing of the owner.

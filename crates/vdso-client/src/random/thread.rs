@@ -73,6 +73,10 @@ fn look(known: Option<(Place, u32)>) -> Option<Place> {
     }
     PLACE.try_with(|cell| cell.set(None)).ok()?;
     let place = Place::claim(thread)?;
+    // A handler may have forked since the number was asked for: then it is the parent's.
+    if thread_id() != thread {
+        return None;
+    }
     PLACE.try_with(|cell| cell.set(Some((place, thread)))).ok()?;
     Some(place)
 }

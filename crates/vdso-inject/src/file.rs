@@ -11,7 +11,8 @@ use std::ffi::CString;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::slice;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -41,10 +42,13 @@ struct SharedFile {
     file: OwnedFd,
     mapping: NonNull<u8>,
     bytes: NonZeroUsize,
+    /// Held while the part behind the first is looked at, or written.
+    twin: Mutex<()>,
 }
 
 // SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics, but for
-// images and stubs: they are written by one process, before a program is told where they are.
+// images and stubs: each is written once, the first before anybody else has the file, the twin's under its
+// lock and only where nothing is; and no program is told of one before.
 unsafe impl Send for SharedFile {}
 // SAFETY: as above.
 unsafe impl Sync for SharedFile {}
@@ -78,7 +82,7 @@ impl ImageFile {
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         let mapping = map_writable(&file, bytes)?;
-        let shared = Arc::new(SharedFile { file, mapping, bytes });
+        let shared = Arc::new(SharedFile { file, mapping, bytes, twin: Mutex::new(()) });
         let file = Self::write(shared, 0, architecture, stub, image)?;
         // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
         unsafe { file.own_page().write(OwnPage::new()) };
@@ -86,12 +90,26 @@ impl ImageFile {
         Ok(file)
     }
 
-    /// The same file with `image`, that of the architecture's twin, and what goes with it.
+    /// The same file with `image`, that of the architecture's twin, and what goes with it. Programs may be
+    /// running on what is there already, from an earlier call or from the process that this one succeeds:
+    /// then it must be the same.
     pub fn twin(&self, image: &[u8]) -> Result<Self> {
         let twin = self.architecture.twin.and_then(Architecture::named);
         let twin = twin.ok_or(Error::Architecture)?;
         let abi = ABIS.iter().find(|abi| abi.name == twin.name).ok_or(Error::Architecture)?;
         let start = part_bytes(self.architecture);
+        // A panic in between leaves nothing that the comparison does not see.
+        let _lock = self.shared.twin.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the mapping reaches to the end of the twin's part, and nobody writes there but who has the
+        // lock.
+        let place = unsafe { self.shared.mapping.add(start) };
+        // SAFETY: as above; every part has room for an image.
+        let there = unsafe { slice::from_raw_parts(place.as_ptr(), twin.own_page()) };
+        let (there, rest) = there.split_at(image.len().min(there.len()));
+        let is_empty = there.iter().chain(rest).all(|&byte| byte == 0);
+        if !is_empty && there != image {
+            return Err(Error::on_self(Attempt::CreateFile, Errno::EEXIST));
+        }
         Self::write(Arc::clone(&self.shared), start, twin, abi.stub.as_ref(), image)
     }
 
@@ -115,6 +133,10 @@ impl ImageFile {
         for (at, content) in [(vdso_image::IMAGE, image), (second_stage(architecture), second)] {
             // SAFETY: the mapping reaches to `end`, which has room for both.
             let destination = unsafe { shared.mapping.as_ptr().add(start + at) };
+            // SAFETY: as below.
+            if unsafe { slice::from_raw_parts(destination, content.len()) } == content {
+                continue;
+            }
             // SAFETY: source and destination are valid for the length and do not overlap.
             unsafe { destination.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
         }
@@ -127,9 +149,10 @@ impl ImageFile {
         unsafe { self.own_page().as_ref() }
     }
 
-    /// Size of a mapping of the image and what belongs to it.
+    /// Size of a mapping of the image and what belongs to it. The stub unmaps the end of that, the second
+    /// stage.
     pub fn mapping_bytes(&self) -> usize {
-        part_bytes(self.architecture)
+        mapping_bytes(self.architecture)
     }
 
     /// Where in the file such a mapping begins.
@@ -148,7 +171,7 @@ impl ImageFile {
         self.shared.mapping.map_addr(|start| start.saturating_add(offset)).cast()
     }
 
-    /// Where the stub's second stage is in it, on the last page.
+    /// Where the stub's second stage is in it, at the end.
     pub fn second_stage(&self) -> u64 {
         second_stage(self.architecture) as u64
     }
@@ -182,9 +205,14 @@ fn second_stage(architecture: &Architecture) -> usize {
     architecture.mapping_bytes()
 }
 
-/// An image and what belongs to it. A twin's is as long.
+/// An image and what belongs to it.
+fn mapping_bytes(architecture: &Architecture) -> usize {
+    second_stage(architecture) + PAGE_BYTES
+}
+
+/// The part of the file for that. A twin's is as long.
 fn part_bytes(architecture: &Architecture) -> usize {
-    (second_stage(architecture) + PAGE_BYTES).next_multiple_of(architecture.page_bytes)
+    mapping_bytes(architecture).next_multiple_of(architecture.page_bytes)
 }
 
 fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {

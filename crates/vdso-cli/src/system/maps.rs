@@ -41,9 +41,10 @@ impl Mapping {
         self.name.starts_with("/memfd:vdso-") && self.name.ends_with(" (deleted)")
     }
 
-    /// Whether this is where an image of ours begins.
+    /// Whether this is an image of ours: of what is mapped of the file, it alone can be executed. It begins
+    /// there, or behind the first one (x32).
     pub fn is_our_image(&self) -> bool {
-        self.is_ours() && self.file_offset as usize == vdso_image::IMAGE
+        self.is_ours() && self.protection.contains('x')
     }
 }
 
@@ -133,6 +134,14 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         let names: Vec<_> = of_vdso(&parse(MAPS), None).into_iter().map(|m| m.name).collect();
         let ours = "/memfd:vdso-host (deleted)";
         assert_eq!(names, [ours, ours, PROCESS_PAGE, "[vdso]", "[vsyscall]"]);
+    }
+
+    /// Of a file with two images, x32 programs have the second.
+    #[test]
+    fn an_image_that_is_not_the_first_is_one() {
+        let maps = MAPS.replace("r-xp 00000000 00:01", "r-xp 00007000 00:01");
+        let names: Vec<_> = of_vdso(&parse(&maps), None).into_iter().map(|m| m.name).collect();
+        assert!(names.iter().any(|name| name == PROCESS_PAGE), "{names:?}");
     }
 
     #[test]

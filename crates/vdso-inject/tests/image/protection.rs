@@ -15,6 +15,7 @@ use vdso_data::PAGE_BYTES;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::{clock, latch};
 use vdso_image::{IMAGE, OWN_PAGE, PROCESS_PAGE, Source};
+use vdso_inject::{Error, ImageFile};
 
 use super::support::*;
 
@@ -163,4 +164,25 @@ fn a_dropped_image_leaves_nothing() {
     assert!(is_there());
     drop(mapped);
     assert!(!is_there());
+}
+
+/// Programs may run on the second image of a file already.
+#[test]
+fn a_twin_is_written_once() {
+    let image = |source| vdso_image::bytes(source);
+    let file = ImageFile::create("twin", image(Source::Own)).unwrap();
+    if file.architecture().twin.is_none() {
+        return test_support::skip(
+            test_support::Lacking::Kernel,
+            "a_twin_is_written_once",
+            "this architecture has one kind of programs to a file",
+        );
+    }
+    let twin = file.twin(image(Source::Host)).unwrap();
+    assert!(twin.is_in_file_of(&file) && twin.offset() > 0);
+    file.twin(image(Source::Host)).expect("the same again");
+    for other in [Source::Own, Source::Chain] {
+        let error = file.twin(image(other)).expect_err("programs run on another");
+        assert!(matches!(error, Error::System { errno: Errno::EEXIST, .. }), "{error}");
+    }
 }

@@ -156,6 +156,7 @@ impl<'a> Watch<'a> {
     fn find_instructions(&self, architecture: &Architecture) -> Result<(), Wrong> {
         let code = self.plain.image().bytes();
         for function in self.tables.functions() {
+            let function = function.map_err(|_| "a function's rules cannot be read")?;
             if self.is_left_out(function.start, architecture) {
                 continue;
             }
@@ -233,8 +234,9 @@ impl<'a> Watch<'a> {
     /// Whether a function has given its frame back: the stack pointer is where it was at the beginning.
     fn is_frame_gone(&self, vaddr: u64, registers: &Registers) -> bool {
         let sp = registers.sp();
-        let Some(function) = self.tables.functions().find(|function| function.contains(&vaddr))
-        else {
+        // All can be read, or there were no traps.
+        let mut functions = self.tables.functions().flatten();
+        let Some(function) = functions.find(|function| function.contains(&vaddr)) else {
             return false;
         };
         let mut entered = self.entered.get();

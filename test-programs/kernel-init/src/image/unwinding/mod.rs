@@ -10,11 +10,13 @@
 //! |---|---|
 //! | [`calls`] | the ways in which functions are called |
 //! | [`random`] | those of `getrandom` |
+//! | [`cover`] | whether there are rules for all code |
 //! | [`layout`] | traps and registers of each architecture |
 //! | [`registers`] | what a trap has interrupted, and a step up from there |
 //! | [`watch`] | the traps |
 
 mod calls;
+mod cover;
 mod layout;
 mod random;
 mod registers;

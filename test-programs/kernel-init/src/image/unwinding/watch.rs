@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use vdso_data::architecture::Architecture;
 
 use super::calls::Scene;
+use super::cover;
 use super::layout::{LAYOUT, instruction_bytes};
 use super::registers::{self, Registers};
 use crate::image::mapped::Mapped;
@@ -51,8 +52,8 @@ pub struct Marks {
 #[derive(Clone, Copy, Debug)]
 pub struct Wrong {
     /// Counted from the image's beginning.
-    vaddr: u64,
-    what: &'static str,
+    pub vaddr: u64,
+    pub what: &'static str,
 }
 
 impl Display for Wrong {
@@ -123,6 +124,7 @@ impl<'a> Watch<'a> {
             wrong: Cell::new(None),
         };
         watch.find_instructions(architecture)?;
+        cover::check(watch.plain.image(), &watch.tables)?;
         for signal in [SIGTRAP, SIGILL] {
             let handler = (trapped as *const ()).expose_provenance();
             // SAFETY: the handler is for the traps here; whatever else comes ends the process.

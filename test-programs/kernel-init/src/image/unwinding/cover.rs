@@ -38,7 +38,8 @@ fn known(image: &Image<'_>, tables: &Tables) -> impl Iterator<Item = Range<u64>>
     let trampolines = symbols.filter(|symbol| is_trampoline(symbol.name));
     let trampolines =
         trampolines.map(|symbol| symbol.value..symbol.value.saturating_add(symbol.size));
-    tables.functions().flatten().chain(trampolines)
+    // What is empty covers nothing.
+    tables.functions().flatten().chain(trampolines).filter(|it| !it.is_empty())
 }
 
 /// Some architectures' have no rules: unwinders know their instructions.

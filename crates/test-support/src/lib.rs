@@ -43,5 +43,5 @@ mod skip;
 pub use build::build;
 pub use program::Program;
 pub use reading::{Clock, ParseError, Reading, Readings, assert_shift};
-pub use recipe::{I386, X32, multilib_package};
+pub use recipe::{I386, X32, links, multilib_package};
 pub use skip::{Lacking, Skip, skip};

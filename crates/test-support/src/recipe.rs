@@ -334,7 +334,8 @@ fn multilib_of(version: &str) -> Option<String> {
     Some(format!("gcc-{major}-multilib"))
 }
 
-fn links(compiler: &Path, flags: &[&str], output: &Path) -> bool {
+/// Whether a compiler makes an executable of an empty program; it is then at `output`.
+pub fn links(compiler: &Path, flags: &[&str], output: &Path) -> bool {
     let compile = || -> io::Result<bool> {
         let mut child = Command::new(compiler)
             .args(flags)

@@ -60,6 +60,7 @@ fn other(arguments: &[String]) -> Result<()> {
         ["children", depth, offset_sec, reads] => {
             program::children(depth.parse()?, offset_sec, reads)
         }
+        ["execute", program, arguments @ ..] => program::execute(program, arguments),
         ["rate", rate, slack_ns] => program::rate(rate.parse()?, slack_ns.parse()?),
         ["auxv"] => program::auxv(),
         ["random"] => random::run(),

@@ -34,6 +34,21 @@ pub fn children(depth: u32, offset_sec: &str, reads: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs a program to its good end, without a clock. If the kernel does not know such programs, the exit code
+/// is 126: a shell would take the file for a script.
+pub fn execute(program: &str, arguments: &[&str]) -> Result<()> {
+    const REFUSED: i32 = 126;
+    let status = match Command::new(program).args(arguments).status() {
+        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
+            eprintln!("{error}");
+            std::process::exit(REFUSED)
+        }
+        result => result.with_context(|| format!("cannot run {program}"))?,
+    };
+    ensure!(status.success(), "{program}: {status}");
+    Ok(())
+}
+
 /// REALTIME runs at a rate of its own, to so many nanoseconds.
 pub fn rate(rate: i128, slack_ns: i128) -> Result<()> {
     /// How long that is looked at, ns: far longer than a slack.

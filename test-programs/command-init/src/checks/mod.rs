@@ -22,6 +22,21 @@ pub enum Expected {
     NoPage(&'static str),
 }
 
+impl Expected {
+    /// What the refusal of a source that is asked for by name has; `None` if it is taken.
+    pub fn refusal(self, source: &str) -> Option<&'static str> {
+        let Expected::NoPage(reason) = self else { return None };
+        let is_seen = !reason.contains("no vDSO");
+        match source {
+            "host" => Some(reason),
+            "own" if is_seen => Some(reason),
+            // Without a vDSO, but with the counter as its clocksource, the kernel says so in a file.
+            "own" if !counter_is_used() => Some("the kernel's clocksource is '"),
+            _ => None,
+        }
+    }
+}
+
 const CLOCKSOURCE_UNUSED: &str =
     "the kernel does not use the counter as its clocksource (clock mode 0)";
 

@@ -18,9 +18,8 @@ pub fn run(report: &mut Report, expected: Expected) {
 
 fn below(source: &str, expected: Expected) -> Result<String> {
     let finished = vdso(&["run", "-v", "--source", source, "--", SELF, "random"])?;
-    // What the sources are refused for is told by the group `sources`.
-    if source != "chain" && expected != Expected::Page && finished.code == Some(125) {
-        return Ok(finished.said_after("error: ")?.to_owned());
+    if let Some(reason) = expected.refusal(source) {
+        return Ok(finished.expect(125, reason)?.said_after("error: ")?.to_owned());
     }
     let Finished { stdout, stderr, .. } = finished.expect(0, "image at")?;
     let kernels = match random::state_bytes()? {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use vdso_timekeeper::host::{Host, Sampler};
 
-use super::{Expected, counter_is_used};
+use super::Expected;
 use crate::clocks;
 use crate::command::{Finished, SELF, vdso, vdso_as_nobody, vdso_in_namespace};
 use crate::report::Report;
@@ -94,23 +94,16 @@ fn source(name: &str) -> Result<String> {
 
 /// A line of ours follows the host's to less than a bracket's width, so it is read at a rate.
 fn own(expected: Expected) -> Result<String> {
-    match expected {
-        Expected::Page => {
-            let finished = twice_as_fast(EXACT_NS)?.expect(0, "source own: as asked")?;
-            Ok(format!("twice as fast: {}", finished.stdout))
-        }
-        // Without a vDSO, but with the counter as its clocksource, the kernel says so in a file.
-        Expected::NoPage(reason) if reason.contains("no vDSO") && counter_is_used() => {
-            let finished = twice_as_fast(BY_CALLS_NS)?.expect(0, "source own: as asked")?;
-            Ok(format!("twice as fast, steered by calls: {}", finished.stdout))
-        }
-        Expected::NoPage(reason) => {
-            let is_seen = !reason.contains("no vDSO");
-            let reason = if is_seen { reason } else { "the kernel's clocksource is '" };
-            let finished = twice_as_fast(EXACT_NS)?.expect(125, reason)?;
-            Ok(finished.said_after("error: ")?.to_owned())
-        }
+    if let Some(reason) = expected.refusal("own") {
+        let finished = twice_as_fast(EXACT_NS)?.expect(125, reason)?;
+        return Ok(finished.said_after("error: ")?.to_owned());
     }
+    let (slack_ns, how) = match expected {
+        Expected::Page => (EXACT_NS, "twice as fast"),
+        Expected::NoPage(_) => (BY_CALLS_NS, "twice as fast, steered by calls"),
+    };
+    let finished = twice_as_fast(slack_ns)?.expect(0, "source own: as asked")?;
+    Ok(format!("{how}: {}", finished.stdout))
 }
 
 /// What a line of ours may be off by where the kernel's page is known, ns: the counter's rate at the

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char};
 use core::fmt::Write;
 use core::ptr;
 
-use syscalls::Sysno;
+use syscalls::{Errno, Sysno};
 use vdso_data::architecture::Architecture;
 
 use super::mapped::Path;
@@ -13,8 +13,9 @@ use crate::system;
 
 const LOADERS: [&str; 2] = ["glibc", "musl"];
 
-/// As wait(2) gives an exit code.
-const NOT_THERE: i32 = 126 << 8;
+/// What is added to the number of an error for the exit code of a process that could not become a loader.
+/// The loaders themselves and the program end with less.
+const NOT_EXECUTED: usize = 128;
 
 pub fn run(report: &mut Report, architecture: &Architecture) {
     for name in LOADERS {
@@ -27,8 +28,11 @@ pub fn run(report: &mut Report, architecture: &Architecture) {
         let name = format_args!("dlopen-{name}");
         match load(&loader, options, &dlopen) {
             Ok(0) => report.ok(name, "every function is found"),
-            Ok(NOT_THERE) => report.skip(name, "its loader is not there"),
-            Ok(status) => report.fail(name, format_args!("it ended with status {status:#x}")),
+            Ok(status) => match not_executed(status) {
+                Some(Errno::ENOENT) => report.skip(name, "its loader is not there"),
+                Some(error) => report.fail(name, format_args!("cannot execute it: {error}")),
+                None => report.fail(name, format_args!("it ended with status {status:#x}")),
+            },
             Err(error) => report.fail(name, format_args!("cannot start it: {error}")),
         }
     }
@@ -42,8 +46,16 @@ fn path_of(architecture: &Architecture, name: core::fmt::Arguments<'_>) -> Path 
     path
 }
 
+/// Why execve failed, by what wait(2) gave of the process.
+fn not_executed(status: i32) -> Option<Errno> {
+    // An exit code is the second byte; the first is zero then.
+    let code = status.checked_shr(8).filter(|_| status & 0xff == 0)?;
+    let error = code.checked_sub(NOT_EXECUTED as i32).filter(|error| *error > 0)?;
+    Some(Errno::new(error))
+}
+
 /// Runs a program by this loader.
-fn load(loader: &Path, options: &[&CStr], program: &Path) -> Result<i32, syscalls::Errno> {
+fn load(loader: &Path, options: &[&CStr], program: &Path) -> Result<i32, Errno> {
     let Some(child) = system::fork()? else {
         let mut arguments = [ptr::null::<c_char>(); 5];
         let all = [loader.as_c_str()].into_iter().chain(options.iter().copied());
@@ -58,10 +70,12 @@ fn load(loader: &Path, options: &[&CStr], program: &Path) -> Result<i32, syscall
             environment.as_ptr().expose_provenance(),
         ];
         // SAFETY: a path, and two lists that end with a null.
-        let _ = unsafe {
+        let result = unsafe {
             system::call(Sysno::execve, [addresses[0], addresses[1], addresses[2], 0, 0, 0])
         };
-        system::exit(NOT_THERE as usize >> 8)
+        // One that succeeds does not return.
+        let error = result.err().map_or(0, |error| error.into_raw() as usize);
+        system::exit(NOT_EXECUTED + error.min(127))
     };
     system::wait(child)
 }

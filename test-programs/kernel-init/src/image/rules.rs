@@ -78,14 +78,16 @@ impl Tables {
     }
 
     /// The addresses of each function that has rules, exported or not.
-    pub fn functions(&self) -> impl Iterator<Item = Range<u64>> {
+    pub fn functions(&self) -> impl Iterator<Item = gimli::Result<Range<u64>>> {
         let mut entries = self.frames.entries(&self.bases);
         core::iter::from_fn(move || {
             loop {
-                // What cannot be read ends the list: what is called there is then missed.
-                let CieOrFde::Fde(fde) = entries.next().ok()?? else { continue };
-                let fde = fde.parse(EhFrame::cie_from_offset).ok()?;
-                return Some(fde.initial_address()..fde.initial_address() + fde.len());
+                let fde = match entries.next().transpose()? {
+                    Ok(CieOrFde::Cie(_)) => continue,
+                    Ok(CieOrFde::Fde(fde)) => fde.parse(EhFrame::cie_from_offset),
+                    Err(error) => Err(error),
+                };
+                return Some(fde.map(|fde| fde.initial_address()..fde.end_address()));
             }
         })
     }

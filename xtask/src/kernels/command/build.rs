@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use test_support::X32;
+use test_support::{X32, multilib_package};
 
 use crate::cargo;
 use crate::images::add_companions;
@@ -82,7 +82,17 @@ pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
     compiled_clocks(&folder.join("clocks"), compiler, &[])
 }
 
-/// The same for x32.
+/// What to do before programs of x32 can be built; `None` if they can.
+pub fn lacks_x32(folder: &Path, compiler: &str) -> Option<String> {
+    let options = [&["-static"][..], &X32].concat();
+    if test_support::links(Path::new(compiler), &options, &folder.join("empty-x32")) {
+        return None;
+    }
+    let package = multilib_package().unwrap_or_else(|| "gcc-multilib".to_owned());
+    Some(format!("{compiler} has no C library for x32: apt-get install {package}"))
+}
+
+/// [`clocks`] for x32.
 pub fn clocks_x32(folder: &Path, compiler: &str) -> Result<PathBuf> {
     compiled_clocks(&folder.join("clocks-x32"), compiler, &X32)
 }

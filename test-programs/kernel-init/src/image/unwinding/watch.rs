@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use vdso_data::architecture::Architecture;
 
 use super::calls::Scene;
+use super::cover;
 use super::layout::{LAYOUT, instruction_bytes};
 use super::registers::{self, Registers};
 use crate::image::mapped::Mapped;
@@ -51,8 +52,8 @@ pub struct Marks {
 #[derive(Clone, Copy, Debug)]
 pub struct Wrong {
     /// Counted from the image's beginning.
-    vaddr: u64,
-    what: &'static str,
+    pub vaddr: u64,
+    pub what: &'static str,
 }
 
 impl Display for Wrong {
@@ -123,6 +124,7 @@ impl<'a> Watch<'a> {
             wrong: Cell::new(None),
         };
         watch.find_instructions(architecture)?;
+        cover::check(watch.plain.image(), &watch.tables)?;
         for signal in [SIGTRAP, SIGILL] {
             let handler = (trapped as *const ()).expose_provenance();
             // SAFETY: the handler is for the traps here; whatever else comes ends the process.
@@ -156,6 +158,7 @@ impl<'a> Watch<'a> {
     fn find_instructions(&self, architecture: &Architecture) -> Result<(), Wrong> {
         let code = self.plain.image().bytes();
         for function in self.tables.functions() {
+            let function = function.map_err(|_| "a function's rules cannot be read")?;
             if self.is_left_out(function.start, architecture) {
                 continue;
             }
@@ -233,8 +236,9 @@ impl<'a> Watch<'a> {
     /// Whether a function has given its frame back: the stack pointer is where it was at the beginning.
     fn is_frame_gone(&self, vaddr: u64, registers: &Registers) -> bool {
         let sp = registers.sp();
-        let Some(function) = self.tables.functions().find(|function| function.contains(&vaddr))
-        else {
+        // All can be read, or there were no traps.
+        let mut functions = self.tables.functions().flatten();
+        let Some(function) = functions.find(|function| function.contains(&vaddr)) else {
             return false;
         };
         let mut entered = self.entered.get();

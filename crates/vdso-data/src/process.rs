@@ -10,7 +10,8 @@ pub const MAGIC: u64 = u64::from_be_bytes(*b"vdsoproc");
 /// Changes when an image of the old layout would misread the new one.
 pub const VERSION: u32 = 1;
 
-/// The CPU has RDPID (x86: CPUID leaf 7, ECX bit 22).
+/// The CPU has RDPID (x86: CPUID leaf 7, ECX bit 22), and the kernel keeps its word where that reads: every
+/// one of 64 bits does.
 pub const FLAG_RDPID: u32 = 1 << 0;
 
 /// The CPU has CNTVCTSS_EL0 (arm64: FEAT_ECV, which Linux reports as `HWCAP2_ECV`).

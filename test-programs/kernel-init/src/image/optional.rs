@@ -13,11 +13,11 @@ pub fn flags() -> u32 {
     rdpid(features.ecx) | if has_avx2 { FLAG_AVX2 } else { 0 }
 }
 
-/// As above.
+/// As above. Kernels of 32 bits leave what RDPID reads alone, unless their own vDSO reads it.
 #[cfg(target_arch = "x86")]
 pub fn flags() -> u32 {
     use core::arch::x86::__cpuid_count;
-    rdpid(__cpuid_count(7, 0).ecx)
+    if super::kernel::getcpu().is_some() { rdpid(__cpuid_count(7, 0).ecx) } else { 0 }
 }
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

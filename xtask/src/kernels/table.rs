@@ -103,8 +103,12 @@ impl Table {
         }
     }
 
-    /// Prints what is not as it should be. Fails if a check did, or if nothing was booted: then nothing is
-    /// known.
+    /// Whether no check has failed. If nothing was booted, nothing is known.
+    fn has_passed(&self) -> bool {
+        self.boots > 0 && self.failures.is_empty()
+    }
+
+    /// Prints what is not as it should be.
     pub fn close(self) -> ExitCode {
         for remark in &self.skips {
             let name = format!("{} ({})", remark.name, remark.place());
@@ -116,12 +120,12 @@ impl Table {
         for failure in &self.failures {
             eprintln!("FAIL {failure}");
         }
-        let Self { boots, checks, .. } = self;
+        let Self { boots, checks, .. } = &self;
         eprintln!("{boots} boots, {checks} checks, {} failures", self.failures.len());
-        if boots == 0 {
+        if *boots == 0 {
             eprintln!("nothing was booted, so nothing was checked: the skips tell what is lacking");
         }
-        if boots > 0 && self.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.has_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -206,7 +210,7 @@ mod tests {
         assert!(table.failures.is_empty());
         table.add("amd64", "6.1", None, &outcome(vec![check("amd64", "time", Status::Fail)]));
         assert_eq!(table.failures, ["amd64 6.1: amd64/client/time: why"]);
-        assert_eq!(table.close(), ExitCode::FAILURE);
+        assert!(!table.has_passed());
     }
 
     #[test]
@@ -219,14 +223,14 @@ mod tests {
             table.miss("amd64", "i386", &Missing::Broken("does not build".to_owned()));
         }
         assert_eq!(table.failures, ["amd64: i386: does not build"]);
-        assert_eq!(table.close(), ExitCode::FAILURE);
+        assert!(!table.has_passed());
     }
 
     #[test]
     fn without_a_boot_nothing_has_passed() {
         let mut table = Table::new(false);
         table.skip("amd64", "kernel amd64 6.1", "no emulator");
-        assert_eq!(table.close(), ExitCode::FAILURE);
+        assert!(!table.has_passed());
     }
 
     #[test]

@@ -148,7 +148,7 @@ mod tests {
     const MAPS: &str = "\
 7f0000001000-7f0000003000 r-xp 00000000 00:00 0                          [vdso]
 7f0000005000-7f0000007000 r-xp 00000000 00:01 4242                       /memfd:vdso-own (deleted)
-7f0000007000-7f0000008000 r--s 00002000 00:01 4242                       /memfd:vdso-own (deleted)
+7f0000007000-7f0000008000 r--s 00004000 00:01 4242                       /memfd:vdso-own (deleted)
 ";
 
     fn images(announced: u64) -> Vec<(u64, bool)> {
@@ -169,7 +169,7 @@ mod tests {
     /// Anybody may map a file of that name, and as much of it as there are addresses.
     #[test]
     fn no_more_is_read_than_images_may_have() {
-        let hostile = "100000000000-300000000000 r--p 00000000 00:01 1 /memfd:vdso-x (deleted)\n";
+        let hostile = "100000000000-300000000000 r-xp 00000000 00:01 1 /memfd:vdso-x (deleted)\n";
         let read = |mapping: &Mapping| {
             assert!(mapping.bytes() <= 0x2000, "{mapping:?}");
             Ok(Vec::new())
@@ -188,7 +188,7 @@ mod tests {
         let many: String = (1..40_u64)
             .map(|n| {
                 format!(
-                    "{:x}-{:x} r--p 0 00:01 1 /memfd:vdso-x (deleted)\n",
+                    "{:x}-{:x} r-xp 0 00:01 1 /memfd:vdso-x (deleted)\n",
                     n << 32,
                     (n << 32) + 0x10_0000
                 )

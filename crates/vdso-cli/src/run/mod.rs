@@ -20,7 +20,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
-use vdso_inject::launch::{Follow, Launch, Outcome};
+use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
@@ -132,6 +132,7 @@ fn launch(
         payload: &selected.payload,
         publisher: (selected.source == Source::Own).then_some(&publisher),
         follow: if run.no_follow { Follow::None } else { Follow::All },
+        on_host_clock: if run.strict { OnHostClock::End } else { OnHostClock::Tell },
         notice: &notice::notice,
         tell_addresses: run.verbose,
         farewell: &farewell,

@@ -38,6 +38,15 @@ pub enum Follow {
     None,
 }
 
+/// What becomes of a program that is followed, but cannot be given the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnHostClock {
+    /// It runs on the host's clock, and its name and the reason are told.
+    Tell,
+    /// It is ended, and its name and the reason are told.
+    End,
+}
+
 /// What to start, and how.
 pub struct Launch<'a> {
     /// The program, looked up in `PATH`, and its arguments.
@@ -48,6 +57,8 @@ pub struct Launch<'a> {
     pub publisher: Option<&'a dyn Fn() -> Tick<'a>>,
     /// Who gets it.
     pub follow: Follow,
+    /// What becomes of programs that do not get it.
+    pub on_host_clock: OnHostClock,
     /// Called in the supervisor with what a person may want to know.
     pub notice: &'a dyn Fn(&Notice),
     /// Whether to tell the image's address in each program.

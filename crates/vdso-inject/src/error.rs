@@ -48,6 +48,19 @@ pub enum Error {
     /// Nothing is put into programs on this architecture.
     #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
     Architecture,
+    /// A seccomp filter of the program's own, or of one that it comes from, refuses calls without which
+    /// the image cannot be mapped.
+    #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]
+    Confined {
+        /// Which process.
+        pid: Pid,
+    },
+    /// The process that was giving the program its clock was killed in the middle.
+    #[error("the supervisor was killed while process {pid} began")]
+    TracerKilled {
+        /// Which process.
+        pid: Pid,
+    },
     /// The process ended while it was worked on.
     #[error("process {pid} ended")]
     Gone {

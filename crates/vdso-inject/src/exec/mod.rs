@@ -17,7 +17,8 @@ use crate::stub::{
 };
 
 pub use companion::{Companion, DataPages, KernelVdso, Make};
-use memory::{Memory, Protection};
+pub use memory::Memory;
+use memory::Protection;
 use segments::Segments;
 use stack::{InitialStack, Words};
 
@@ -57,7 +58,13 @@ pub enum Announce {
 /// Everything is prepared where the program does not look; a single step, the write of its
 /// registers, then makes it execute the stub. Before that step nothing has happened, after it
 /// nothing more is needed: the tracer may detach or die at any time.
-pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Result<()> {
+pub fn inject(
+    pid: Pid,
+    payload: &Payload,
+    by: FileBy,
+    announce: Announce,
+    _token: u64,
+) -> Result<()> {
     let registers = Registers::read(pid)?;
     let memory = Memory::of(pid);
     let mut words = Words::new(&memory, registers.stack_addr())?;

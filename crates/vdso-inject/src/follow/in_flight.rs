@@ -143,9 +143,14 @@ impl Slot {
         self.tracer.store(tracer.as_raw() as u32, Ordering::Release);
     }
 
+    /// The report is not answered after all.
+    pub fn hand_back(&self) {
+        self.tracer.store(0, Ordering::Release);
+    }
+
     /// Who traces the program, and the program's process, once the report is answered.
     pub fn tracer(&self) -> Option<(Pid, Pid)> {
-        // Acquire: pairs with the Release in `hand_to`.
+        // Acquire: pairs with the Release in `hand_to` and `hand_back`.
         let tracer = self.tracer.load(Ordering::Acquire) as i32;
         let process = self.process.load(Ordering::Relaxed) as i32;
         (tracer != 0).then(|| (Pid::from_raw(tracer), Pid::from_raw(process)))

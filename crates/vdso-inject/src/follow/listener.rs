@@ -83,9 +83,7 @@ impl<'a> Listener<'a> {
     /// Whether whoever made it, and waits for the answer, has ended since: it was killed, or a thread
     /// beside it has exec'd. So it is, too, once the report is answered.
     pub fn is_gone(&self, report: Report) -> bool {
-        // SAFETY: the request reads the number that it is given.
-        let waits = undisturbed(|| unsafe { notif_id_valid(self.fd.as_raw_fd(), &report.id) });
-        waits == Err(Errno::ENOENT)
+        !is_waiting(self.fd(), report)
     }
 
     /// Lets the call take its course.
@@ -124,6 +122,13 @@ impl<'a> Listener<'a> {
         // is gone, and there is nothing to do about that.
         let _ = undisturbed(|| unsafe { notif_send(self.fd.as_raw_fd(), &mut answer) });
     }
+}
+
+/// Whether whoever made a report waits for the answer to it. Taken to be so where that cannot be told.
+pub fn is_waiting(listener: BorrowedFd<'_>, report: Report) -> bool {
+    // SAFETY: the request reads the number that it is given.
+    let waits = undisturbed(|| unsafe { notif_id_valid(listener.as_raw_fd(), &report.id) });
+    waits != Err(Errno::ENOENT)
 }
 
 /// Does it until nothing interrupts it. This process blocks all signals, but being stopped, frozen or

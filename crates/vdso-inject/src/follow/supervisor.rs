@@ -36,6 +36,15 @@ pub trait Observer {
     fn input(&mut self) -> Option<Pid>;
 }
 
+/// Who takes over those whom a killed supervisor traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracees {
+    /// Its successor.
+    AreOurs,
+    /// The process that noticed its death, and started the successor.
+    AreOthers,
+}
+
 /// Watches over all that came from one launch.
 pub struct Supervisor<'a, O> {
     settings: &'a Settings<'a>,
@@ -83,11 +92,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         self.tracer.trace_exec(pid, by)
     }
 
-    /// Answers what predecessors left unanswered, and traces what `dead` traced, if that was one that
-    /// nobody else takes over from.
-    pub fn take_over(&mut self, dead: Option<Pid>) {
-        if let Some(dead) = dead {
-            self.tracer.adopt(dead);
+    /// Takes the place of `dead`: answers what that left unanswered, and traces whom it traced, if they are
+    /// this process's to take over.
+    pub fn take_over(&mut self, dead: Pid, tracees: Tracees) {
+        match tracees {
+            Tracees::AreOurs => self.tracer.adopt(dead, self.listener.as_ref().map(Listener::fd)),
+            Tracees::AreOthers => self.tracer.succeed(dead),
         }
         let Some(listener) = &self.listener else { return };
         let unanswered = |report: &Report| self.in_flight.slot(report.slot).tracer().is_none();
@@ -117,7 +127,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             if ready.input
                 && let Some(dead) = self.observer.input()
             {
-                self.tracer.adopt(dead);
+                self.tracer.adopt(dead, self.listener.as_ref().map(Listener::fd));
             }
             if ready.child {
                 let _ = signals.read_signal();

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use nix::unistd::Pid;
 
 use super::foreign;
 use super::in_flight::{InFlight, SlotIndex};
-use super::listener::Listener;
+use super::listener::{Listener, is_waiting};
 use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
@@ -64,6 +65,8 @@ pub struct Tracer<'a> {
     settings: &'a Settings<'a>,
     in_flight: &'a InFlight,
     traced: HashMap<Pid, Traced>,
+    /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
+    dead: Vec<Pid>,
 }
 
 /// One of them.
@@ -133,7 +136,7 @@ pub enum Followed {
 impl<'a> Tracer<'a> {
     /// Traces nobody yet.
     pub fn new(settings: &'a Settings<'a>, in_flight: &'a InFlight) -> Self {
-        Self { settings, in_flight, traced: HashMap::new() }
+        Self { settings, in_flight, traced: HashMap::new(), dead: Vec::new() }
     }
 
     /// Traces `pid`, which is about to exec, without a report.
@@ -154,7 +157,7 @@ impl<'a> Tracer<'a> {
         let pid = report.pid;
         // Traced already: by a try that failed, and was not seen to.
         let is_traced = self.traced.contains_key(&pid);
-        let seized = if is_traced { Ok(()) } else { ptrace::seize(pid) };
+        let seized = if is_traced { Ok(()) } else { self.seize(pid) };
         match seized {
             Ok(()) if !is_traced && listener.is_gone(report) => {
                 // The number may be another process's by now.
@@ -184,6 +187,17 @@ impl<'a> Tracer<'a> {
                 }
                 Followed::Untraced
             }
+        }
+    }
+
+    fn seize(&self, pid: Pid) -> Result<()> {
+        match ptrace::seize(pid) {
+            Err(Error::System { errno: Errno::EPERM, .. })
+                if tracer_of(pid).is_some_and(|tracer| self.dead.contains(&tracer)) =>
+            {
+                seize_from_dead(pid)
+            }
+            seized => seized,
         }
     }
 
@@ -236,7 +250,8 @@ impl<'a> Tracer<'a> {
             }
             // The exec failed, and the program goes on; or it was stopped like any other.
             (Event::Stop | Event::Exec, _) => self.release(pid),
-            (Event::Signal(signal), Purpose::Exec(_)) => {
+            // It is out of execve.
+            (Event::Signal(signal), Purpose::Exec(_)) if self.is_reported(pid) => {
                 self.forget(pid);
                 ptrace::detach_with(pid, signal);
             }
@@ -255,6 +270,11 @@ impl<'a> Tracer<'a> {
             self.insert(pid, traced);
         }
         self.traced.get(&pid).map(|traced| traced.purpose)
+    }
+
+    /// Whether the process has reported that it execs. The first one is traced before that.
+    fn is_reported(&self, pid: Pid) -> bool {
+        self.traced.get(&pid).is_some_and(|traced| traced.slot.is_some())
     }
 
     fn inject(&mut self, pid: Pid, by: FileBy) {
@@ -340,15 +360,23 @@ impl<'a> Tracer<'a> {
 
 // What a tracer that was killed has left.
 impl Tracer<'_> {
-    /// Takes over what `dead`, a process of this launch, traced when it was killed.
-    pub fn adopt(&mut self, dead: Pid) {
+    /// `dead`, a process of this launch, was killed, and another takes over whom it traced.
+    pub fn succeed(&mut self, dead: Pid) {
+        self.dead.push(dead);
+    }
+
+    /// Takes over whom `dead`, a process of this launch, traced when it was killed.
+    pub fn adopt(&mut self, dead: Pid, listener: Option<BorrowedFd<'_>>) {
+        self.succeed(dead);
         let in_flight = self.in_flight;
         for report in in_flight.taken() {
-            if let (Call::Exec { .. }, Some((tracer, process))) =
-                (report.call, in_flight.slot(report.slot).tracer())
-                && tracer == dead
-            {
-                self.adopt_exec(report, process);
+            let slot = in_flight.slot(report.slot);
+            match (report.call, slot.tracer()) {
+                (_, Some((tracer, _))) if tracer != dead => {}
+                // It had not come to the answer: whoever receives reports does it again.
+                (_, Some(_)) if listener.is_some_and(|fd| is_waiting(fd, report)) => slot.hand_back(),
+                (Call::Exec { .. }, Some((_, process))) => self.adopt_exec(report, process),
+                _ => {}
             }
         }
     }
@@ -400,7 +428,8 @@ impl Tracer<'_> {
 impl Tracer<'_> {
     /// When to call [`look`](Self::look) next.
     pub fn looks_at(&self) -> Option<Instant> {
-        self.traced.values().map(|traced| traced.look.next).min()
+        let reported = self.traced.values().filter(|traced| traced.slot.is_some());
+        reported.map(|traced| traced.look.next).min()
     }
 
     /// Looks for processes whose `execve` has failed, to let go of them.
@@ -410,15 +439,14 @@ impl Tracer<'_> {
         }
         let now = Instant::now();
         for (&pid, traced) in &mut self.traced {
-            if matches!(traced.purpose, Purpose::Exec(_)) && now >= traced.look.next {
-                if has_left_execve(pid, &mut traced.look) {
-                    // It stops, which is heard of.
-                    let _ = ptrace::interrupt(pid);
-                }
-                traced.look.again();
-            } else if now >= traced.look.next {
-                traced.look.again();
+            if traced.slot.is_none() || now < traced.look.next {
+                continue;
             }
+            if matches!(traced.purpose, Purpose::Exec(_)) && has_left_execve(pid, &mut traced.look) {
+                // It stops, which is heard of.
+                let _ = ptrace::interrupt(pid);
+            }
+            traced.look.again();
         }
     }
 }
@@ -492,21 +520,24 @@ fn leader_of(thread: Pid) -> Pid {
     // SAFETY: sends nothing; it only fails where the thread is not the leader of its process.
     let is_leader =
         unsafe { libc::syscall(libc::SYS_tgkill, thread.as_raw(), thread.as_raw(), 0) } == 0;
-    if is_leader {
-        return thread;
-    }
-    let status = std::fs::read(format!("/proc/{thread}/status")).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    leader.and_then(|id| id.trim().parse().ok()).map_or(thread, Pid::from_raw)
+    if is_leader { thread } else { status_id(thread, "Tgid:").unwrap_or(thread) }
 }
 
 /// Whether a launch within this one has the process: it gets a clock, though not from here.
-pub fn is_traced_by_one_of_us(pid: Pid) -> bool {
-    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+fn is_traced_by_one_of_us(pid: Pid) -> bool {
+    tracer_of(pid).is_some_and(is_one_of_us)
+}
+
+fn tracer_of(pid: Pid) -> Option<Pid> {
+    status_id(pid, "TracerPid:").filter(|&tracer| tracer.as_raw() != 0)
+}
+
+/// An id from `/proc/PID/status`.
+fn status_id(pid: Pid, field: &str) -> Option<Pid> {
+    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-    tracer.and_then(|id| id.trim().parse().ok()).is_some_and(|id| is_one_of_us(Pid::from_raw(id)))
+    let id = status.lines().find_map(|line| line.strip_prefix(field))?;
+    id.trim().parse().ok().map(Pid::from_raw)
 }
 
 /// Whether a process executes this very program.

@@ -185,13 +185,14 @@ impl<'a, 'launch> Front<'a, 'launch> {
         self.successors += 1;
         // First of all, as those whom it traced begin now without a clock.
         if let Some(dead) = dead {
-            self.tracer.adopt(dead);
+            self.tracer.adopt(dead, self.listener.as_ref().map(AsFd::as_fd));
         }
         if self.listener.is_none() {
             self.tracer.unless_injected(self.program, progress);
         }
         let listener = self.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
-        let successor = listener.and_then(|listener| fork_successor(self.common, listener).ok());
+        let successor =
+            listener.zip(dead).and_then(|(fd, dead)| fork_successor(self.common, fd, dead).ok());
         match successor {
             Some((pid, socket)) => {
                 self.guard = Some(Guard::new(self.common.in_flight, pid, socket));

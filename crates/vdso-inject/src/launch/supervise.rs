@@ -15,7 +15,7 @@ use super::program::become_program;
 use super::{Launch, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
-use crate::follow::{Listener, Notice, Observer, Settings, SharedInFlight, Supervisor};
+use crate::follow::{Listener, Notice, Observer, Settings, SharedInFlight, Supervisor, Tracees};
 
 /// What all processes of a launch have.
 #[derive(Clone, Copy)]
@@ -87,15 +87,20 @@ fn try_to_prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Option<Prepar
     }
 }
 
-/// Starts a successor of a supervisor that was killed. It follows what its predecessor followed.
-pub fn fork_successor(common: Common<'_, '_>, listener: &OwnedFd) -> Result<(Pid, Socket)> {
+/// Starts a successor of the supervisor `dead`, which was killed. It follows what its predecessor followed,
+/// but for those whom that traced, who are the caller's.
+pub fn fork_successor(
+    common: Common<'_, '_>,
+    listener: &OwnedFd,
+    dead: Pid,
+) -> Result<(Pid, Socket)> {
     let (ours, theirs) = Socket::pair().map_err(failed)?;
     // SAFETY: this process has one thread, so the child may do anything.
     match unsafe { fork() }.map_err(|errno| Error::on_self(Attempt::Fork, errno))? {
         ForkResult::Child => {
             drop(ours);
             if let Ok(listener) = listener.try_clone() {
-                run_successor(common, Some(theirs), listener, None);
+                run_successor(common, Some(theirs), listener, (dead, Tracees::AreOthers));
             }
             exit()
         }
@@ -178,12 +183,12 @@ fn inheritable(launch: &Launch<'_>) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Follows what a predecessor followed; and takes over from `dead` whom that traced, if nobody else does.
+/// Follows what a predecessor, now dead, followed.
 fn run_successor(
     common: Common<'_, '_>,
     front: Option<Socket>,
     listener: OwnedFd,
-    dead: Option<Pid>,
+    (dead, tracees): (Pid, Tracees),
 ) {
     let Ok(signals) = own_signals() else { return };
     keep_ancestry_for_yama();
@@ -191,7 +196,7 @@ fn run_successor(
     let spare = listener.try_clone().ok();
     let watcher = Watcher::new(common, front, None, spare);
     let mut supervisor = supervisor(common, watcher, Some(listener));
-    supervisor.take_over(dead);
+    supervisor.take_over(dead, tracees);
     if supervisor.observer().front.is_none() {
         supervisor.observer().start_standby();
     }
@@ -261,7 +266,8 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
                 if self.has_descendants()
                     && let Some(listener) = self.spare_listener.take()
                 {
-                    run_successor(self.common, None, listener, Some(supervisor));
+                    let dead = (supervisor, Tracees::AreOurs);
+                    run_successor(self.common, None, listener, dead);
                 }
                 exit()
             }

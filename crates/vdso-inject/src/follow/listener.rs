@@ -75,8 +75,8 @@ impl Report {
 pub enum Call {
     /// `execve` or `execveat`, by any of the processor's system call tables.
     Exec,
-    /// A stub's request: what it asks for, and what it says to that.
-    Stub(u64, u64),
+    /// A stub's request: what it asks for, what it says to that, and its token.
+    Stub(u64, u64, u64),
 }
 
 /// The kind of program that has made a report, as a number: its place in [`ABIS`].
@@ -91,6 +91,8 @@ pub struct InFlight {
     pid: AtomicU64,
     /// One more than what a stub asks for, or zero for an exec.
     stub: AtomicU64,
+    /// What it says to that, and its token.
+    stub_arguments: [AtomicU64; 2],
     /// [`Report::abi`].
     abi: AtomicU32,
     /// The last id that was received, answered or not.
@@ -111,13 +113,16 @@ impl InFlight {
     }
 
     fn set(&self, report: Report) {
-        let stub = match report.call {
-            Call::Exec => 0,
-            Call::Stub(request, _) => request.wrapping_add(1),
+        let (stub, arguments) = match report.call {
+            Call::Exec => (0, [0; 2]),
+            Call::Stub(request, argument, token) => (request.wrapping_add(1), [argument, token]),
         };
         // Relaxed, but for the id: it stands for the rest, and is read after its writer's death.
         self.pid.store(report.pid.as_raw() as u64, Ordering::Relaxed);
         self.stub.store(stub, Ordering::Relaxed);
+        for (place, argument) in self.stub_arguments.iter().zip(arguments) {
+            place.store(argument, Ordering::Relaxed);
+        }
         self.abi.store(report.abi, Ordering::Relaxed);
         self.last_id.store(report.id, Ordering::Relaxed);
         self.id.store(report.id, Ordering::Release);
@@ -131,9 +136,11 @@ impl InFlight {
     pub fn left_behind(&self) -> Option<Report> {
         // Acquire: pairs with the Release in `set`.
         let id = self.id.load(Ordering::Acquire);
+        let [argument, token] =
+            self.stub_arguments.each_ref().map(|place| place.load(Ordering::Relaxed));
         let call = match self.stub.load(Ordering::Relaxed) {
             0 => Call::Exec,
-            request => Call::Stub(request - 1, 0),
+            request => Call::Stub(request - 1, argument, token),
         };
         let pid = Pid::from_raw(self.pid.load(Ordering::Relaxed) as i32);
         let abi = self.abi.load(Ordering::Relaxed);
@@ -188,7 +195,10 @@ impl<'a> Listener<'a> {
             id: report.id,
             pid: Pid::from_raw(report.pid as i32),
             call: match prctl {
-                Some(_) => Call::Stub(report.data.args[1], report.data.args[2]),
+                Some(_) => {
+                    let [_, request, argument, token, ..] = report.data.args;
+                    Call::Stub(request, argument, token)
+                }
                 None => Call::Exec,
             },
             abi: prctl.unwrap_or_default() as AbiIndex,
@@ -240,21 +250,24 @@ impl<'a> Listener<'a> {
         self.answer(report, 0, -(errno as i32), 0);
     }
 
-    /// Answers with a new descriptor of `file` in the process.
-    pub fn give(&self, report: Report, file: RawFd) {
-        let mut given = libc::seccomp_notif_addfd {
+    /// Puts `file` in the place of the process's descriptor `number`, and answers. What was done of that
+    /// before an interruption, or by a supervisor that is no more, is done once more: it makes no difference.
+    pub fn give(&self, report: Report, file: RawFd, number: u32) {
+        let given = libc::seccomp_notif_addfd {
             id: report.id,
-            flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+            flags: libc::SECCOMP_ADDFD_FLAG_SETFD as u32,
             srcfd: file as u32,
-            newfd: 0,
+            newfd: number,
             newfd_flags: libc::O_CLOEXEC as u32,
         };
-        // SAFETY: the structure is the one that the request takes.
-        let result = unsafe { notif_addfd(self.fd.as_raw_fd(), &raw mut given) };
-        match result {
-            Ok(_) => self.in_flight.clear(),
-            // The stub then asks to be taken away.
-            Err(errno) => self.refuse(report, errno),
+        loop {
+            // SAFETY: the structure is the one that the request takes.
+            match unsafe { notif_addfd(self.fd.as_raw_fd(), &raw const given) } {
+                Ok(_) => return self.answer(report, 0, 0, 0),
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                // The stub then asks to be taken away.
+                Err(errno) => return self.refuse(report, errno),
+            }
         }
     }
 

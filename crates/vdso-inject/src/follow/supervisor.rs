@@ -13,10 +13,10 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
 use super::listener::{Call, Listener, Report};
-use crate::error::{Attempt, Error, Result};
+use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Payload};
 use crate::ptrace::{self, Alarm, Event};
-use crate::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+use crate::stub::{self, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 
 /// What a person may want to know.
 #[derive(Debug)]
@@ -78,13 +78,16 @@ pub struct Supervisor<'a, O> {
     observer: O,
 }
 
+/// By which programs' requests are known.
+const TOKEN: u64 = 0;
+
 /// Why a process is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// It is in `execve`.
     Exec(FileBy),
-    /// Its stub could not do its work.
-    Rescue,
+    /// Its stub could not do its work, for this reason.
+    Rescue(u64),
 }
 
 impl<'a, O: Observer> Supervisor<'a, O> {
@@ -237,23 +240,23 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                     Err(error) => self.untouched(pid, error),
                 }
             }
-            Call::Stub(REQUEST_FILE, _) => {
+            Call::Stub(REQUEST_FILE, number, _) => {
                 match report.abi().and_then(|abi| self.payload.file_for(abi)) {
-                    Some(file) => listener.give(report, file.as_raw_fd()),
+                    Some(file) => listener.give(report, file.as_raw_fd(), number as u32),
                     // It was made by a supervisor that is no more: the stub asks to be taken away.
                     None => listener.refuse(report, Errno::ENOENT),
                 }
             }
-            Call::Stub(REQUEST_ANNOUNCE, image_addr) => {
+            Call::Stub(REQUEST_ANNOUNCE, image_addr, _) => {
                 let pid = report.pid;
                 self.observer.notice(&Notice::Injected { pid, image_addr });
                 listener.refuse(report, Errno::EINVAL);
             }
-            Call::Stub(REQUEST_RESCUE, _) => {
+            Call::Stub(REQUEST_RESCUE, reason, _) => {
                 // Stopped before it returns to the stub, or it would go on there.
                 let seized = ptrace::seize(report.pid);
                 if seized.is_ok() && ptrace::interrupt(report.pid).is_ok() {
-                    self.traced.insert(report.pid, Purpose::Rescue);
+                    self.traced.insert(report.pid, Purpose::Rescue(reason));
                 }
                 listener.refuse(report, Errno::ENOMEM);
             }
@@ -301,7 +304,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 } else {
                     Announce::No
                 };
-                let injected = exec::inject(pid, self.payload, by, announce);
+                let injected = exec::inject(pid, self.payload, by, announce, TOKEN);
                 let lost_privilege = lost_privilege(pid);
                 self.release(pid);
                 match injected {
@@ -312,10 +315,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                     Err(error) => self.untouched(pid, error),
                 }
             }
-            (Event::Stop, Purpose::Rescue) => {
+            (Event::Stop, Purpose::Rescue(reason)) => {
                 let rescued = exec::rescue(pid);
                 self.release(pid);
-                let error = rescued.err().unwrap_or(Error::on(pid, Attempt::Map, Errno::ENOMEM));
+                let error = rescued.err().unwrap_or(stub::failure(pid, reason));
                 self.untouched(pid, error);
             }
             // The exec failed, and the program goes on; or it was stopped like any other.

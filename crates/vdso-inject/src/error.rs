@@ -61,6 +61,18 @@ pub enum Error {
         /// Which process.
         pid: Pid,
     },
+    /// Nobody answered a program's request for the image's file.
+    #[error("process {pid} was given no descriptor of the image")]
+    NoAnswer {
+        /// Which process.
+        pid: Pid,
+    },
+    /// What a program has under the number of the image's file is another file.
+    #[error("process {pid} was given another file than the image, and has not used it")]
+    AnotherFile {
+        /// Which process.
+        pid: Pid,
+    },
     /// The process ended while it was worked on.
     #[error("process {pid} ended")]
     Gone {
@@ -76,6 +88,18 @@ pub enum Attempt {
     /// `memfd_create` and what follows.
     #[error("create a file in memory for the image")]
     CreateFile,
+    /// `eventfd2`, by the program.
+    #[error("make a descriptor for the image")]
+    MakeDescriptor,
+    /// `SECCOMP_IOCTL_NOTIF_ADDFD`, or the request that it answers.
+    #[error("give the program a descriptor of the image")]
+    GiveFile,
+    /// `fstat`, by the program.
+    #[error("look at the image's descriptor")]
+    CheckFile,
+    /// `madvise`, by the program.
+    #[error("take the injected code away")]
+    Uncover,
     /// `mmap`, `mprotect`.
     #[error("map the image")]
     Map,

@@ -6,8 +6,8 @@
 //! | `Registers` | those of a program that is stopped at its start: read, changed, put back |
 //! | `stub.rs` | the instructions that a program executes before its first own one; see [`stub`](crate::stub) |
 //!
-//! Registers hold what a first stage works on, and how is between a folder's two files: the rest of
-//! this crate only calls `Registers::start`. Where there is no injection yet, `none` stands for the
+//! How a first stage finds its data is between a folder's two files: the rest of this crate only calls
+//! `Registers::start`. Where there is no injection yet, `none` stands for the
 //! architecture's folder.
 
 use crate::error::{Error, Result};
@@ -39,6 +39,16 @@ pub struct Abi {
     pub calls: Calls,
     /// What such a program executes before its first own instruction, if it can be given an image.
     pub stub: Option<Stub>,
+}
+
+impl Abi {
+    /// What such a program's stub gives as `token` in the fourth argument of its requests.
+    pub const fn token(&self, token: u64) -> u64 {
+        match self.word {
+            Word::Bits32 => token & 0xffff_ffff,
+            Word::Bits64 => token,
+        }
+    }
 }
 
 /// Size of a pointer, and so of what is on a program's initial stack.

@@ -82,6 +82,12 @@ impl Memory {
         }
     }
 
+    /// Writes to pages whatever their protection, as debuggers do.
+    pub fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        // Kernels can be told not to let that file do so.
+        self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
+    }
+
     fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let file = File::options().write(true).open(self.path("mem")?);
         file.and_then(|file| file.write_all_at(bytes, addr))
@@ -158,8 +164,8 @@ impl Memory {
         }
     }
 
-    /// Writes to a page whatever its protection, as debuggers do, word by word.
-    pub fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    /// The same word by word.
+    fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let mut padded = bytes.to_vec();
         let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
         if tail != 0 {

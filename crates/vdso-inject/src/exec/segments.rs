@@ -90,6 +90,35 @@ impl Segments {
         Some(if is_writable { Protection::Writable } else { Protection::ReadOnly })
     }
 
+    /// Room for `bytes` behind the code in one of them, at the end of its last page: the kernel maps whole
+    /// pages, and what comes behind a segment belongs to nobody.
+    pub fn room_behind_code(&self, bytes: u64, page_bytes: u64) -> Option<u64> {
+        const ALIGNMENT: u64 = 16;
+        let is_code = |segment: &&Segment| {
+            segment.kind == PT_LOAD
+                && segment.flags & (PF_X | PF_W) == PF_X
+                && segment.file_bytes == segment.memory_bytes
+                && segment.file_bytes != 0
+        };
+        self.entries.iter().filter(is_code).find_map(|code| {
+            let end = code.vaddr.wrapping_add(self.bias).checked_add(code.file_bytes)?;
+            let page_end = end.checked_next_multiple_of(page_bytes)?;
+            let addr = (page_end - bytes) & !(ALIGNMENT - 1);
+            let page = page_end - page_bytes;
+            (addr >= end && addr >= page && self.is_alone_on(page, page_bytes)).then_some(addr)
+        })
+    }
+
+    /// Whether no more than one segment has part of a page.
+    fn is_alone_on(&self, page: u64, page_bytes: u64) -> bool {
+        let has_part = |segment: &&Segment| {
+            let start = segment.vaddr.wrapping_add(self.bias);
+            let end = start.saturating_add(segment.memory_bytes);
+            segment.kind == PT_LOAD && start < page.saturating_add(page_bytes) && end > page
+        };
+        self.entries.iter().filter(has_part).count() == 1
+    }
+
     /// As `load_elf_binary` computes them in `fs/binfmt_elf.c` (Linux 6.18).
     pub fn extents(&self) -> Extents {
         let mut extents = Extents { start_code: u64::MAX, end_code: 0, start_data: 0, end_data: 0 };

@@ -374,7 +374,9 @@ impl Tracer<'_> {
             match (report.call, slot.tracer()) {
                 (_, Some((tracer, _))) if tracer != dead => {}
                 // It had not come to the answer: whoever receives reports does it again.
-                (_, Some(_)) if listener.is_some_and(|fd| is_waiting(fd, report)) => slot.hand_back(),
+                (_, Some(_)) if listener.is_some_and(|fd| is_waiting(fd, report)) => {
+                    slot.hand_back()
+                }
                 (Call::Exec { .. }, Some((_, process))) => self.adopt_exec(report, process),
                 _ => {}
             }
@@ -442,7 +444,8 @@ impl Tracer<'_> {
             if traced.slot.is_none() || now < traced.look.next {
                 continue;
             }
-            if matches!(traced.purpose, Purpose::Exec(_)) && has_left_execve(pid, &mut traced.look) {
+            if matches!(traced.purpose, Purpose::Exec(_)) && has_left_execve(pid, &mut traced.look)
+            {
                 // It stops, which is heard of.
                 let _ = ptrace::interrupt(pid);
             }

@@ -45,7 +45,7 @@ fn clocks(source: Source) -> Result<String> {
     let mut child = stopped_at_exec(Command::new("/init").args(["read", &offset, READS]))?;
     let pid = Pid::from_raw(child.id() as i32);
     hide_vdso(pid).context("cannot hide the kernel's vDSO")?;
-    inject(pid, &payload, FileBy::Inheritance(inherited.as_raw_fd()), Announce::No)?;
+    inject(pid, &payload, FileBy::Inheritance(inherited.as_raw_fd()), Announce::No, 0)?;
     ptrace::detach(pid, None)?;
     let status = child.wait()?;
     ensure!(status.success(), "the program's clocks are not {OFFSET_SEC} s ahead: {status}");

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::cgroup::Cgroup;
 use super::kind::Kind;
 use super::launch::{HANG, Launch};
-use super::processes::{Member, Role, members, waits_of};
+use super::processes::{Member, Role, is_nobody_left, members, waits_of};
 use super::random::Random;
 
 /// What came of trying to disturb.
@@ -112,9 +112,8 @@ impl<'a> Disturber<'a> {
     fn kill(&self, launch: &mut Launch, role: Role) -> Result<Disturbed> {
         let supervisor = self.supervisor(launch);
         let living = members(launch.front);
-        let of_role = |role| {
-            living.iter().find(|member| member.role == role).map(|member| member.pid)
-        };
+        let of_role =
+            |role| living.iter().find(|member| member.role == role).map(|member| member.pid);
         let victim = match role {
             Role::Supervisor => supervisor,
             role => of_role(role).or(supervisor),
@@ -132,7 +131,7 @@ impl<'a> Disturber<'a> {
             if is_complete {
                 return Ok(Disturbed::Done);
             }
-            if living.is_empty() || start.elapsed() > HANG {
+            if is_nobody_left(launch.front) || start.elapsed() > HANG {
                 return Ok(Disturbed::NobodyLeft);
             }
             std::thread::sleep(Duration::from_micros(200));
@@ -158,7 +157,7 @@ impl<'a> Disturber<'a> {
     fn supervisor(&self, launch: &mut Launch) -> Option<Pid> {
         let mut found = self.candidates(launch);
         let start = Instant::now();
-        while found.is_empty() && start.elapsed() < HANG && !members(launch.front).is_empty() {
+        while found.is_empty() && start.elapsed() < HANG && !is_nobody_left(launch.front) {
             std::thread::sleep(Duration::from_millis(1));
             launch.reap();
             found = self.candidates(launch);
@@ -196,12 +195,8 @@ const VICTIMS: [Role; 10] = [
 
 /// Kills all of vdso's, also those that one of them has started meanwhile.
 fn kill_all(launch: &mut Launch) {
-    loop {
-        let all = members(launch.front);
-        if all.is_empty() {
-            return;
-        }
-        for member in all {
+    while !is_nobody_left(launch.front) {
+        for member in members(launch.front) {
             let _ = kill(member.pid, Signal::SIGKILL);
         }
         launch.reap();

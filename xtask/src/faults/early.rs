@@ -29,11 +29,16 @@ pub fn disturb(setup: &Setup, plan: Plan, random: &mut Random, tally: &mut Tally
     if !launch.ends() {
         tally.hang(&format!("the supervisor was killed {offset:?} after it was seen"));
     }
-    let records = launch.records()?;
+    let mut records = launch.records()?;
     let ran = records.programs + records.failed > 0;
     match launch.code() {
         Some(EXIT_DRIVEN) if records.programs == PROGRAMS + 1 => {}
         Some(EXIT_FAILED) if !ran => {}
+        None if launch.signal().is_some() => {
+            // Nobody has killed the front: it ends as the program has.
+            records.crash(launch.signal().unwrap_or(0));
+            tally.example(format!("killed at {offset:?}: ended by signal {:?}", launch.signal()));
+        }
         code => tally.bad_end(format!(
             "killed at {offset:?}: exit code {code:?}, {} programs ran, {} execs failed; vdso said: {}",
             records.programs,

@@ -107,7 +107,9 @@ mod tests {
         .unwrap();
         match Command::new("gcc").arg("-o").arg(&program).arg(&source).status() {
             Ok(status) => assert!(status.success()),
-            Err(_) => return test_support::skip(test_support::Lacking::Tool, "foreign code", "no gcc"),
+            Err(_) => {
+                return test_support::skip(test_support::Lacking::Tool, "foreign code", "no gcc");
+            }
         }
         let inputs = Inputs::write(folder.path(), &mut Random::new(1)).unwrap();
         let (stdin, _) = inputs.open(Input::Code).unwrap();

@@ -141,6 +141,8 @@ impl Launch {
         loop {
             self.reap();
             if processes::all_from(self.front).is_empty() {
+                // The last of them may have ended since.
+                self.reap();
                 return true;
             }
             match self.written_bytes() {
@@ -168,6 +170,14 @@ impl Launch {
     pub fn code(&self) -> Option<i32> {
         match self.status {
             Some(WaitStatus::Exited(_, code)) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The signal that has ended the process that was started, which may be the program's.
+    pub fn signal(&self) -> Option<i32> {
+        match self.status {
+            Some(WaitStatus::Signaled(_, signal, _)) => Some(signal as i32),
             _ => None,
         }
     }

@@ -192,9 +192,10 @@ impl Storm<'_> {
     }
 
     fn judge(&self, launch: &Launch, is_over: bool, plan: Plan, tally: &mut Tally) -> Result<()> {
-        let records = launch.records()?;
+        let mut records = launch.records()?;
         if is_over && !records.has_ended {
-            tally.bad_end(format!("{plan:?}: whoever started the programs has not come to its end"));
+            records.crash(0);
+            tally.example(format!("{plan:?}: whoever started the programs has died"));
         }
         if let Some(code) = launch.code()
             && code != EXIT_DRIVEN

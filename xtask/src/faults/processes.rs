@@ -5,6 +5,7 @@
 //! what they are known by.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::unistd::{Pid, getpid};
 
@@ -49,6 +50,17 @@ pub fn members(front: Pid) -> Vec<Member> {
         }
     }
     members
+}
+
+/// Whether none of vdso's is left. One that has just lost its parent is nobody's child for a moment.
+pub fn is_nobody_left(front: Pid) -> bool {
+    const LOOKS: usize = 20;
+    (0..LOOKS).all(|look| {
+        if look > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        members(front).is_empty()
+    })
 }
 
 /// All processes that came from a launch and live.

@@ -91,8 +91,14 @@ impl Records {
                     self.untold += 1;
                 }
             }
-            What::Failed => self.failed += 1,
-            What::Signal(signal) => *self.signals.entry(signal).or_default() += 1,
+            What::Failed => {
+                self.failed += 1;
+                // Where one fails many do, and are all alike.
+                if self.failed > 1 {
+                    return;
+                }
+            }
+            What::Signal(signal) => self.crash(signal),
             What::Code => self.odd += 1,
         }
         self.example(line);
@@ -103,6 +109,11 @@ impl Records {
         if self.examples.len() < EXAMPLES {
             self.examples.push(line.chars().take(120).collect());
         }
+    }
+
+    /// Counts a program that was ended by a signal; by which is not known where it is 0.
+    pub fn crash(&mut self, signal: i32) {
+        *self.signals.entry(signal).or_default() += 1;
     }
 
     /// Programs that were ended by a signal.

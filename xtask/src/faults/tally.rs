@@ -31,7 +31,15 @@ const EXAMPLES: usize = 12;
 
 /// The table's head.
 pub const HEAD: [&str; 10] = [
-    "kind", "disturbed", "programs", "foreign", "crashed", "odd", "wrong clock", "untold", "failed",
+    "kind",
+    "disturbed",
+    "programs",
+    "foreign",
+    "crashed",
+    "odd",
+    "wrong clock",
+    "untold",
+    "failed",
     "hangs",
 ];
 

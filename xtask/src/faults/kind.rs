@@ -82,8 +82,8 @@ impl Kind {
     pub fn per_launch(self) -> u64 {
         match self {
             Self::KillAll | Self::KillEarly => 1,
-            Self::KillChain | Self::Stall => 20,
-            _ => 100,
+            // Few, so that every workload meets every input.
+            _ => 20,
         }
     }
 
@@ -92,7 +92,7 @@ impl Kind {
         match self {
             Self::Stall => 5,
             Self::KillAll => 24,
-            _ => 48,
+            _ => 60,
         }
     }
 }

@@ -108,7 +108,8 @@ impl Data {
     }
 
     fn load(&self, offset: u32) -> Option<u32> {
-        (offset % 4 == 0).then(|| self.0.get(offset as usize / 4).copied()).flatten()
+        let index = offset.is_multiple_of(4).then_some(offset as usize / 4)?;
+        self.0.get(index).copied()
     }
 }
 

@@ -236,18 +236,18 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         match (report.call, report.abi()) {
             // A launch within this one finds out, and says so, itself.
             (Call::Filter { flags, .. }, _)
+                if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 && is_one_of_us(pid) => {}
+            (Call::Filter { flags, .. }, _)
                 if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 =>
             {
-                if !is_one_of_us(pid) {
-                    (self.settings.notice)(&Notice::ListenerRefused { pid });
-                }
+                (self.settings.notice)(&Notice::ListenerRefused { pid });
             }
-            (Call::Filter { program_addr, .. }, Some(abi)) => {
-                if foreign::verdict(pid, abi, program_addr) == Verdict::Confines {
-                    // Where they cannot be counted, all are taken for confined from now on.
-                    let filters = foreign::filters_of(pid).map_or(1, |filters| filters + 1);
-                    self.in_flight.note_confined(filters);
-                }
+            (Call::Filter { program_addr, .. }, Some(abi))
+                if foreign::verdict(pid, abi, program_addr) == Verdict::Confines =>
+            {
+                // Where they cannot be counted, all are taken for confined from now on.
+                let filters = foreign::filters_of(pid).map_or(1, |filters| filters + 1);
+                self.in_flight.note_confined(filters);
             }
             (Call::StrictMode, _) => (self.settings.notice)(&Notice::StrictModeRefused { pid }),
             _ => {}

@@ -27,7 +27,7 @@ pub fn notice(notice: &Notice) {
         Notice::Ended { pid, program, error } => {
             let name = program_name(*pid, program.as_deref());
             say(format_args!(
-                "error: {name} was ended, as it would have run on the kernel's own clocks: {error}"
+                "error: {name} was ended, as it would have run on the kernel's own clocks (--strict): {error}"
             ));
             if let Some(hint) = hint(error) {
                 say(format_args!("hint: {hint}"));

@@ -1,7 +1,8 @@
 //! Starts a program on an image and stays with it until it ends.
 //!
 //! ```text
-//! front ── supervisor ── program ── its children ...
+//! front ─┬─ supervisor ── program ── its children ...
+//!        └─ witness
 //! ```
 //!
 //! - The **front** is the process that was started: it is in the terminal's foreground, passes
@@ -9,16 +10,20 @@
 //! - The **supervisor** is the program's parent. It follows every `execve` (see
 //!   [`follow`](crate::follow)) and keeps the clocks going, for as long as anything that came from the
 //!   program lives, also after the program itself and the front are gone.
+//! - The **witness** is in their process group, and tells the front which signals reached all of it, and
+//!   so the program. It ends with the front.
 //!
 //! Without a supervisor no `execve` below the program would succeed, so each watches the other:
 //! should the supervisor be killed, the front starts another; once there is no front, a standby
 //! does.
 
+mod arrivals;
 mod front;
 mod guard;
 mod message;
 mod program;
 mod supervise;
+mod witness;
 
 use std::ffi::CString;
 
@@ -146,8 +151,10 @@ impl Launch<'_> {
         let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let signals = front::block_signals()?;
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
+        // Before there is a program: of a signal to the group this must know as much.
+        let witness = witness::Witness::start(&signals, self.command).ok();
         let prepared = supervise::prepare(common, &original_mask)?;
-        Ok(front::Front::new(common, prepared, signals).run())
+        Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }
 

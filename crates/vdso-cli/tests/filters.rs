@@ -190,7 +190,7 @@ fn strict_ends_a_program_that_would_run_on_the_hosts_clock() {
     for under in commands {
         let run = finish(&mut under(&["--strict"], &without_clock(&program))).exited(125);
         assert_eq!(run.stdout, "", "it has run: {run:#?}");
-        run.said(&["vdso: error: ", "(pid ", "--strict"]);
+        run.said(&["vdso: error: ", "(pid ", "was ended", "kernel's own clocks"]);
     }
 }
 

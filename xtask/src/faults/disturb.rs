@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use test_support::Lacking;
 
 use super::cgroup::Cgroup;
 use super::kind::Kind;
@@ -25,7 +26,7 @@ pub enum Disturbed {
     /// Programs no longer begin.
     Hung,
     /// It cannot be done on this machine.
-    Impossible(String),
+    Impossible(Lacking, &'static str),
 }
 
 /// For how long something is stopped at most.
@@ -65,7 +66,9 @@ impl<'a> Disturber<'a> {
                 Ok(Disturbed::Last)
             }
             Kind::Stall => self.stall(launch, random),
-            Kind::KillEarly => Ok(Disturbed::Impossible("it is done at a launch's start".into())),
+            Kind::KillEarly => {
+                Ok(Disturbed::Impossible(Lacking::Kernel, "it is done at a launch's start"))
+            }
         }
     }
 
@@ -97,11 +100,11 @@ impl<'a> Disturber<'a> {
         strace.args(["-q", "-o", "/dev/null", "-p", &supervisor.to_string()]);
         strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let Ok(mut strace) = strace.spawn() else {
-            return Ok(Disturbed::Impossible("no `strace` in PATH".to_owned()));
+            return Ok(Disturbed::Impossible(Lacking::Tool, "no `strace` in PATH"));
         };
         std::thread::sleep(random.up_to(VISIT));
         if strace.try_wait()?.is_some_and(|status| !status.success()) {
-            return Ok(Disturbed::Impossible("strace may not attach".to_owned()));
+            return Ok(Disturbed::Impossible(Lacking::Privilege, "strace may not attach"));
         }
         kill(Pid::from_raw(strace.id() as i32), Signal::SIGINT)?;
         Ok(if wait_for(&mut strace)? { Disturbed::Done } else { Disturbed::Hung })

@@ -72,9 +72,23 @@ fn code_everywhere() -> Vec<u8> {
     page.repeat(FILE_BYTES / PAGE_BYTES)
 }
 
-/// `write(1, "FOREIGN\n", 8); exit_group(99)`, for x86-64 at any address. Elsewhere these bytes are as
-/// good as noise.
+/// `write(1, "FOREIGN\n", 8); exit_group(99)` at any address, for x86-64 and for i386: where 0x40 is a
+/// prefix and not an instruction of its own, the jump is taken. Elsewhere these bytes are as good as
+/// noise.
 const CODE: &[u8] = b"\
+    \x31\xc0\
+    \x40\x90\
+    \x74\x26\
+    \xe8\x00\x00\x00\x00\
+    \x59\
+    \x83\xc1\x45\
+    \xbb\x01\x00\x00\x00\
+    \xba\x08\x00\x00\x00\
+    \xb8\x04\x00\x00\x00\
+    \xcd\x80\
+    \xbb\x63\x00\x00\x00\
+    \xb8\xfc\x00\x00\x00\
+    \xcd\x80\
     \x48\x8d\x35\x1d\x00\x00\x00\
     \xbf\x01\x00\x00\x00\
     \xba\x08\x00\x00\x00\

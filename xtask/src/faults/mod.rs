@@ -59,6 +59,9 @@ pub struct Args {
     /// Where the time is to come from [default: what vdso takes]
     #[arg(long)]
     source: Option<String>,
+    /// A build of test-programs/exec-storm.c to start, if not those for this machine: for i386, say
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
     /// For the same moments again; what they meet is another matter
     #[arg(long)]
     seed: Option<u64>,
@@ -74,7 +77,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(Random::any_seed);
     eprintln!("{}, seed {seed}", vdso.display());
     let mut random = Random::new(seed);
-    let setup = Setup::new(&vdso, args.user, args.source.clone(), &mut random)?;
+    let mut setup = Setup::new(&vdso, args.user, args.source.clone(), &mut random)?;
+    if let Some(program) = &args.program {
+        setup.start_only(program)?;
+    }
     let kinds = if args.kind.is_empty() { Kind::value_variants() } else { &args.kind };
     let bounds = if args.short { Bounds::Never } else { Bounds::Promised };
     print_row(&HEAD.map(str::to_owned));
@@ -121,7 +127,9 @@ impl Storm<'_> {
         let cgroup = match self.kind {
             Kind::Freeze | Kind::FreezeAll => match Cgroup::new() {
                 Ok(cgroup) => Some(cgroup),
-                Err(error) => return Ok(self.skip(&format!("{error:#}"))),
+                Err(error) => {
+                    return Ok(self.skip(Lacking::Privilege, &format!("{error:#}")));
+                }
             },
             _ => None,
         };
@@ -131,10 +139,10 @@ impl Storm<'_> {
             let done = tally.disturbances;
             if self.kind == Kind::KillEarly {
                 early::disturb(self.setup, plan(launches, early::PROGRAMS), random, &mut tally)?;
-            } else if let Some(reason) =
+            } else if let Some((lacking, reason)) =
                 self.launch(plan(launches, ENDLESS), cgroup.as_ref(), random, &mut tally)?
             {
-                return Ok(self.skip(&reason));
+                return Ok(self.skip(lacking, reason));
             }
             launches += 1;
             let idle = launches > 2 * self.count && tally.disturbances == done;
@@ -143,10 +151,8 @@ impl Storm<'_> {
         Ok(Some(tally))
     }
 
-    fn skip(&self, reason: &str) -> Option<Tally> {
-        let name = format!("faults of kind {}", self.kind.name());
-        let lacking = if reason.contains("PATH") { Lacking::Tool } else { Lacking::Privilege };
-        skip(lacking, &name, reason);
+    fn skip(&self, lacking: Lacking, reason: &str) -> Option<Tally> {
+        skip(lacking, &format!("faults of kind {}", self.kind.name()), reason);
         None
     }
 
@@ -157,7 +163,7 @@ impl Storm<'_> {
         cgroup: Option<&Cgroup>,
         random: &mut Random,
         tally: &mut Tally,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<(Lacking, &'static str)>> {
         let born_in = cgroup.filter(|_| self.kind == Kind::FreezeAll).map(Cgroup::path);
         let mut launch = Launch::start(self.setup, plan, born_in)?;
         ensure!(launch.progresses(0, 1), "no program begins: {}", launch.complaint());
@@ -168,8 +174,8 @@ impl Storm<'_> {
             std::thread::sleep(random.up_to(pause));
             let before = launch.written_bytes();
             let disturbed = disturber.disturb(&mut launch, random)?;
-            if let Disturbed::Impossible(reason) = disturbed {
-                return Ok(Some(reason));
+            if let Disturbed::Impossible(lacking, reason) = disturbed {
+                return Ok(Some((lacking, reason)));
             }
             tally.disturbances += 1;
             is_hung = disturbed == Disturbed::Hung || !launch.progresses(before, 1);

@@ -87,9 +87,12 @@ impl Records {
                     return;
                 }
                 self.wrong_clocks += 1;
-                if !errors.contains(&format!("(pid {pid})")) {
-                    self.untold += 1;
-                }
+                let process = format!("(pid {pid})");
+                let notice = errors.lines().find(|line| line.contains(&process));
+                self.untold += u64::from(notice.is_none());
+                let ahead_s = (library_ns - before_ns) / 1_000_000_000;
+                let notice = notice.unwrap_or("nothing");
+                return self.example(&format!("{ahead_s} s ahead {process}; vdso said: {notice}"));
             }
             What::Failed => {
                 self.failed += 1;
@@ -107,7 +110,7 @@ impl Records {
     fn example(&mut self, line: &str) {
         const EXAMPLES: usize = 4;
         if self.examples.len() < EXAMPLES {
-            self.examples.push(line.chars().take(120).collect());
+            self.examples.push(line.chars().take(240).collect());
         }
     }
 

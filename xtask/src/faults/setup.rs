@@ -46,6 +46,13 @@ impl Setup {
         Ok(Self { folder, vdso, user, source, storm, static_storm, inputs })
     }
 
+    /// Has this program started instead of ours.
+    pub fn start_only(&mut self, program: &Path) -> Result<()> {
+        self.storm = copy(&self.folder, program, "exec-storm-given")?;
+        self.static_storm.clone_from(&self.storm);
+        Ok(())
+    }
+
     /// Where a launch writes to.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -120,3 +120,40 @@ impl Tally {
         beyond.map(|(what, count, most)| format!("{count} {what}, {most} allowed")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(output: &str) -> Tally {
+        let mut tally = Tally { disturbances: 200, ..Tally::default() };
+        tally.add(Records::of(output, ""));
+        tally
+    }
+
+    #[test]
+    fn a_bound_depends_on_what_is_done_and_how_often() {
+        const WRONG: &str = "CLOCK 1 2 0 0 0\nFAILED 2 3 38\nEND 2\n";
+        let wrong = tally(WRONG);
+        assert_eq!(wrong.excesses(Kind::KillAll, Bounds::Promised), [""; 0]);
+        assert_eq!(
+            wrong.excesses(Kind::Kill, Bounds::Promised),
+            ["1 untold wrong clocks, 0 allowed", "1 failed execs, 0 allowed"]
+        );
+        assert_eq!(wrong.excesses(Kind::Kill, Bounds::Never), ["1 untold wrong clocks, 0 allowed"]);
+        let thrice = tally(&WRONG.repeat(3)).excesses(Kind::Kill, Bounds::Promised);
+        assert!(thrice.contains(&"3 wrong clocks, 2 allowed".to_owned()), "{thrice:?}");
+    }
+
+    #[test]
+    fn what_must_not_happen_even_once_fails_every_kind() {
+        let mut tally = tally("CLOCK 1 2 0 34560000000000000 0\nFOREIGN\nSIGNAL 2 3 4\nEND 2\n");
+        tally.hang("ever");
+        for kind in [Kind::Stop, Kind::KillAll] {
+            let expected =
+                ["1 foreign programs, 0 allowed", "1 crashes, 0 allowed", "1 hangs, 0 allowed"];
+            assert_eq!(tally.excesses(kind, Bounds::Never), expected);
+        }
+        assert_eq!(Tally::default().excesses(Kind::Stop, Bounds::Never).len(), 1);
+    }
+}

@@ -26,7 +26,7 @@ use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
-use crate::vdso::{NotFound, Vdso};
+use crate::vdso::{NotAdopted, NotFound, Vdso};
 
 /// The image that was named by [`adopt`]; null: the auxiliary vector's; [`FALLBACK`]: none.
 static ADOPTED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
@@ -148,19 +148,25 @@ pub fn vdso() -> Result<Vdso<'static>, NotFound> {
     if adopted == FALLBACK {
         return Err(NotFound::TurnedOff);
     }
-    // SAFETY: `adopt` was given a `Vdso<'static>` that begins here.
+    // SAFETY: `adopt` was given a `Vdso<'static>` that begins here, with all bytes that will be read.
     unsafe { Vdso::from_ptr(adopted.cast_const().cast()) }.map_err(NotFound::Unreadable)
 }
 
 /// Makes this process's calls go to another image than that of the auxiliary vector.
 ///
+/// # Errors
+/// If the image's bytes are not whole pages, as those of a mapped image are; see [`NotAdopted`]. Calls go
+/// then where they went before.
+///
 /// # Safety
-/// The functions of the image that have the names of this architecture's [table](crate::names) must
-/// be such functions. If the image has the note of our own page (`vdso_data::note`), the pages must
-/// be mapped where it says. The image and its pages must never be unmapped, also after another one was
-/// adopted: a [`PageReader`](crate::PageReader) goes on with the one that it was made for.
-pub unsafe fn adopt(vdso: Vdso<'static>) {
+/// The image must be mapped executable. Its functions that have the names of this architecture's
+/// [table](crate::names) must be such functions. If it has the note of our own page (`vdso_data::note`), the
+/// pages must be mapped where it says. The image and its pages must never be unmapped, also after another one
+/// was adopted: a [`PageReader`](crate::PageReader) goes on with the one that it was made for.
+pub unsafe fn adopt(vdso: Vdso<'static>) -> Result<(), NotAdopted> {
+    vdso.check_pages()?;
     forget(vdso.base().cast_mut().cast());
+    Ok(())
 }
 
 /// Makes every call a system call from now on: for comparisons, and for programs that must be seen

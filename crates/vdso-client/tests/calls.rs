@@ -10,9 +10,9 @@ use support::{
     WRITES_7_9_TO_FIRST, WRITES_7_9_TO_SECOND, WRITES_MINUS_38, assert_between,
 };
 use vdso_client::{
-    Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotFound, Outcome, Reason,
-    SystemTime, Timespec, Timeval, UnorderedInstant, clock_getres, clock_gettime, getcpu,
-    gettimeofday, read_at_once, self_test, time, timezone,
+    Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotAdopted, NotFound, Outcome,
+    Reason, SystemTime, Timespec, Timeval, UnorderedInstant, Vdso, clock_getres, clock_gettime,
+    getcpu, gettimeofday, read_at_once, self_test, time, timezone,
 };
 
 const SEVEN_NINE: Timespec = Timespec { sec: 7, nsec: 9 };
@@ -87,6 +87,33 @@ fn a_function_that_answers_enosys_is_retried() {
         let is_told = matches!(answer, Answer::SystemCall(Reason::AnswersEnosys { .. }));
         assert!(is_told, "{}: {answer}", call.name());
     }
+}
+
+/// Whatever is adopted is read again at each first call, by its address alone.
+#[test]
+fn an_image_that_is_not_whole_pages_is_not_adopted() {
+    let _one = OneAtATime::begin();
+    let whole = telling().map();
+    let bytes = whole.image().bytes();
+    let cut = Vdso::from_bytes(&bytes[..bytes.len() - 1]).expect("an image in all but its padding");
+    // SAFETY: mapped for good, and each function is of its type.
+    assert_eq!(unsafe { vdso_client::adopt(cut) }, Err(NotAdopted::NotPadded));
+    let mut moved = vec![0; 1];
+    moved.extend_from_slice(bytes);
+    let moved: &'static [u8] = moved.leak();
+    // At least one of the two does not begin with a page.
+    let moved = [moved, &moved[1..]].into_iter().find_map(|bytes| {
+        let image = Vdso::from_bytes(bytes).ok()?;
+        (!image.base().addr().is_multiple_of(4096)).then_some(image)
+    });
+    if let Some(moved) = moved {
+        // SAFETY: if it were adopted, nothing of it would be called.
+        assert_eq!(unsafe { vdso_client::adopt(moved) }, Err(NotAdopted::NotAtPage));
+    }
+    assert_right();
+    // SAFETY: as above.
+    assert_eq!(unsafe { vdso_client::adopt(whole) }, Ok(()));
+    assert_eq!(clock_gettime(ClockId::REALTIME), Ok(SEVEN_NINE));
 }
 
 /// An image whose functions all say something that no kernel says.

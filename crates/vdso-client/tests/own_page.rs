@@ -66,7 +66,7 @@ impl Mapped {
         // SAFETY: an image of ours that is never unmapped.
         let vdso = unsafe { Vdso::from_ptr(address) }.expect("an image of ours");
         // SAFETY: the same, with its pages.
-        unsafe { vdso_client::adopt(vdso) };
+        unsafe { vdso_client::adopt(vdso) }.expect("an image in pages");
         Self { file, vdso }
     }
 

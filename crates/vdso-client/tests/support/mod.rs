@@ -98,7 +98,7 @@ impl Draft {
     /// Maps it, and makes all calls go there.
     pub fn adopt(&self) {
         // SAFETY: mapped for good, and each function is of its type.
-        unsafe { vdso_client::adopt(self.map()) };
+        unsafe { vdso_client::adopt(self.map()) }.expect("an image in pages");
     }
 }
 

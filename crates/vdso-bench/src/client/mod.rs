@@ -3,6 +3,7 @@
 
 mod first_call;
 mod lookup;
+mod times;
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -29,7 +30,8 @@ pub fn all() -> Result<()> {
     lookup::all(host)?;
     first_call::all()?;
     stock(host)?;
-    own_page(host)
+    own_page(host)?;
+    times::all(host)
 }
 
 /// On the kernel's own vDSO.

@@ -37,7 +37,7 @@ fn words_of(reason: Option<u64>) -> String {
     failure(Pid::from_raw(7), reason.expect("the stub asks to be taken away")).to_string()
 }
 
-/// Machine code, of either kind, that ends a program with 99: a page of nothing in front of it.
+/// Machine code that ends a program with 99, wherever it is entered: at the end of each page.
 fn foreign_code(kind: Kind) -> OwnedFd {
     let code: &[u8] = match kind {
         // mov edi, 99; mov eax, 60; syscall
@@ -48,10 +48,10 @@ fn foreign_code(kind: Kind) -> OwnedFd {
     let name = c"foreign";
     let fd = nix::sys::memfd::memfd_create(name, nix::sys::memfd::MFdFlags::MFD_CLOEXEC);
     let mut file = File::from(fd.expect("a file in memory"));
-    let mut bytes = vec![0x90; 1 << 17];
-    let end = bytes.len() - code.len();
-    bytes[end..].copy_from_slice(code);
-    file.write_all(&bytes).expect("a write");
+    let mut page = vec![0x90; vdso_data::PAGE_BYTES];
+    let end = page.len() - code.len();
+    page[end..].copy_from_slice(code);
+    file.write_all(&page.repeat(32)).expect("a write");
     file.into()
 }
 
@@ -60,7 +60,7 @@ fn the_programs_find_nothing_wrong_in_a_plain_start() {
     for program in programs() {
         let mut command = Command::new(&program.path);
         // SAFETY: makes one system call.
-        unsafe { command.pre_exec(|| Ok(playing::keep_standard_streams_alone())) };
+        unsafe { command.pre_exec(playing::keep_standard_streams_alone) };
         let output = command.output().expect("it starts");
         assert_eq!((output.status.code(), &*output.stdout), (Some(0), STARTED.as_bytes()));
     }
@@ -243,12 +243,7 @@ fn output_with_supervisor_killed_at(step: usize, program: usize) -> Option<Strin
     supervisor.stdout(Stdio::null()).stderr(Stdio::null());
     let raw = write.as_raw_fd();
     // SAFETY: makes one system call.
-    unsafe {
-        supervisor.pre_exec(move || match libc::dup2(raw, OUTPUT) {
-            OUTPUT => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        })
-    };
+    unsafe { supervisor.pre_exec(move || playing::duplicate(raw, OUTPUT)) };
     let status = supervisor.status().expect("it starts");
     drop((supervisor, write));
     let mut output = String::new();

@@ -5,6 +5,7 @@
 
 #![cfg(target_arch = "x86_64")]
 
+mod lies;
 mod playing;
 
 use std::fs::File;

@@ -180,7 +180,7 @@ fn transforms() -> [Transform; clock::LINES] {
     [Transform { offset, base: Timespec::default(), rate: Rate::ONE }; clock::LINES]
 }
 
-fn companion(abi: &'static Abi, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
+pub fn companion(abi: &'static Abi, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
     let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
     let file = ImageFile::create_for_abi(abi, "vdso-test-i386", &tailored.bytes)?;
     vdso_timekeeper::initialise(file.page(), &transforms());

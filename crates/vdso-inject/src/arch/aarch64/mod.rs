@@ -22,6 +22,7 @@ static ABI_64: Abi = Abi {
         prctl: libc::SYS_prctl as u32,
     },
     stub: Some(stub::STUB),
+    probe: None,
 };
 
 /// `arch/arm/tools/syscall.tbl`.
@@ -30,6 +31,7 @@ static ABI_ARM: Abi = Abi {
     word: Word::Bits32,
     calls: Calls { audit_arch: AUDIT_ARCH_ARM, execve: 11, execveat: 387, prctl: 172 },
     stub: None,
+    probe: None,
 };
 
 /// What these kernels execute.

@@ -21,6 +21,7 @@ static ABI_64: Abi = Abi {
         prctl: libc::SYS_prctl as u32,
     },
     stub: Some(stub::STUB),
+    probe: None,
 };
 
 /// What these kernels execute. No processor that Linux runs on executes 32-bit programs as well.

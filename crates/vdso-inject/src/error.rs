@@ -29,6 +29,12 @@ pub enum Error {
         /// Which process.
         pid: Pid,
     },
+    /// The kernel's vDSO is not where the program's stack says.
+    #[error("the stack of process {pid} names another vDSO than the kernel's")]
+    VdsoPlace {
+        /// Which process.
+        pid: Pid,
+    },
     /// A program of another kind than this one, for which there is no image.
     #[error("process {pid} is a 32-bit program ({abi})")]
     Foreign {
@@ -88,6 +94,9 @@ pub enum Attempt {
     /// `memfd_create` and what follows.
     #[error("create a file in memory for the image")]
     CreateFile,
+    /// `fork`, `execveat`, `ptrace`.
+    #[error("look at the kernel's vDSO for 32-bit programs in a process of vdso's own")]
+    Probe,
     /// `eventfd2`, by the program.
     #[error("make a descriptor for the image")]
     MakeDescriptor,

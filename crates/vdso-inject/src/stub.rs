@@ -246,3 +246,51 @@ const _: () = assert!(
     size_of::<StubData>() + MAX_FIRST_STAGE_BYTES < DATA_BELOW_STACK as usize - 128,
     "a stub's data is too large"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::ABIS;
+
+    #[test]
+    fn every_stub_is_in_order_and_fits() {
+        for abi in ABIS {
+            let Some(stub) = &abi.stub else { continue };
+            let parts = [
+                stub.first_stage,
+                stub.with_file,
+                stub.give_up,
+                stub.leave,
+                stub.second_stage,
+                stub.end,
+            ];
+            assert!(parts.is_sorted_by_key(|part| part.addr()), "{}", abi.name);
+            assert!(stub.first_stage().len() <= MAX_FIRST_STAGE_BYTES, "{}", abi.name);
+            assert!(stub.second_stage().len() <= PAGE_BYTES, "{}", abi.name);
+            // What is copied word by word.
+            assert_eq!(stub.first_stage().len() % 8, 0, "{}", abi.name);
+        }
+    }
+
+    #[test]
+    fn the_reason_names_what_failed() {
+        let pid = Pid::from_raw(7);
+        for (reason, words) in [
+            (
+                step::DESCRIPTOR | 24,
+                "cannot make a descriptor for the image (process 7): Too many open files",
+            ),
+            (step::ANSWER, "process 7 was given no descriptor of the image"),
+            (
+                step::ANSWER | 38,
+                "cannot give the program a descriptor of the image (process 7): Function not implemented",
+            ),
+            (step::LOOK | 9, "cannot look at the image's descriptor (process 7): Bad file number"),
+            (step::COMPARE, "process 7 was given another file than the image, and has not used it"),
+            (step::MAP | 12, "cannot map the image (process 7): Out of memory"),
+            (step::MAP | 3, "cannot map the image (process 7): No such process"),
+        ] {
+            assert_eq!(failure(pid, reason.into()).to_string(), words);
+        }
+    }
+}

@@ -11,6 +11,7 @@
 //! architecture's folder.
 
 use crate::error::{Error, Result};
+use crate::exec::Probe;
 use crate::stub::Stub;
 
 #[cfg_attr(all(target_arch = "x86_64", target_pointer_width = "64"), path = "x86_64/mod.rs")]
@@ -39,6 +40,8 @@ pub struct Abi {
     pub calls: Calls,
     /// What such a program executes before its first own instruction, if it can be given an image.
     pub stub: Option<Stub>,
+    /// By which the kernel's vDSO for such programs is looked at, where it is not the launcher's own.
+    pub probe: Option<Probe>,
 }
 
 impl Abi {

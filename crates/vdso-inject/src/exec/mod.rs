@@ -2,6 +2,7 @@
 
 mod companion;
 mod memory;
+mod probe;
 mod segments;
 mod site;
 mod stack;
@@ -18,6 +19,7 @@ use crate::stub::{
 
 pub use companion::{Companion, DataPages, KernelVdso, Make};
 pub use memory::Memory;
+pub use probe::Probe;
 use segments::Segments;
 use site::{Covers, Program, Site};
 use stack::{InitialStack, Words};

@@ -179,3 +179,52 @@ fn word_at(word: Word, record: &[u8], at: usize) -> u64 {
 fn array<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     std::array::from_fn(|index| record.get(at + index).copied().unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE_BYTES: u64 = 4096;
+
+    fn loaded(flags: u32, vaddr: u64, file_bytes: u64, memory_bytes: u64) -> Segment {
+        Segment { kind: PT_LOAD, flags, vaddr, file_bytes, memory_bytes }
+    }
+
+    fn room(entries: &[Segment], bytes: u64) -> Option<u64> {
+        Segments { entries: entries.to_vec(), bias: 0x10_0000 }.room_behind_code(bytes, PAGE_BYTES)
+    }
+
+    #[test]
+    fn room_is_at_the_end_of_the_last_page_of_code() {
+        let code = loaded(PF_X, 0x1000, 0x1200, 0x1200);
+        assert_eq!(room(&[loaded(0, 0, 0x800, 0x800), code], 0x1e0), Some(0x10_2e20));
+        assert_eq!(room(&[code], 0xe00), Some(0x10_2200));
+        assert_eq!(room(&[code], 0xe01), None);
+    }
+
+    #[test]
+    fn full_pages_have_none() {
+        assert_eq!(room(&[loaded(PF_X, 0x1000, 0x2000, 0x2000)], 1), None);
+        assert_eq!(room(&[loaded(PF_X, 0x1000, 0, 0)], 1), None);
+        assert_eq!(room(&[], 1), None);
+    }
+
+    #[test]
+    fn the_next_segment_with_room_is_taken() {
+        let full = loaded(PF_X, 0x1000, 0x1000, 0x1000);
+        let other = loaded(PF_X, 0x3000, 0x10, 0x10);
+        assert_eq!(room(&[full, other], 0x20), Some(0x10_3fe0));
+    }
+
+    #[test]
+    fn what_somebody_uses_is_no_room() {
+        let code = loaded(PF_X, 0x1000, 0x200, 0x200);
+        // Data on the same page, before or behind; zeros that belong to the segment; code that changes.
+        assert_eq!(room(&[code, loaded(PF_W, 0x1ff0, 0x800, 0x800)], 0x100), None);
+        assert_eq!(room(&[loaded(0, 0x800, 0x801, 0x801), code], 0x100), None);
+        assert_eq!(room(&[code, loaded(PF_W, 0x2000, 0x800, 0x800)], 0x100), Some(0x10_1f00));
+        assert_eq!(room(&[loaded(PF_X, 0x1000, 0x200, 0x300)], 0x100), None);
+        assert_eq!(room(&[loaded(PF_X | PF_W, 0x1000, 0x200, 0x200)], 0x100), None);
+        assert_eq!(room(&[loaded(0, 0x1000, 0x200, 0x200)], 0x100), None);
+    }
+}

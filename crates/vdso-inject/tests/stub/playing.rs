@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use libc::sock_filter;
 use nix::errno::Errno;
@@ -32,8 +32,7 @@ pub const TOKEN: u64 = 0x5eed_c0de_1bad_b002;
 pub struct Program {
     pub path: PathBuf,
     pub kind: Kind,
-    /// Its code ends at the end of a page.
-    pub is_filled: bool,
+    pub code: Code,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +41,23 @@ pub enum Kind {
     I386,
 }
 
+/// What a program's code is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// There is room behind it on its last page.
+    Plain,
+    /// It ends where that page does.
+    Filled,
+    /// The same, and it may be written to.
+    Writable,
+}
+
 /// Where the stub goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Behind the kernel's vDSO.
     Vdso,
-    /// Elsewhere: behind the program's code, or over it if that is filled.
+    /// Behind the program's code, or over it where there is no room.
     Code,
 }
 
@@ -99,45 +109,58 @@ pub struct End {
     pub reason: Option<u64>,
 }
 
-/// Those that this machine can build and run.
-pub fn programs() -> Vec<Program> {
-    static LOCK: Mutex<()> = Mutex::new(());
-    let _lock = LOCK.lock();
-    let mut programs = Vec::new();
-    for (kind, source, flags) in
-        [(Kind::X86_64, "start64.S", &[][..]), (Kind::I386, "start32.S", &["-m32"][..])]
-    {
-        for (name, define, link) in [
-            ("plain", "-DPLAIN", "-Wl,-z,separate-code"),
-            ("filled", "-DFILLED", "-Wl,-z,separate-code"),
-            // Code that may be written to.
-            ("writable", "-DFILLED", "-Wl,-N"),
-        ] {
-            let token = format!("-DTOKEN={:#x}", TOKEN & 0xffff_ffff);
-            let flags =
-                [flags, &["-nostdlib", "-static", "-no-pie", define, link, &token]].concat();
-            let path = compile(source, name, &flags);
-            programs.push(Program { path, kind, is_filled: define == "-DFILLED" });
+/// All of them that can be given an image here, built once.
+pub fn programs() -> &'static [Program] {
+    static BUILT: OnceLock<Vec<Program>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut programs = known_programs();
+        if vdso_image::companion().is_none() {
+            programs.retain(|program| program.kind == Kind::X86_64);
+            test_support::skip(test_support::Lacking::Toolchain, "stub/i386", "this build has no image for i386 programs: rustup target add i686-unknown-linux-gnu, or VDSO_RUST_SRC for cargo xtask test");
         }
-    }
-    programs
+        programs.iter().for_each(Program::build);
+        programs
+    })
 }
 
-fn compile(source: &str, name: &str, flags: &[&str]) -> PathBuf {
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{source}-{name}"));
-    // Renamed when done: another process of this test may be running it.
-    let draft = output.with_extension(std::process::id().to_string());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stub");
-    let mut gcc = Command::new("gcc");
-    gcc.args(flags).arg(folder.join(source)).arg("-o").arg(&draft);
-    assert!(gcc.status().expect("gcc is installed").success(), "{gcc:?}");
-    std::fs::rename(&draft, &output).expect("both are in one folder");
-    output
+/// Those of an earlier call of [`programs`], in whichever process.
+pub fn known_programs() -> Vec<Program> {
+    let kinds = [Kind::X86_64, Kind::I386];
+    let codes = [Code::Plain, Code::Filled, Code::Writable];
+    kinds.into_iter().flat_map(|kind| codes.map(|code| Program::new(kind, code))).collect()
+}
+
+impl Program {
+    fn new(kind: Kind, code: Code) -> Self {
+        let name = format!("start-{kind:?}-{code:?}");
+        Self { path: Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), kind, code }
+    }
+
+    fn build(&self) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stub");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-nostdlib", "-static", "-no-pie"]);
+        gcc.arg(format!("-DTOKEN={:#x}", TOKEN & 0xffff_ffff));
+        match self.kind {
+            Kind::X86_64 => gcc.arg(folder.join("start64.S")),
+            Kind::I386 => gcc.arg("-m32").arg(folder.join("start32.S")),
+        };
+        match self.code {
+            Code::Plain => gcc.arg("-Wl,-z,separate-code"),
+            Code::Filled => gcc.args(["-DFILLED", "-Wl,-z,separate-code"]),
+            Code::Writable => gcc.args(["-DFILLED", "-Wl,-N", "-Wl,--no-warn-rwx-segments"]),
+        };
+        // Renamed when done: another process of this test may be running it.
+        let draft = self.path.with_extension(std::process::id().to_string());
+        assert!(gcc.arg("-o").arg(&draft).status().expect("gcc is installed").success(), "{gcc:?}");
+        std::fs::rename(&draft, &self.path).expect("both are in one folder");
+    }
 }
 
 /// What programs get.
 pub fn payload() -> Payload {
-    let host = Host::find().expect("/proc is mounted");
+    static HOST: OnceLock<Host> = OnceLock::new();
+    let host = HOST.get_or_init(|| Host::find().expect("/proc is mounted"));
     let file =
         ImageFile::create("vdso-test", &vdso_image::tailor(Source::Chain, &host.image).bytes)
             .expect("a file in memory");
@@ -157,7 +180,7 @@ fn transforms() -> [Transform; clock::LINES] {
     [Transform { offset, base: Timespec::default(), rate: Rate::ONE }; clock::LINES]
 }
 
-fn companion(abi: &'static Abi, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
+pub fn companion(abi: &'static Abi, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
     let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
     let file = ImageFile::create_for_abi(abi, "vdso-test-i386", &tailored.bytes)?;
     vdso_timekeeper::initialise(file.page(), &transforms());
@@ -213,8 +236,8 @@ impl<'a> Play<'a> {
         let step = Cell::new(0);
         let may_die = || {
             if self.dies_at == Some(step.replace(step.get() + 1)) {
-                // SAFETY: sends a signal to this process.
-                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+                nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)
+                    .expect("this process's end");
             }
         };
         let pid = child.pid;
@@ -370,7 +393,7 @@ fn prepare(
     }
     // SAFETY: takes numbers.
     unsafe { libc::dup2(output.as_raw_fd(), 1) };
-    keep_standard_streams_alone();
+    let _ = keep_standard_streams_alone();
     nix::sys::prctl::set_no_new_privs()?;
     let [refusing, reporting] = filters;
     let number =
@@ -387,9 +410,16 @@ fn prepare(
 }
 
 /// Whatever this process has been started with.
-pub fn keep_standard_streams_alone() {
+pub fn keep_standard_streams_alone() -> std::io::Result<()> {
     // SAFETY: takes numbers.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Ok(())
+}
+
+pub fn duplicate(from: i32, to: i32) -> std::io::Result<()> {
+    // SAFETY: takes numbers.
+    let result = unsafe { libc::dup2(from, to) };
+    Ok(Errno::result(result).map(drop)?)
 }
 
 fn install(filter: &[sock_filter], flags: libc::c_ulong) -> nix::Result<i32> {

@@ -1,6 +1,6 @@
 //! A program without any vDSO of the kernel's, on kernels that give one: the entry in its auxiliary vector
 //! is made one that nobody heeds. So there is none to change, and an entry is added; and no vDSO to put the
-//! injected code over, so it goes over the program's entry point.
+//! injected code behind, so it goes behind the program's own code.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;

@@ -34,6 +34,7 @@ static ABI_64: Abi = Abi {
         }),
     },
     stub: Some(stub::STUB),
+    probe: None,
 };
 
 /// `arch/arm/tools/syscall.tbl`.
@@ -49,6 +50,7 @@ static ABI_ARM: Abi = Abi {
         stub: &[],
     },
     stub: None,
+    probe: None,
 };
 
 /// What these kernels execute.

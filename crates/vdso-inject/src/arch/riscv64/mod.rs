@@ -33,6 +33,7 @@ static ABI_64: Abi = Abi {
         }),
     },
     stub: Some(stub::STUB),
+    probe: None,
 };
 
 /// What these kernels execute. No processor that Linux runs on executes 32-bit programs as well.

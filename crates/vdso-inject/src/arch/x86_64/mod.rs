@@ -5,12 +5,17 @@ mod registers;
 mod stub;
 
 use super::{Abi, Calls, StubNumbers, Word, stub_calls};
+use crate::exec::Probe;
 
 pub use registers::Registers;
 
 /// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, `include/uapi/linux/audit.h`.
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const AUDIT_ARCH_I386: u32 = 0x4000_0003;
+
+/// `EM_X86_64` and `EM_386`, `include/uapi/linux/elf-em.h`.
+const EM_X86_64: u16 = 62;
+const EM_386: u16 = 3;
 
 /// Set in the numbers of x32's system calls.
 const X32_BIT: u32 = 0x4000_0000;
@@ -38,6 +43,7 @@ static ABI_64: Abi = Abi {
         }),
     },
     stub: Some(stub::STUB),
+    probe: None,
 };
 
 /// The same table.
@@ -63,6 +69,8 @@ static ABI_X32: Abi = Abi {
         }),
     },
     stub: Some(stub::X32_STUB),
+    // mov eax, 0x4000003c; syscall: `exit`
+    probe: Some(Probe { machine: EM_X86_64, code: b"\xb8\x3c\0\0\x40\x0f\x05" }),
 };
 
 /// `arch/x86/entry/syscalls/syscall_32.tbl`.
@@ -88,6 +96,8 @@ static ABI_I386: Abi = Abi {
         }),
     },
     stub: Some(i386_stub::STUB),
+    // mov eax, 1; int 0x80: `exit`
+    probe: Some(Probe { machine: EM_386, code: b"\xb8\x01\0\0\0\xcd\x80" }),
 };
 
 /// What these kernels execute.

@@ -51,6 +51,9 @@ pub enum Error {
         /// The kind of program.
         abi: &'static str,
     },
+    /// This process has other threads, which would not be there in its forked children.
+    #[error("a process that launches programs may have one thread only")]
+    Threads,
     /// Nothing is put into programs on this architecture.
     #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
     Architecture,

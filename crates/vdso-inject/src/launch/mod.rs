@@ -20,6 +20,7 @@
 mod arrivals;
 mod front;
 mod guard;
+mod inheritance;
 mod message;
 mod program;
 mod supervise;
@@ -36,8 +37,10 @@ use crate::arch;
 use crate::error::{Attempt, Error, Result};
 use crate::exec::{Announce, Payload};
 use crate::follow::{Notice, Settings, SharedInFlight, Tick, Tokens};
+use crate::proc;
 
 pub use crate::follow::OnHostClock;
+pub use inheritance::Inheritance;
 
 /// Whether children and later execs run on the image, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,45 +73,6 @@ pub struct Launch<'a> {
     pub inheritance: Inheritance,
 }
 
-/// What a Rust program's runtime, and this crate, change in the launching process at its start.
-#[derive(Clone, Copy, Debug)]
-pub struct Inheritance {
-    /// `SIGPIPE`'s disposition, as it was.
-    pub sigpipe: libc::sighandler_t,
-    /// `SIGCHLD`'s, which must be the default in the launching process.
-    pub sigchld: libc::sighandler_t,
-    /// `SIGXFSZ`'s, which would end the launching process where a file may not be made.
-    pub sigxfsz: libc::sighandler_t,
-    /// Which of the standard streams were closed.
-    pub closed_streams: [bool; 3],
-}
-
-impl Default for Inheritance {
-    fn default() -> Self {
-        let (sigpipe, sigchld, sigxfsz) = (libc::SIG_DFL, libc::SIG_DFL, libc::SIG_DFL);
-        Self { sigpipe, sigchld, sigxfsz, closed_streams: [false; 3] }
-    }
-}
-
-impl Inheritance {
-    /// Makes this process as it was.
-    pub fn restore(&self) {
-        let dispositions = [
-            (libc::SIGPIPE, self.sigpipe),
-            (libc::SIGCHLD, self.sigchld),
-            (libc::SIGXFSZ, self.sigxfsz),
-        ];
-        for (signal, disposition) in dispositions {
-            // SAFETY: puts back what the process was started with.
-            unsafe { libc::signal(signal, disposition) };
-        }
-        for (stream, _) in (0..).zip(self.closed_streams).filter(|&(_, is_closed)| is_closed) {
-            // SAFETY: nothing of ours uses it: it is `/dev/null`, opened by the runtime.
-            unsafe { libc::close(stream) };
-        }
-    }
-}
-
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -136,10 +100,17 @@ impl Outcome {
 impl Launch<'_> {
     /// Starts the program and returns when it has ended.
     ///
-    /// The calling process must have one thread. Its signals are blocked and its standard input and
-    /// output closed when this returns: it is meant to end then.
+    /// The calling process must have one thread: this forks, and the children go on in this very program.
+    /// Its signals are blocked and its standard input and output lead nowhere when this returns: it is meant
+    /// to end then.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if there are more threads; nothing has been done then. Others as they are named.
     pub fn run(&self) -> Result<Outcome> {
         arch::check_support()?;
+        if !proc::has_one_thread() {
+            return Err(Error::Threads);
+        }
         let in_flight = SharedInFlight::new().map_err(failed)?;
         let settings = Settings {
             payload: self.payload,

@@ -2,6 +2,7 @@
 
 mod args;
 mod clocks;
+mod ending;
 pub mod notice;
 mod source;
 pub mod startup;
@@ -16,8 +17,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
 use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
@@ -28,6 +27,7 @@ use crate::message;
 
 pub use args::Run;
 use clocks::Plan;
+use ending::Core;
 use source::{Selected, select};
 
 /// A mistake in the arguments.
@@ -36,7 +36,6 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
-const SIGNALED: i32 = 128;
 
 /// Runs the command, and gives its exit code.
 pub fn run(run: &Run) -> ExitCode {
@@ -49,7 +48,8 @@ pub fn run(run: &Run) -> ExitCode {
     };
     match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
-        Ok(Outcome::Signaled(signal)) => die_like(signal),
+        Ok(Outcome::Signaled(signal)) => ending::by_signal(signal, Core::NotDumped),
+        Ok(Outcome::Dumped(signal)) => ending::by_signal(signal, Core::Dumped),
         Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = run.command[0].to_string_lossy();
@@ -62,22 +62,6 @@ pub fn run(run: &Run) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
-}
-
-/// Ends by the signal that ended the program, for a caller that looks: a shell ends its script after
-/// ^C only then. To all others that is 128 and the signal's number.
-fn die_like(number: i32) -> ExitCode {
-    // A core file would be of the wrong program.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    if let Ok(signal) = Signal::try_from(number) {
-        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        // SAFETY: the default disposition runs no code of ours.
-        let _ = unsafe { sigaction(signal, &default) };
-        let mut only = SigSet::empty();
-        only.add(signal);
-        let _ = raise(signal).and_then(|()| only.thread_unblock());
-    }
-    ExitCode::from((SIGNALED + number) as u8)
 }
 
 fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {

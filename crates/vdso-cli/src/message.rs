@@ -40,7 +40,7 @@ pub const PRINT: &str = "cannot write to standard output";
 pub fn stdout() -> Result<Stdout> {
     let flags = fcntl(std::io::stdout(), FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
     let is_read_only = flags.is_ok_and(|flags| flags & OFlag::O_ACCMODE == OFlag::O_RDONLY);
-    if startup::inheritance().closed_streams[1] || is_read_only {
+    if startup::inheritance().closed_streams()[1] || is_read_only {
         return Err(std::io::Error::from(Errno::EBADF)).context(PRINT);
     }
     Ok(std::io::stdout())
@@ -53,7 +53,7 @@ pub fn is_stdout(path: &Path) -> Result<bool> {
     if path.as_os_str() == "-" {
         return Ok(true);
     }
-    let closed = startup::inheritance().closed_streams;
+    let closed = startup::inheritance().closed_streams();
     match stream_of(path) {
         Some(1) => Ok(true),
         // By that name there is what Rust's runtime opened in its place.

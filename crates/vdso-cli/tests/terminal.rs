@@ -107,7 +107,7 @@ fn a_program_that_handles_an_interrupt_gets_it_once() {
         bash.expect("go\r\n");
         for round in 1..=3 {
             bash.keys(INTERRUPT);
-            bash.expect(&format!("got {round}\r\n"));
+            bash.expect(&format!("got {round} value 0\r\n"));
         }
         bash.line("end");
         bash.expect("total 3\r\n");
@@ -124,7 +124,7 @@ fn a_change_of_the_terminals_size_reaches_the_program_once() {
         bash.expect("go\r\n");
         for (round, columns) in [(1, 81), (2, 132)] {
             bash.resize(40, columns);
-            bash.expect(&format!("got {round}\r\n"));
+            bash.expect(&format!("got {round} value 0\r\n"));
         }
         bash.line("end");
         bash.expect("total 2\r\n");
@@ -352,7 +352,7 @@ fn pass_on(signal: i32) {
     run.read_to("go\n");
     let launcher = run.pid().to_string();
     finish(Command::new("kill").args([&format!("-{signal}"), &launcher])).succeeded();
-    run.read_to("got 1\n");
+    run.read_to("got 1 value 0\n");
     run.send("end");
     assert_eq!(run.read_to_end(), "total 1\n", "signal {signal}");
     assert_eq!(run.wait().code(), Some(0), "signal {signal}");

@@ -51,9 +51,25 @@ pub enum Error {
         /// The kind of program.
         abi: &'static str,
     },
+    /// This process has other threads, which would not be there in its forked children.
+    #[error("a process that launches programs may have one thread only")]
+    Threads,
     /// Nothing is put into programs on this architecture.
     #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
     Architecture,
+    /// A seccomp filter of the program's own, or of one that it comes from, refuses calls without which
+    /// the image cannot be mapped.
+    #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]
+    Confined {
+        /// Which process.
+        pid: Pid,
+    },
+    /// The process that was giving the program its clock was killed in the middle.
+    #[error("the supervisor was killed while process {pid} began")]
+    TracerKilled {
+        /// Which process.
+        pid: Pid,
+    },
     /// Nobody answered a program's request for the image's file.
     #[error("process {pid} was given no descriptor of the image")]
     NoAnswer {

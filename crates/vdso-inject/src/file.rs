@@ -68,7 +68,7 @@ unsafe impl Sync for SharedFile {}
 
 impl ImageFile {
     /// Makes a file of `image` under `name`, which `/proc/PID/maps` shows, with a fresh page of
-    /// clocks behind it.
+    /// clocks behind it. A name with a zero byte is an error, as one that is too long.
     pub fn create(name: &str, image: &[u8]) -> Result<Self> {
         let stub = ABIS.first().and_then(|abi| abi.stub.as_ref());
         Self::create_for(vdso_image::ARCHITECTURE, stub, name, image)
@@ -88,7 +88,8 @@ impl ImageFile {
     ) -> Result<Self> {
         let parts = if architecture.twin.is_some() { 2 } else { 1 };
         let bytes = NonZeroUsize::new(parts * part_bytes(architecture)).expect("not empty");
-        let name = CString::new(name).expect("the name has no zero byte");
+        let name =
+            CString::new(name).map_err(|_| Error::on_self(Attempt::CreateFile, Errno::EINVAL))?;
         let file =
             memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
                 .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;

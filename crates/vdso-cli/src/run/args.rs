@@ -50,6 +50,13 @@ pub struct Run {
     #[arg(long)]
     pub no_follow: bool,
 
+    /// End a program that would run on the host's clock
+    ///
+    /// Without it such a program runs, and a warning names it and the reason. With it vdso says the same
+    /// and exits with code 125.
+    #[arg(long)]
+    pub strict: bool,
+
     /// Say on standard error which source was taken and why, and where the image is
     #[arg(short, long)]
     pub verbose: bool,
@@ -95,6 +102,7 @@ Examples:
   vdso run --offset +30d -- make test
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
+  vdso run --strict --at 2038-01-19 -- make test
   vdso run --offset 1y --clocks all -v -- bash";
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
@@ -103,10 +111,12 @@ Examples:
   vdso run --offset +30d -- make test
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
+  vdso run --strict --at 2038-01-19 -- make test
   vdso run --offset 1y --clocks all -v -- bash
 
 Exit code: that of the program; 128 and the signal's number if a signal ended it; 127 if it was not
-found, 126 if it could not be executed, 125 if vdso itself failed, 2 for a mistake in its arguments.
+found, 126 if it could not be executed, 125 if vdso itself failed or a program was ended by --strict, 2
+for a mistake in its arguments.
 
 What a program reads through its C library, its runtime or the vDSO itself is moved. System calls
 that it makes directly are not, and neither are time-outs: they are the kernel's own.

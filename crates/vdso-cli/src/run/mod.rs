@@ -20,7 +20,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
-use vdso_inject::launch::{Follow, Launch, Outcome};
+use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
@@ -50,6 +50,7 @@ pub fn run(run: &Run) -> ExitCode {
     match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => die_like(signal),
+        Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = run.command[0].to_string_lossy();
             message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));
@@ -132,6 +133,7 @@ fn launch(
         payload: &selected.payload,
         publisher: (selected.source == Source::Own).then_some(&publisher),
         follow: if run.no_follow { Follow::None } else { Follow::All },
+        on_host_clock: if run.strict { OnHostClock::End } else { OnHostClock::Tell },
         notice: &notice::notice,
         tell_addresses: run.verbose,
         farewell: &farewell,

@@ -131,7 +131,7 @@ fn make(host: &Host, plan: &Plan, source: Source, mut reason: String) -> Result<
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
     }
-    let padding = vdso_inject::exec::find_padding(host.vdso_addr, &host.image);
+    let padding = vdso_inject::exec::find_padding();
     let mut companions = Vec::new();
     companions.extend(vdso_image::ARCHITECTURE.companion.map(|abi| companion(abi, plan)));
     companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));

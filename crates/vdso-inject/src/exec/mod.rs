@@ -18,7 +18,7 @@ use crate::stub::{
 };
 
 pub use companion::{Companion, DataPages, KernelVdso, Make};
-use memory::Memory;
+pub use memory::Memory;
 pub use probe::Probe;
 use segments::Segments;
 use site::{Covers, Program, Site};
@@ -157,12 +157,17 @@ pub fn rescue(pid: Pid) -> Result<()> {
     registers.restart(pid, data.program_entry_addr, data.stack_addr)
 }
 
-/// Where in `vdso`, the kernel's as it is mapped in this process at `vdso_addr`, there is room for a
-/// first stage that can be dropped again: zeros behind the image's end, and a kernel that has not
-/// sealed the mapping.
-pub fn find_padding(vdso_addr: u64, vdso: &[u8]) -> Option<u64> {
+/// Where in the kernel's vDSO, from its start, there is room for a first stage that can be dropped again:
+/// zeros behind the image's end, and a kernel that has not sealed the mapping. It is looked for in this
+/// process, which has the same one; `None` if it has none.
+pub fn find_padding() -> Option<u64> {
+    let maps = std::fs::read("/proc/self/maps").ok()?;
+    let mapped = vdso_timekeeper::host::mapping(&String::from_utf8_lossy(&maps), "[vdso]")?;
+    // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process lives, and
+    // it does not change.
+    let vdso = unsafe { std::slice::from_raw_parts(mapped.start as *const u8, mapped.bytes()) };
     let padding = padding_in(vdso, ABIS.first()?.stub.as_ref()?)?;
-    let page = page_of(vdso_addr + vdso.len() as u64 - 1) as *mut libc::c_void;
+    let page = page_of(mapped.end - 1) as *mut libc::c_void;
     // SAFETY: drops this process's copy of a page that it has not changed; the next read gets the
     // kernel's again.
     let dropped = unsafe { libc::madvise(page, page_bytes() as usize, libc::MADV_DONTNEED) };

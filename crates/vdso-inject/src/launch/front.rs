@@ -1,169 +1,283 @@
 //! The front: stands for the program towards the terminal and whoever started it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction};
-use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::{Pid, getpgid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 
+use super::arrivals::{Arrival, Arrivals, Program, Reading};
+use super::guard::Guard;
 use super::message::{Kind, Socket};
-use super::supervise::{Refusal, Started, fork_successor, let_go_of_standard_streams};
-use super::{Launch, Outcome, SharedInFlight, failed};
-use crate::error::{Attempt, Error, Result};
+use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_streams};
+use super::witness::Witness;
+use super::{Outcome, failed};
+use crate::error::Result;
+use crate::follow::{Heard, Tracer};
 use crate::{proc, ptrace};
 
-/// How many supervisors in a row may end without having received a report before the front gives up.
+/// How many supervisors in a row may end without having dealt with anything before the front gives up.
 const SUCCESSORS: usize = 16;
 
+/// How long somebody who is busy may take to send the rest of his signals.
+const SENDERS_TAKE: Duration = Duration::from_millis(5);
+
 /// Blocks every signal and gives a descriptor to read them from.
+///
+/// A fault of this process's own ends it all the same. The C library leaves out the two signals that are
+/// its own, so the kernel is asked itself.
 pub fn block_signals() -> Result<SignalFd> {
-    let mut all = SigSet::all();
-    // These are this process's own faults.
-    for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT]
-    {
-        all.remove(fault);
-    }
-    all.thread_block().map_err(failed)?;
-    SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)
+    let every = u64::MAX;
+    let (set, length) = (&raw const every, size_of::<u64>());
+    let none = std::ptr::null_mut::<u64>();
+    // SAFETY: the kernel reads a set of that length, and no old one is asked for.
+    let blocked =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, set, none, length) };
+    Errno::result(blocked).map_err(failed)?;
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: as above.
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, set, length, flags) };
+    let fd = Errno::result(fd).map_err(failed)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+    // SAFETY: it is one for signals.
+    Ok(unsafe { SignalFd::from_owned_fd(fd) })
 }
 
 /// See the module.
 pub struct Front<'a, 'launch> {
-    launch: &'a Launch<'launch>,
-    in_flight: &'a SharedInFlight,
-    supervisor_socket: Option<Socket>,
-    started: Started,
+    common: Common<'a, 'launch>,
     signals: SignalFd,
+    program: Pid,
+    /// To the program, until it has exec'd.
+    start: Option<Socket>,
+    not_executed: Option<Errno>,
+    /// Over the supervisor, while there is one.
+    guard: Option<Guard<'a>>,
+    /// For the supervisor's successors.
+    listener: Option<OwnedFd>,
+    /// Of programs whose tracer was killed.
+    tracer: Tracer<'a>,
     successors: usize,
-    /// Of the last report, when a supervisor ended last.
-    last_id: u64,
-    /// Set when this process was continued, until the program was, too: when to help it.
-    continue_at: Option<Instant>,
+    /// The count of what had been dealt with when a supervisor ended last.
+    progress: u64,
+    witness: Option<Witness>,
+    arrivals: Arrivals,
 }
 
-/// A shell continues both processes at once; somebody who continues only this one means the program.
-const CONTINUED_BY_OTHERS_WITHIN: Duration = Duration::from_millis(50);
-
 impl<'a, 'launch> Front<'a, 'launch> {
-    /// Stands for the program that was `started`.
+    /// Stands for the program that was `prepared`.
     pub fn new(
-        launch: &'a Launch<'launch>,
-        in_flight: &'a SharedInFlight,
-        supervisor_socket: Socket,
-        started: Started,
+        common: Common<'a, 'launch>,
+        prepared: Prepared,
         signals: SignalFd,
+        witness: Option<Witness>,
     ) -> Self {
-        let supervisor_socket = Some(supervisor_socket);
+        let (supervisor, socket) = prepared.supervisor;
         Self {
-            launch,
-            in_flight,
-            supervisor_socket,
-            started,
+            common,
             signals,
+            program: prepared.program,
+            start: Some(prepared.start),
+            not_executed: None,
+            guard: Some(Guard::new(common.in_flight, supervisor, socket)),
+            listener: prepared.listener,
+            tracer: Tracer::new(common.settings, common.in_flight),
             successors: 0,
-            last_id: 0,
-            continue_at: None,
+            progress: 0,
+            witness,
+            arrivals: Arrivals::default(),
         }
     }
 
-    /// Until the program has ended.
-    pub fn run(mut self) -> Result<Outcome> {
-        let program = match self.started.program {
-            Ok(program) => program,
-            Err(Refusal::Exec(errno)) => {
-                let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
-                return Ok(Outcome::NotExecuted(errno));
-            }
-            Err(Refusal::Trace(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
-            Err(Refusal::Start(errno)) => return Err(failed(errno)),
-        };
+    /// Lets the program go, and stays until it has ended.
+    pub fn run(mut self) -> Outcome {
+        let program = self.program;
+        if let Some(start) = &self.start {
+            start.send(Kind::Go, 0, None);
+        }
         let_go_of_standard_streams(&[0, 1]);
         loop {
             self.wait();
-            if let Some(outcome) = self.hear(program) {
-                return Ok(outcome);
+            self.hear_program();
+            if let Some(outcome) = self.hear_supervisor() {
+                return outcome;
             }
-            while let Ok(Some(signal)) = self.signals.read_signal() {
-                pass_on(&signal, program);
+            self.take_signals(program);
+            if let Some(status) = self.reap() {
+                return self.outcome(status);
             }
-            if let Some(outcome) = self.reap(program) {
-                return Ok(outcome);
-            }
-            if self.continue_at.is_some_and(|at| Instant::now() >= at) {
-                self.continue_at = None;
-                let _ = kill(program, Signal::SIGCONT);
+            self.tracer.look();
+            if let (Some(guard), Some(listener)) = (&mut self.guard, &self.listener) {
+                guard.look(listener);
             }
         }
     }
 
     fn wait(&self) {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        if let Some(socket) = &self.supervisor_socket {
-            fds.push(PollFd::new(socket.0.as_fd(), PollFlags::POLLIN));
+        if let Some(guard) = &self.guard {
+            fds.push(PollFd::new(guard.socket().0.as_fd(), PollFlags::POLLIN));
+            if let Some(listener) = self.listener.as_ref().filter(|_| guard.waits_for_report()) {
+                fds.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+            }
         }
-        let timeout = self.continue_at.map_or(PollTimeout::NONE, |at| {
-            let wait = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
+        if let Some(start) = &self.start {
+            fds.push(PollFd::new(start.0.as_fd(), PollFlags::POLLIN));
+        }
+        if let Some(witness) = &self.witness {
+            fds.push(PollFd::new(witness.socket(), PollFlags::POLLIN));
+        }
+        let until =
+            |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let until_look = self.tracer.looks_at().map(until);
+        // Without a listener there is nothing to guard against.
+        let guard = self.guard.as_ref().filter(|_| self.listener.is_some());
+        let until_guarded = guard.and_then(Guard::longest_wait);
+        let timeout = [until_look, until_guarded].into_iter().flatten().min();
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
         });
         let _ = poll(&mut fds, timeout);
     }
 
+    /// Gives the program what was sent for it to this process alone.
+    fn take_signals(&mut self, program: Pid) {
+        let mut reading = self.compare();
+        // Some send to a process first and then to its group, or to one process of many after another.
+        // Before the front wakes up they have usually done that; if not, they are at it.
+        let start = Instant::now();
+        while self.arrivals.senders().any(is_running) && start.elapsed() < SENDERS_TAKE {
+            std::thread::sleep(SENDERS_TAKE / 50);
+            reading = self.compare();
+        }
+        let place = if is_in_our_group(program) { Program::InGroup } else { Program::Elsewhere };
+        for arrival in self.arrivals.for_program(place, reading) {
+            pass_on(&arrival, program);
+        }
+        if self.witness.is_none() {
+            self.witness = Witness::start(&self.signals, self.common.launch.command).ok();
+        }
+    }
+
+    /// Reads what has reached this process and the witness.
+    fn compare(&mut self) -> Reading {
+        // Somebody who never stops to send must not keep the front from all else.
+        const MOST_ROUNDS: usize = 16;
+        let mut has_news = self.witness.as_ref().is_some_and(Witness::has_news);
+        for _ in 0..MOST_ROUNDS {
+            if !self.read_signals() && !std::mem::take(&mut has_news) {
+                return Reading::Complete;
+            }
+            // What has reached one of both has then reached the other, too.
+            wait_for_senders();
+            let witnessed = self.witness.as_ref().and_then(Witness::ask);
+            if witnessed.is_none() {
+                self.witness = None;
+            }
+            self.arrivals.reached_witness(witnessed);
+            wait_for_senders();
+        }
+        Reading::Ongoing
+    }
+
+    /// Reads what has reached this process, if anything has.
+    fn read_signals(&mut self) -> bool {
+        let mut has_any = false;
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if let Some(arrival) = Arrival::of(&signal) {
+                self.arrivals.reached_front(arrival);
+                has_any = true;
+            }
+        }
+        has_any
+    }
+
+    /// The program has said that it could not be executed, or nothing, which means that it was, or that it
+    /// has ended.
+    fn hear_program(&mut self) {
+        if self.start.as_ref().is_some_and(Socket::is_ready)
+            && let Some(start) = self.start.take()
+            && let Some(message) = start.receive()
+        {
+            self.not_executed = Some(Errno::from_raw(message.number));
+        }
+    }
+
     /// What the supervisor says; if it is gone, there must be another.
-    fn hear(&mut self, program: Pid) -> Option<Outcome> {
-        while self.supervisor_socket.as_ref().is_some_and(Socket::is_ready) {
-            let Some(message) = self.supervisor_socket.as_ref().and_then(Socket::receive) else {
+    fn hear_supervisor(&mut self) -> Option<Outcome> {
+        while self.guard.as_ref().is_some_and(|guard| guard.socket().is_ready()) {
+            let Some(message) = self.guard.as_ref().and_then(|guard| guard.socket().receive())
+            else {
                 self.replace_supervisor();
                 return None;
             };
             match message.kind {
                 Kind::Ended => {
                     // It is about to end. Where nobody reaps orphans it would stay as a zombie.
-                    let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
-                    return Some(Outcome::of(message.number));
+                    let supervisor = self.guard.as_ref().map(Guard::supervisor);
+                    let _ = supervisor.map(|pid| nix::sys::wait::waitpid(pid, None));
+                    return Some(self.outcome(message.number));
                 }
-                Kind::EndedAlone => return Some(Outcome::of(message.number)),
-                Kind::Stopped => self.stop_like(program, message.number),
-                Kind::Continued => self.continue_at = None,
+                Kind::EndedAlone => return Some(self.outcome(message.number)),
+                Kind::Stopped => self.stop_like(self.program, message.number),
                 _ => {}
             }
         }
         None
     }
 
-    /// The program's parent is gone, and this process is its parent now: its status comes here.
-    fn replace_supervisor(&mut self) {
-        self.supervisor_socket = None;
-        let last_id = self.in_flight.last_id();
-        if last_id != self.last_id {
-            (self.last_id, self.successors) = (last_id, 0);
-        }
-        self.successors += 1;
-        let listener = self.started.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
-        let successor = listener
-            .and_then(|listener| fork_successor(self.launch, self.in_flight, listener).ok());
-        match successor {
-            Some((pid, socket)) => {
-                self.started.supervisor = pid;
-                self.supervisor_socket = Some(socket);
-            }
-            // With a listener that nobody listens to, whoever execs would wait for ever.
-            None => self.started.listener = None,
+    fn outcome(&mut self, status: i32) -> Outcome {
+        // It may have been said after the last look.
+        self.hear_program();
+        match self.not_executed {
+            Some(errno) => Outcome::NotExecuted(errno),
+            None if self.common.in_flight.ended() != 0 => Outcome::EndedOnHostClock,
+            None => Outcome::of(status),
         }
     }
 
-    fn reap(&mut self, program: Pid) -> Option<Outcome> {
+    /// The program's parent is gone, and this process is its parent now: its status comes here.
+    fn replace_supervisor(&mut self) {
+        let dead = self.guard.take().map(|guard| guard.supervisor());
+        let progress = self.common.in_flight.progress();
+        if progress != self.progress {
+            (self.progress, self.successors) = (progress, 0);
+        }
+        self.successors += 1;
+        // First of all, as those whom it traced begin now without a clock.
+        if let Some(dead) = dead {
+            self.tracer.adopt(dead, self.listener.as_ref().map(AsFd::as_fd));
+        }
+        if self.listener.is_none() {
+            self.tracer.unless_injected(self.program, progress);
+        }
+        let listener = self.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
+        let successor =
+            listener.zip(dead).and_then(|(fd, dead)| fork_successor(self.common, fd, dead).ok());
+        match successor {
+            Some((pid, socket)) => {
+                self.guard = Some(Guard::new(self.common.in_flight, pid, socket));
+            }
+            // With a listener that nobody listens to, whoever execs would wait for ever.
+            None => self.listener = None,
+        }
+    }
+
+    /// Hears of children and tracees, and gives the program's status once that has ended.
+    fn reap(&mut self) -> Option<i32> {
         while let Some((pid, status)) = ptrace::wait_any() {
-            if pid != program {
+            if self.tracer.hear(pid, status) == Heard::Dealt || pid != self.program {
                 continue;
             }
             if libc::WIFSTOPPED(status) {
-                self.stop_like(program, libc::WSTOPSIG(status));
-            } else if libc::WIFCONTINUED(status) {
-                self.continue_at = None;
-            } else {
-                return Some(Outcome::of(status));
+                self.stop_like(pid, libc::WSTOPSIG(status));
+            } else if !libc::WIFCONTINUED(status) {
+                return Some(status);
             }
         }
         None
@@ -179,8 +293,9 @@ impl<'a, 'launch> Front<'a, 'launch> {
         let had_terminal =
             foreground_group().is_some_and(|group| Ok(group) == getpgid(Some(program)));
         stop_by(Signal::try_from(signal).unwrap_or(Signal::SIGSTOP));
+        // Whatever continued this process is a signal like others: read, and passed on if it was for
+        // this process alone.
         if is_in_our_group(program) {
-            self.continue_at = Some(Instant::now() + CONTINUED_BY_OTHERS_WITHIN);
             return;
         }
         // The shell has given the terminal to our group. A program that had made a group of its own
@@ -195,26 +310,43 @@ impl<'a, 'launch> Front<'a, 'launch> {
     }
 }
 
-/// Gives a signal that was meant for the program to it.
-fn pass_on(signal: &siginfo, program: Pid) {
-    let number = signal.ssi_signo as i32;
-    // From the terminal it goes to the whole foreground group, and so to the program by itself; but
-    // a hang-up goes to the session's leader alone.
-    let is_from_kernel = signal.ssi_code > 0;
-    let is_hang_up = number == libc::SIGHUP && is_session_leader();
-    match number {
-        libc::SIGCHLD => {}
-        // The shell continues its whole job.
-        libc::SIGCONT if is_in_our_group(program) => {}
-        _ if is_from_kernel && !is_hang_up => {}
-        // Real-time signals are signals, too, but none of the enumeration's.
-        // SAFETY: sends a signal, and nothing else.
-        number => drop(unsafe { libc::kill(program.as_raw(), number) }),
-    }
+/// Returns when all who were sending signals to a process group have sent them to all of it: they hold
+/// a lock that this call takes, which changes nothing. Source: `kernel/signal.c`, `kernel/sys.c`, Linux 6.18.
+fn wait_for_senders() {
+    let _ = setpgid(Pid::from_raw(0), getpgrp());
 }
 
-fn is_session_leader() -> bool {
-    getsid(None) == Ok(getpid())
+/// Gives a signal that was meant for the program to it.
+fn pass_on(arrival: &Arrival, program: Pid) {
+    // With what came with it, where that is allowed: by `sigqueue`, not by `kill`.
+    if arrival.code == libc::SI_QUEUE && queue(arrival, program).is_ok() {
+        return;
+    }
+    // Real-time signals are signals, too, but none of the enumeration's.
+    // SAFETY: sends a signal, and nothing else.
+    unsafe { libc::kill(program.as_raw(), arrival.number) };
+}
+
+/// `sigqueue`, in its sender's name.
+fn queue(arrival: &Arrival, program: Pid) -> nix::Result<()> {
+    // The start of a `siginfo_t` where pointers have 64 bits, `asm-generic/siginfo.h`, and its end.
+    #[repr(C)]
+    struct Info {
+        number: i32,
+        errno: i32,
+        code: i32,
+        padding: i32,
+        sender: i32,
+        uid: u32,
+        value: u64,
+        rest: [u64; 12],
+    }
+    const { assert!(size_of::<Info>() == size_of::<libc::siginfo_t>()) };
+    let &Arrival { number, code, sender, uid, value } = arrival;
+    let info = Info { number, errno: 0, code, padding: 0, sender, uid, value, rest: [0; 12] };
+    let (pid, info) = (program.as_raw(), &raw const info);
+    // SAFETY: the kernel reads the structure, which is as long as it expects.
+    Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, number, info) }).map(drop)
 }
 
 fn is_in_our_group(program: Pid) -> bool {
@@ -228,12 +360,20 @@ fn is_stopped(program: Pid) -> bool {
         return true;
     }
     let threads = std::fs::read_dir(format!("/proc/{program}/task"));
-    threads.into_iter().flatten().flatten().any(|thread| {
-        let stat = std::fs::read(thread.path().join("stat")).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&stat);
-        // The state comes after the name, which may have anything in it.
-        stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('T'))
-    })
+    threads.into_iter().flatten().flatten().any(|thread| state_of(&thread.path()) == Some(b'T'))
+}
+
+/// Whether a process is at work, or waits for a moment only.
+fn is_running(pid: i32) -> bool {
+    proc::is_ours() && matches!(state_of(format!("/proc/{pid}").as_ref()), Some(b'R' | b'D'))
+}
+
+/// The letter for a process's or thread's state.
+fn state_of(folder: &Path) -> Option<u8> {
+    let stat = std::fs::read(folder.join("stat")).ok()?;
+    // The state comes after the name, which may have anything in it.
+    let name_end = stat.windows(2).rposition(|bytes| bytes == b") ")?;
+    stat.get(name_end + 2).copied()
 }
 
 fn stop_by(signal: Signal) {

@@ -1,7 +1,8 @@
 //! Starts a program on an image and stays with it until it ends.
 //!
 //! ```text
-//! front ── supervisor ── program ── its children ...
+//! front ─┬─ supervisor ── program ── its children ...
+//!        └─ witness
 //! ```
 //!
 //! - The **front** is the process that was started: it is in the terminal's foreground, passes
@@ -9,25 +10,37 @@
 //! - The **supervisor** is the program's parent. It follows every `execve` (see
 //!   [`follow`](crate::follow)) and keeps the clocks going, for as long as anything that came from the
 //!   program lives, also after the program itself and the front are gone.
+//! - The **witness** is in their process group, and tells the front which signals reached all of it, and
+//!   so the program. It ends with the front.
 //!
 //! Without a supervisor no `execve` below the program would succeed, so each watches the other:
 //! should the supervisor be killed, the front starts another; once there is no front, a standby
 //! does.
 
+mod arrivals;
 mod front;
+mod guard;
+mod inheritance;
 mod message;
 mod program;
 mod supervise;
+mod witness;
 
 use std::ffi::CString;
 
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
+use supervise::Common;
+
 use crate::arch;
 use crate::error::{Attempt, Error, Result};
-use crate::exec::Payload;
-use crate::follow::{InFlight, Notice, Tick};
+use crate::exec::{Announce, Payload};
+use crate::follow::{Notice, Settings, SharedInFlight, Tick, Tokens};
+use crate::proc;
+
+pub use crate::follow::OnHostClock;
+pub use inheritance::Inheritance;
 
 /// Whether children and later execs run on the image, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +61,8 @@ pub struct Launch<'a> {
     pub publisher: Option<&'a dyn Fn() -> Tick<'a>>,
     /// Who gets it.
     pub follow: Follow,
+    /// What becomes of programs that do not get it.
+    pub on_host_clock: OnHostClock,
     /// Called in the supervisor with what a person may want to know.
     pub notice: &'a dyn Fn(&Notice),
     /// Whether to tell the image's address in each program.
@@ -56,45 +71,6 @@ pub struct Launch<'a> {
     pub farewell: &'a dyn Fn(),
     /// What the program gets back.
     pub inheritance: Inheritance,
-}
-
-/// What a Rust program's runtime, and this crate, change in the launching process at its start.
-#[derive(Clone, Copy, Debug)]
-pub struct Inheritance {
-    /// `SIGPIPE`'s disposition, as it was.
-    pub sigpipe: libc::sighandler_t,
-    /// `SIGCHLD`'s, which must be the default in the launching process.
-    pub sigchld: libc::sighandler_t,
-    /// `SIGXFSZ`'s, which would end the launching process where a file may not be made.
-    pub sigxfsz: libc::sighandler_t,
-    /// Which of the standard streams were closed.
-    pub closed_streams: [bool; 3],
-}
-
-impl Default for Inheritance {
-    fn default() -> Self {
-        let (sigpipe, sigchld, sigxfsz) = (libc::SIG_DFL, libc::SIG_DFL, libc::SIG_DFL);
-        Self { sigpipe, sigchld, sigxfsz, closed_streams: [false; 3] }
-    }
-}
-
-impl Inheritance {
-    /// Makes this process as it was.
-    pub fn restore(&self) {
-        let dispositions = [
-            (libc::SIGPIPE, self.sigpipe),
-            (libc::SIGCHLD, self.sigchld),
-            (libc::SIGXFSZ, self.sigxfsz),
-        ];
-        for (signal, disposition) in dispositions {
-            // SAFETY: puts back what the process was started with.
-            unsafe { libc::signal(signal, disposition) };
-        }
-        for (stream, _) in (0..).zip(self.closed_streams).filter(|&(_, is_closed)| is_closed) {
-            // SAFETY: nothing of ours uses it: it is `/dev/null`, opened by the runtime.
-            unsafe { libc::close(stream) };
-        }
-    }
 }
 
 /// How it ended.
@@ -106,6 +82,9 @@ pub enum Outcome {
     Signaled(i32),
     /// It could not be executed.
     NotExecuted(Errno),
+    /// It has ended, and it, or a program that it started, was ended because it would have run on the
+    /// host's clock: [`OnHostClock::End`].
+    EndedOnHostClock,
 }
 
 impl Outcome {
@@ -121,41 +100,32 @@ impl Outcome {
 impl Launch<'_> {
     /// Starts the program and returns when it has ended.
     ///
-    /// The calling process must have one thread. Its signals are blocked and its standard input and
-    /// output closed when this returns: it is meant to end then.
+    /// The calling process must have one thread: this forks, and the children go on in this very program.
+    /// Its signals are blocked and its standard input and output lead nowhere when this returns: it is meant
+    /// to end then.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if there are more threads; nothing has been done then. Others as they are named.
     pub fn run(&self) -> Result<Outcome> {
         arch::check_support()?;
-        let in_flight = SharedInFlight::new()?;
+        if !proc::has_one_thread() {
+            return Err(Error::Threads);
+        }
+        let in_flight = SharedInFlight::new().map_err(failed)?;
+        let settings = Settings {
+            payload: self.payload,
+            notice: self.notice,
+            announce: if self.tell_addresses { Announce::ToSupervisor } else { Announce::No },
+            on_host_clock: self.on_host_clock,
+            tokens: Tokens::default(),
+        };
         let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let signals = front::block_signals()?;
-        let (started, ours) = supervise::fork_first(self, &in_flight, &original_mask)?;
-        front::Front::new(self, &in_flight, ours, started, signals).run()
-    }
-}
-
-/// [`InFlight`] in memory that is shared by all processes of the launch.
-struct SharedInFlight(std::ptr::NonNull<InFlight>);
-
-impl SharedInFlight {
-    fn new() -> Result<Self> {
-        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
-        let bytes = std::num::NonZeroUsize::new(size_of::<InFlight>()).expect("it has fields");
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice. It is never unmapped.
-        let memory = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) };
-        let memory = memory.map_err(failed)?.cast::<InFlight>();
-        // SAFETY: fresh memory, aligned to a page and large enough.
-        unsafe { memory.write(InFlight::default()) };
-        Ok(Self(memory))
-    }
-}
-
-impl std::ops::Deref for SharedInFlight {
-    type Target = InFlight;
-
-    fn deref(&self) -> &InFlight {
-        // SAFETY: initialised by `new`, never unmapped, all atomics.
-        unsafe { self.0.as_ref() }
+        let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
+        // Before there is a program: of a signal to the group this must know as much.
+        let witness = witness::Witness::start(&signals, self.command).ok();
+        let prepared = supervise::prepare(common, &original_mask)?;
+        Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }
 

@@ -2,6 +2,7 @@
 //! is made one that nobody heeds. So there is none to change, and an entry is added; and no vDSO to put the
 //! injected code behind, so it goes behind the program's own code.
 
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -25,12 +26,24 @@ const READS: &str = "1000";
 
 pub fn run(report: &mut Report) {
     for source in [Source::Chain, Source::Own] {
-        report.check(source.name(), clocks(source));
+        report.check(source.name(), clocks(source, Given::Image));
     }
+    report.check("another-file", clocks(Source::Chain, Given::AnotherFile));
+    report.check("no-file", clocks(Source::Chain, Given::Nothing));
+}
+
+/// What the program has where the image's file should be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Image,
+    /// Then it must begin untouched.
+    AnotherFile,
+    /// The same.
+    Nothing,
 }
 
 /// Has a program without a vDSO read clocks.
-fn clocks(source: Source) -> Result<String> {
+fn clocks(source: Source, given: Given) -> Result<String> {
     let image = vdso_image::tailor(source, &[]).bytes;
     let file = ImageFile::create("vdso-no-vdso", &image).context("cannot make a file in memory")?;
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
@@ -38,18 +51,27 @@ fn clocks(source: Source) -> Result<String> {
     vdso_timekeeper::initialise(file.page(), &[transform; clock::LINES]);
     let payload =
         Payload { file, template: Template::default(), padding: None, companions: Vec::new() };
+    let other = File::open("/init").context("cannot open a file")?;
     // Without the flag that closes it when a program is executed.
-    let inherited = dup(payload.file.as_fd()).context("cannot duplicate a descriptor")?;
+    let inherited = match given {
+        Given::AnotherFile => dup(other.as_fd()),
+        _ => dup(payload.file.as_fd()),
+    };
+    let inherited = inherited.context("cannot duplicate a descriptor")?;
+    let number = inherited.as_raw_fd();
+    // Nothing has so high a number.
+    let number = if given == Given::Nothing { number + 100 } else { number };
 
-    let offset = OFFSET_SEC.to_string();
+    let offset_sec = if given == Given::Image { OFFSET_SEC } else { 0 };
+    let offset = offset_sec.to_string();
     let mut child = stopped_at_exec(Command::new("/init").args(["read", &offset, READS]))?;
     let pid = Pid::from_raw(child.id() as i32);
     hide_vdso(pid).context("cannot hide the kernel's vDSO")?;
-    inject(pid, &payload, FileBy::Inheritance(inherited.as_raw_fd()), Announce::No, 0)?;
+    inject(pid, &payload, FileBy::Inheritance(number), Announce::No, 0)?;
     ptrace::detach(pid, None)?;
     let status = child.wait()?;
-    ensure!(status.success(), "the program's clocks are not {OFFSET_SEC} s ahead: {status}");
-    Ok(format!("{OFFSET_SEC} s ahead, without a vDSO of the kernel's"))
+    ensure!(status.success(), "the program's clocks are not {offset_sec} s ahead: {status}");
+    Ok(format!("{offset_sec} s ahead, without a vDSO of the kernel's"))
 }
 
 fn stopped_at_exec(command: &mut Command) -> Result<Child> {

@@ -1,12 +1,14 @@
 //! A program without a C library and without Rust's: reads every clock by the crate `vdso-client`.
 //!
-//! `_start` hands the stack over, by which the client finds the auxiliary vector. What is printed is
-//! told in README.md; with an argument, such as `capabilities`, who answers each call.
+//! `_start` hands the stack over, by which the client finds the auxiliary vector; with the argument
+//! `ask-kernel` it does not, so the client asks for the kernel's copy. What is printed is told in README.md;
+//! with the argument `capabilities`, who answers each call.
 
 #![no_std]
 #![no_main]
 
 use core::arch::{asm, global_asm};
+use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
@@ -26,12 +28,31 @@ global_asm!(
 
 unsafe extern "C" fn start(stack: *const usize) -> ! {
     // SAFETY: the stack as the kernel made it, which nothing has moved.
-    unsafe { auxv::set_startup_stack(stack) };
-    // SAFETY: as above.
+    let has_argument = |text| unsafe { has_argument(stack, text) };
+    if !has_argument(c"ask-kernel") {
+        // SAFETY: as above.
+        unsafe { auxv::set_startup_stack(stack) };
+    }
+    let printed =
+        if has_argument(c"capabilities") { print_capabilities() } else { print_clocks() };
+    exit(if printed.is_ok() { 0 } else { 1 })
+}
+
+/// Whether one of the arguments is `text`.
+///
+/// # Safety
+/// `stack` must be as the kernel made it.
+unsafe fn has_argument(stack: *const usize, text: &CStr) -> bool {
+    // SAFETY: the caller's promise, for the number of arguments and what follows.
     let argument_count = unsafe { stack.read() };
     // The program's name is the first.
-    let printed = if argument_count > 1 { print_capabilities() } else { print_clocks() };
-    exit(if printed.is_ok() { 0 } else { 1 })
+    (1..argument_count).any(|index| {
+        // SAFETY: as above.
+        let argument = unsafe { stack.add(1 + index).cast::<*const u8>().read() };
+        let mut bytes = text.to_bytes_with_nul().iter().enumerate();
+        // SAFETY: the argument has a zero byte at its end, and nothing is read behind a difference.
+        bytes.all(|(at, &byte)| unsafe { argument.add(at).read() } == byte)
+    })
 }
 
 fn print_clocks() -> fmt::Result {
@@ -144,7 +165,6 @@ global_asm!(
     "je 3f",
     "movzx eax, byte ptr [rdi - 1]",
     "movzx ecx, byte ptr [rsi - 1]",
-    "sub ecx, eax",
-    "mov eax, ecx",
+    "sub eax, ecx",
     "3: ret",
 );

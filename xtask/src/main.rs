@@ -6,6 +6,7 @@ mod cargo;
 mod check_image;
 mod debug_files;
 mod dist;
+mod faults;
 mod fuzz;
 mod images;
 mod kernels;
@@ -35,6 +36,7 @@ enum Task {
     CheckImage(check_image::Args),
     DebugFiles(debug_files::Args),
     Dist(dist::Args),
+    Faults(faults::Args),
     Fuzz(fuzz::Args),
     Images(images::Args),
     Kernels(kernels::Args),
@@ -50,6 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::CheckImage(args) => check_image::run(args),
         Task::DebugFiles(args) => debug_files::run(args),
         Task::Dist(args) => dist::run(&args),
+        Task::Faults(args) => faults::run(&args),
         Task::Fuzz(args) => fuzz::run(args),
         Task::Images(args) => images::run(args),
         Task::Kernels(args) => kernels::run(&args),

@@ -44,11 +44,15 @@ pub enum Program {
     RandomStorm,
     /// `random/stream.c`: as many bytes of the vDSO's getrandom as it is asked for.
     RandomStream,
+    /// `exec-storm.c`, dynamic: starts children that read a clock, as fast as it can.
+    ExecStorm,
+    /// `exec-storm.c`, static.
+    ExecStormStatic,
 }
 
 impl Program {
     /// Every program.
-    pub const ALL: [Program; 20] = [
+    pub const ALL: [Program; 22] = [
         Program::CDynamic,
         Program::CStatic,
         Program::CStaticPie,
@@ -69,6 +73,8 @@ impl Program {
         Program::Script,
         Program::RandomStorm,
         Program::RandomStream,
+        Program::ExecStorm,
+        Program::ExecStormStatic,
     ];
 
     /// The builds of `clocks.c`: all of them know its modes (`loop N`, `exec N`, `auxv`, ...).
@@ -105,6 +111,8 @@ impl Program {
             Program::Script => "script",
             Program::RandomStorm => "random-storm",
             Program::RandomStream => "random-stream",
+            Program::ExecStorm => "exec-storm",
+            Program::ExecStormStatic => "exec-storm-static",
         }
     }
 
@@ -114,7 +122,12 @@ impl Program {
     pub fn prints_clocks(self) -> bool {
         !matches!(
             self,
-            Program::Exceptions | Program::Exit | Program::RandomStorm | Program::RandomStream
+            Program::Exceptions
+                | Program::Exit
+                | Program::RandomStorm
+                | Program::RandomStream
+                | Program::ExecStorm
+                | Program::ExecStormStatic
         )
     }
 }

@@ -107,6 +107,10 @@ impl Draft<'_> {
             Program::Exit => self.compile("gcc", &["-static", "-nostdlib"], "exit.S"),
             Program::RandomStorm => self.random("random/storm.c"),
             Program::RandomStream => self.random("random/stream.c"),
+            Program::ExecStorm => self.compile("gcc", C_FLAGS, "exec-storm.c"),
+            Program::ExecStormStatic => {
+                self.compile("gcc", &[C_FLAGS, &["-static"]].concat(), "exec-storm.c")
+            }
             Program::NoLibc => self.without_libc(),
             Program::Go => self.go(),
             Program::Java => self.java(),

@@ -52,7 +52,7 @@ fn row(length: usize, turns: Turns, kernels: &Function, ours: &[Ours]) -> Result
         let vdso = ours.vdso;
         subjects.push(by_client(&format!("{}, vdso_client", ours.name), length, move || {
             // SAFETY: an image of ours that is never unmapped.
-            unsafe { vdso_client::adopt(vdso) };
+            unsafe { vdso_client::adopt(vdso) }.expect("an image in pages");
         }));
     }
     subjects.push(by_client("kernel's vDSO, vdso_client", length, vdso_client::reset));

@@ -14,7 +14,7 @@ use support::processes::{
 };
 use support::shell::Shell;
 use support::{Source, assert_realtime_shift, clocks, finish, helper, vdso_run};
-use test_support::{Clock, Program, Readings};
+use test_support::{Clock, Lacking, Program, Readings};
 
 const OFFSET: &str = "1234567s";
 const SHIFT_NS: i128 = 1_234_567_000_000_000;
@@ -421,4 +421,38 @@ fn the_helpers_see_no_difference_between_a_killed_and_a_living_launcher() {
     kill_hard(shell.pid());
     shell.wait();
     assert_eq!(shell.ask(&describe), before);
+}
+
+// ---------------------------------------------------------------------------------------------
+// File systems
+
+/// A network file system gives up what it waits for when its reader is interrupted: then `execve`
+/// fails with EINTR, which it never does otherwise.
+#[test]
+fn nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system() {
+    const TEST: &str = "nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system";
+    const NO_FUSE: i32 = 77;
+    let program = support::program(Program::CStatic).expect("it needs gcc alone");
+    let folder = support::scratch();
+    let file = folder.path().join("program");
+    let slow = |command: &mut Command| {
+        let mut run = Command::new(helper("slow_fuse"));
+        run.arg(&program).arg(folder.path()).arg(command.get_program()).args(command.get_args());
+        finish(&mut run)
+    };
+    let plain = slow(&mut Command::new(&file));
+    if plain.status.code() == Some(NO_FUSE) {
+        return test_support::skip(Lacking::Privilege, TEST, plain.stderr.trim());
+    }
+    assert_realtime_shift(&plain.succeeded().quiet().readings(), 0, 0);
+    for options in [[].as_slice(), &["--no-follow"]] {
+        let mut run = vdso_run([&["--offset", OFFSET], options].concat());
+        let run = slow(run.arg(&file)).succeeded().quiet();
+        assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    }
+    for script in [r#"exec "$0""#, r#""$0"; exit $?"#] {
+        let mut run = vdso_run(["--offset", OFFSET]);
+        let run = slow(run.args(["sh", "-c", script]).arg(&file)).succeeded().quiet();
+        assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    }
 }

@@ -11,7 +11,10 @@
 //! 4. [`Source::ProcSelf`]: the same copy as `/proc/self/auxv`.
 //!
 //! The first two come first as debuggers edit the vector on the stack but not the kernel's copy:
-//! valgrind takes the vDSO out of it because it must see every system call, and so does rr.
+//! valgrind takes the vDSO out of it because it must see every system call, and so does rr. As the copy may
+//! so name what is no longer there, [`Vdso::from_auxv`](crate::Vdso::from_auxv) has the kernel look at an
+//! address that comes from it before it reads there itself: by madvise(2), and where that does not tell
+//! (before Linux 5.14) by rt_sigprocmask(2).
 //!
 //! Source: getauxval(3), prctl(2); `fs/binfmt_elf.c` (Linux 6.18).
 
@@ -45,6 +48,12 @@ pub enum Source {
 impl Source {
     /// All of them, in the usual order.
     pub const ALL: [Self; 4] = [Self::Getauxval, Self::StartupStack, Self::Prctl, Self::ProcSelf];
+
+    /// Whether this is the kernel's copy, which nobody changes who takes the vDSO away.
+    #[inline]
+    pub(crate) fn may_be_stale(self) -> bool {
+        matches!(self, Self::Prctl | Self::ProcSelf)
+    }
 
     /// The address of the vDSO by this way alone.
     #[inline]
@@ -149,11 +158,19 @@ pub unsafe fn set_startup_stack(stack: *const usize) {
 
 /// The vDSO's ELF header, by the first way there is; null if that says that there is none.
 /// `None` if no way leads to the vector.
+///
+/// By the last two ways it may be an address where nothing is any more: see the module.
 pub fn vdso_address(order: Order) -> Option<*const u8> {
+    find(order).map(|(_, address)| address)
+}
+
+/// The same, and the way that has led there.
+#[inline]
+pub(crate) fn find(order: Order) -> Option<(Source, *const u8)> {
     order.sources().find_map(|source| match source.vdso_address() {
         Answer::NoSource => None,
-        Answer::NoVdso => Some(ptr::null()),
-        Answer::Vdso(address) => Some(address),
+        Answer::NoVdso => Some((source, ptr::null())),
+        Answer::Vdso(address) => Some((source, address)),
     })
 }
 

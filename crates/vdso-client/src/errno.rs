@@ -13,6 +13,8 @@ impl Errno {
     pub const EINTR: Self = Self(4);
     /// Something is broken.
     pub const EIO: Self = Self(5);
+    /// There is no memory left, or none where the address says.
+    pub const ENOMEM: Self = Self(12);
     /// The address is not the program's.
     pub const EFAULT: Self = Self(14);
     /// There is no such clock.
@@ -56,6 +58,7 @@ impl Errno {
             Self::ESRCH => Some("ESRCH"),
             Self::EINTR => Some("EINTR"),
             Self::EIO => Some("EIO"),
+            Self::ENOMEM => Some("ENOMEM"),
             Self::EFAULT => Some("EFAULT"),
             Self::EINVAL => Some("EINVAL"),
             Self::ENOSYS => Some("ENOSYS"),

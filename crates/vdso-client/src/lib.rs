@@ -41,8 +41,9 @@
 //! # Safety of what is read
 //!
 //! The image's bytes are taken for hostile until its parser (`vdso-elf`) has looked at them: a broken
-//! image is an error, and system calls are made. The address in the auxiliary vector, and the machine
-//! code at the addresses of the image's symbols, are trusted, as every C library trusts them.
+//! image is an error, and system calls are made. The machine code at the addresses of the image's symbols is
+//! trusted, as every C library trusts it; so is the address in the auxiliary vector, but for that in the
+//! kernel's [copy](auxv), which a debugger may have left behind.
 //!
 //! # Under Miri
 //!
@@ -76,6 +77,7 @@ pub mod names;
 mod own;
 mod page_reader;
 pub mod random;
+mod readable;
 mod resolve;
 mod self_test;
 pub mod system_call;
@@ -101,4 +103,4 @@ pub use self_test::{Finding, Outcome, self_test};
 pub use system_time::{SystemTime, SystemTimeError, UNIX_EPOCH};
 pub use timespec::Timespec;
 pub use unordered::UnorderedInstant;
-pub use vdso::{NotFound, Vdso};
+pub use vdso::{NotAdopted, NotFound, Vdso};

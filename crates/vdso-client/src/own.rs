@@ -49,10 +49,12 @@ mod page {
 
     /// Looks for the pages of the image that calls go to.
     #[inline]
-    pub(crate) fn resolve(vdso: Option<&Vdso<'static>>) {
+    pub(crate) fn resolve(vdso: Option<&Vdso<'static>>) -> Option<OwnPages> {
         let page = vdso.and_then(find).map_or(ptr::null_mut(), |page| page.cast_mut());
         // Release: pairs with the Acquire in `OwnPages::get`, for pages that another thread mapped.
         PAGE.store(page, Ordering::Release);
+        // SAFETY: null, or a page that `find` has looked at, which stays mapped as long as the image.
+        unsafe { page.as_ref() }.map(|clocks| OwnPages { clocks })
     }
 
     /// Forgets them.
@@ -305,7 +307,9 @@ mod none {
 
     pub(crate) fn unordered() {}
 
-    pub(crate) fn resolve(_: Option<&Vdso<'static>>) {}
+    pub(crate) fn resolve(_: Option<&Vdso<'static>>) -> Option<OwnPages> {
+        None
+    }
 
     pub(crate) fn forget() {}
 }

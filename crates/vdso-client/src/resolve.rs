@@ -8,7 +8,8 @@
 //! unresolved (null) --first call--> the function's address
 //!         ^             |
 //!         |             +---------> fallback (1): there is no such function
-//!         +--reset()-- both
+//!         |             +---------> on page (2): the own page is read
+//!         +--reset()-- all
 //! ```
 //!
 //! What the first call does on the way is `#[inline]`, here and in vdso-elf: it is then compiled into the
@@ -26,7 +27,7 @@ use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
-use crate::vdso::{NotFound, Vdso};
+use crate::vdso::{NotAdopted, NotFound, Vdso};
 
 /// The image that was named by [`adopt`]; null: the auxiliary vector's; [`FALLBACK`]: none.
 static ADOPTED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
@@ -36,6 +37,11 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// In place of an address: there is none. No function and no image is at address 1.
 const FALLBACK: *mut () = ptr::without_provenance_mut(1);
+
+/// In place of the address of `time`: the own page has the answer. That function takes so few cycles that
+/// a question for the page before it would show; the other calls ask it first, which costs them nothing on
+/// the page and little elsewhere.
+const ON_PAGE: *mut () = ptr::without_provenance_mut(2);
 
 /// Every slot, and what it is for. Not in the slots themselves, which so consist of zeros and need
 /// nothing from the program's file.
@@ -69,6 +75,16 @@ const fn with_64_bit_times(call: Call) -> Purpose {
     if HAS_64_BIT_LONG_TIMES { Purpose::Call(call) } else { Purpose::Time64(call) }
 }
 
+/// What a call has to do.
+pub(crate) enum Found {
+    /// Call this.
+    Function(NonNull<()>),
+    /// Read the own page.
+    OnPage,
+    /// Nothing of that, or look first.
+    NoFunction,
+}
+
 /// Where a call keeps its function.
 pub(crate) struct Slot {
     function: AtomicPtr<()>,
@@ -91,10 +107,22 @@ impl Slot {
         // Acquire: pairs with the Release in `resolve`, for an image that another thread has mapped
         // and adopted.
         let function = self.function.load(Ordering::Acquire);
-        if function.addr() > FALLBACK.addr() { NonNull::new(function) } else { None }
+        if function.addr() > ON_PAGE.addr() { NonNull::new(function) } else { None }
     }
 
-    /// The function, which is looked for if nobody has yet.
+    /// What has been resolved.
+    #[inline(always)]
+    pub fn found(&self) -> Found {
+        // Acquire: as above.
+        let function = self.function.load(Ordering::Acquire);
+        match NonNull::new(function) {
+            Some(found) if function.addr() > ON_PAGE.addr() => Found::Function(found),
+            Some(_) if function == ON_PAGE => Found::OnPage,
+            _ => Found::NoFunction,
+        }
+    }
+
+    /// The function, which is looked for if nobody has yet. Of `time` on an own page there is none.
     #[inline]
     pub fn get(&self) -> Option<NonNull<()>> {
         // Acquire: as above.
@@ -112,9 +140,12 @@ impl Slot {
         // older than this number.
         let generation = GENERATION.load(Ordering::Acquire);
         let vdso = vdso().ok();
-        own::resolve(vdso.as_ref());
-        let found = vdso.and_then(|vdso| vdso_function(&vdso, self.purpose()?));
-        let function = found.map_or(FALLBACK, NonNull::as_ptr);
+        let page = own::resolve(vdso.as_ref());
+        let purpose = self.purpose();
+        let is_on_page = page.is_some() && purpose == Some(Purpose::Call(Call::Time));
+        let found = vdso.filter(|_| !is_on_page).and_then(|vdso| vdso_function(&vdso, purpose?));
+        let without = if is_on_page { ON_PAGE } else { FALLBACK };
+        let function = found.map_or(without, NonNull::as_ptr);
         // Release: pairs with the Acquire in `resolved`. If it fails, somebody else has found it.
         let unresolved = ptr::null_mut();
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
@@ -148,19 +179,25 @@ pub fn vdso() -> Result<Vdso<'static>, NotFound> {
     if adopted == FALLBACK {
         return Err(NotFound::TurnedOff);
     }
-    // SAFETY: `adopt` was given a `Vdso<'static>` that begins here.
+    // SAFETY: `adopt` was given a `Vdso<'static>` that begins here, with all bytes that will be read.
     unsafe { Vdso::from_ptr(adopted.cast_const().cast()) }.map_err(NotFound::Unreadable)
 }
 
 /// Makes this process's calls go to another image than that of the auxiliary vector.
 ///
+/// # Errors
+/// If the image's bytes are not whole pages, as those of a mapped image are; see [`NotAdopted`]. Calls go
+/// then where they went before.
+///
 /// # Safety
-/// The functions of the image that have the names of this architecture's [table](crate::names) must
-/// be such functions. If the image has the note of our own page (`vdso_data::note`), the pages must
-/// be mapped where it says. The image and its pages must never be unmapped, also after another one was
-/// adopted: a [`PageReader`](crate::PageReader) goes on with the one that it was made for.
-pub unsafe fn adopt(vdso: Vdso<'static>) {
+/// The image must be mapped executable. Its functions that have the names of this architecture's
+/// [table](crate::names) must be such functions. If it has the note of our own page (`vdso_data::note`), the
+/// pages must be mapped where it says. The image and its pages must never be unmapped, also after another one
+/// was adopted: a [`PageReader`](crate::PageReader) goes on with the one that it was made for.
+pub unsafe fn adopt(vdso: Vdso<'static>) -> Result<(), NotAdopted> {
+    vdso.check_pages()?;
     forget(vdso.base().cast_mut().cast());
+    Ok(())
 }
 
 /// Makes every call a system call from now on: for comparisons, and for programs that must be seen

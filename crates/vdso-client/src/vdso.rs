@@ -10,9 +10,13 @@ use core::slice;
 use vdso_elf::{Image, Symbols};
 
 use crate::auxv::{self, Order};
+use crate::readable::is_readable;
 
 /// The smallest page of any machine: what is mapped at all is mapped to this.
-const PAGE_BYTES: usize = 4096;
+pub(crate) const PAGE_BYTES: usize = 4096;
+
+/// More than any vDSO has, of what is at an address that is not known to be right.
+const LONGEST_UNCHECKED_BYTES: usize = 1 << 20;
 
 /// A vDSO image in memory. Holding one proves that the image is mapped, readable, for as long as
 /// `'a`, and that its ELF header and dynamic table can be read.
@@ -29,6 +33,9 @@ pub enum NotFound {
     NoAuxiliaryVector,
     /// The auxiliary vector names none: the kernel has none, or a debugger has taken it away.
     NotInAuxiliaryVector,
+    /// The auxiliary vector names an address where no image is. The kernel's copy of the vector does so
+    /// where a debugger has taken the vDSO away.
+    NotThere,
     /// There is one, and it cannot be read.
     Unreadable(vdso_elf::Error),
     /// The program has asked for none: [`without_vdso`](crate::without_vdso).
@@ -44,6 +51,9 @@ impl fmt::Display for NotFound {
             Self::NotInAuxiliaryVector => {
                 formatter.write_str("the auxiliary vector names no vDSO (vdso=0, or a debugger)")
             }
+            Self::NotThere => {
+                formatter.write_str("no vDSO is where the auxiliary vector says (a debugger)")
+            }
             Self::Unreadable(error) => write!(formatter, "the vDSO cannot be read: {error}"),
             Self::TurnedOff => formatter.write_str("this program has turned the vDSO off"),
         }
@@ -54,31 +64,68 @@ impl core::error::Error for NotFound {}
 
 impl Vdso<'static> {
     /// The vDSO that the auxiliary vector names.
+    ///
+    /// An address that comes from the kernel's copy of the vector ([`Source::Prctl`](auxv::Source::Prctl),
+    /// [`Source::ProcSelf`](auxv::Source::ProcSelf)) is read after the kernel has said that it can be.
+    ///
+    /// # Errors
+    /// See [`NotFound`].
     #[inline]
     pub fn from_auxv(order: Order) -> Result<Self, NotFound> {
-        let address = auxv::vdso_address(order).ok_or(NotFound::NoAuxiliaryVector)?;
+        let (source, address) = auxv::find(order).ok_or(NotFound::NoAuxiliaryVector)?;
         if address.is_null() {
             return Err(NotFound::NotInAuxiliaryVector);
         }
-        // SAFETY: the kernel, or whoever changed the vector, promises an image there; the kernel
-        // never takes it away.
+        if !address.addr().is_multiple_of(PAGE_BYTES) {
+            return Err(NotFound::NotThere);
+        }
+        if source.may_be_stale() {
+            look_at(address)?;
+        }
+        // SAFETY: the kernel, or whoever changed the vector, promises an image there, or it has been looked
+        // at; the kernel never takes it away.
         unsafe { Self::from_ptr(address) }.map_err(NotFound::Unreadable)
     }
+}
+
+/// Has the kernel say whether there is memory for all that will be read of an image.
+#[cold]
+fn look_at(address: *const u8) -> Result<(), NotFound> {
+    if !is_readable(address, PAGE_BYTES) {
+        return Err(NotFound::NotThere);
+    }
+    // SAFETY: the kernel has just said so. Whoever maps or unmaps memory of the program that is not its own
+    // breaks a promise of its own.
+    let bytes = unsafe { extent(address) }.map_err(NotFound::Unreadable)?;
+    if bytes > LONGEST_UNCHECKED_BYTES || !is_readable(address, bytes) {
+        return Err(NotFound::NotThere);
+    }
+    Ok(())
+}
+
+/// The length of the image at `address`, by its own word, to the end of the last page: section headers are
+/// there.
+///
+/// # Safety
+/// `address` must be that of a readable page.
+#[inline]
+unsafe fn extent(address: *const u8) -> Result<usize, vdso_elf::Error> {
+    // SAFETY: memory is mapped by pages, and the caller promises that one is here.
+    let beginning = unsafe { slice::from_raw_parts(address, PAGE_BYTES) };
+    Ok(vdso_elf::extent(beginning)?.next_multiple_of(PAGE_BYTES))
 }
 
 impl<'a> Vdso<'a> {
     /// The image whose ELF header is at `address`.
     ///
     /// # Safety
-    /// If there is an ELF header at `address`, the image's first segment must be mapped there,
-    /// readable, and must stay so and unchanged for `'a`. In any case `address` must be that of a
-    /// readable page.
+    /// `address` must be the beginning of a page that is readable. If there is an ELF header, all pages of
+    /// the image's first segment must be mapped there, readable, and must stay so and unchanged for `'a`.
     #[inline]
     pub unsafe fn from_ptr(address: *const u8) -> Result<Self, vdso_elf::Error> {
-        // SAFETY: memory is mapped by pages, and `address` is that of one.
-        let beginning = unsafe { slice::from_raw_parts(address, PAGE_BYTES) };
-        // To the end of the last page, for the section headers.
-        let bytes = vdso_elf::extent(beginning)?.next_multiple_of(PAGE_BYTES);
+        debug_assert!(address.addr().is_multiple_of(PAGE_BYTES), "an image begins with a page");
+        // SAFETY: the caller promises that a page is here.
+        let bytes = unsafe { extent(address) }?;
         // SAFETY: the caller promises that the first segment is mapped, and so all of its pages.
         let image = unsafe { slice::from_raw_parts(address, bytes) };
         Self::from_bytes(image)
@@ -115,4 +162,42 @@ impl<'a> Vdso<'a> {
     pub fn base(&self) -> *const u8 {
         self.image.bytes().as_ptr()
     }
+
+    /// Whether [`from_ptr`](Self::from_ptr), given the base, reads these bytes and none beyond them.
+    pub(crate) fn check_pages(&self) -> Result<(), NotAdopted> {
+        if !self.base().addr().is_multiple_of(PAGE_BYTES) {
+            return Err(NotAdopted::NotAtPage);
+        }
+        let bytes = self.image.bytes();
+        let beginning = bytes.get(..PAGE_BYTES).ok_or(NotAdopted::NotPadded)?;
+        let extent = vdso_elf::extent(beginning).map_err(NotAdopted::Unreadable)?;
+        let is_padded = extent.next_multiple_of(PAGE_BYTES) <= bytes.len();
+        is_padded.then_some(()).ok_or(NotAdopted::NotPadded)
+    }
 }
+
+/// Why an image was not [adopted](crate::adopt).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotAdopted {
+    /// Its bytes do not begin where a page begins.
+    NotAtPage,
+    /// Its bytes end before the last page does that its first segment has a part of.
+    NotPadded,
+    /// Its length cannot be read from its first page.
+    Unreadable(vdso_elf::Error),
+}
+
+impl fmt::Display for NotAdopted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAtPage => formatter.write_str("the image does not begin with a page"),
+            Self::NotPadded => {
+                formatter.write_str("the image's bytes end before its last page does")
+            }
+            Self::Unreadable(error) => write!(formatter, "the image cannot be read: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for NotAdopted {}

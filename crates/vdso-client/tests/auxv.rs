@@ -36,6 +36,53 @@ fn the_first_way_that_is_there_decides() {
     // SAFETY: as above.
     unsafe { auxv::set_startup_stack(stack.as_ptr()) };
     assert_eq!(auxv::vdso_address(Order::of(&[Source::StartupStack])), Some(address));
+
+    // Memory that can be read and is no image, and an address that no image can have.
+    let pages: &'static [u8] = vec![0x55; 2 * 4096].leak();
+    let inside = pages.as_ptr().map_addr(|start| start.next_multiple_of(4096));
+    for (address, expected) in [
+        (inside, NotFound::Unreadable(vdso_elf::Error::NotElf)),
+        (inside.wrapping_add(8), NotFound::NotThere),
+    ] {
+        let stack = [0, 0, 0, 33, address.expose_provenance(), 0, 0];
+        // SAFETY: as above.
+        unsafe { auxv::set_startup_stack(Box::leak(Box::new(stack)).as_ptr()) };
+        assert_eq!(Vdso::from_auxv(Order::of(&[Source::StartupStack])).unwrap_err(), expected);
+    }
+}
+
+/// As valgrind leaves it: the kernel's copy names an image that is not there any more.
+#[test]
+fn an_address_that_is_stale_is_not_read() {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork};
+    const SEALED: i32 = 77;
+    let Ok(vdso) = Vdso::from_auxv(Order::USUAL) else { return };
+    let (start, bytes) = (vdso.base().cast_mut(), vdso.image().bytes().len());
+    // SAFETY: the child makes system calls and ends.
+    match unsafe { fork() }.expect("fork") {
+        ForkResult::Child => {
+            // SAFETY: nobody in this child calls what is there.
+            let is_gone = unsafe { libc::munmap(start.cast(), bytes) } == 0;
+            let answers = [Source::Prctl, Source::ProcSelf].map(|source| {
+                matches!(
+                    Vdso::from_auxv(Order::of(&[source])),
+                    // Kernels before 6.4 have no prctl.
+                    Err(NotFound::NotThere | NotFound::NoAuxiliaryVector)
+                )
+            });
+            let status = if is_gone { i32::from(answers != [true; 2]) } else { SEALED };
+            // SAFETY: ends at once.
+            unsafe { libc::_exit(status) };
+        }
+        ForkResult::Parent { child } => match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, SEALED)) => {
+                let name = "an_address_that_is_stale_is_not_read";
+                test_support::skip(test_support::Lacking::Kernel, name, "it has sealed its vDSO");
+            }
+            status => assert_eq!(status, Ok(WaitStatus::Exited(child, 0))),
+        },
+    }
 }
 
 #[test]

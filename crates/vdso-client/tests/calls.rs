@@ -6,13 +6,13 @@
 mod support;
 
 use support::{
-    ANSWERS_EINVAL, ANSWERS_ENOSYS, ANSWERS_EPERM, Draft, OneAtATime, WRITES_3_AND_4,
-    WRITES_7_9_TO_FIRST, WRITES_7_9_TO_SECOND, WRITES_MINUS_38, assert_between,
+    ANSWERS_EINVAL, ANSWERS_ENOSYS, ANSWERS_EPERM, Draft, OneAtATime, TIME_IS_7, TIME_IS_MINUS_38,
+    WRITES_3_AND_4, WRITES_7_9_TO_FIRST, WRITES_7_9_TO_SECOND, assert_between,
 };
 use vdso_client::{
-    Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotFound, Outcome, Reason,
-    SystemTime, Timespec, Timeval, UnorderedInstant, clock_getres, clock_gettime, getcpu,
-    gettimeofday, read_at_once, self_test, time, timezone,
+    Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotAdopted, NotFound, Outcome,
+    Reason, SystemTime, Timespec, Timeval, UnorderedInstant, Vdso, clock_getres, clock_gettime,
+    getcpu, gettimeofday, read_at_once, self_test, time, timezone,
 };
 
 const SEVEN_NINE: Timespec = Timespec { sec: 7, nsec: 9 };
@@ -72,7 +72,7 @@ fn a_time_that_fails_is_an_error_and_one_before_1970_is_none() {
     let _one = OneAtATime::begin();
     Draft::new().code("time", ANSWERS_EPERM).adopt();
     assert_eq!(time(), Err(Errno::EPERM));
-    Draft::new().code("time", WRITES_MINUS_38).adopt();
+    Draft::new().code("time", TIME_IS_MINUS_38).adopt();
     assert_eq!(time(), Ok(-38));
 }
 
@@ -89,11 +89,38 @@ fn a_function_that_answers_enosys_is_retried() {
     }
 }
 
+/// Whatever is adopted is read again at each first call, by its address alone.
+#[test]
+fn an_image_that_is_not_whole_pages_is_not_adopted() {
+    let _one = OneAtATime::begin();
+    let whole = telling().map();
+    let bytes = whole.image().bytes();
+    let cut = Vdso::from_bytes(&bytes[..bytes.len() - 1]).expect("an image in all but its padding");
+    // SAFETY: mapped for good, and each function is of its type.
+    assert_eq!(unsafe { vdso_client::adopt(cut) }, Err(NotAdopted::NotPadded));
+    let mut moved = vec![0; 1];
+    moved.extend_from_slice(bytes);
+    let moved: &'static [u8] = moved.leak();
+    // At least one of the two does not begin with a page.
+    let moved = [moved, &moved[1..]].into_iter().find_map(|bytes| {
+        let image = Vdso::from_bytes(bytes).ok()?;
+        (!image.base().addr().is_multiple_of(4096)).then_some(image)
+    });
+    if let Some(moved) = moved {
+        // SAFETY: if it were adopted, nothing of it would be called.
+        assert_eq!(unsafe { vdso_client::adopt(moved) }, Err(NotAdopted::NotAtPage));
+    }
+    assert_right();
+    // SAFETY: as above.
+    assert_eq!(unsafe { vdso_client::adopt(whole) }, Ok(()));
+    assert_eq!(clock_gettime(ClockId::REALTIME), Ok(SEVEN_NINE));
+}
+
 /// An image whose functions all say something that no kernel says.
 fn telling() -> Draft {
     let mut draft = Draft::new();
     draft.code("clock_gettime", WRITES_7_9_TO_SECOND).code("clock_getres", WRITES_7_9_TO_SECOND);
-    draft.code("gettimeofday", WRITES_7_9_TO_FIRST).code("time", WRITES_7_9_TO_FIRST);
+    draft.code("gettimeofday", WRITES_7_9_TO_FIRST).code("time", TIME_IS_7);
     draft.code("getcpu", WRITES_3_AND_4);
     draft
 }
@@ -101,10 +128,7 @@ fn telling() -> Draft {
 #[test]
 fn the_functions_of_an_image_are_called() {
     let _one = OneAtATime::begin();
-    let mut draft = telling();
-    // It writes a second word, for which `time` has no room.
-    draft.code("time", &[0x48, 0xc7, 0x07, 7, 0, 0, 0, 0xb8, 7, 0, 0, 0, 0xc3]);
-    draft.adopt();
+    telling().adopt();
     assert_eq!(clock_gettime(ClockId::REALTIME), Ok(SEVEN_NINE));
     assert_eq!(clock_getres(ClockId::REALTIME), Ok(SEVEN_NINE));
     assert_eq!(gettimeofday(), Ok(Timeval { sec: 7, usec: 9 }));

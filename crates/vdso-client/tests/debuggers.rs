@@ -51,6 +51,41 @@ fn under_valgrind_there_are_system_calls() {
     }
 }
 
+/// The kernel's copy of the vector goes on naming the vDSO that valgrind has unmapped.
+#[test]
+fn a_vdso_that_valgrind_has_taken_away_is_not_read() {
+    const TEST: &str = "a_vdso_that_valgrind_has_taken_away_is_not_read";
+    let Some(path) = program(TEST) else { return };
+    let path = path.to_str().expect("a path of text");
+    let arguments = ["--quiet", "--error-exitcode=9"];
+    let asking = [path, "ask-kernel", "capabilities"];
+    let Some(output) = run(TEST, "valgrind", &arguments, &asking) else { return };
+    assert!(output.status.success(), "{output:?}");
+    for line in text(&output.stdout).lines().take(5) {
+        // The second where valgrind shows a program its own vector in the copy's place, too.
+        let is_told = ["is where the auxiliary vector says (a debugger)", "names no vDSO"];
+        assert!(is_told.iter().any(|reason| line.contains(reason)), "{line}");
+    }
+    let Some(output) = run(TEST, "valgrind", &arguments, &asking[..2]) else { return };
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text(&output.stderr), "", "valgrind has seen no fault");
+    for reading in &Readings::parse(text(&output.stdout)).expect("readings") {
+        assert_shift(reading, 0, reading.resolution_ns());
+    }
+}
+
+/// Without a debugger that copy is right.
+#[test]
+fn the_kernels_copy_of_the_vector_leads_to_the_vdso() {
+    const TEST: &str = "the_kernels_copy_of_the_vector_leads_to_the_vdso";
+    let Some(path) = program(TEST) else { return };
+    let output = Command::new(path).args(["ask-kernel", "capabilities"]).output();
+    let output = output.expect("it was built");
+    let said = text(&output.stdout);
+    let has_vdso = vdso_client::Capabilities::probe().vdso().is_ok();
+    assert_eq!(said.contains("__vdso_clock_gettime"), has_vdso, "{said}");
+}
+
 #[test]
 fn gdb_steps_through_a_read() {
     const TEST: &str = "gdb_steps_through_a_read";

@@ -66,7 +66,7 @@ impl Mapped {
         // SAFETY: an image of ours that is never unmapped.
         let vdso = unsafe { Vdso::from_ptr(address) }.expect("an image of ours");
         // SAFETY: the same, with its pages.
-        unsafe { vdso_client::adopt(vdso) };
+        unsafe { vdso_client::adopt(vdso) }.expect("an image in pages");
         Self { file, vdso }
     }
 
@@ -274,6 +274,27 @@ fn a_counter_that_is_given_up_is_not_read() {
     for id in COARSE {
         assert_between(id, 0, 0, || clock_gettime(id).expect("a clock"));
     }
+}
+
+/// Without the kernel's types nothing is known of its page: there is no address to read coarse clocks at.
+#[test]
+fn coarse_clocks_are_asked_for_where_the_kernels_page_is_unknown() {
+    let _one = OneAtATime::begin();
+    let host = Host::find().expect("/proc is mounted");
+    let mut template = host.template(&vdso_image::FORWARDED);
+    (template.hres, template.raw) = (None, None);
+    let mapped = Mapped::with(&host, 3, &template, host.vdso_addr);
+    mapped.write_line(0, LONG, FROZEN, 77);
+    let reader = PageReader::get().expect("there is an own page");
+    assert_eq!(reader.read(ClockId::MONOTONIC), Some(Timespec { sec: 5, nsec: 77 }));
+    for id in COARSE {
+        assert_eq!(reader.read(id), None);
+        assert_between(id, 3 * SECOND_NS, 0, || clock_gettime(id).expect("a clock"));
+    }
+    let before = kernels(ClockId::REALTIME_COARSE).sec + 3;
+    let now = time().expect("a time");
+    let after = kernels(ClockId::REALTIME_COARSE).sec + 3;
+    assert!((before..=after).contains(&now), "{now}");
 }
 
 /// Inlined reads and the image's, in turns and while the page is published: none goes back.

@@ -35,7 +35,14 @@ fn has_function(test: &str) -> bool {
 }
 
 /// Runs `body` in a forked child, which must end well.
+#[track_caller]
 fn in_child(body: impl FnOnce()) {
+    let status = status_of_child(body);
+    assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+}
+
+/// How a forked child ends that runs `body`.
+fn status_of_child(body: impl FnOnce()) -> WaitStatus {
     // SAFETY: the child makes no use of what other threads might have locked: it computes and ends.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Child => {
@@ -43,9 +50,7 @@ fn in_child(body: impl FnOnce()) {
             // SAFETY: ends at once, without what the test program would do.
             unsafe { libc::_exit(0) };
         }
-        ForkResult::Parent { child } => {
-            assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
-        }
+        ForkResult::Parent { child } => waitpid(child, None).expect("it is our child"),
     }
 }
 
@@ -271,33 +276,80 @@ fn after_the_first_no_system_call_is_made() {
 /// The same filter, and no vDSO: the test above would notice.
 #[test]
 fn a_system_call_would_be_noticed() {
-    // SAFETY: as in `in_child`.
-    match unsafe { fork() }.expect("fork") {
-        ForkResult::Child => {
-            vdso_client::without_vdso();
-            forbid_getrandom();
+    let status = status_of_child(|| {
+        vdso_client::without_vdso();
+        forbid_getrandom();
+        block();
+    });
+    assert!(matches!(status, WaitStatus::Signaled(_, Signal::SIGSYS, _)), "{status:?}");
+}
+
+/// The one system call that a program with random bytes must allow itself.
+#[test]
+fn after_preparation_getrandom_alone_is_called() {
+    in_child(|| {
+        random::prepare().expect("random bytes");
+        let mut held = State::new();
+        allow_getrandom_alone();
+        for _ in 0..1_000 {
+            held.fill(&mut [0; 8]).expect("random bytes");
             block();
-            // SAFETY: ends at once.
-            unsafe { libc::_exit(0) };
         }
-        ForkResult::Parent { child } => {
-            let status = waitpid(child, None).expect("it is our child");
-            assert!(matches!(status, WaitStatus::Signaled(_, Signal::SIGSYS, _)), "{status:?}");
-        }
+    });
+}
+
+#[test]
+fn without_preparation_the_first_fill_calls_more() {
+    if !has_function("without_preparation_the_first_fill_calls_more") {
+        return;
     }
+    let status = status_of_child(|| {
+        std::thread::spawn(|| {
+            allow_getrandom_alone();
+            block();
+        })
+        .join()
+        .expect("it ends with the process");
+    });
+    assert!(matches!(status, WaitStatus::Signaled(_, Signal::SIGSYS, _)), "{status:?}");
+}
+
+/// No other call is spent on looking for what is not there.
+#[test]
+fn without_a_function_each_fill_is_one_system_call() {
+    in_child(|| {
+        vdso_client::without_vdso();
+        let mut held = State::new();
+        allow_getrandom_alone();
+        for _ in 0..100 {
+            block();
+            held.fill(&mut [0; 8]).expect("random bytes");
+        }
+    });
 }
 
 fn forbid_getrandom() {
+    filter(&[libc::SYS_getrandom], libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_ALLOW);
+}
+
+/// And the end.
+fn allow_getrandom_alone() {
+    let allowed = [libc::SYS_getrandom, libc::SYS_exit_group];
+    filter(&allowed, libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS);
+}
+
+/// What is to happen to these system calls, and to all others.
+fn filter(numbers: &[libc::c_long], to_these: u32, to_others: u32) {
     const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const IS_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut filter = [
-        step(LOAD_NUMBER, 0, 0, 0),
-        step(IS_EQUAL, 0, 1, libc::SYS_getrandom as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    let mut filter = vec![step(LOAD_NUMBER, 0, 0, 0)];
+    for &number in numbers {
+        filter.push(step(IS_EQUAL, 0, 1, number as u32));
+        filter.push(step(RETURN, 0, 0, to_these));
+    }
+    filter.push(step(RETURN, 0, 0, to_others));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: numbers alone.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
@@ -305,6 +357,8 @@ fn forbid_getrandom() {
     // SAFETY: `program` is a filter for as long as the call takes.
     let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &program) };
     assert_eq!(result, 0);
+    // Not freed, which may make a system call.
+    std::mem::forget(filter);
 }
 
 /// The kernel is short of memory and takes the states away: they begin anew.

@@ -205,7 +205,8 @@ impl Transform {
 }
 
 impl Rate {
-    /// `span * self`, rounded down. The span may be negative; its seconds times `whole` must fit.
+    /// `span * self`, rounded down. The span may be negative. What does not fit wraps: seconds times
+    /// `whole`, and all of it for a span whose nanoseconds are not below 10^9.
     #[inline(always)]
     pub const fn scale(self, span: Timespec) -> Timespec {
         let (sec, nsec) = (span.sec, span.nsec as u64);
@@ -215,8 +216,8 @@ impl Rate {
         let carried_sec = (fractional_sec >> 64) as u64;
         let below_one_sec = (fractional_sec as u64) as u128 * NSEC_PER_SEC as u128;
         // In units of 2^-64 ns; the three terms are added before the fraction is dropped.
-        let fractional_ns = below_one_sec + nsec as u128 * self.fraction as u128;
-        let ns = (fractional_ns >> 64) as u64 + nsec.wrapping_mul(self.whole);
+        let fractional_ns = below_one_sec.wrapping_add(nsec as u128 * self.fraction as u128);
+        let ns = ((fractional_ns >> 64) as u64).wrapping_add(nsec.wrapping_mul(self.whole));
         let whole_sec = (sec as u64).wrapping_mul(self.whole).wrapping_add(carried_sec);
         Timespec::carried(whole_sec, ns)
     }

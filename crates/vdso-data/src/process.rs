@@ -195,7 +195,7 @@ pub const HRES_SEQ_ADDR: usize = core::mem::offset_of!(ProcessPage, hres);
 pub const RAW_SEQ_ADDR: usize = core::mem::offset_of!(ProcessPage, raw);
 
 impl Template {
-    /// The page of a process that has the kernel's vDSO at `vdso_addr`, zero for none.
+    /// The page of a process that has the kernel's vDSO at `vdso_addr`, zero for none. Addresses wrap.
     ///
     /// Where the kernel's page is unknown, `clock_mode_addr` and the two `seq_addr` are zero: whoever
     /// maps the page puts its own address plus [`COUNTER_MODE`] and [`NEVER_EVEN_SEQ`] there.
@@ -207,13 +207,14 @@ impl Template {
         }
         if let Some(hres) = &self.hres {
             hres.store(&page.hres, vdso_addr);
-            let mode = vdso_addr.wrapping_add_signed(hres.seq) + 4;
+            let mode = vdso_addr.wrapping_add_signed(hres.seq).wrapping_add(4);
             page.clock_mode_addr.store(mode, Ordering::Relaxed);
         }
         if let Some(raw) = &self.raw {
             raw.store(&page.raw, vdso_addr);
         }
-        let address = |offset: Option<u64>| offset.map_or(0, |offset| vdso_addr + offset);
+        let address =
+            |offset: Option<u64>| offset.map_or(0, |offset| vdso_addr.wrapping_add(offset));
         let functions = &page.functions;
         functions.clock_gettime.store(address(self.clock_gettime), Ordering::Relaxed);
         functions.gettimeofday.store(address(self.gettimeofday), Ordering::Relaxed);

@@ -206,6 +206,26 @@ proptest! {
         prop_assert!(transform.apply(earlier) <= transform.apply(later));
     }
 
+    /// The fields are public, so all of them may be anything; overflow would be a panic here.
+    #[test]
+    fn fields_of_any_value_wrap(
+        (sec, nsec, other_sec, other_nsec) in (word(), word(), word(), word()),
+        (whole, fraction, rate_whole, rate_fraction) in (word(), word(), word(), word()),
+    ) {
+        let one = Timespec { sec: sec as i64, nsec: nsec as i64 };
+        let other = Timespec { sec: other_sec as i64, nsec: other_nsec as i64 };
+        let rate = Rate { whole: rate_whole, fraction: rate_fraction };
+        let transform = Transform { offset: one, base: other, rate };
+        let (scaled, moved) = (rate.scale(one), transform.apply(other));
+        let (sum, difference) = (one.wrapping_add(other), one.wrapping_sub(other));
+        prop_assert!([scaled, moved, sum, difference].into_iter().all(is_valid));
+        let mult = Mult { whole, fraction };
+        let _ = nanos_at(Nanos { ns: sec, fraction: nsec }, other_sec, mult);
+        let Timeval { usec, .. } = one.into();
+        prop_assert_eq!(usec as u64, nsec / 1_000);
+        prop_assert_eq!(BigInt::from(one.as_nanos()), nanos(one));
+    }
+
     #[test]
     fn times_are_ordered_as_their_nanoseconds(one in timespec(), other in timespec()) {
         prop_assert_eq!(one.cmp(&other), one.as_nanos().cmp(&other.as_nanos()));

@@ -394,6 +394,16 @@ fn a_process_page_has_the_addresses_of_its_process() {
     assert_eq!(page.random_data_addr.load(Relaxed), vdso_addr - 0x4000);
 }
 
+#[test]
+fn addresses_of_a_process_page_wrap() {
+    let template = Template { clock_gettime: Some(u64::MAX), ..template() };
+    let page = template.page_for(0x6001);
+    assert_eq!(page.clock_mode_addr.load(Relaxed), 5);
+    assert_eq!(page.functions.clock_gettime.load(Relaxed), 0x6000);
+    let page = template.page_for(0x5fff);
+    assert_eq!(page.clock_mode_addr.load(Relaxed), 3);
+}
+
 /// Zero says "none" in every place; where a reader would follow it, injection must put its own.
 #[test]
 fn a_process_without_a_kernel_vdso_gets_no_addresses() {

@@ -29,6 +29,12 @@ pub enum Error {
         /// Which process.
         pid: Pid,
     },
+    /// The kernel's vDSO is not where the program's stack says.
+    #[error("the stack of process {pid} names another vDSO than the kernel's")]
+    VdsoPlace {
+        /// Which process.
+        pid: Pid,
+    },
     /// A program of another kind than this one, for which there is no image.
     #[error("process {pid} is a 32-bit program ({abi})")]
     Foreign {
@@ -48,6 +54,31 @@ pub enum Error {
     /// Nothing is put into programs on this architecture.
     #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
     Architecture,
+    /// A seccomp filter of the program's own, or of one that it comes from, refuses calls without which
+    /// the image cannot be mapped.
+    #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]
+    Confined {
+        /// Which process.
+        pid: Pid,
+    },
+    /// The process that was giving the program its clock was killed in the middle.
+    #[error("the supervisor was killed while process {pid} began")]
+    TracerKilled {
+        /// Which process.
+        pid: Pid,
+    },
+    /// Nobody answered a program's request for the image's file.
+    #[error("process {pid} was given no descriptor of the image")]
+    NoAnswer {
+        /// Which process.
+        pid: Pid,
+    },
+    /// What a program has under the number of the image's file is another file.
+    #[error("process {pid} was given another file than the image, and has not used it")]
+    AnotherFile {
+        /// Which process.
+        pid: Pid,
+    },
     /// The process ended while it was worked on.
     #[error("process {pid} ended")]
     Gone {
@@ -63,6 +94,21 @@ pub enum Attempt {
     /// `memfd_create` and what follows.
     #[error("create a file in memory for the image")]
     CreateFile,
+    /// `fork`, `execveat`, `ptrace`.
+    #[error("look at the kernel's vDSO for 32-bit programs in a process of vdso's own")]
+    Probe,
+    /// `eventfd2`, by the program.
+    #[error("make a descriptor for the image")]
+    MakeDescriptor,
+    /// `SECCOMP_IOCTL_NOTIF_ADDFD`, or the request that it answers.
+    #[error("give the program a descriptor of the image")]
+    GiveFile,
+    /// `fstat`, by the program.
+    #[error("look at the image's descriptor")]
+    CheckFile,
+    /// `madvise`, by the program.
+    #[error("take the injected code away")]
+    Uncover,
     /// `mmap`, `mprotect`.
     #[error("map the image")]
     Map,

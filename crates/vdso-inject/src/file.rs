@@ -36,10 +36,23 @@ pub struct ImageFile {
     architecture: &'static Architecture,
 }
 
+/// By which a file is known as this one and no other, as `fstat` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Identity {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+    /// `st_size`.
+    pub bytes: u64,
+}
+
 /// The file, and this process's mapping of it.
 #[derive(Debug)]
 struct SharedFile {
     file: OwnedFd,
+    identity: Identity,
     mapping: NonNull<u8>,
     bytes: NonZeroUsize,
     /// Held while the part behind the first is looked at, or written.
@@ -81,8 +94,9 @@ impl ImageFile {
                 .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
             .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        let identity = identity(&file)?;
         let mapping = map_writable(&file, bytes)?;
-        let shared = Arc::new(SharedFile { file, mapping, bytes, twin: Mutex::new(()) });
+        let shared = Arc::new(SharedFile { file, identity, mapping, bytes, twin: Mutex::new(()) });
         let file = Self::write(shared, 0, architecture, stub, image)?;
         // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
         unsafe { file.own_page().write(OwnPage::new()) };
@@ -160,6 +174,11 @@ impl ImageFile {
         self.start as u64
     }
 
+    /// The file's. The parts of one file have the same.
+    pub fn identity(&self) -> Identity {
+        self.shared.identity
+    }
+
     /// Whether the two are in one file.
     pub fn is_in_file_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
@@ -213,6 +232,12 @@ fn mapping_bytes(architecture: &Architecture) -> usize {
 /// The part of the file for that. A twin's is as long.
 fn part_bytes(architecture: &Architecture) -> usize {
     mapping_bytes(architecture).next_multiple_of(architecture.page_bytes)
+}
+
+fn identity(file: &OwnedFd) -> Result<Identity> {
+    let status =
+        nix::sys::stat::fstat(file).map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+    Ok(Identity { device: status.st_dev, inode: status.st_ino, bytes: status.st_size as u64 })
 }
 
 fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {

@@ -21,5 +21,5 @@ mod ptrace;
 pub mod stub;
 
 pub use error::{Attempt, Error, Result};
-pub use file::ImageFile;
+pub use file::{Identity, ImageFile};
 pub use local::LocalImage;

@@ -59,6 +59,12 @@ pub fn resume_with(pid: Pid, signal: i32) {
     unsafe { libc::ptrace(libc::PTRACE_CONT, pid.as_raw(), 0, signal) };
 }
 
+/// Ends tracing of a process that has stopped for a signal, which it gets.
+pub fn detach_with(pid: Pid, signal: i32) {
+    // SAFETY: the request takes a number, and no memory. An error means that the process is gone.
+    unsafe { libc::ptrace(libc::PTRACE_DETACH, pid.as_raw(), 0, signal) };
+}
+
 /// Ends tracing of a stopped process.
 pub fn detach(pid: Pid) {
     // An error means that it is gone.

@@ -81,7 +81,7 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
     let pid = Pid::from_raw(child.id() as i32);
     hide_vdso(pid);
     if is_injected {
-        inject(pid, &payload, FileBy::Inheritance(inherited), Announce::No).expect("injection");
+        inject(pid, &payload, FileBy::Inheritance(inherited), Announce::No, 0).expect("injection");
     }
     ptrace::detach(pid, None).expect("detach");
     let output = child.wait_with_output().expect("the program ends");

@@ -3,6 +3,7 @@
 
 mod first_call;
 mod lookup;
+mod times;
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -29,7 +30,8 @@ pub fn all() -> Result<()> {
     lookup::all(host)?;
     first_call::all()?;
     stock(host)?;
-    own_page(host)
+    own_page(host)?;
+    times::all(host)
 }
 
 /// On the kernel's own vDSO.
@@ -107,7 +109,7 @@ fn by_reader<'a, T>(
 ) -> Subject<'a> {
     Subject::new(name, move |times| {
         // SAFETY: an image of ours that is never unmapped.
-        unsafe { vdso_client::adopt(vdso) };
+        unsafe { vdso_client::adopt(vdso) }.expect("an image in pages");
         let reader = PageReader::get().expect("the image has an own page");
         for _ in 0..times {
             black_box(read(&reader));
@@ -147,7 +149,7 @@ fn forever<'a, T>(name: &str, mut call: impl FnMut() -> T + 'a) -> Subject<'a> {
 fn on<'a, T>(vdso: Vdso<'static>, name: &str, mut call: impl FnMut() -> T + 'a) -> Subject<'a> {
     Subject::new(name, move |times| {
         // SAFETY: an image of ours that is never unmapped.
-        unsafe { vdso_client::adopt(vdso) };
+        unsafe { vdso_client::adopt(vdso) }.expect("an image in pages");
         for _ in 0..times {
             black_box(call());
         }

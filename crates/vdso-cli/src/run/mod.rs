@@ -50,6 +50,7 @@ pub fn run(run: &Run) -> ExitCode {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => ending::by_signal(signal, Core::NotDumped),
         Ok(Outcome::Dumped(signal)) => ending::by_signal(signal, Core::Dumped),
+        Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = run.command[0].to_string_lossy();
             message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));

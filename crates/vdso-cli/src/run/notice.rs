@@ -1,13 +1,15 @@
 //! What the supervisor reports, in words, and what to do about errors of injection.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use vdso_inject::follow::Notice;
 use vdso_inject::{Attempt, Error};
 
-use crate::message::say;
+use crate::message::{printable, say};
 
 /// Says what the supervisor reports.
 pub fn notice(notice: &Notice) {
@@ -15,9 +17,18 @@ pub fn notice(notice: &Notice) {
         Notice::Injected { pid, image_addr } => {
             say(format_args!("{}: image at {image_addr:#x}", name(*pid)));
         }
-        Notice::Untouched { pid, error } => {
-            let name = name(*pid);
+        Notice::Untouched { pid, program, error } => {
+            let name = program_name(*pid, program.as_deref());
             say(format_args!("warning: {name} runs on the kernel's own clocks: {error}"));
+            if let Some(hint) = hint(error) {
+                say(format_args!("hint: {hint}"));
+            }
+        }
+        Notice::Ended { pid, program, error } => {
+            let name = program_name(*pid, program.as_deref());
+            say(format_args!(
+                "error: {name} was ended, as it would have run on the kernel's own clocks (--strict): {error}"
+            ));
             if let Some(hint) = hint(error) {
                 say(format_args!("hint: {hint}"));
             }
@@ -40,6 +51,22 @@ pub fn notice(notice: &Notice) {
                 name(*pid)
             ));
             say("hint: run it with --no-follow, or as root");
+        }
+        Notice::ListenerRefused { pid } => {
+            say(format_args!(
+                "warning: {} asks for a seccomp listener of its own, which the kernel refuses (EBUSY): there \
+                 can be one only, and that is vdso's",
+                name(*pid)
+            ));
+            say("hint: run it with --no-follow");
+        }
+        Notice::StrictModeRefused { pid } => {
+            say(format_args!(
+                "warning: {} asks for seccomp's strict mode, which the kernel refuses (EINVAL) where a filter \
+                 is installed, as vdso's is: it may run without its sandbox",
+                name(*pid)
+            ));
+            say("hint: run it with --no-follow");
         }
         _ => {}
     }
@@ -66,11 +93,24 @@ pub fn hint(error: &Error) -> Option<&'static str> {
             "x32 programs are given a clock by a vdso that was built by a toolchain for them (rustup target \
              add x86_64-unknown-linux-gnux32)",
         ),
+        Error::Confined { .. } => Some(
+            "a filter that allows eventfd2, prctl, fstat, mmap and mprotect lets programs below it be given \
+             a clock",
+        ),
         Error::NoVdso { .. } => Some("boot without vdso32=0"),
         Error::Foreign { .. } => {
             Some("only programs of vdso's own kind can be given a clock here yet")
         }
         _ => None,
+    }
+}
+
+/// A program by its file's name, as it was executed, or else by what its process is called.
+fn program_name(pid: Pid, program: Option<&OsStr>) -> String {
+    let file_name = program.and_then(|program| Path::new(program).file_name());
+    match file_name {
+        Some(name) => format!("'{}' (pid {pid})", printable(&name.to_string_lossy())),
+        None => name(pid),
     }
 }
 

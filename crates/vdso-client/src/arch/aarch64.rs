@@ -11,6 +11,7 @@ pub(crate) mod number {
     pub const READ: usize = 63;
     pub const CLOCK_GETTIME: Option<usize> = Some(113);
     pub const CLOCK_GETRES: Option<usize> = Some(114);
+    pub const RT_SIGPROCMASK: usize = 135;
     pub const PRCTL: usize = 167;
     pub const GETCPU: usize = 168;
     pub const GETTIMEOFDAY: Option<usize> = Some(169);

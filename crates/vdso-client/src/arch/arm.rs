@@ -11,6 +11,7 @@ pub(crate) mod number {
     pub const GETTIMEOFDAY: Option<usize> = Some(78);
     pub const MUNMAP: usize = 91;
     pub const PRCTL: usize = 172;
+    pub const RT_SIGPROCMASK: usize = 175;
     /// `mmap2`, whose offset counts pages.
     pub const MMAP: usize = 192;
     pub const MADVISE: usize = 220;

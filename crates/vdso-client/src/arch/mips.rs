@@ -29,6 +29,7 @@ pub(crate) mod number {
     pub const TIME: Option<usize> = None;
     pub const GETTIMEOFDAY: Option<usize> = Some(by_width(78, 94));
     pub const PRCTL: usize = by_width(192, 153);
+    pub const RT_SIGPROCMASK: usize = by_width(195, 14);
     pub const MADVISE: usize = by_width(218, 27);
     pub const GETTID: usize = by_width(222, 178);
     pub const CLOCK_GETTIME: Option<usize> = Some(by_width(263, 222));

@@ -22,6 +22,7 @@ pub(crate) mod number {
     pub const TGKILL: usize = 11;
     pub const GETRANDOM: usize = 12;
     pub const MADVISE: usize = 13;
+    pub const RT_SIGPROCMASK: usize = 14;
     pub const GETTIMEOFDAY: Option<usize> = None;
     pub const TIME: Option<usize> = None;
     pub const CLOCK_GETTIME64: Option<usize> = CLOCK_GETTIME;

@@ -19,6 +19,7 @@ pub(crate) mod number {
     pub const MMAP: usize = 90;
     pub const MUNMAP: usize = 91;
     pub const PRCTL: usize = 171;
+    pub const RT_SIGPROCMASK: usize = 174;
     pub const MADVISE: usize = 205;
     pub const GETTID: usize = 207;
     pub const CLOCK_GETTIME: Option<usize> = Some(246);

@@ -13,6 +13,7 @@ pub(crate) mod number {
     pub const READ: usize = 63;
     pub const CLOCK_GETTIME: Option<usize> = if IS_64_BIT { Some(113) } else { None };
     pub const CLOCK_GETRES: Option<usize> = if IS_64_BIT { Some(114) } else { None };
+    pub const RT_SIGPROCMASK: usize = 135;
     pub const PRCTL: usize = 167;
     pub const GETCPU: usize = 168;
     pub const GETPID: usize = 172;

@@ -13,6 +13,7 @@ pub(crate) mod number {
     pub const MMAP: usize = 90;
     pub const MUNMAP: usize = 91;
     pub const PRCTL: usize = 172;
+    pub const RT_SIGPROCMASK: usize = 175;
     pub const MADVISE: usize = 219;
     pub const GETTID: usize = 236;
     pub const TGKILL: usize = 241;

@@ -14,6 +14,7 @@ pub(crate) mod number {
     pub const CLOSE: usize = X32 + 3;
     pub const MMAP: usize = X32 + 9;
     pub const MUNMAP: usize = X32 + 11;
+    pub const RT_SIGPROCMASK: usize = X32 + 14;
     pub const MADVISE: usize = X32 + 28;
     pub const GETPID: usize = X32 + 39;
     pub const GETTIMEOFDAY: Option<usize> = Some(X32 + 96);

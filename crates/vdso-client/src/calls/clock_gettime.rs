@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use super::{Timespec32, word_by_word};
+use super::{Timespec32, TwoWords, word_by_word};
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
@@ -98,11 +98,12 @@ fn by_32_bit_function(id: ClockId) -> Result<Timespec, Errno> {
 
 #[inline(always)]
 fn call(function: NonNull<()>, id: ClockId) -> Result<Timespec, Errno> {
-    let mut now = MaybeUninit::<Timespec>::uninit();
+    let mut now = TwoWords::uninit();
     let time = now.as_mut_ptr().expose_provenance();
     // SAFETY: a clock_gettime with 64-bit times, and `now` is ours.
     let result = unsafe { arch::call(function, id.raw() as usize, time) };
     Errno::check(result as i32 as isize)?;
     // SAFETY: written, as there was no error.
-    Ok(unsafe { word_by_word(&now) })
+    let [sec, nsec] = unsafe { word_by_word(&now) };
+    Ok(Timespec { sec, nsec })
 }

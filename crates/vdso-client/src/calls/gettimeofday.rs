@@ -10,6 +10,7 @@ use vdso_data::arithmetic;
 pub use vdso_data::gettimeofday::{Timeval, Timezone};
 
 use super::clock_gettime::clock_gettime;
+use super::{TwoWords, word_by_word};
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
@@ -32,7 +33,7 @@ impl From<Timespec> for Timeval {
 ///
 /// # Errors
 /// Whatever a seccomp filter says.
-#[inline]
+#[inline(always)]
 pub fn gettimeofday() -> Result<Timeval, Errno> {
     if !HAS_64_BIT_LONG_TIMES {
         return Ok(clock_gettime(ClockId::REALTIME)?.into());
@@ -42,18 +43,32 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
     {
         return Ok(now.into());
     }
-    by_function()
+    if let Some(function) = slots::GETTIMEOFDAY.resolved()
+        && let Ok(now) = read(function)
+    {
+        return Ok(now);
+    }
+    unusual()
 }
 
-fn by_function() -> Result<Timeval, Errno> {
+/// The first call, a missing function, an error.
+#[cold]
+#[inline]
+fn unusual() -> Result<Timeval, Errno> {
     let Some(function) = slots::GETTIMEOFDAY.get() else { return system_call::gettimeofday() };
-    let mut now = MaybeUninit::<Timeval>::uninit();
-    match call(function, now.as_mut_ptr().expose_provenance(), 0) {
+    match read(function) {
         Err(Errno::ENOSYS) => system_call::gettimeofday(),
-        Err(error) => Err(error),
-        // SAFETY: written, as there was no error.
-        Ok(()) => Ok(unsafe { now.assume_init() }),
+        answer => answer,
     }
+}
+
+#[inline(always)]
+fn read(function: NonNull<()>) -> Result<Timeval, Errno> {
+    let mut now = TwoWords::uninit();
+    call(function, now.as_mut_ptr().expose_provenance(), 0)?;
+    // SAFETY: written, as there was no error.
+    let [sec, usec] = unsafe { word_by_word(&now) };
+    Ok(Timeval { sec, usec })
 }
 
 /// The kernel's time zone.
@@ -72,6 +87,7 @@ pub fn timezone() -> Result<Timezone, Errno> {
 }
 
 /// `time` and `zone` are zero or the addresses of what is to be written.
+#[inline(always)]
 fn call(function: NonNull<()>, time: usize, zone: usize) -> Result<(), Errno> {
     // SAFETY: a gettimeofday, which writes to what is not null; the callers give what is theirs.
     let result = unsafe { arch::call(function, time, zone) };

@@ -25,6 +25,14 @@ impl From<Timespec32> for Timespec {
     }
 }
 
+/// Room for what a function writes: a [`Timespec`] or a `Timeval`, which both are two words.
+pub(crate) type TwoWords = MaybeUninit<[i64; 2]>;
+
+const _: () = {
+    assert!(size_of::<Timespec>() == size_of::<TwoWords>());
+    assert!(core::mem::offset_of!(Timespec, nsec) == size_of::<i64>());
+};
+
 /// What a function has written, word by word: it wrote two words, and a load of both at once would
 /// wait until they have left the store buffer, a fifth of what the whole call takes. Volatile, as
 /// the compiler would otherwise make one load of them.
@@ -32,12 +40,11 @@ impl From<Timespec32> for Timespec {
 /// # Safety
 /// It must have been written.
 #[inline(always)]
-pub(crate) unsafe fn word_by_word(written: &MaybeUninit<Timespec>) -> Timespec {
-    const _: () = assert!(core::mem::offset_of!(Timespec, nsec) == size_of::<i64>());
+pub(crate) unsafe fn word_by_word(written: &TwoWords) -> [i64; 2] {
     let words = written.as_ptr().cast::<i64>();
-    // SAFETY: `sec`, within `written`, which is initialised.
-    let sec = unsafe { words.read_volatile() };
-    // SAFETY: `nsec`, as above.
-    let nsec = unsafe { words.wrapping_add(1).read_volatile() };
-    Timespec { sec, nsec }
+    // SAFETY: the first, within `written`, which is initialised.
+    let first = unsafe { words.read_volatile() };
+    // SAFETY: the second, as above.
+    let second = unsafe { words.wrapping_add(1).read_volatile() };
+    [first, second]
 }

@@ -24,6 +24,25 @@
 //! All of it may be called in a signal handler, also in one that interrupts it: nothing is allocated but
 //! by mmap(2), nothing locks, and a state that is in use is left alone (the system call is made).
 //!
+//! # What is asked of the kernel
+//!
+//! For filters of system calls (seccomp), and for whoever counts them:
+//!
+//! | when | system calls |
+//! |---|---|
+//! | each [`fill`], where there is no function | getrandom |
+//! | a later [`fill`] of a thread, or of a [`State`] | none; getrandom when the kernel has a new key, if a signal handler has interrupted another fill, or if it needs one for itself |
+//! | the first of a process | mmap three times, madvise |
+//! | the first of each thread, and the next one after a fork | gettid, getpid, getrandom; mmap twice if more threads than ever before have a state; tgkill and getpid for each state that may be of a thread which has ended |
+//! | [`State::new`], and its first fill | as the first of a thread, but for gettid |
+//! | the first of a process, without the feature `libc-auxv` | what [`auxv`](crate::auxv) says |
+//!
+//! A few more (munmap, getrandom) may be made where threads come at once. Where memory for states is
+//! refused, a thousand calls make one system call each before the next one tries again.
+//!
+//! So a program that allows itself getrandom alone calls [`prepare`] in each thread before, or makes its
+//! states.
+//!
 //! # For the crate getrandom
 //!
 //! A program that is compiled with `--cfg getrandom_backend="custom"` says what the crate
@@ -79,6 +98,16 @@ pub use self::state::State;
 /// be used.
 pub fn fill(buffer: &mut [u8]) -> Result<(), Errno> {
     fill_uninit(as_uninit(buffer)).map(|_| ())
+}
+
+/// Does now what this thread's first [`fill`] would do, and what a process does once: finds the function,
+/// maps a state and takes a key. From then on this thread makes no system call but getrandom(2), until it
+/// forks or the program's calls go to another image: see [above](self#what-is-asked-of-the-kernel).
+///
+/// # Errors
+/// As [`fill`].
+pub fn prepare() -> Result<(), Errno> {
+    fill(&mut [0])
 }
 
 /// Fills `buffer`, and gives it back as what it is then.

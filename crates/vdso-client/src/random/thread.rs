@@ -1,22 +1,24 @@
 //! The state of each thread.
 
 use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence};
 
 use super::memory::thread_id;
 use super::pool::Place;
 use super::process;
+use crate::resolve::slots;
 
 std::thread_local! {
-    /// Without a destructor: registering one may allocate, which no signal handler may do. What a
-    /// thread has had goes to another one when that finds its owner gone.
+    /// For a [`Call`] that has interrupted none. Without a destructor: registering one may allocate, which
+    /// no signal handler may do. What a thread has had goes to another one when that finds its owner gone.
     static PLACE: Cell<Option<(Place, u32)>> = const { Cell::new(None) };
 }
 
 std::thread_local! {
-    /// Whether a call is under way here, in memory that a child has as its parent has it: a handler that
-    /// forks may have interrupted one. The state is wiped in the child, so it says that nobody uses it, and
-    /// yet the call that was interrupted goes on there.
-    static IS_CALLED: Cell<bool> = const { Cell::new(false) };
+    /// Whether a call is under way here. A handler that interrupts one leaves `PLACE` alone, as the call may
+    /// be writing it, and the state as well, also in a child that the handler has forked: the state is wiped
+    /// there, so it does not say that it is in use, and yet the interrupted call goes on with it.
+    static IS_CALLED: AtomicBool = const { AtomicBool::new(false) };
 }
 
 /// A call of this thread's, until it is dropped.
@@ -28,20 +30,29 @@ pub struct Call {
 impl Call {
     #[inline]
     pub fn begin() -> Self {
+        let begin = |is_called: &AtomicBool| {
+            // Relaxed: for this thread alone. In two steps, as a handler in between leaves what it finds.
+            let is_nested = is_called.load(Ordering::Relaxed);
+            is_called.store(true, Ordering::Relaxed);
+            is_nested
+        };
         // Without the variable nothing is known, and none is the first.
-        Self { is_nested: IS_CALLED.try_with(|is_called| is_called.replace(true)).unwrap_or(true) }
+        let is_nested = IS_CALLED.try_with(begin).unwrap_or(true);
+        // What follows must not be moved before the store: a handler would not know of it.
+        compiler_fence(Ordering::SeqCst);
+        Self { is_nested }
     }
 
     /// This thread's place; `None` if there is no function or no memory, or if it takes a system call to
     /// be safe.
     #[inline]
     pub fn place(&self) -> Option<Place> {
-        match PLACE.try_with(Cell::get) {
-            Ok(Some((place, thread))) if place.is_current() && place.is_marked(thread) => {
-                Some(place)
-            }
-            Ok(known) if !self.is_nested => look(known),
-            _ => None,
+        if self.is_nested {
+            return None;
+        }
+        match PLACE.try_with(Cell::get).ok()? {
+            Some((place, thread)) if place.is_current() && place.is_marked(thread) => Some(place),
+            known => look(known),
         }
     }
 }
@@ -49,7 +60,27 @@ impl Call {
 impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
-        let _ = IS_CALLED.try_with(|is_called| is_called.set(self.is_nested));
+        // As in `begin`.
+        compiler_fence(Ordering::SeqCst);
+        let end = |is_called: &AtomicBool| is_called.store(self.is_nested, Ordering::Relaxed);
+        let _ = IS_CALLED.try_with(end);
+    }
+}
+
+/// How many more calls spare the search for a state after one that has found no memory: it would take
+/// several system calls each time.
+static SPARED: AtomicU32 = AtomicU32::new(0);
+
+/// Often enough to find memory when there is some again.
+const SPARED_AFTER_FAILURE: u32 = 1_000;
+
+/// Whether this is one of them.
+fn is_spared() -> bool {
+    // Relaxed: some more or less do not matter.
+    let spared = SPARED.load(Ordering::Relaxed);
+    spared > 0 && {
+        SPARED.store(spared - 1, Ordering::Relaxed);
+        true
     }
 }
 
@@ -57,6 +88,11 @@ impl Drop for Call {
 /// program's calls went to another image. No call is under way here but the one that asks.
 #[cold]
 fn look(known: Option<(Place, u32)>) -> Option<Place> {
+    // Before any system call.
+    slots::GETRANDOM.get()?;
+    if known.is_none() && is_spared() {
+        return None;
+    }
     let thread = thread_id();
     // Of a thread that has forked, what is known is the parent's.
     if let Some((place, owner)) = known
@@ -72,7 +108,10 @@ fn look(known: Option<(Place, u32)>) -> Option<Place> {
         return None;
     }
     PLACE.try_with(|cell| cell.set(None)).ok()?;
-    let place = Place::claim(thread)?;
+    let Some(place) = Place::claim(thread) else {
+        SPARED.store(SPARED_AFTER_FAILURE, Ordering::Relaxed);
+        return None;
+    };
     // A handler may have forked since the number was asked for: then it is the parent's.
     if thread_id() != thread {
         return None;
@@ -91,7 +130,7 @@ mod tests {
     use nix::unistd::{ForkResult, Pid, fork};
 
     use super::super::pool::HELD;
-    use super::{Call, PLACE, Place, look, thread_id};
+    use super::{Call, Ordering, PLACE, Place, SPARED, look, thread_id};
 
     fn place() -> Option<Place> {
         Call::begin().place()
@@ -121,15 +160,16 @@ mod tests {
         }
     }
 
-    /// The handler that has forked must leave alone what it has interrupted: the state, wiped, does not say
-    /// that it is in use.
+    /// What it interrupts may be half-way through writing where the state is, or taking bytes from it. A
+    /// handler that has forked must leave it alone, too: the state, wiped, does not say that it is in use.
     #[test]
-    fn a_call_within_another_leaves_the_state_of_a_forked_thread_alone() {
+    fn a_call_within_another_leaves_its_state_alone() {
         let interrupted = Call::begin();
         if interrupted.place().is_none() {
             return;
         }
-        assert!(place().is_some(), "as long as the state says that it is in use");
+        assert!(place().is_none());
+        assert!(interrupted.place().is_some());
         // SAFETY: the child computes and ends.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Child => {
@@ -196,6 +236,27 @@ mod tests {
         };
         assert!(is_so_in_sharing_child(claims_more_than_are_free));
         assert!(before.confirm(thread_id()), "it was taken");
+    }
+
+    /// In a child, as the number of searches is the process's.
+    #[test]
+    fn a_search_in_vain_is_not_repeated_by_each_call() {
+        if place().is_none() {
+            return;
+        }
+        // SAFETY: the child computes and ends.
+        match unsafe { fork() }.expect("fork") {
+            ForkResult::Child => {
+                PLACE.set(None);
+                SPARED.store(2, Ordering::Relaxed);
+                let found = [place(), place(), place()].map(|place| place.is_some());
+                // SAFETY: ends at once.
+                unsafe { libc::_exit(i32::from(found != [false, false, true])) };
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+            }
+        }
     }
 
     /// What `place` finds in one look, `look` finds again: a mark that is lost says nothing of the owner.

@@ -32,9 +32,14 @@ impl Drop for OneAtATime {
 pub const ANSWERS_ENOSYS: &[u8] = &[0x48, 0xc7, 0xc0, 0xda, 0xff, 0xff, 0xff, 0xc3];
 /// Machine code: `mov rax, -1; ret`, with no time written.
 pub const ANSWERS_EPERM: &[u8] = &[0x48, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff, 0xc3];
-/// `mov qword [rdi], -38; mov rax, -38; ret`: a time that looks like `ENOSYS`.
-pub const WRITES_MINUS_38: &[u8] =
-    &[0x48, 0xc7, 0x07, 0xda, 0xff, 0xff, 0xff, 0x48, 0xc7, 0xc0, 0xda, 0xff, 0xff, 0xff, 0xc3];
+/// `test rdi, rdi; je +7; mov qword [rdi], -38; mov rax, -38; ret`: a time that looks like `ENOSYS`.
+pub const TIME_IS_MINUS_38: &[u8] = &[
+    0x48, 0x85, 0xff, 0x74, 7, 0x48, 0xc7, 0x07, 0xda, 0xff, 0xff, 0xff, 0x48, 0xc7, 0xc0, 0xda,
+    0xff, 0xff, 0xff, 0xc3,
+];
+/// `test rdi, rdi; je +7; mov qword [rdi], 7; mov eax, 7; ret`.
+pub const TIME_IS_7: &[u8] =
+    &[0x48, 0x85, 0xff, 0x74, 7, 0x48, 0xc7, 0x07, 7, 0, 0, 0, 0xb8, 7, 0, 0, 0, 0xc3];
 /// `mov eax, -22; ret`.
 pub const ANSWERS_EINVAL: &[u8] = &[0xb8, 0xea, 0xff, 0xff, 0xff, 0xc3];
 /// `mov qword [rsi], 7; mov qword [rsi + 8], 9; xor eax, eax; ret`.
@@ -98,7 +103,7 @@ impl Draft {
     /// Maps it, and makes all calls go there.
     pub fn adopt(&self) {
         // SAFETY: mapped for good, and each function is of its type.
-        unsafe { vdso_client::adopt(self.map()) };
+        unsafe { vdso_client::adopt(self.map()) }.expect("an image in pages");
     }
 }
 

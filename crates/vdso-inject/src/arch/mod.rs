@@ -6,11 +6,12 @@
 //! | `Registers` | those of a program that is stopped at its start: read, changed, put back |
 //! | `stub.rs` | the instructions that a program executes before its first own one; see [`stub`](crate::stub) |
 //!
-//! Registers hold what a first stage works on, and how is between a folder's two files: the rest of
-//! this crate only calls `Registers::start`. Where there is no injection yet, `none` stands for the
+//! How a first stage finds its data is between a folder's two files: the rest of this crate only calls
+//! `Registers::start`. Where there is no injection yet, `none` stands for the
 //! architecture's folder.
 
 use crate::error::{Error, Result};
+use crate::exec::Probe;
 use crate::stub::Stub;
 
 #[cfg_attr(all(target_arch = "x86_64", target_pointer_width = "64"), path = "x86_64/mod.rs")]
@@ -39,6 +40,18 @@ pub struct Abi {
     pub calls: Calls,
     /// What such a program executes before its first own instruction, if it can be given an image.
     pub stub: Option<Stub>,
+    /// By which the kernel's vDSO for such programs is looked at, where it is not the launcher's own.
+    pub probe: Option<Probe>,
+}
+
+impl Abi {
+    /// What such a program's stub gives as `token` in the fourth argument of its requests.
+    pub const fn token(&self, token: u64) -> u64 {
+        match self.word {
+            Word::Bits32 => token & 0xffff_ffff,
+            Word::Bits64 => token,
+        }
+    }
 }
 
 /// Size of a pointer, and so of what is on a program's initial stack.
@@ -71,6 +84,80 @@ pub struct Calls {
     pub execveat: u32,
     /// `prctl`, by which a stub talks to the supervisor.
     pub prctl: u32,
+    /// `seccomp`.
+    pub seccomp: u32,
+    /// Those that a stub makes.
+    pub stub: &'static [StubCall],
+}
+
+/// A system call that a stub makes, as a filter sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct StubCall {
+    /// Its number.
+    pub number: u32,
+    /// Its arguments, with an example for an address.
+    pub args: [u64; 6],
+    /// Whether the stub can do without.
+    pub need: Need,
+}
+
+/// Whether something can be done without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It cannot.
+    Required,
+    /// It can, if it is refused and nobody is killed for it.
+    Optional,
+}
+
+/// The numbers of a stub's calls.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "not where there are no stubs")]
+pub(crate) struct StubNumbers {
+    pub eventfd2: u32,
+    pub prctl: u32,
+    pub fstat: u32,
+    pub mmap: u32,
+    pub mprotect: u32,
+    pub close: u32,
+    pub madvise: u32,
+    pub brk: u32,
+    pub munmap: u32,
+}
+
+/// A stub's calls in the order in which it makes them.
+#[allow(dead_code, reason = "not where there are no stubs")]
+pub(crate) const fn stub_calls(numbers: StubNumbers) -> [StubCall; 12] {
+    use Need::{Optional, Required};
+    const ADDR: u64 = 0x7fff_f7fb_0000 & (usize::MAX as u64);
+    const PAGE: u64 = vdso_data::PAGE_BYTES as u64;
+    const FD: u64 = 3;
+    const READ: u64 = libc::PROT_READ as u64;
+    const READ_WRITE: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    const READ_EXEC: u64 = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+    const PRIVATE: u64 = libc::MAP_PRIVATE as u64;
+    const SHARED: u64 = (libc::MAP_SHARED | libc::MAP_FIXED) as u64;
+    const ANONYMOUS: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
+    const fn call(number: u32, args: [u64; 6], need: Need) -> StubCall {
+        StubCall { number, args, need }
+    }
+    let request = crate::stub::REQUEST as u64;
+    let set_mm = libc::PR_SET_MM as u64;
+    let set_mm_map = libc::PR_SET_MM_MAP as u64;
+    [
+        call(numbers.eventfd2, [0, libc::EFD_CLOEXEC as u64, 0, 0, 0, 0], Required),
+        call(numbers.prctl, [request, 0, FD, 1, 0, 0], Required),
+        call(numbers.fstat, [FD, ADDR, 0, 0, 0, 0], Required),
+        call(numbers.mmap, [0, 8 * PAGE, READ_EXEC, PRIVATE, FD, 0], Required),
+        call(numbers.mmap, [ADDR, PAGE, READ, SHARED, FD, 4 * PAGE], Required),
+        call(numbers.mmap, [ADDR, PAGE, READ_WRITE, ANONYMOUS, u64::MAX, 0], Required),
+        call(numbers.mprotect, [ADDR, PAGE, READ, 0, 0, 0], Required),
+        call(numbers.close, [FD, 0, 0, 0, 0, 0], Optional),
+        call(numbers.madvise, [ADDR, PAGE, libc::MADV_DONTNEED as u64, 0, 0, 0], Optional),
+        call(numbers.brk, [0; 6], Optional),
+        call(numbers.prctl, [set_mm, set_mm_map, ADDR, 104, 0, 0], Optional),
+        call(numbers.munmap, [ADDR, PAGE, 0, 0, 0, 0], Optional),
+    ]
 }
 
 /// Whether programs of this program's own kind can be given an image here.

@@ -4,7 +4,6 @@ use nix::unistd::Pid;
 
 use super::Abi;
 use crate::error::{Error, Result};
-use crate::stub::FirstStage;
 
 /// None that is known here.
 pub static ABIS: &[&Abi] = &[];
@@ -35,7 +34,7 @@ impl Registers {
     }
 
     /// Makes a stopped program go on with the first stage.
-    pub fn start(&self, _pid: Pid, _start_addr: u64, _stage: &FirstStage) -> Result<()> {
+    pub fn start(&self, _pid: Pid, _start_addr: u64, _data_addr: u64) -> Result<()> {
         match *self {}
     }
 

@@ -1,14 +1,14 @@
 //! Programs of other kinds than the launcher, which the same kernel executes: i386 and x32 ones on x86-64.
 //!
-//! Their images and what those must know of the kernel's vDSO are others. The kernel's vDSO for them is in
-//! their own processes alone, so what they get is made when the first of each kind comes.
+//! Their images and what those must know of the kernel's vDSO are others. What they get is made when the
+//! first of each kind comes, from the kernel's vDSO in a process of our own ([`probe`]).
 
 use std::cell::OnceCell;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::memory::Memory;
-use super::{FileBy, Payload, padding_in};
+use super::{FileBy, Payload, padding_in, probe};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
 use crate::stub::{Stub, WithoutEntry};
@@ -17,7 +17,7 @@ use crate::stub::{Stub, WithoutEntry};
 /// is no image for them.
 pub type Make = Box<dyn Fn(&'static Abi, &KernelVdso) -> Result<Payload>>;
 
-/// The kernel's vDSO in a program of another kind.
+/// The kernel's vDSO for programs of another kind.
 #[derive(Clone, Debug)]
 pub struct KernelVdso {
     /// The image; empty if there is none.
@@ -59,8 +59,12 @@ impl Companion {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }
-        let image = memory.mapping_at(vdso_addr)?;
-        let kernel = KernelVdso { image, pages: memory.data_pages(vdso_addr)? };
+        let kernel = probe::kernel_vdso(abi)?;
+        // Whatever its stack says: it has what it is given an image for.
+        let there = memory.kernel_vdso()?.unwrap_or_default();
+        if there != (vdso_addr, vdso_addr.wrapping_add(kernel.image.len() as u64)) {
+            return Err(Error::VdsoPlace { pid: memory.pid() });
+        }
         let mut payload = (self.make)(abi, &kernel)?;
         payload.padding = in_padding.and_then(|stub| padding_in(&kernel.image, stub));
         Ok(self.made.get_or_init(|| Box::new(payload)))

@@ -82,6 +82,12 @@ impl Memory {
         }
     }
 
+    /// Writes to pages whatever their protection, as debuggers do.
+    pub fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        // Kernels can be told not to let that file do so.
+        self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
+    }
+
     fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let file = File::options().write(true).open(self.path("mem")?);
         file.and_then(|file| file.write_all_at(bytes, addr))
@@ -103,11 +109,8 @@ impl Memory {
         Ok(listed_protection(&String::from_utf8_lossy(&bytes), addr))
     }
 
-    /// The whole mapping that begins at `addr`; empty if that is zero.
+    /// The whole mapping that begins at `addr`.
     pub fn mapping_at(&self, addr: u64) -> Result<Vec<u8>> {
-        if addr == 0 {
-            return Ok(Vec::new());
-        }
         let maps = self.maps()?;
         let mut bounds = maps.lines().filter_map(bounds);
         let (start, end) = bounds.find(|&(start, _)| start == addr).ok_or(Error::on(
@@ -120,14 +123,19 @@ impl Memory {
         Ok(bytes)
     }
 
+    /// Where the kernel has mapped its vDSO, and where that ends; `None` if it has not.
+    pub fn kernel_vdso(&self) -> Result<Option<(u64, u64)>> {
+        Ok(self.maps()?.lines().find(|line| line.ends_with(" [vdso]")).and_then(bounds))
+    }
+
     /// Whether the kernel's data pages lie around its vDSO at `vdso_addr` as they do in this process.
     pub fn data_pages(&self, vdso_addr: u64) -> Result<DataPages> {
-        let (theirs, ours) = (self.maps()?, Self::of(Pid::this()).maps()?);
+        let this_process = Self::of(Pid::this());
         // Not by the auxiliary vector: below another launcher, that names its image.
-        let here = ours.lines().find(|line| line.ends_with(" [vdso]")).and_then(bounds);
-        let Some((here, _)) = here.filter(|_| vdso_addr != 0) else {
+        let Some((here, _)) = this_process.kernel_vdso()? else {
             return Ok(DataPages::Elsewhere);
         };
+        let (theirs, ours) = (self.maps()?, this_process.maps()?);
         let is_same = data_pages_around(&theirs, vdso_addr) == data_pages_around(&ours, here);
         Ok(if is_same { DataPages::AsInLauncher } else { DataPages::Elsewhere })
     }
@@ -158,8 +166,8 @@ impl Memory {
         }
     }
 
-    /// Writes to a page whatever its protection, as debuggers do, word by word.
-    pub fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    /// The same word by word.
+    fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let mut padded = bytes.to_vec();
         let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
         if tail != 0 {

@@ -2,7 +2,9 @@
 
 mod companion;
 mod memory;
+mod probe;
 mod segments;
+mod site;
 mod stack;
 
 use nix::unistd::Pid;
@@ -12,13 +14,14 @@ use crate::arch::{ABIS, Registers};
 use crate::error::{Error, Result};
 use crate::file::ImageFile;
 use crate::stub::{
-    DATA_BELOW_STACK, FirstStage, MAX_FIRST_STAGE_BYTES, MemoryMap, PROCESS_PAGE_WORDS, Stub,
-    StubData,
+    DATA_BELOW_STACK, MAX_FIRST_STAGE_BYTES, MemoryMap, PROCESS_PAGE_WORDS, Stub, StubData,
 };
 
 pub use companion::{Companion, DataPages, KernelVdso, Make};
-use memory::{Memory, Protection};
+pub use memory::Memory;
+pub use probe::Probe;
 use segments::Segments;
+use site::{Covers, Program, Site};
 use stack::{InitialStack, Words};
 
 /// What is put into programs, the same for each.
@@ -57,7 +60,16 @@ pub enum Announce {
 /// Everything is prepared where the program does not look; a single step, the write of its
 /// registers, then makes it execute the stub. Before that step nothing has happened, after it
 /// nothing more is needed: the tracer may detach or die at any time.
-pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Result<()> {
+///
+/// The stub's requests come with `token`, or with its lower half from a program of 32 bits
+/// ([`Abi::token`](crate::arch::Abi::token)). The program's own code cannot find it out.
+pub fn inject(
+    pid: Pid,
+    payload: &Payload,
+    by: FileBy,
+    announce: Announce,
+    token: u64,
+) -> Result<()> {
     let registers = Registers::read(pid)?;
     let memory = Memory::of(pid);
     let mut words = Words::new(&memory, registers.stack_addr())?;
@@ -67,82 +79,65 @@ pub fn inject(pid: Pid, payload: &Payload, by: FileBy, announce: Announce) -> Re
     };
     let stack = InitialStack::read(&mut words, abi.word)?;
     let payload = payload.for_program(abi, &memory, stack.vdso_addr, by)?;
-    let program = Segments::of_program(&memory, &stack)?;
+    let segments = Segments::of_program(&memory, &stack)?;
+    let program = Program {
+        registers: &registers,
+        memory: &memory,
+        stack: &stack,
+        segments: segments.as_ref(),
+    };
+    let site = Site::choose(payload, stub, &program)?;
+    let file = match by {
+        FileBy::Inheritance(fd) => Some(fd),
+        FileBy::Request => None,
+    };
     let data_addr = registers.stack_addr() - DATA_BELOW_STACK;
-    let site = Site::choose(payload, stub, &registers, &memory, &stack, program.as_ref())?;
     let data = StubData {
-        mapping_bytes: payload.file.mapping_bytes() as u64,
-        second_stage_offset: payload.file.second_stage(),
-        own_page_offset: payload.file.architecture().own_page() as u64,
-        process_page_offset: payload.file.architecture().process_page() as u64,
-        mapping_addr: 0,
-        file: 0,
-        entry_offset: vdso_image::IMAGE as u64 + payload.file.entry(),
-        auxv_value_addr: stack.vdso_value_addr.unwrap_or(0),
-        stack_block_bytes: stack.auxv_end_addr - registers.stack_addr(),
-        stack_addr: registers.stack_addr(),
-        program_entry_addr: registers.instruction_addr(),
-        first_stage_addr: site.addr,
-        first_stage_bytes: site.original.len() as u64,
-        original_addr: data_addr + size_of::<StubData>() as u64,
-        dropped_page_addr: site.dropped_page_addr,
+        token: abi.token(token),
+        file: file.unwrap_or_default() as u64,
         announces: u64::from(announce == Announce::ToSupervisor),
-        memory_map: memory_map(&memory, &stack, program.as_ref())?,
-        process_page: process_page(payload, stack.vdso_addr),
+        program_entry_addr: registers.instruction_addr(),
+        original_addr: data_addr + size_of::<StubData>() as u64,
+        memory_map: memory_map(&memory, &stack, segments.as_ref())?,
+        ..stub_data(payload, stub, &stack, &site)
     };
     memory.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
-    memory.poke(site.addr, stub.first_stage())?;
-    let stage = FirstStage {
-        addr: site.addr,
-        file: match by {
-            FileBy::Inheritance(fd) => Some(fd),
-            FileBy::Request => None,
-        },
-        file_offset: payload.file.offset(),
-        prctl: abi.calls.prctl,
-        mapping_bytes: data.mapping_bytes,
-        second_stage_offset: payload.file.second_stage(),
-        data_addr,
-    };
-    registers.start(pid, stage.addr + stub.start(stage.file), &stage)
+    memory.write_anywhere(site.addr, stub.first_stage())?;
+    registers.start(pid, site.addr + stub.start(file), data_addr)
 }
 
-/// Where the first stage goes.
-struct Site {
-    addr: u64,
-    original: Vec<u8>,
-    /// See [`StubData::dropped_page_addr`].
-    dropped_page_addr: u64,
-}
-
-impl Site {
-    /// Behind the end of the kernel's vDSO, on its last page, where nobody executes anything. On a
-    /// kernel without that, over the program's first instructions: then it must not be our death
-    /// that comes between the write of the stage and that of the registers.
-    fn choose(
-        payload: &Payload,
-        stub: &Stub,
-        registers: &Registers,
-        memory: &Memory,
-        stack: &InitialStack,
-        program: Option<&Segments>,
-    ) -> Result<Self> {
-        let stage_bytes = stub.first_stage().len();
-        if let Some(padding) = payload.padding.filter(|_| stack.vdso_addr != 0) {
-            let addr = stack.vdso_addr + padding;
-            let original = vec![0; stage_bytes];
-            return Ok(Self { addr, original, dropped_page_addr: page_of(addr) });
-        }
-        // On the page of the first instruction, as that one is known to be there.
-        let entry_addr = registers.instruction_addr();
-        let page_end = page_of(entry_addr) + page_bytes();
-        let addr = entry_addr.min(page_end - stage_bytes as u64);
-        let mut original = vec![0; stage_bytes];
-        memory.read(addr, &mut original)?;
-        // A page that is writable may hold more than its file does: copied back, not dropped.
-        let is_dropped = protection(memory, stack, program, addr)? == Protection::ReadOnly;
-        let dropped_page_addr = if is_dropped { page_of(addr) } else { 0 };
-        Ok(Self { addr, original, dropped_page_addr })
+/// What follows from what is put into a program, and where.
+fn stub_data(payload: &Payload, stub: &Stub, stack: &InitialStack, site: &Site) -> StubData {
+    let file = &payload.file;
+    StubData {
+        token: 0,
+        file: 0,
+        answer: 0,
+        step: 0,
+        mapping_addr: 0,
+        mapping_bytes: file.mapping_bytes() as u64,
+        second_stage_offset: file.second_stage(),
+        file_offset: file.offset(),
+        identity: file.identity(),
+        covers: u64::from(site.covers == Covers::Code),
+        dropped_page_addr: site.dropped_page_addr,
+        program_entry_addr: 0,
+        give_up_addr: site.addr + stub.give_up_offset(),
+        leave_addr: site.addr + stub.leave_offset(),
+        leave_bytes: stub.first_stage().len() as u64 - stub.leave_offset(),
+        status: Default::default(),
+        own_page_offset: file.architecture().own_page() as u64,
+        process_page_offset: file.architecture().process_page() as u64,
+        entry_offset: vdso_image::IMAGE as u64 + file.entry(),
+        auxv_value_addr: stack.vdso_value_addr.unwrap_or(0),
+        stack_block_bytes: stack.auxv_end_addr - stack.addr,
+        stack_addr: stack.addr,
+        first_stage_addr: site.addr,
+        first_stage_bytes: site.original.len() as u64,
+        original_addr: 0,
+        announces: 0,
+        memory_map: MemoryMap::default(),
+        process_page: process_page(payload, stack.vdso_addr),
     }
 }
 
@@ -156,7 +151,9 @@ pub fn rescue(pid: Pid) -> Result<()> {
     let data = from_bytes(&data);
     let mut original = vec![0; data.first_stage_bytes.min(MAX_FIRST_STAGE_BYTES as u64) as usize];
     memory.read(data.original_addr, &mut original)?;
-    memory.poke(data.first_stage_addr, &original)?;
+    memory.write_anywhere(data.first_stage_addr, &original)?;
+    // The program must not find what it could make requests by.
+    memory.write(registers.stub_data_addr(), &[0; size_of::<StubData>()])?;
     registers.restart(pid, data.program_entry_addr, data.stack_addr)
 }
 
@@ -259,24 +256,4 @@ fn memory_map(
         auxv_size: (stack.auxv_end_addr - stack.auxv_addr + added) as u32,
         exe_fd: -1,
     })
-}
-
-/// The protection of the page that the stub is written to.
-fn protection(
-    memory: &Memory,
-    stack: &InitialStack,
-    program: Option<&Segments>,
-    addr: u64,
-) -> Result<Protection> {
-    let in_program = program.and_then(|program| program.protection(addr));
-    if let Some(protection) = in_program {
-        return Ok(protection);
-    }
-    if stack.interpreter_addr != 0
-        && let Some(interpreter) = Segments::of_file(memory, stack.word, stack.interpreter_addr)?
-        && let Some(protection) = interpreter.protection(addr)
-    {
-        return Ok(protection);
-    }
-    memory.protection(addr)
 }

@@ -90,6 +90,35 @@ impl Segments {
         Some(if is_writable { Protection::Writable } else { Protection::ReadOnly })
     }
 
+    /// Room for `bytes` behind the code in one of them, at the end of its last page: the kernel maps whole
+    /// pages, and what comes behind a segment belongs to nobody.
+    pub fn room_behind_code(&self, bytes: u64, page_bytes: u64) -> Option<u64> {
+        const ALIGNMENT: u64 = 16;
+        let is_code = |segment: &&Segment| {
+            segment.kind == PT_LOAD
+                && segment.flags & (PF_X | PF_W) == PF_X
+                && segment.file_bytes == segment.memory_bytes
+                && segment.file_bytes != 0
+        };
+        self.entries.iter().filter(is_code).find_map(|code| {
+            let end = code.vaddr.wrapping_add(self.bias).checked_add(code.file_bytes)?;
+            let page_end = end.checked_next_multiple_of(page_bytes)?;
+            let addr = (page_end - bytes) & !(ALIGNMENT - 1);
+            let page = page_end - page_bytes;
+            (addr >= end && addr >= page && self.is_alone_on(page, page_bytes)).then_some(addr)
+        })
+    }
+
+    /// Whether no more than one segment has part of a page.
+    fn is_alone_on(&self, page: u64, page_bytes: u64) -> bool {
+        let has_part = |segment: &&Segment| {
+            let start = segment.vaddr.wrapping_add(self.bias);
+            let end = start.saturating_add(segment.memory_bytes);
+            segment.kind == PT_LOAD && start < page.saturating_add(page_bytes) && end > page
+        };
+        self.entries.iter().filter(has_part).count() == 1
+    }
+
     /// As `load_elf_binary` computes them in `fs/binfmt_elf.c` (Linux 6.18).
     pub fn extents(&self) -> Extents {
         let mut extents = Extents { start_code: u64::MAX, end_code: 0, start_data: 0, end_data: 0 };
@@ -149,4 +178,53 @@ fn word_at(word: Word, record: &[u8], at: usize) -> u64 {
 /// The bytes at a fixed place of a fixed-size record.
 fn array<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     std::array::from_fn(|index| record.get(at + index).copied().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE_BYTES: u64 = 4096;
+
+    fn loaded(flags: u32, vaddr: u64, file_bytes: u64, memory_bytes: u64) -> Segment {
+        Segment { kind: PT_LOAD, flags, vaddr, file_bytes, memory_bytes }
+    }
+
+    fn room(entries: &[Segment], bytes: u64) -> Option<u64> {
+        Segments { entries: entries.to_vec(), bias: 0x10_0000 }.room_behind_code(bytes, PAGE_BYTES)
+    }
+
+    #[test]
+    fn room_is_at_the_end_of_the_last_page_of_code() {
+        let code = loaded(PF_X, 0x1000, 0x1200, 0x1200);
+        assert_eq!(room(&[loaded(0, 0, 0x800, 0x800), code], 0x1e0), Some(0x10_2e20));
+        assert_eq!(room(&[code], 0xe00), Some(0x10_2200));
+        assert_eq!(room(&[code], 0xe01), None);
+    }
+
+    #[test]
+    fn full_pages_have_none() {
+        assert_eq!(room(&[loaded(PF_X, 0x1000, 0x2000, 0x2000)], 1), None);
+        assert_eq!(room(&[loaded(PF_X, 0x1000, 0, 0)], 1), None);
+        assert_eq!(room(&[], 1), None);
+    }
+
+    #[test]
+    fn the_next_segment_with_room_is_taken() {
+        let full = loaded(PF_X, 0x1000, 0x1000, 0x1000);
+        let other = loaded(PF_X, 0x3000, 0x10, 0x10);
+        assert_eq!(room(&[full, other], 0x20), Some(0x10_3fe0));
+    }
+
+    #[test]
+    fn what_somebody_uses_is_no_room() {
+        let code = loaded(PF_X, 0x1000, 0x200, 0x200);
+        // Data on the same page, before or behind; zeros that belong to the segment; code that changes.
+        assert_eq!(room(&[code, loaded(PF_W, 0x1ff0, 0x800, 0x800)], 0x100), None);
+        assert_eq!(room(&[loaded(0, 0x800, 0x801, 0x801), code], 0x100), None);
+        assert_eq!(room(&[code, loaded(PF_W, 0x2000, 0x800, 0x800)], 0x100), Some(0x10_1f00));
+        assert_eq!(room(&[loaded(PF_X, 0x1000, 0x200, 0x300)], 0x100), None);
+        assert_eq!(room(&[loaded(PF_X | PF_W, 0x1000, 0x200, 0x200)], 0x100), None);
+        assert_eq!(room(&[loaded(0, 0x1000, 0x200, 0x200)], 0x100), None);
+    }
 }

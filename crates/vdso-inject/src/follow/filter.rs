@@ -1,4 +1,5 @@
-//! The seccomp filter: reports `execve`, `execveat` and the stub's request, allows all else.
+//! The seccomp filter: reports `execve`, `execveat`, the stub's request and the installation of further
+//! filters, allows all else.
 
 use libc::{
     BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
@@ -34,25 +35,31 @@ pub fn program() -> Vec<sock_filter> {
 
 /// What is done with the calls of one table.
 fn of_table(abis: &[&Abi]) -> Vec<sock_filter> {
-    let reported = abis.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
-    let requests = abis.iter().filter(|abi| abi.stub.is_some()).map(|abi| abi.calls.prctl);
-    let (reported, requests): (Vec<_>, Vec<_>) = (reported.collect(), requests.collect());
-    // A jump's distances count from the instruction behind it. At the end: allow, load, compare,
-    // report, allow.
-    let mut left = reported.len() + requests.len();
+    let execs: Vec<_> =
+        abis.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]).collect();
+    let prctls: Vec<_> = abis.iter().map(|abi| abi.calls.prctl).collect();
+    let seccomps: Vec<_> = abis.iter().map(|abi| abi.calls.seccomp).collect();
+    // Distances count from the instruction behind a jump. Behind the numbers: allow, and what is below.
+    let numbers = execs.len() + prctls.len() + seccomps.len();
+    let (of_prctl, of_seccomp, report) = (numbers + 1, numbers + 4, numbers + 7);
+    let targets = [(execs, report), (prctls, of_prctl), (seccomps, of_seccomp)];
     let mut program = vec![load(NUMBER)];
-    for number in reported {
-        left -= 1;
-        program.push(jump(number, left as u8 + 3, 0));
-    }
-    for number in requests {
-        left -= 1;
-        program.push(jump(number, left as u8 + 1, 0));
+    for (numbers, target) in targets {
+        for number in numbers {
+            let distance = target - program.len();
+            program.push(jump(number, distance as u8, 0));
+        }
     }
     program.extend([
         answer(SECCOMP_RET_ALLOW),
+        // prctl
         load(FIRST_ARGUMENT),
-        jump(REQUEST, 0, 1),
+        jump(REQUEST, 4, 0),
+        jump(libc::PR_SET_SECCOMP as u32, 3, 4),
+        // seccomp
+        load(FIRST_ARGUMENT),
+        jump(libc::SECCOMP_SET_MODE_STRICT, 1, 0),
+        jump(libc::SECCOMP_SET_MODE_FILTER, 0, 1),
         answer(SECCOMP_RET_USER_NOTIF),
         answer(SECCOMP_RET_ALLOW),
     ]);
@@ -104,17 +111,23 @@ mod tests {
     }
 
     #[test]
-    fn reports_every_way_to_exec_and_the_stub_and_nothing_else() {
+    fn reports_every_way_to_exec_the_stub_and_further_filters_and_nothing_else() {
         let mut reported = Vec::new();
         for abi in ABIS {
             let calls = abi.calls;
             for number in [calls.execve, calls.execveat] {
                 assert_eq!(run(calls.audit_arch, number, 0), SECCOMP_RET_USER_NOTIF, "{abi:?}");
+                assert_eq!(run(calls.audit_arch, number, 7), SECCOMP_RET_USER_NOTIF, "{abi:?}");
                 reported.push((calls.audit_arch, number));
             }
-            let of_request =
-                if abi.stub.is_some() { SECCOMP_RET_USER_NOTIF } else { SECCOMP_RET_ALLOW };
-            assert_eq!(run(calls.audit_arch, calls.prctl, REQUEST), of_request, "{abi:?}");
+            for option in [REQUEST, libc::PR_SET_SECCOMP as u32] {
+                let answer = run(calls.audit_arch, calls.prctl, option);
+                assert_eq!(answer, SECCOMP_RET_USER_NOTIF, "{abi:?}");
+            }
+            for operation in [libc::SECCOMP_SET_MODE_STRICT, libc::SECCOMP_SET_MODE_FILTER] {
+                let answer = run(calls.audit_arch, calls.seccomp, operation);
+                assert_eq!(answer, SECCOMP_RET_USER_NOTIF, "{abi:?}");
+            }
         }
         assert!(!reported.is_empty());
         for abi in ABIS {
@@ -122,7 +135,11 @@ mod tests {
             let bit = abi.calls.execve & X32_BIT;
             for number in (0..600).map(|number| number | bit) {
                 if !reported.contains(&(architecture, number)) {
-                    assert_eq!(run(architecture, number, 1), SECCOMP_RET_ALLOW, "{number:#x}");
+                    // PR_SET_PDEATHSIG, or SECCOMP_GET_ACTION_AVAIL.
+                    for argument in [2, 3, 1000] {
+                        let answer = run(architecture, number, argument);
+                        assert_eq!(answer, SECCOMP_RET_ALLOW, "{number:#x}");
+                    }
                 }
             }
         }
@@ -134,8 +151,9 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_this_architecture() {
-        let execve = [libc::SYS_execve, libc::SYS_execveat, libc::SYS_prctl];
+        let numbers = [libc::SYS_execve, libc::SYS_execveat, libc::SYS_prctl, libc::SYS_seccomp];
         let calls = ABIS[0].calls;
-        assert_eq!([calls.execve, calls.execveat, calls.prctl], execve.map(|call| call as u32));
+        let ours = [calls.execve, calls.execveat, calls.prctl, calls.seccomp];
+        assert_eq!(ours, numbers.map(|call| call as u32));
     }
 }

@@ -1,9 +1,7 @@
-//! The supervisor: answers the filter's reports, puts the image into what is exec'd, keeps the
-//! clocks going.
+//! Answers reports and hears news of those who made them, for as long as anybody is left who could make
+//! one.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -12,92 +10,67 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use super::listener::{Call, Listener, Report};
-use crate::error::{Attempt, Error, Result};
-use crate::exec::{self, Announce, FileBy, Payload};
-use crate::ptrace::{self, Alarm, Event};
+use super::foreign::{self, Verdict};
+use super::in_flight::InFlight;
+use super::listener::Listener;
+use super::notice::Notice;
+use super::report::{Call, Report};
+use super::target::Target;
+use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
+use crate::error::Result;
+use crate::exec::FileBy;
+use crate::ptrace::{self, Alarm};
 use crate::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
-
-/// What a person may want to know.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Notice {
-    /// A program begins with the image.
-    Injected {
-        /// Which process.
-        pid: Pid,
-        /// Where the image is.
-        image_addr: u64,
-    },
-    /// A program runs as it is, on the kernel's vDSO.
-    Untouched {
-        /// Which process.
-        pid: Pid,
-        /// Why.
-        error: Error,
-    },
-    /// Children are not followed: the filter was refused.
-    NotFollowing {
-        /// Why.
-        errno: Errno,
-    },
-    /// A program lost its set-user-ID privilege because its children are followed.
-    Unprivileged {
-        /// Which process.
-        pid: Pid,
-    },
-}
 
 /// Publishes the page of clocks and says when to be called again.
 pub type Tick<'a> = Box<dyn FnMut() -> Duration + 'a>;
 
 /// Hears what the supervisor does.
 pub trait Observer {
-    /// Something that a person may want to know.
-    fn notice(&mut self, notice: &Notice);
     /// A child of the supervisor's ended, or was stopped or continued; as from `waitpid`.
     fn child(&mut self, pid: Pid, status: i32);
-    /// Whether notices of successful injections are wanted, which take one more call in each program.
-    fn wants_addresses(&self) -> bool;
     /// Descriptors to watch besides, and to call [`input`](Self::input) for.
     fn watched(&self) -> Vec<BorrowedFd<'_>>;
-    /// One of the watched descriptors is ready, or closed.
-    fn input(&mut self);
+    /// One of the watched descriptors is ready, or closed. Gives a process of ours that has ended, if
+    /// that may have traced somebody.
+    fn input(&mut self) -> Option<Pid>;
+}
+
+/// Who takes over those whom a killed supervisor traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracees {
+    /// Its successor.
+    AreOurs,
+    /// The process that noticed its death, and started the successor.
+    AreOthers,
 }
 
 /// Watches over all that came from one launch.
 pub struct Supervisor<'a, O> {
-    payload: &'a Payload,
+    settings: &'a Settings<'a>,
+    in_flight: &'a InFlight,
     listener: Option<Listener<'a>>,
     tick: Option<Tick<'a>>,
     next_tick: Instant,
     alarm: Option<Alarm>,
-    traced: HashMap<Pid, Purpose>,
+    tracer: Tracer<'a>,
     /// Reports of threads beside one that is in `execve` already.
     deferred: Vec<Report>,
     observer: O,
 }
 
-/// Why a process is traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// It is in `execve`.
-    Exec(FileBy),
-    /// Its stub could not do its work.
-    Rescue,
-}
-
 impl<'a, O: Observer> Supervisor<'a, O> {
     /// A supervisor; without a listener it follows nobody.
     pub fn new(
-        payload: &'a Payload,
+        settings: &'a Settings<'a>,
+        in_flight: &'a InFlight,
         listener: Option<Listener<'a>>,
         tick: Option<Tick<'a>>,
         observer: O,
     ) -> Self {
-        let (traced, deferred) = (HashMap::new(), Vec::new());
         let (next_tick, alarm) = (Instant::now(), Alarm::new().ok());
-        Self { payload, listener, tick, next_tick, alarm, traced, deferred, observer }
+        let (tracer, deferred) = (Tracer::new(settings, in_flight), Vec::new());
+        Self { settings, in_flight, listener, tick, next_tick, alarm, tracer, deferred, observer }
     }
 
     /// Who hears of it.
@@ -116,19 +89,25 @@ impl<'a, O: Observer> Supervisor<'a, O> {
 
     /// Traces `pid`, which is about to exec, without a filter.
     pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
-        ptrace::seize(pid)?;
-        self.traced.insert(pid, Purpose::Exec(by));
-        Ok(())
+        self.tracer.trace_exec(pid, by)
     }
 
-    /// Answers what a predecessor left unanswered.
-    pub fn take_over(&mut self) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        listener.carry_on_unnoted();
-        if let Some(report) = listener.left_behind() {
-            self.handle(report);
+    /// Takes the place of `dead`: answers what that left unanswered, and traces whom it traced, if they are
+    /// this process's to take over.
+    pub fn take_over(&mut self, dead: Pid, tracees: Tracees) {
+        match tracees {
+            Tracees::AreOurs => self.tracer.adopt(dead, self.listener.as_ref().map(Listener::fd)),
+            Tracees::AreOthers => self.tracer.succeed(dead),
+        }
+        let Some(listener) = &self.listener else { return };
+        let unanswered = |report: &Report| self.in_flight.slot(report.slot).tracer().is_none();
+        let left: Vec<_> = self.in_flight.taken().filter(unanswered).collect();
+        for report in left {
+            if listener.is_gone(report) {
+                self.in_flight.slot(report.slot).clear();
+            } else {
+                self.deferred.push(report);
+            }
         }
     }
 
@@ -137,12 +116,18 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let mut has_reporters = self.listener.is_some();
         while !is_done(&self.observer, has_reporters) {
             self.tick();
+            self.tracer.look();
             if let Some(alarm) = &mut self.alarm {
                 alarm.stop_if_unused();
             }
+            for report in std::mem::take(&mut self.deferred) {
+                self.handle(report);
+            }
             let ready = self.wait(signals, has_reporters);
-            if ready.input {
-                self.observer.input();
+            if ready.input
+                && let Some(dead) = self.observer.input()
+            {
+                self.tracer.adopt(dead, self.listener.as_ref().map(Listener::fd));
             }
             if ready.child {
                 let _ = signals.read_signal();
@@ -153,21 +138,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             {
                 self.handle(report);
             }
-            for report in std::mem::take(&mut self.deferred) {
-                self.handle(report);
-            }
             has_reporters &= !ready.hang_up;
         }
-    }
-
-    /// Whether another thread of the process is traced. An exec ends all other threads, and waits for
-    /// the end of those that are traced until their tracer has heard of it; meanwhile it keeps the
-    /// tracer waiting that wants to trace one more.
-    fn has_traced_thread_beside(&self, pid: Pid) -> bool {
-        let is_beside = |&other: &Pid| {
-            other != pid && std::fs::exists(format!("/proc/{pid}/task/{other}")).unwrap_or(false)
-        };
-        self.traced.keys().any(is_beside)
     }
 
     fn wait(&self, signals: &SignalFd, has_reporters: bool) -> Ready {
@@ -177,16 +149,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         }
         let inputs = 1..fds.len();
         let listener = self.listener.as_ref().filter(|_| has_reporters);
-        let listener_at = listener.map(|listener| push(&mut fds, listener.fd().as_fd()));
-        let until_tick = self.tick.as_ref().map(|_| {
-            self.next_tick.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
-        });
-        let until_alarm = self.alarm.as_ref().and_then(Alarm::looks_again_in);
-        let timeout = [until_tick, until_alarm].into_iter().flatten().min();
-        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
-            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
-        });
-        if poll(&mut fds, timeout).is_err() {
+        let listener_at = listener.map(|listener| push(&mut fds, listener.fd()));
+        if poll(&mut fds, self.longest_wait()).is_err() {
             return Ready::default();
         }
         let events =
@@ -200,66 +164,96 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         }
     }
 
+    fn longest_wait(&self) -> PollTimeout {
+        let until =
+            |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let until_tick = self.tick.as_ref().map(|_| until(self.next_tick));
+        let until_look = self.tracer.looks_at().map(until);
+        let until_alarm = self.alarm.as_ref().and_then(Alarm::looks_again_in);
+        let timeout = [until_tick, until_look, until_alarm].into_iter().flatten().min();
+        timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
+        })
+    }
+
     fn handle(&mut self, report: Report) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
         match report.call {
-            Call::Exec if self.has_traced_thread_beside(report.pid) => self.deferred.push(report),
-            Call::Exec => {
-                let pid = report.pid;
-                let _here = StayHere::new();
-                // Traced already: by an interrupted try that is not over for us yet.
-                let seized =
-                    if self.traced.contains_key(&pid) { Ok(()) } else { ptrace::seize(pid) };
-                // The interrupt makes it stop at the end of the call also if that fails.
-                if seized.is_ok() && listener.is_undisturbed() {
-                    let _ = ptrace::interrupt(pid);
-                }
-                // While it waits for the answer: it may have ended right after that.
-                let is_no_news =
-                    seized.is_err() && (listener.is_gone(report) || is_traced_by_one_of_us(pid));
-                listener.carry_on(report);
-                match seized {
-                    Ok(()) => {
-                        if !listener.is_undisturbed() {
-                            let _ = ptrace::interrupt(pid);
-                        }
-                        self.traced.insert(pid, Purpose::Exec(FileBy::Request));
-                        // What comes of the exec, usually; others that want to exec wait meanwhile,
-                        // but not for one that reads from something slow.
-                        if let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any) {
-                            self.news(pid, status);
-                        }
-                    }
-                    // It has ended, or has a clock already.
-                    Err(_) if is_no_news => {}
-                    Err(error) => self.untouched(pid, error),
-                }
+            Call::Exec { .. } if self.tracer.has_traced_thread_beside(report.pid) => {
+                // Kept where a successor finds it; looked at again after the next news.
+                return self.deferred.push(report);
             }
-            Call::Stub(REQUEST_FILE, _) => {
-                match report.abi().and_then(|abi| self.payload.file_for(abi)) {
-                    Some(file) => listener.give(report, file.as_raw_fd()),
-                    // It was made by a supervisor that is no more: the stub asks to be taken away.
-                    None => listener.refuse(report, Errno::ENOENT),
-                }
-            }
-            Call::Stub(REQUEST_ANNOUNCE, image_addr) => {
-                let pid = report.pid;
-                self.observer.notice(&Notice::Injected { pid, image_addr });
+            Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
+            Call::Stub { .. } => self.handle_stub(report),
+            Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
+        }
+        self.in_flight.note_progress();
+    }
+
+    fn handle_exec(&mut self, report: Report, folder: i32, name_addr: u64) {
+        let Some(listener) = &self.listener else { return };
+        let _here = StayHere::new();
+        let target = Target::read(report.pid, folder, name_addr);
+        if self.tracer.follow_exec(report, listener, &target) == Followed::Untraced
+            || target.is_missing()
+        {
+            return;
+        }
+        // What comes of the exec, usually; others that want to exec wait meanwhile, but not for one that
+        // reads from something slow.
+        if let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any) {
+            self.news(pid, status);
+        }
+    }
+
+    fn handle_stub(&mut self, report: Report) {
+        let Some(listener) = &self.listener else { return };
+        let Call::Stub { request, argument, token } = report.call else { return };
+        let (pid, abi) = (report.pid, report.abi());
+        let is_from_stub =
+            abi.is_some_and(|abi| self.settings.tokens.is_from_stub(pid, abi, token));
+        match request {
+            // Not a stub of ours: what the kernel would say.
+            _ if !is_from_stub => listener.refuse(report, Errno::EINVAL),
+            REQUEST_FILE => match abi.and_then(|abi| self.settings.payload.file_for(abi)) {
+                Some(file) => listener.give(report, file.as_raw_fd(), argument as u32),
+                // It was made by a supervisor that is no more: the stub asks to be taken away.
+                None => listener.refuse(report, Errno::ENOENT),
+            },
+            REQUEST_ANNOUNCE => {
+                (self.settings.notice)(&Notice::Injected { pid, image_addr: argument });
                 listener.refuse(report, Errno::EINVAL);
             }
-            Call::Stub(REQUEST_RESCUE, _) => {
-                // Stopped before it returns to the stub, or it would go on there.
-                let seized = ptrace::seize(report.pid);
-                if seized.is_ok() && ptrace::interrupt(report.pid).is_ok() {
-                    self.traced.insert(report.pid, Purpose::Rescue);
-                }
-                listener.refuse(report, Errno::ENOMEM);
-            }
-            // Not a stub of ours: what the kernel would say.
-            Call::Stub(..) => listener.refuse(report, Errno::EINVAL),
+            REQUEST_RESCUE => self.tracer.rescue(report, listener, argument),
+            _ => listener.refuse(report, Errno::EINVAL),
         }
+        self.in_flight.slot(report.slot).clear();
+    }
+
+    /// A program installs a filter of its own, which its children inherit, as they do ours.
+    fn handle_confinement(&mut self, report: Report) {
+        let Some(listener) = &self.listener else { return };
+        let pid = report.pid;
+        match (report.call, report.abi()) {
+            // A launch within this one finds out, and says so, itself.
+            (Call::Filter { flags, .. }, _)
+                if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 && is_one_of_us(pid) => {}
+            (Call::Filter { flags, .. }, _)
+                if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 =>
+            {
+                (self.settings.notice)(&Notice::ListenerRefused { pid });
+            }
+            (Call::Filter { program_addr, .. }, Some(abi))
+                if foreign::verdict(pid, abi, program_addr) == Verdict::Confines =>
+            {
+                // Where they cannot be counted, all are taken for confined from now on.
+                let filters = foreign::filters_of(pid).map_or(1, |filters| filters + 1);
+                self.in_flight.note_confined(filters);
+            }
+            (Call::StrictMode, _) => (self.settings.notice)(&Notice::StrictModeRefused { pid }),
+            _ => {}
+        }
+        listener.carry_on(report);
+        self.in_flight.slot(report.slot).clear();
     }
 
     fn reap(&mut self) {
@@ -269,70 +263,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn news(&mut self, pid: Pid, status: i32) {
-        let event = Event::of(status);
-        match self.purpose_of(pid, event) {
-            Some(purpose) => self.traced_event(pid, purpose, event, status),
-            None => self.observer.child(pid, status),
-        }
-    }
-
-    /// A thread that execs is reported under its leader's id: the old one is looked up, too.
-    fn purpose_of(&mut self, pid: Pid, event: Event) -> Option<Purpose> {
-        if event == Event::Exec
-            && !self.traced.contains_key(&pid)
-            && let Some(former) = ptrace::event_message(pid)
-            && former != pid
-            && let Some(purpose) = self.traced.remove(&former)
-        {
-            self.traced.insert(pid, purpose);
-        }
-        self.traced.get(&pid).copied()
-    }
-
-    fn traced_event(&mut self, pid: Pid, purpose: Purpose, event: Event, status: i32) {
-        match (event, purpose) {
-            (Event::Ended, _) => {
-                self.traced.remove(&pid);
-                self.observer.child(pid, status);
-            }
-            (Event::Exec, Purpose::Exec(by)) => {
-                let announce = if self.observer.wants_addresses() {
-                    Announce::ToSupervisor
-                } else {
-                    Announce::No
-                };
-                let injected = exec::inject(pid, self.payload, by, announce);
-                let lost_privilege = lost_privilege(pid);
-                self.release(pid);
-                match injected {
-                    Ok(()) if lost_privilege => {
-                        self.observer.notice(&Notice::Unprivileged { pid });
-                    }
-                    Ok(()) => {}
-                    Err(error) => self.untouched(pid, error),
-                }
-            }
-            (Event::Stop, Purpose::Rescue) => {
-                let rescued = exec::rescue(pid);
-                self.release(pid);
-                let error = rescued.err().unwrap_or(Error::on(pid, Attempt::Map, Errno::ENOMEM));
-                self.untouched(pid, error);
-            }
-            // The exec failed, and the program goes on; or it was stopped like any other.
-            (Event::Stop | Event::Exec, _) => self.release(pid),
-            (Event::Continued, _) => self.observer.child(pid, status),
-            (Event::Signal(signal), _) => ptrace::resume_with(pid, signal),
-        }
-    }
-
-    fn release(&mut self, pid: Pid) {
-        self.traced.remove(&pid);
-        ptrace::detach(pid);
-    }
-
-    fn untouched(&mut self, pid: Pid, error: Error) {
-        if !matches!(error, Error::Gone { .. }) {
-            self.observer.notice(&Notice::Untouched { pid, error });
+        if self.tracer.hear(pid, status) == Heard::OfChild {
+            self.observer.child(pid, status);
         }
     }
 }
@@ -357,30 +289,6 @@ impl Drop for StayHere {
     fn drop(&mut self) {
         let _ = sched_setaffinity(Pid::from_raw(0), &self.0);
     }
-}
-
-/// Whether a launch within this one has the process: it gets a clock, though not from here.
-fn is_traced_by_one_of_us(pid: Pid) -> bool {
-    let file =
-        |pid: &str| std::fs::metadata(format!("/proc/{pid}/exe")).map(|f| (f.dev(), f.ino()));
-    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-    match (tracer.map(str::trim).map(file), file("self")) {
-        (Some(Ok(tracer)), Ok(own)) => tracer == own,
-        _ => false,
-    }
-}
-
-/// Whether a program's file would have given it another user's rights. Root has lost nothing.
-fn lost_privilege(pid: Pid) -> bool {
-    const SET_USER_ID: u32 = 0o4000;
-    let user = nix::unistd::geteuid();
-    if user.is_root() {
-        return false;
-    }
-    std::fs::metadata(format!("/proc/{pid}/exe"))
-        .is_ok_and(|file| file.mode() & SET_USER_ID != 0 && file.uid() != user.as_raw())
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,14 +11,16 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{Pid, getpgid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 
 use super::arrivals::{Arrival, Arrivals, Program, Reading};
+use super::guard::Guard;
 use super::message::{Kind, Socket};
-use super::supervise::{Refusal, Started, fork_successor, let_go_of_standard_streams};
+use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_streams};
 use super::witness::Witness;
-use super::{Launch, Outcome, SharedInFlight, failed};
-use crate::error::{Attempt, Error, Result};
+use super::{Outcome, failed};
+use crate::error::Result;
+use crate::follow::{Heard, Tracer};
 use crate::{proc, ptrace};
 
-/// How many supervisors in a row may end without having received a report before the front gives up.
+/// How many supervisors in a row may end without having dealt with anything before the front gives up.
 const SUCCESSORS: usize = 16;
 
 /// How long somebody who is busy may take to send the rest of his signals.
@@ -48,76 +50,99 @@ pub fn block_signals() -> Result<SignalFd> {
 
 /// See the module.
 pub struct Front<'a, 'launch> {
-    launch: &'a Launch<'launch>,
-    in_flight: &'a SharedInFlight,
-    supervisor_socket: Option<Socket>,
-    started: Started,
+    common: Common<'a, 'launch>,
     signals: SignalFd,
+    program: Pid,
+    /// To the program, until it has exec'd.
+    start: Option<Socket>,
+    not_executed: Option<Errno>,
+    /// Over the supervisor, while there is one.
+    guard: Option<Guard<'a>>,
+    /// For the supervisor's successors.
+    listener: Option<OwnedFd>,
+    /// Of programs whose tracer was killed.
+    tracer: Tracer<'a>,
     successors: usize,
-    /// Of the last report, when a supervisor ended last.
-    last_id: u64,
+    /// The count of what had been dealt with when a supervisor ended last.
+    progress: u64,
     witness: Option<Witness>,
     arrivals: Arrivals,
 }
 
 impl<'a, 'launch> Front<'a, 'launch> {
-    /// Stands for the program that was `started`.
+    /// Stands for the program that was `prepared`.
     pub fn new(
-        launch: &'a Launch<'launch>,
-        in_flight: &'a SharedInFlight,
-        supervisor_socket: Socket,
-        started: Started,
+        common: Common<'a, 'launch>,
+        prepared: Prepared,
         signals: SignalFd,
         witness: Option<Witness>,
     ) -> Self {
-        let supervisor_socket = Some(supervisor_socket);
-        let (successors, last_id) = (0, 0);
+        let (supervisor, socket) = prepared.supervisor;
         Self {
-            launch,
-            in_flight,
-            supervisor_socket,
-            started,
+            common,
             signals,
-            successors,
-            last_id,
+            program: prepared.program,
+            start: Some(prepared.start),
+            not_executed: None,
+            guard: Some(Guard::new(common.in_flight, supervisor, socket)),
+            listener: prepared.listener,
+            tracer: Tracer::new(common.settings, common.in_flight),
+            successors: 0,
+            progress: 0,
             witness,
             arrivals: Arrivals::default(),
         }
     }
 
-    /// Until the program has ended.
-    pub fn run(mut self) -> Result<Outcome> {
-        let program = match self.started.program {
-            Ok(program) => program,
-            Err(Refusal::Exec(errno)) => {
-                let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
-                return Ok(Outcome::NotExecuted(errno));
-            }
-            Err(Refusal::Trace(errno)) => return Err(Error::on_self(Attempt::Seize, errno)),
-            Err(Refusal::Start(errno)) => return Err(failed(errno)),
-        };
+    /// Lets the program go, and stays until it has ended.
+    pub fn run(mut self) -> Outcome {
+        let program = self.program;
+        if let Some(start) = &self.start {
+            start.send(Kind::Go, 0, None);
+        }
         let_go_of_standard_streams(&[0, 1]);
         loop {
             self.wait();
-            if let Some(outcome) = self.hear(program) {
-                return Ok(outcome);
+            self.hear_program();
+            if let Some(outcome) = self.hear_supervisor() {
+                return outcome;
             }
             self.take_signals(program);
-            if let Some(outcome) = self.reap(program) {
-                return Ok(outcome);
+            if let Some(status) = self.reap() {
+                return self.outcome(status);
+            }
+            self.tracer.look();
+            if let (Some(guard), Some(listener)) = (&mut self.guard, &self.listener) {
+                guard.look(listener);
             }
         }
     }
 
     fn wait(&self) {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        if let Some(socket) = &self.supervisor_socket {
-            fds.push(PollFd::new(socket.0.as_fd(), PollFlags::POLLIN));
+        if let Some(guard) = &self.guard {
+            fds.push(PollFd::new(guard.socket().0.as_fd(), PollFlags::POLLIN));
+            if let Some(listener) = self.listener.as_ref().filter(|_| guard.waits_for_report()) {
+                fds.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+            }
+        }
+        if let Some(start) = &self.start {
+            fds.push(PollFd::new(start.0.as_fd(), PollFlags::POLLIN));
         }
         if let Some(witness) = &self.witness {
             fds.push(PollFd::new(witness.socket(), PollFlags::POLLIN));
         }
-        let _ = poll(&mut fds, PollTimeout::NONE);
+        let until =
+            |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let until_look = self.tracer.looks_at().map(until);
+        // Without a listener there is nothing to guard against.
+        let guard = self.guard.as_ref().filter(|_| self.listener.is_some());
+        let until_guarded = guard.and_then(Guard::longest_wait);
+        let timeout = [until_look, until_guarded].into_iter().flatten().min();
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
+        });
+        let _ = poll(&mut fds, timeout);
     }
 
     /// Gives the program what was sent for it to this process alone.
@@ -135,7 +160,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             pass_on(&arrival, program);
         }
         if self.witness.is_none() {
-            self.witness = Witness::start(&self.signals, self.launch.command).ok();
+            self.witness = Witness::start(&self.signals, self.common.launch.command).ok();
         }
     }
 
@@ -172,57 +197,87 @@ impl<'a, 'launch> Front<'a, 'launch> {
         has_any
     }
 
+    /// The program has said that it could not be executed, or nothing, which means that it was, or that it
+    /// has ended.
+    fn hear_program(&mut self) {
+        if self.start.as_ref().is_some_and(Socket::is_ready)
+            && let Some(start) = self.start.take()
+            && let Some(message) = start.receive()
+        {
+            self.not_executed = Some(Errno::from_raw(message.number));
+        }
+    }
+
     /// What the supervisor says; if it is gone, there must be another.
-    fn hear(&mut self, program: Pid) -> Option<Outcome> {
-        while self.supervisor_socket.as_ref().is_some_and(Socket::is_ready) {
-            let Some(message) = self.supervisor_socket.as_ref().and_then(Socket::receive) else {
+    fn hear_supervisor(&mut self) -> Option<Outcome> {
+        while self.guard.as_ref().is_some_and(|guard| guard.socket().is_ready()) {
+            let Some(message) = self.guard.as_ref().and_then(|guard| guard.socket().receive())
+            else {
                 self.replace_supervisor();
                 return None;
             };
             match message.kind {
                 Kind::Ended => {
                     // It is about to end. Where nobody reaps orphans it would stay as a zombie.
-                    let _ = nix::sys::wait::waitpid(self.started.supervisor, None);
-                    return Some(Outcome::of(message.number));
+                    let supervisor = self.guard.as_ref().map(Guard::supervisor);
+                    let _ = supervisor.map(|pid| nix::sys::wait::waitpid(pid, None));
+                    return Some(self.outcome(message.number));
                 }
-                Kind::EndedAlone => return Some(Outcome::of(message.number)),
-                Kind::Stopped => self.stop_like(program, message.number),
+                Kind::EndedAlone => return Some(self.outcome(message.number)),
+                Kind::Stopped => self.stop_like(self.program, message.number),
                 _ => {}
             }
         }
         None
     }
 
-    /// The program's parent is gone, and this process is its parent now: its status comes here.
-    fn replace_supervisor(&mut self) {
-        self.supervisor_socket = None;
-        let last_id = self.in_flight.last_id();
-        if last_id != self.last_id {
-            (self.last_id, self.successors) = (last_id, 0);
-        }
-        self.successors += 1;
-        let listener = self.started.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
-        let successor = listener
-            .and_then(|listener| fork_successor(self.launch, self.in_flight, listener).ok());
-        match successor {
-            Some((pid, socket)) => {
-                self.started.supervisor = pid;
-                self.supervisor_socket = Some(socket);
-            }
-            // With a listener that nobody listens to, whoever execs would wait for ever.
-            None => self.started.listener = None,
+    fn outcome(&mut self, status: i32) -> Outcome {
+        // It may have been said after the last look.
+        self.hear_program();
+        match self.not_executed {
+            Some(errno) => Outcome::NotExecuted(errno),
+            None if self.common.in_flight.ended() != 0 => Outcome::EndedOnHostClock,
+            None => Outcome::of(status),
         }
     }
 
-    fn reap(&mut self, program: Pid) -> Option<Outcome> {
+    /// The program's parent is gone, and this process is its parent now: its status comes here.
+    fn replace_supervisor(&mut self) {
+        let dead = self.guard.take().map(|guard| guard.supervisor());
+        let progress = self.common.in_flight.progress();
+        if progress != self.progress {
+            (self.progress, self.successors) = (progress, 0);
+        }
+        self.successors += 1;
+        // First of all, as those whom it traced begin now without a clock.
+        if let Some(dead) = dead {
+            self.tracer.adopt(dead, self.listener.as_ref().map(AsFd::as_fd));
+        }
+        if self.listener.is_none() {
+            self.tracer.unless_injected(self.program, progress);
+        }
+        let listener = self.listener.as_ref().filter(|_| self.successors <= SUCCESSORS);
+        let successor =
+            listener.zip(dead).and_then(|(fd, dead)| fork_successor(self.common, fd, dead).ok());
+        match successor {
+            Some((pid, socket)) => {
+                self.guard = Some(Guard::new(self.common.in_flight, pid, socket));
+            }
+            // With a listener that nobody listens to, whoever execs would wait for ever.
+            None => self.listener = None,
+        }
+    }
+
+    /// Hears of children and tracees, and gives the program's status once that has ended.
+    fn reap(&mut self) -> Option<i32> {
         while let Some((pid, status)) = ptrace::wait_any() {
-            if pid != program {
+            if self.tracer.hear(pid, status) == Heard::Dealt || pid != self.program {
                 continue;
             }
             if libc::WIFSTOPPED(status) {
-                self.stop_like(program, libc::WSTOPSIG(status));
+                self.stop_like(pid, libc::WSTOPSIG(status));
             } else if !libc::WIFCONTINUED(status) {
-                return Some(Outcome::of(status));
+                return Some(status);
             }
         }
         None

@@ -14,16 +14,17 @@ use nix::sys::socket::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
-    /// Program to supervisor: the filter is installed; how it waits; comes with its listener.
+    /// Program to supervisor: the filter is installed; comes with its listener.
     Following = 1,
     /// Program to supervisor: the filter cannot be installed; the errno.
     NotFollowing,
-    /// Supervisor to program: go.
+    /// Front to program: go.
     Go,
-    /// Program to supervisor to front: `execve` failed; the errno.
+    /// Program to front: `execve` failed; the errno.
     ExecFailed,
-    /// Supervisor to front: the program's pid; comes with the listener, if there is one.
-    Started,
+    /// Supervisor to front: the program waits to be told to go; its pid; comes with the listener, if there
+    /// is one.
+    Prepared,
     /// Supervisor to front: the program cannot be traced; the errno.
     NotTraced,
     /// Supervisor to front: it could not be set up; the errno.
@@ -44,7 +45,7 @@ const KINDS: [Kind; 11] = [
     Kind::NotFollowing,
     Kind::Go,
     Kind::ExecFailed,
-    Kind::Started,
+    Kind::Prepared,
     Kind::NotTraced,
     Kind::Refused,
     Kind::Ended,

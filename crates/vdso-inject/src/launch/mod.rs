@@ -19,6 +19,7 @@
 
 mod arrivals;
 mod front;
+mod guard;
 mod message;
 mod program;
 mod supervise;
@@ -29,10 +30,14 @@ use std::ffi::CString;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
+use supervise::Common;
+
 use crate::arch;
 use crate::error::{Attempt, Error, Result};
-use crate::exec::Payload;
-use crate::follow::{InFlight, Notice, Tick};
+use crate::exec::{Announce, Payload};
+use crate::follow::{Notice, Settings, SharedInFlight, Tick, Tokens};
+
+pub use crate::follow::OnHostClock;
 
 /// Whether children and later execs run on the image, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +46,6 @@ pub enum Follow {
     All,
     /// Only the program itself, until it execs.
     None,
-}
-
-/// What becomes of a program that is followed, but cannot be given the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnHostClock {
-    /// It runs on the host's clock, and its name and the reason are told.
-    Tell,
-    /// It is ended, and its name and the reason are told.
-    End,
 }
 
 /// What to start, and how.
@@ -124,6 +120,9 @@ pub enum Outcome {
     Dumped(i32),
     /// It could not be executed.
     NotExecuted(Errno),
+    /// It has ended, and it, or a program that it started, was ended because it would have run on the
+    /// host's clock: [`OnHostClock::End`].
+    EndedOnHostClock,
 }
 
 impl Outcome {
@@ -145,39 +144,21 @@ impl Launch<'_> {
     /// output closed when this returns: it is meant to end then.
     pub fn run(&self) -> Result<Outcome> {
         arch::check_support()?;
-        let in_flight = SharedInFlight::new()?;
+        let in_flight = SharedInFlight::new().map_err(failed)?;
+        let settings = Settings {
+            payload: self.payload,
+            notice: self.notice,
+            announce: if self.tell_addresses { Announce::ToSupervisor } else { Announce::No },
+            on_host_clock: self.on_host_clock,
+            tokens: Tokens::default(),
+        };
         let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let signals = front::block_signals()?;
+        let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
         // Before there is a program: of a signal to the group this must know as much.
         let witness = witness::Witness::start(&signals, self.command).ok();
-        let (started, ours) = supervise::fork_first(self, &in_flight, &original_mask)?;
-        front::Front::new(self, &in_flight, ours, started, signals, witness).run()
-    }
-}
-
-/// [`InFlight`] in memory that is shared by all processes of the launch.
-struct SharedInFlight(std::ptr::NonNull<InFlight>);
-
-impl SharedInFlight {
-    fn new() -> Result<Self> {
-        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
-        let bytes = std::num::NonZeroUsize::new(size_of::<InFlight>()).expect("it has fields");
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice. It is never unmapped.
-        let memory = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) };
-        let memory = memory.map_err(failed)?.cast::<InFlight>();
-        // SAFETY: fresh memory, aligned to a page and large enough.
-        unsafe { memory.write(InFlight::default()) };
-        Ok(Self(memory))
-    }
-}
-
-impl std::ops::Deref for SharedInFlight {
-    type Target = InFlight;
-
-    fn deref(&self) -> &InFlight {
-        // SAFETY: initialised by `new`, never unmapped, all atomics.
-        unsafe { self.0.as_ref() }
+        let prepared = supervise::prepare(common, &original_mask)?;
+        Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }
 

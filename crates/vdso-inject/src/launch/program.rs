@@ -8,8 +8,15 @@ use super::message::{Kind, Socket};
 use super::{Follow, Launch};
 use crate::follow;
 
-/// Becomes the program. `file` is the image's, for a program that cannot ask for it.
-pub fn become_program(launch: &Launch<'_>, supervisor: &Socket, file: OwnedFd, mask: &SigSet) -> ! {
+/// Becomes the program, as soon as the front says so. `file` is the image's, for a program that cannot
+/// ask for it.
+pub fn become_program(
+    launch: &Launch<'_>,
+    front: &Socket,
+    supervisor: Socket,
+    file: OwnedFd,
+    mask: &SigSet,
+) -> ! {
     launch.inheritance.restore();
     let _ = mask.thread_set_mask();
     let listener = match launch.follow {
@@ -17,16 +24,18 @@ pub fn become_program(launch: &Launch<'_>, supervisor: &Socket, file: OwnedFd, m
         Follow::None => None,
     };
     match listener {
-        Some(Ok((listener, waiting))) => {
-            supervisor.send(Kind::Following, waiting as i32, Some(listener.as_raw_fd()));
+        Some(Ok(listener)) => {
+            supervisor.send(Kind::Following, 0, Some(listener.as_raw_fd()));
             drop(file);
         }
-        Some(Err(errno)) => leave_to(supervisor, errno as i32, file),
-        None => leave_to(supervisor, 0, file),
+        Some(Err(errno)) => leave_to(&supervisor, errno as i32, file),
+        None => leave_to(&supervisor, 0, file),
     }
-    if supervisor.receive().is_some_and(|message| message.kind == Kind::Go) {
+    drop(supervisor);
+    // The supervisor may be killed meanwhile: then the front starts another, which starts another program.
+    if front.receive().is_some_and(|message| message.kind == Kind::Go) {
         let Err(errno) = nix::unistd::execvp(&launch.command[0], launch.command);
-        supervisor.send(Kind::ExecFailed, errno as i32, None);
+        front.send(Kind::ExecFailed, errno as i32, None);
     }
     // SAFETY: ends the process without running what belongs to its parent.
     unsafe { libc::_exit(125) }

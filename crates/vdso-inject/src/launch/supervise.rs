@@ -7,75 +7,92 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, Pid, fork, getppid};
 
-use super::message::{Kind, Message, Socket};
+use super::guard::Guard;
+use super::message::{Kind, Socket};
 use super::program::become_program;
-use super::{Launch, SharedInFlight, failed};
+use super::{Launch, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
-use crate::follow::{Listener, Notice, Observer, Supervisor};
+use crate::follow::{Listener, Notice, Observer, Settings, SharedInFlight, Supervisor, Tracees};
 
-/// What the front knows once the program is on its way.
-pub struct Started {
-    /// The supervisor.
-    pub supervisor: Pid,
-    /// The program, or why there is none.
-    pub program: std::result::Result<Pid, Refusal>,
+/// What all processes of a launch have.
+#[derive(Clone, Copy)]
+pub struct Common<'a, 'launch> {
+    /// What to start, and how.
+    pub launch: &'a Launch<'launch>,
+    /// What programs get.
+    pub settings: &'a Settings<'a>,
+    /// What is being worked on.
+    pub in_flight: &'a SharedInFlight,
+}
+
+/// What the front knows once the program waits to be told to go.
+pub struct Prepared {
+    /// The supervisor, and the connection to it.
+    pub supervisor: (Pid, Socket),
+    /// The program.
+    pub program: Pid,
+    /// The connection to the program, until that has exec'd.
+    pub start: Socket,
     /// For a successor of the supervisor's.
     pub listener: Option<OwnedFd>,
 }
 
-/// Why a program was not started.
-pub enum Refusal {
-    /// It could not be executed.
-    Exec(Errno),
-    /// It could not be traced.
-    Trace(Errno),
-    /// Something that it takes could not be had.
-    Start(Errno),
-}
+/// How many supervisors may be killed before the program has started.
+const TRIES: usize = 16;
 
-/// Starts the first supervisor, which starts the program.
-pub fn fork_first(
-    launch: &Launch<'_>,
-    in_flight: &SharedInFlight,
-    mask: &SigSet,
-) -> Result<(Started, Socket)> {
-    let (ours, theirs) = Socket::pair().map_err(failed)?;
+/// Starts the first supervisor, which prepares the program. Nothing of that has begun when this fails, or
+/// when a supervisor was killed meanwhile, so it can be done again.
+pub fn prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Prepared> {
     // So that a program whose supervisor was killed becomes the front's child, which then has its
     // exit status.
     let _ = nix::sys::prctl::set_child_subreaper(true);
+    for _ in 0..TRIES {
+        if let Some(prepared) = try_to_prepare(common, mask)? {
+            return Ok(prepared);
+        }
+    }
+    Err(failed(Errno::EPIPE))
+}
+
+fn try_to_prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Option<Prepared>> {
+    let (ours, theirs) = Socket::pair().map_err(failed)?;
+    let (start, of_program) = Socket::pair().map_err(failed)?;
     // SAFETY: this process has one thread, so the child may do anything.
-    match unsafe { fork() }.map_err(|errno| Error::on_self(Attempt::Fork, errno))? {
+    let child = match unsafe { fork() }.map_err(|errno| Error::on_self(Attempt::Fork, errno))? {
         ForkResult::Child => {
-            // Only then does the supervisor see the front's end.
-            drop(ours);
-            if let Err((front, errno)) = run_first(launch, in_flight, theirs, mask) {
+            // Only then does whoever is at their other end see the front's end.
+            drop((ours, start));
+            if let Err((front, errno)) = run_first(common, theirs, of_program, mask) {
                 front.send(Kind::Refused, errno as i32, None);
             }
             exit()
         }
-        ForkResult::Parent { child } => {
-            drop(theirs);
-            let answer = ours.receive().ok_or_else(|| failed(Errno::EPIPE))?;
-            let errno = Errno::from_raw(answer.number);
-            let program = match answer.kind {
-                Kind::Started => Ok(Pid::from_raw(answer.number)),
-                Kind::ExecFailed => Err(Refusal::Exec(errno)),
-                Kind::NotTraced => Err(Refusal::Trace(errno)),
-                _ => Err(Refusal::Start(errno)),
-            };
-            Ok((Started { supervisor: child, program, listener: answer.fd }, ours))
-        }
+        ForkResult::Parent { child } => child,
+    };
+    drop((theirs, of_program));
+    let Some(answer) = ours.receive() else { return Ok(None) };
+    let errno = Errno::from_raw(answer.number);
+    match answer.kind {
+        Kind::Prepared => Ok(Some(Prepared {
+            supervisor: (child, ours),
+            program: Pid::from_raw(answer.number),
+            start,
+            listener: answer.fd,
+        })),
+        Kind::NotTraced => Err(Error::on_self(Attempt::Seize, errno)),
+        _ => Err(failed(errno)),
     }
 }
 
-/// Starts a successor of a supervisor that was killed. It follows what its predecessor followed.
+/// Starts a successor of the supervisor `dead`, which was killed. It follows what its predecessor followed,
+/// but for those whom that traced, who are the caller's.
 pub fn fork_successor(
-    launch: &Launch<'_>,
-    in_flight: &SharedInFlight,
+    common: Common<'_, '_>,
     listener: &OwnedFd,
+    dead: Pid,
 ) -> Result<(Pid, Socket)> {
     let (ours, theirs) = Socket::pair().map_err(failed)?;
     // SAFETY: this process has one thread, so the child may do anything.
@@ -83,7 +100,7 @@ pub fn fork_successor(
         ForkResult::Child => {
             drop(ours);
             if let Ok(listener) = listener.try_clone() {
-                run_successor(launch, in_flight, Some(theirs), listener);
+                run_successor(common, Some(theirs), listener, (dead, Tracees::AreOthers));
             }
             exit()
         }
@@ -92,11 +109,12 @@ pub fn fork_successor(
 }
 
 fn run_first(
-    launch: &Launch<'_>,
-    in_flight: &SharedInFlight,
+    common: Common<'_, '_>,
     front: Socket,
+    start: Socket,
     mask: &SigSet,
 ) -> std::result::Result<(), (Socket, Errno)> {
+    let launch = common.launch;
     keep_ancestry_for_yama();
     let prepared =
         || -> nix::Result<_> { Ok((own_signals()?, Socket::pair()?, inheritable(launch)?)) };
@@ -108,38 +126,51 @@ fn run_first(
     let program = match unsafe { fork() } {
         Ok(ForkResult::Child) => {
             drop((ours, front));
-            become_program(launch, &theirs, inherited, mask)
+            become_program(launch, &start, theirs, inherited, mask)
         }
         Ok(ForkResult::Parent { child }) => child,
         Err(errno) => return Err((front, errno)),
     };
-    drop(theirs);
+    drop((theirs, start));
     let_go_of_standard_streams(&[0, 1]);
     let inherited_fd = inherited.as_raw_fd();
     drop(inherited);
     let Some(ready) = ours.receive() else { return Err((front, Errno::EPIPE)) };
     let listener = (ready.kind == Kind::Following).then_some(ready.fd).flatten();
-    in_flight.set_waiting(ready.number);
     let spare = listener.as_ref().and_then(|listener| listener.try_clone().ok());
-    let is_following = listener.is_some();
+    let by = match listener {
+        Some(_) => FileBy::Request,
+        None => FileBy::Inheritance(inherited_fd),
+    };
     if ready.kind == Kind::NotFollowing && ready.number != 0 {
         (launch.notice)(&Notice::NotFollowing { errno: Errno::from_raw(ready.number) });
     }
-    let watcher = Watcher::new(launch, in_flight, Some(front), program, spare, Some(ours));
-    let listener = listener.map(|fd| Listener::new(fd, in_flight));
-    let tick = launch.publisher.map(|publisher| publisher());
-    let mut supervisor = Supervisor::new(launch.payload, listener, tick, watcher);
-    supervisor.tick();
-    let by = if is_following { FileBy::Request } else { FileBy::Inheritance(inherited_fd) };
+    let watcher = Watcher::new(common, Some(front), Some(program), spare);
+    let mut supervisor = supervisor(common, watcher, listener);
     // Before it starts: a program that cannot be traced is not run at all.
-    if let Err(error) = supervisor.trace_exec(program, by) {
-        let errno = if let Error::System { errno, .. } = error { errno } else { Errno::EPERM };
-        supervisor.observer().refuse(errno);
-        return Ok(());
+    match supervisor.trace_exec(program, by) {
+        Ok(()) => supervisor.observer().tell_prepared(program),
+        Err(error) => {
+            let errno = if let Error::System { errno, .. } = error { errno } else { Errno::EPERM };
+            supervisor.observer().tell(Kind::NotTraced, errno as i32);
+            return Ok(());
+        }
     }
-    supervisor.observer().go();
     supervisor.run(&signals, |watcher, has_reporters| watcher.is_done(has_reporters));
     Ok(())
+}
+
+fn supervisor<'a, 'launch>(
+    common: Common<'a, 'launch>,
+    watcher: Watcher<'a, 'launch>,
+    listener: Option<OwnedFd>,
+) -> Supervisor<'a, Watcher<'a, 'launch>> {
+    let listener = listener.map(|fd| Listener::new(fd, common.in_flight));
+    let tick = common.launch.publisher.map(|publisher| publisher());
+    let mut supervisor =
+        Supervisor::new(common.settings, common.in_flight, listener, tick, watcher);
+    supervisor.tick();
+    supervisor
 }
 
 /// The image's file under a number out of the program's way, for one that nobody follows.
@@ -152,24 +183,20 @@ fn inheritable(launch: &Launch<'_>) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Follows what a predecessor, now dead, followed.
 fn run_successor(
-    launch: &Launch<'_>,
-    in_flight: &SharedInFlight,
+    common: Common<'_, '_>,
     front: Option<Socket>,
     listener: OwnedFd,
+    (dead, tracees): (Pid, Tracees),
 ) {
     let Ok(signals) = own_signals() else { return };
     keep_ancestry_for_yama();
     let_go_of_standard_streams(&[0, 1]);
     let spare = listener.try_clone().ok();
-    let nobody = Pid::from_raw(0);
-    let mut watcher = Watcher::new(launch, in_flight, front, nobody, spare, None);
-    watcher.has_ended = true;
-    let listener = Some(Listener::new(listener, in_flight));
-    let tick = launch.publisher.map(|publisher| publisher());
-    let mut supervisor = Supervisor::new(launch.payload, listener, tick, watcher);
-    supervisor.tick();
-    supervisor.take_over();
+    let watcher = Watcher::new(common, front, None, spare);
+    let mut supervisor = supervisor(common, watcher, Some(listener));
+    supervisor.take_over(dead, tracees);
     if supervisor.observer().front.is_none() {
         supervisor.observer().start_standby();
     }
@@ -178,30 +205,28 @@ fn run_successor(
 
 /// Passes on to the front what it must know.
 struct Watcher<'a, 'launch> {
-    launch: &'a Launch<'launch>,
-    in_flight: &'a SharedInFlight,
+    common: Common<'a, 'launch>,
+    /// The front, or a standby, which says nothing, and is told nothing that it understands.
     front: Option<Socket>,
-    program: Pid,
+    /// The process at the other end of that.
+    front_pid: Pid,
+    /// For the supervisor that is its parent: the program, until its end.
+    program: Option<Pid>,
     spare_listener: Option<OwnedFd>,
-    /// To the program, until it has exec'd.
-    start: Option<Socket>,
-    has_ended: bool,
 }
 
 impl<'a, 'launch> Watcher<'a, 'launch> {
     fn new(
-        launch: &'a Launch<'launch>,
-        in_flight: &'a SharedInFlight,
+        common: Common<'a, 'launch>,
         front: Option<Socket>,
-        program: Pid,
+        program: Option<Pid>,
         spare_listener: Option<OwnedFd>,
-        start: Option<Socket>,
     ) -> Self {
-        Self { launch, in_flight, front, program, spare_listener, start, has_ended: false }
+        Self { common, front, front_pid: getppid(), program, spare_listener }
     }
 
     fn is_done(&self, has_reporters: bool) -> bool {
-        self.has_ended && !has_reporters
+        self.program.is_none() && !has_reporters
     }
 
     /// Whether anything that came from the program is still under the filter.
@@ -218,57 +243,43 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
         }
     }
 
-    fn go(&mut self) {
-        if let Some(start) = &self.start {
-            start.send(Kind::Go, 0, None);
-        }
-    }
-
-    fn refuse(&mut self, errno: Errno) {
-        self.tell(Kind::NotTraced, errno as i32);
-    }
-
-    /// The program has said that it could not be executed, or nothing, which means that it was.
-    fn started(&mut self, answer: Option<Message>) {
-        self.start = None;
+    fn tell_prepared(&self, program: Pid) {
         let listener = self.spare_listener.as_ref().map(|fd| fd.as_raw_fd());
-        match (answer, &self.front) {
-            (Some(failure), _) => self.tell(Kind::ExecFailed, failure.number),
-            (None, Some(front)) => front.send(Kind::Started, self.program.as_raw(), listener),
-            (None, None) => {}
+        if let Some(front) = &self.front {
+            front.send(Kind::Prepared, program.as_raw(), listener);
         }
     }
 
     /// There is no front any more: this process may be killed, too, so another has to watch it.
     fn start_standby(&mut self) {
         let Ok((ours, theirs)) = Socket::pair() else { return };
+        let supervisor = Pid::this();
         // SAFETY: this process has one thread, so the child may do anything.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(ours);
-                // Nothing is ever said here: this ends when the other end's process does.
-                let _ = theirs.receive();
+                let Some(listener) = self.spare_listener.take() else { exit() };
+                Guard::new(self.common.in_flight, supervisor, theirs).stand_by(&listener);
+                self.front = None;
+                self.spare_listener = Some(listener);
                 // It may have ended because nobody is left; then this process is not needed either.
                 if self.has_descendants()
                     && let Some(listener) = self.spare_listener.take()
                 {
-                    run_successor(self.launch, self.in_flight, None, listener);
+                    let dead = (supervisor, Tracees::AreOurs);
+                    run_successor(self.common, None, listener, dead);
                 }
                 exit()
             }
-            Ok(ForkResult::Parent { .. }) => self.front = Some(ours),
+            Ok(ForkResult::Parent { child }) => (self.front, self.front_pid) = (Some(ours), child),
             Err(_) => {}
         }
     }
 }
 
 impl Observer for Watcher<'_, '_> {
-    fn notice(&mut self, notice: &Notice) {
-        (self.launch.notice)(notice);
-    }
-
     fn child(&mut self, pid: Pid, status: i32) {
-        if pid != self.program {
+        if self.program != Some(pid) {
             return;
         }
         if libc::WIFSTOPPED(status) {
@@ -277,35 +288,28 @@ impl Observer for Watcher<'_, '_> {
         if libc::WIFCONTINUED(status) {
             return self.tell(Kind::Continued, 0);
         }
-        (self.launch.farewell)();
+        (self.common.launch.farewell)();
         let kind = if self.has_descendants() { Kind::EndedAlone } else { Kind::Ended };
         self.tell(kind, status);
-        self.has_ended = true;
+        self.program = None;
         // Whoever reads what the program wrote must see its end, though daemons may live on.
         let_go_of_standard_streams(&[2]);
     }
 
-    fn wants_addresses(&self) -> bool {
-        self.launch.tell_addresses
-    }
-
     fn watched(&self) -> Vec<BorrowedFd<'_>> {
-        [&self.front, &self.start].into_iter().flatten().map(|socket| socket.0.as_fd()).collect()
+        self.front.iter().map(|socket| socket.0.as_fd()).collect()
     }
 
-    fn input(&mut self) {
-        if let Some(start) = &self.start
-            && start.is_ready()
-        {
-            let answer = start.receive();
-            self.started(answer);
+    fn input(&mut self) -> Option<Pid> {
+        if !self.front.as_ref().is_some_and(Socket::is_ready) {
+            return None;
         }
-        if self.front.as_ref().is_some_and(Socket::is_ready) {
-            self.front = None;
-            if self.spare_listener.is_some() {
-                self.start_standby();
-            }
+        self.front = None;
+        let dead = self.front_pid;
+        if self.spare_listener.is_some() {
+            self.start_standby();
         }
+        Some(dead)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A program without any vDSO of the kernel's, on kernels that give one: the entry in its auxiliary vector
 //! is made one that nobody heeds. So there is none to change, and an entry is added; and no vDSO to put the
-//! injected code over, so it goes over the program's entry point.
+//! injected code behind, so it goes behind the program's own code.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
@@ -45,7 +45,7 @@ fn clocks(source: Source) -> Result<String> {
     let mut child = stopped_at_exec(Command::new("/init").args(["read", &offset, READS]))?;
     let pid = Pid::from_raw(child.id() as i32);
     hide_vdso(pid).context("cannot hide the kernel's vDSO")?;
-    inject(pid, &payload, FileBy::Inheritance(inherited.as_raw_fd()), Announce::No)?;
+    inject(pid, &payload, FileBy::Inheritance(inherited.as_raw_fd()), Announce::No, 0)?;
     ptrace::detach(pid, None)?;
     let status = child.wait()?;
     ensure!(status.success(), "the program's clocks are not {OFFSET_SEC} s ahead: {status}");

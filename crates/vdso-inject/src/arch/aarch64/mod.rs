@@ -3,7 +3,7 @@
 mod registers;
 mod stub;
 
-use super::{Abi, Calls, Word};
+use super::{Abi, Calls, StubNumbers, Word, stub_calls};
 
 pub use registers::Registers;
 
@@ -20,16 +20,37 @@ static ABI_64: Abi = Abi {
         execve: libc::SYS_execve as u32,
         execveat: libc::SYS_execveat as u32,
         prctl: libc::SYS_prctl as u32,
+        seccomp: libc::SYS_seccomp as u32,
+        stub: &stub_calls(StubNumbers {
+            eventfd2: libc::SYS_eventfd2 as u32,
+            prctl: libc::SYS_prctl as u32,
+            fstat: libc::SYS_fstat as u32,
+            mmap: libc::SYS_mmap as u32,
+            mprotect: libc::SYS_mprotect as u32,
+            close: libc::SYS_close as u32,
+            madvise: libc::SYS_madvise as u32,
+            brk: libc::SYS_brk as u32,
+            munmap: libc::SYS_munmap as u32,
+        }),
     },
     stub: Some(stub::STUB),
+    probe: None,
 };
 
 /// `arch/arm/tools/syscall.tbl`.
 static ABI_ARM: Abi = Abi {
     name: "arm",
     word: Word::Bits32,
-    calls: Calls { audit_arch: AUDIT_ARCH_ARM, execve: 11, execveat: 387, prctl: 172 },
+    calls: Calls {
+        audit_arch: AUDIT_ARCH_ARM,
+        execve: 11,
+        execveat: 387,
+        prctl: 172,
+        seccomp: 383,
+        stub: &[],
+    },
     stub: None,
+    probe: None,
 };
 
 /// What these kernels execute.

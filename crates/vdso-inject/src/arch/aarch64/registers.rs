@@ -6,7 +6,6 @@ use super::{ABI_64, ABI_ARM};
 use crate::arch::Abi;
 use crate::error::Result;
 use crate::ptrace;
-use crate::stub::{FirstStage, REQUEST, REQUEST_FILE};
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +59,10 @@ impl Registers {
         if number % 2 == 0 { pair & 0xffff_ffff } else { pair >> 32 }
     }
 
-    /// Makes a stopped program go on with the first stage: one write of all registers. Not x0, as
-    /// execve has yet to return in it.
-    pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+    /// Makes a stopped program go on with the first stage: one write of all registers.
+    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
         let mut general = General { pc: start_addr, ..self.general };
-        let x = &mut general.x;
-        x[1] = REQUEST_FILE;
-        x[2] = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-        x[3] = libc::MAP_PRIVATE as u64;
-        x[4] = stage.file.unwrap_or_default() as u64;
-        x[8] = libc::SYS_prctl as u64;
-        x[19] = stage.data_addr;
-        x[20] = u64::from(REQUEST);
-        x[21] = stage.mapping_bytes;
-        x[22] = stage.second_stage_offset;
+        general.x[19] = data_addr;
         ptrace::write_registers(pid, &general)
     }
 

@@ -1,12 +1,13 @@
 //! The stub of arm64 programs.
 //!
-//! | register | in the first stage | in the second |
-//! |---|---|---|
-//! | x19 | the data | the data |
-//! | x20 | the request's name | the request's name |
-//! | x21 | size of the mapping | size of the mapping |
-//! | x22 | the second stage, from the mapping's start | the mapping |
-//! | x4, x23 | the file | the file |
+//! | register | what |
+//! |---|---|
+//! | x19 | the data |
+//! | x21 | size of the mapping |
+//! | x22 | the mapping |
+//! | x23 | the file |
+//! | x24 | what the stub is about, until nothing can fail any more |
+//! | x25 | in the first stage, what the request for the file was answered |
 //!
 //! The kernel keeps all registers but x0 through a system call.
 
@@ -18,13 +19,17 @@ use vdso_data::process::{
     CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
 };
 
+use crate::file::Identity;
 use crate::stub::{
-    MemoryMap, PROCESS_PAGE_WORDS, REQUEST_ANNOUNCE, REQUEST_RESCUE, Stub, StubData, WithoutEntry,
+    MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
+    StubData, WithoutEntry, step,
 };
 
 unsafe extern "C" {
     static vdso_arm64_first_stage: u8;
     static vdso_arm64_with_file: u8;
+    static vdso_arm64_give_up: u8;
+    static vdso_arm64_leave: u8;
     static vdso_arm64_second_stage: u8;
     static vdso_arm64_stub_end: u8;
 }
@@ -33,6 +38,8 @@ unsafe extern "C" {
 pub const STUB: Stub = Stub {
     first_stage: &raw const vdso_arm64_first_stage,
     with_file: &raw const vdso_arm64_with_file,
+    give_up: &raw const vdso_arm64_give_up,
+    leave: &raw const vdso_arm64_leave,
     second_stage: &raw const vdso_arm64_second_stage,
     end: &raw const vdso_arm64_stub_end,
     without_entry: WithoutEntry::Adds,
@@ -44,40 +51,178 @@ global_asm!(
     ".hidden vdso_arm64_first_stage",
     ".globl vdso_arm64_with_file",
     ".hidden vdso_arm64_with_file",
+    ".globl vdso_arm64_give_up",
+    ".hidden vdso_arm64_give_up",
+    ".globl vdso_arm64_leave",
+    ".hidden vdso_arm64_leave",
     ".globl vdso_arm64_second_stage",
     ".hidden vdso_arm64_second_stage",
     ".globl vdso_arm64_stub_end",
     ".hidden vdso_arm64_stub_end",
-    // Short, as the tracer writes it word by word: what it works on is in the registers already.
+    // x19 is set by `Registers::start`. Not x0, as execve has yet to return in it.
     ".balign 8",
     "vdso_arm64_first_stage:",
-    "mov x0, x20",
+    // a place for the file's descriptor, which cannot be mapped
+    "mov x24, #{step_descriptor}",
+    "mov x0, xzr",
+    "mov x1, #{cloexec}",
+    "mov x8, #{eventfd}",
     "svc #0",
-    "mov x4, x0",
-    // Here a program starts that has the file's descriptor, in x4.
+    "mov x23, x0",
+    "tbnz x0, #63, 9f",
+    // have the file put there
+    "movz x0, #{request_low}",
+    "movk x0, #{request_high}, lsl #16",
+    "mov x1, #{request_file}",
+    "mov x2, x23",
+    "ldr x3, [x19, #{token}]",
+    "mov x8, #{prctl}",
+    "svc #0",
+    "mov x25, x0",
+    "b 2f",
+    // Here a program starts that has the file.
     "vdso_arm64_with_file:",
+    "ldr x23, [x19, #{file}]",
+    "mov x25, xzr",
+    // Whatever was answered: is it there?
+    "2:",
+    "mov x24, #{step_look}",
+    "mov x0, x23",
+    "add x1, x19, #{status}",
+    "mov x8, #{fstat}",
+    "svc #0",
+    "tbnz x0, #63, 9f",
+    "ldr x9, [x19, #{status_device}]",
+    "ldr x10, [x19, #{file_device}]",
+    "cmp x9, x10",
+    "b.ne 8f",
+    "ldr x9, [x19, #{status_inode}]",
+    "ldr x10, [x19, #{file_inode}]",
+    "cmp x9, x10",
+    "b.ne 8f",
+    "ldr x9, [x19, #{status_bytes}]",
+    "ldr x10, [x19, #{file_bytes}]",
+    "cmp x9, x10",
+    "b.ne 8f",
+    "mov x24, #{step_map}",
+    "ldr x21, [x19, #{mapping_bytes}]",
     "mov x0, xzr",
     "mov x1, x21",
-    "mov x5, xzr",
+    "mov x2, #{read_execute}",
+    "mov x3, #{private}",
+    "mov x4, x23",
+    "ldr x5, [x19, #{file_offset}]",
     "mov x8, #{mmap}",
     "svc #0",
     "tbnz x0, #63, 9f",
-    "add x9, x0, x22",
     "mov x22, x0",
+    "str x22, [x19, #{mapping_addr}]",
+    "ldr x9, [x19, #{second_stage_offset}]",
+    "add x9, x9, x22",
     "br x9",
-    // The file cannot be mapped. Only the supervisor can take the stub away now; without one the
-    // program cannot go on.
+    // Another file: the answer's error is why, or else that there was none, if what is there is
+    // still the stub's own descriptor, which has no size.
+    "8:",
+    "mov x24, #{step_answer}",
+    "mov x0, x25",
+    "tbnz x0, #63, 9f",
+    "mov x0, xzr",
+    "ldr x9, [x19, #{status_bytes}]",
+    "cbz x9, 9f",
+    "mov x24, #{step_compare}",
+    // It failed, by the error in x0. Without what was made, ask to be taken away.
+    "vdso_arm64_give_up:",
     "9:",
-    "mov x2, x0",
-    "mov x0, x20",
+    "sub x24, x24, x0",
+    "mov x0, x23",
+    "mov x8, #{close}",
+    "svc #0",
+    "ldr x0, [x19, #{mapping_addr}]",
+    "cbz x0, 3f",
+    "ldr x1, [x19, #{mapping_bytes}]",
+    "mov x8, #{munmap}",
+    "svc #0",
+    "3:",
+    "movz x0, #{request_low}",
+    "movk x0, #{request_high}, lsl #16",
     "mov x1, #{rescue}",
+    "mov x2, x24",
+    "ldr x3, [x19, #{token}]",
     "mov x8, #{prctl}",
     "svc #0",
-    "udf #0",
-    // As it is written by words, a part of one would have to be read first.
+    // Nobody does that. Over code of the program's own the rest runs from elsewhere.
+    "ldr x9, [x19, #{covers}]",
+    "cbz x9, 5f",
+    "mov x0, xzr",
+    "mov x1, #{page}",
+    "mov x2, #{read_write_execute}",
+    "mov x3, #{anonymous}",
+    "mov x4, #-1",
+    "mov x5, xzr",
+    "mov x8, #{mmap}",
+    "svc #0",
+    "tbnz x0, #63, 6f",
+    "mov x9, x0",
+    "ldr x10, [x19, #{leave_addr}]",
+    "ldr x11, [x19, #{leave_bytes}]",
+    "31:",
+    "ldr w12, [x10], #4",
+    "str w12, [x9]",
+    "dc cvau, x9",
+    "dsb ish",
+    "ic ivau, x9",
+    "dsb ish",
+    "add x9, x9, #4",
+    "subs x11, x11, #4",
+    "b.ne 31b",
+    "isb",
+    "br x0",
+    "vdso_arm64_leave:",
+    "ldr x0, [x19, #{dropped_page_addr}]",
+    "cbz x0, 4f",
+    "mov x1, #{page}",
+    "mov x2, #{dontneed}",
+    "mov x8, #{madvise}",
+    "svc #0",
+    "cbz x0, 5f",
+    // The program's first instructions cannot be had back.
+    "6:",
+    "mov x0, #125",
+    "mov x8, #{exit_group}",
+    "svc #0",
+    "4:",
+    "ldr x9, [x19, #{first_stage_addr}]",
+    "ldr x10, [x19, #{original_addr}]",
+    "ldr x11, [x19, #{first_stage_bytes}]",
+    "41:",
+    "ldr w12, [x10], #4",
+    "str w12, [x9]",
+    // What is executed there next must be what has just been written.
+    "dc cvau, x9",
+    "dsb ish",
+    "ic ivau, x9",
+    "dsb ish",
+    "add x9, x9, #4",
+    "subs x11, x11, #4",
+    "b.ne 41b",
+    "isb",
+    // Forget the data, and start the program as execve does, but for x16.
+    "5:",
+    "ldr x16, [x19, #{program_entry_addr}]",
+    "mov x11, #{data_words}",
+    "51:",
+    "str xzr, [x19], #8",
+    "subs x11, x11, #1",
+    "b.ne 51b",
+    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
+    "mov x\\n, xzr",
+    ".endr",
+    "msr nzcv, xzr",
+    "ret x16",
+    // As it may be written by words, a part of one would have to be read first.
     ".balign 8",
     "vdso_arm64_second_stage:",
-    "mov x23, x4",
+    // x4 = the file, too
     // the page of clocks, shared
     "mov x5, #{own_page}",
     "add x0, x22, x5",
@@ -116,9 +261,6 @@ global_asm!(
     "mov x8, #{mprotect}",
     "svc #0",
     "tbnz x0, #63, 8f",
-    "mov x0, x23",
-    "mov x8, #{close}",
-    "svc #0",
     // take the first stage away: drop the changed copy of its page, or copy what was there
     "ldr x0, [x19, #{dropped_page_addr}]",
     "cbz x0, 4f",
@@ -126,6 +268,11 @@ global_asm!(
     "mov x2, #{dontneed}",
     "mov x8, #{madvise}",
     "svc #0",
+    // Only what lies over the program's own code must not stay.
+    "cbz x0, 5f",
+    "mov x24, #{step_uncover}",
+    "ldr x9, [x19, #{covers}]",
+    "cbnz x9, 8f",
     "b 5f",
     "4:",
     "ldr x9, [x19, #{first_stage_addr}]",
@@ -145,6 +292,9 @@ global_asm!(
     "isb",
     // announce the image
     "5:",
+    "mov x0, x23",
+    "mov x8, #{close}",
+    "svc #0",
     "ldr x9, [x19, #{auxv_value_addr}]",
     "cbnz x9, 6f",
     // There is no entry to change: move everything from the stack pointer to the vector's end down
@@ -179,9 +329,11 @@ global_asm!(
     "svc #0",
     "ldr x9, [x19, #{announces}]",
     "cbz x9, 7f",
-    "mov x0, x20",
+    "movz x0, #{request_low}",
+    "movk x0, #{request_high}, lsl #16",
     "mov x1, #{announce}",
     "mov x2, x22",
+    "ldr x3, [x19, #{token}]",
     "svc #0",
     "7:",
     // forget the data, and leave through the image, which unmaps this page
@@ -198,22 +350,45 @@ global_asm!(
     "sub x0, x0, x1",
     "mov x8, #{munmap}",
     "br x9",
-    // The rest of the mapping failed: back to the first stage's way out, without what was mapped.
+    // The rest of the mapping failed: back to where this page can be unmapped.
     "8:",
-    "mov x24, x0",
-    "mov x0, x23",
-    "mov x8, #{close}",
-    "svc #0",
-    "mov x2, x24",
-    "mov x0, x20",
-    "mov x1, #{rescue}",
-    "mov x8, #{prctl}",
-    "svc #0",
-    "mov x0, #125",
-    "mov x8, #{exit_group}",
-    "svc #0",
+    "ldr x9, [x19, #{give_up_addr}]",
+    "br x9",
     "vdso_arm64_stub_end:",
     ".popsection",
+    request_low = const REQUEST & 0xffff,
+    request_high = const REQUEST >> 16,
+    token = const offset_of!(StubData, token),
+    file = const offset_of!(StubData, file),
+    mapping_addr = const offset_of!(StubData, mapping_addr),
+    mapping_bytes = const offset_of!(StubData, mapping_bytes),
+    second_stage_offset = const offset_of!(StubData, second_stage_offset),
+    file_offset = const offset_of!(StubData, file_offset),
+    file_device = const offset_of!(StubData, identity) + offset_of!(Identity, device),
+    file_inode = const offset_of!(StubData, identity) + offset_of!(Identity, inode),
+    file_bytes = const offset_of!(StubData, identity) + offset_of!(Identity, bytes),
+    covers = const offset_of!(StubData, covers),
+    give_up_addr = const offset_of!(StubData, give_up_addr),
+    leave_addr = const offset_of!(StubData, leave_addr),
+    leave_bytes = const offset_of!(StubData, leave_bytes),
+    status = const offset_of!(StubData, status),
+    status_device = const offset_of!(StubData, status) + offset_of!(libc::stat, st_dev),
+    status_inode = const offset_of!(StubData, status) + offset_of!(libc::stat, st_ino),
+    status_bytes = const offset_of!(StubData, status) + offset_of!(libc::stat, st_size),
+    step_descriptor = const step::DESCRIPTOR,
+    step_answer = const step::ANSWER,
+    step_look = const step::LOOK,
+    step_compare = const step::COMPARE,
+    step_map = const step::MAP,
+    step_uncover = const step::UNCOVER,
+    request_file = const REQUEST_FILE,
+    cloexec = const libc::EFD_CLOEXEC,
+    read_execute = const libc::PROT_READ | libc::PROT_EXEC,
+    read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+    private = const libc::MAP_PRIVATE,
+    anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    eventfd = const libc::SYS_eventfd2,
+    fstat = const libc::SYS_fstat,
     entry_offset = const offset_of!(StubData, entry_offset),
     auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
     stack_block_bytes = const offset_of!(StubData, stack_block_bytes),

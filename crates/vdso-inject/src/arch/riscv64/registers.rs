@@ -6,7 +6,6 @@ use super::ABI_64;
 use crate::arch::Abi;
 use crate::error::Result;
 use crate::ptrace;
-use crate::stub::{FirstStage, REQUEST, REQUEST_FILE};
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -22,14 +21,6 @@ struct General([u64; 32]);
 const PC: usize = 0;
 const SP: usize = 2;
 const S1: usize = 9;
-const A1: usize = 11;
-const A2: usize = 12;
-const A3: usize = 13;
-const A4: usize = 14;
-const A7: usize = 17;
-const S2: usize = 18;
-const S3: usize = 19;
-const S4: usize = 20;
 
 impl Registers {
     /// Reads those of a stopped tracee.
@@ -55,20 +46,11 @@ impl Registers {
         self.0.0[SP]
     }
 
-    /// Makes a stopped program go on with the first stage: one write of all registers. Not a0, as
-    /// execve has yet to return in it.
-    pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
+    /// Makes a stopped program go on with the first stage: one write of all registers.
+    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
         let General(mut registers) = self.0;
         registers[PC] = start_addr;
-        registers[A1] = REQUEST_FILE;
-        registers[A2] = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-        registers[A3] = libc::MAP_PRIVATE as u64;
-        registers[A4] = stage.file.unwrap_or_default() as u64;
-        registers[A7] = libc::SYS_prctl as u64;
-        registers[S1] = stage.data_addr;
-        registers[S2] = u64::from(REQUEST);
-        registers[S3] = stage.mapping_bytes;
-        registers[S4] = stage.second_stage_offset;
+        registers[S1] = data_addr;
         ptrace::write_registers(pid, &General(registers))
     }
 

@@ -1,12 +1,13 @@
 //! The stub of 64-bit RISC-V programs.
 //!
-//! | register | in the first stage | in the second |
-//! |---|---|---|
-//! | s1 | the data | the data |
-//! | s2 | the request's name | the request's name |
-//! | s3 | size of the mapping | size of the mapping |
-//! | s4 | the second stage, from the mapping's start | the mapping |
-//! | a4, s5 | the file | the file |
+//! | register | what |
+//! |---|---|
+//! | s1 | the data |
+//! | s2 | in the first stage, what the request for the file was answered |
+//! | s3 | size of the mapping |
+//! | s4 | the mapping |
+//! | s5 | the file |
+//! | s6 | what the stub is about, until nothing can fail any more |
 //!
 //! The kernel keeps all registers but a0 through a system call.
 
@@ -18,13 +19,17 @@ use vdso_data::process::{
     CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
 };
 
+use crate::file::Identity;
 use crate::stub::{
-    MemoryMap, PROCESS_PAGE_WORDS, REQUEST_ANNOUNCE, REQUEST_RESCUE, Stub, StubData, WithoutEntry,
+    MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
+    StubData, WithoutEntry, step,
 };
 
 unsafe extern "C" {
     static vdso_riscv64_first_stage: u8;
     static vdso_riscv64_with_file: u8;
+    static vdso_riscv64_give_up: u8;
+    static vdso_riscv64_leave: u8;
     static vdso_riscv64_second_stage: u8;
     static vdso_riscv64_stub_end: u8;
 }
@@ -33,6 +38,8 @@ unsafe extern "C" {
 pub const STUB: Stub = Stub {
     first_stage: &raw const vdso_riscv64_first_stage,
     with_file: &raw const vdso_riscv64_with_file,
+    give_up: &raw const vdso_riscv64_give_up,
+    leave: &raw const vdso_riscv64_leave,
     second_stage: &raw const vdso_riscv64_second_stage,
     end: &raw const vdso_riscv64_stub_end,
     without_entry: WithoutEntry::Adds,
@@ -44,6 +51,10 @@ global_asm!(
     ".hidden vdso_riscv64_first_stage",
     ".globl vdso_riscv64_with_file",
     ".hidden vdso_riscv64_with_file",
+    ".globl vdso_riscv64_give_up",
+    ".hidden vdso_riscv64_give_up",
+    ".globl vdso_riscv64_leave",
+    ".hidden vdso_riscv64_leave",
     ".globl vdso_riscv64_second_stage",
     ".hidden vdso_riscv64_second_stage",
     ".globl vdso_riscv64_stub_end",
@@ -51,36 +62,166 @@ global_asm!(
     // The linker must not shorten anything: distances between the symbols are taken before it does.
     ".option push",
     ".option norelax",
-    // Short, as the tracer writes it word by word: what it works on is in the registers already.
+    // s1 is set by `Registers::start`. Not a0, as execve has yet to return in it.
     ".balign 8",
     "vdso_riscv64_first_stage:",
-    "mv a0, s2",
+    // a place for the file's descriptor, which cannot be mapped
+    "li s6, {step_descriptor}",
+    "li a0, 0",
+    "li a1, {cloexec}",
+    "li a7, {eventfd}",
     "ecall",
-    "mv a4, a0",
-    // Here a program starts that has the file's descriptor, in a4.
+    "mv s5, a0",
+    "bltz a0, 9f",
+    // have the file put there
+    "li a0, {request}",
+    "li a1, {request_file}",
+    "mv a2, s5",
+    "ld a3, {token}(s1)",
+    "li a7, {prctl}",
+    "ecall",
+    "mv s2, a0",
+    "j 2f",
+    // Here a program starts that has the file.
     "vdso_riscv64_with_file:",
+    "ld s5, {file}(s1)",
+    "li s2, 0",
+    // Whatever was answered: is it there?
+    "2:",
+    "li s6, {step_look}",
+    "mv a0, s5",
+    "addi a1, s1, {status}",
+    "li a7, {fstat}",
+    "ecall",
+    "bltz a0, 9f",
+    "ld t0, {status_device}(s1)",
+    "ld t1, {file_device}(s1)",
+    "bne t0, t1, 8f",
+    "ld t0, {status_inode}(s1)",
+    "ld t1, {file_inode}(s1)",
+    "bne t0, t1, 8f",
+    "ld t0, {status_bytes}(s1)",
+    "ld t1, {file_bytes}(s1)",
+    "bne t0, t1, 8f",
+    "li s6, {step_map}",
+    "ld s3, {mapping_bytes}(s1)",
     "li a0, 0",
     "mv a1, s3",
-    "li a5, 0",
+    "li a2, {read_execute}",
+    "li a3, {private}",
+    "mv a4, s5",
+    "ld a5, {file_offset}(s1)",
     "li a7, {mmap}",
     "ecall",
     "bltz a0, 9f",
-    "add t0, a0, s4",
     "mv s4, a0",
+    "sd s4, {mapping_addr}(s1)",
+    "ld t0, {second_stage_offset}(s1)",
+    "add t0, t0, s4",
     "jr t0",
-    // The file cannot be mapped. Only the supervisor can take the stub away now; without one the
-    // program cannot go on.
-    "9:",
-    "mv a2, a0",
+    // Another file: the answer's error is why, or else that there was none, if what is there is
+    // still the stub's own descriptor, which has no size.
+    "8:",
+    "li s6, {step_answer}",
     "mv a0, s2",
+    "bltz a0, 9f",
+    "li a0, 0",
+    "ld t0, {status_bytes}(s1)",
+    "beqz t0, 9f",
+    "li s6, {step_compare}",
+    // It failed, by the error in a0. Without what was made, ask to be taken away.
+    "vdso_riscv64_give_up:",
+    "9:",
+    "sub s6, s6, a0",
+    "mv a0, s5",
+    "li a7, {close}",
+    "ecall",
+    "ld a0, {mapping_addr}(s1)",
+    "beqz a0, 3f",
+    "ld a1, {mapping_bytes}(s1)",
+    "li a7, {munmap}",
+    "ecall",
+    "3:",
+    "li a0, {request}",
     "li a1, {rescue}",
+    "mv a2, s6",
+    "ld a3, {token}(s1)",
     "li a7, {prctl}",
     "ecall",
-    "unimp",
-    // As it is written by words, a part of one would have to be read first.
+    // Nobody does that. Over code of the program's own the rest runs from elsewhere.
+    "ld t0, {covers}(s1)",
+    "beqz t0, 5f",
+    "li a0, 0",
+    "li a1, {page}",
+    "li a2, {read_write_execute}",
+    "li a3, {anonymous}",
+    "li a4, -1",
+    "li a5, 0",
+    "li a7, {mmap}",
+    "ecall",
+    "bltz a0, 6f",
+    "mv s4, a0",
+    "ld t1, {leave_addr}(s1)",
+    "ld t2, {leave_bytes}(s1)",
+    "add a1, a0, t2",
+    "mv t0, a0",
+    "31:",
+    "ld t3, 0(t1)",
+    "sd t3, 0(t0)",
+    "addi t1, t1, 8",
+    "addi t0, t0, 8",
+    "bltu t0, a1, 31b",
+    "li a2, 0",
+    "li a7, {flush_icache}",
+    "ecall",
+    "jr s4",
+    ".balign 8",
+    "vdso_riscv64_leave:",
+    "ld a0, {dropped_page_addr}(s1)",
+    "beqz a0, 4f",
+    "li a1, {page}",
+    "li a2, {dontneed}",
+    "li a7, {madvise}",
+    "ecall",
+    "beqz a0, 5f",
+    // The program's first instructions cannot be had back.
+    "6:",
+    "li a0, 125",
+    "li a7, {exit_group}",
+    "ecall",
+    "4:",
+    "ld a0, {first_stage_addr}(s1)",
+    "ld t1, {original_addr}(s1)",
+    "ld t2, {first_stage_bytes}(s1)",
+    "add a1, a0, t2",
+    "mv t0, a0",
+    "41:",
+    "ld t3, 0(t1)",
+    "sd t3, 0(t0)",
+    "addi t1, t1, 8",
+    "addi t0, t0, 8",
+    "bltu t0, a1, 41b",
+    // What is executed there next, on whatever CPU, must be what has just been written.
+    "li a2, 0",
+    "li a7, {flush_icache}",
+    "ecall",
+    // Forget the data, and start the program as execve does, but for t1.
+    "5:",
+    "ld t1, {program_entry_addr}(s1)",
+    "li t2, {data_words}",
+    "51:",
+    "sd zero, 0(s1)",
+    "addi s1, s1, 8",
+    "addi t2, t2, -1",
+    "bnez t2, 51b",
+    ".irp n, 1,3,4,5,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+    "li x\\n, 0",
+    ".endr",
+    "jr t1",
+    // As it may be written by words, a part of one would have to be read first.
     ".balign 8",
     "vdso_riscv64_second_stage:",
-    "mv s5, a4",
+    // a4 = the file, too
     // the page of clocks, shared
     "li a5, {own_page}",
     "add a0, s4, a5",
@@ -121,9 +262,6 @@ global_asm!(
     "li a7, {mprotect}",
     "ecall",
     "bltz a0, 8f",
-    "mv a0, s5",
-    "li a7, {close}",
-    "ecall",
     // take the first stage away: drop the changed copy of its page, or copy what was there
     "ld a0, {dropped_page_addr}(s1)",
     "beqz a0, 4f",
@@ -131,6 +269,11 @@ global_asm!(
     "li a2, {dontneed}",
     "li a7, {madvise}",
     "ecall",
+    // Only what lies over the program's own code must not stay.
+    "beqz a0, 5f",
+    "li s6, {step_uncover}",
+    "ld t0, {covers}(s1)",
+    "bnez t0, 8f",
     "j 5f",
     "4:",
     "ld a0, {first_stage_addr}(s1)",
@@ -150,6 +293,9 @@ global_asm!(
     "ecall",
     // announce the image
     "5:",
+    "mv a0, s5",
+    "li a7, {close}",
+    "ecall",
     "ld t0, {auxv_value_addr}(s1)",
     "bnez t0, 6f",
     // There is no entry to change: move everything from the stack pointer to the vector's end down
@@ -186,9 +332,10 @@ global_asm!(
     "ecall",
     "ld t0, {announces}(s1)",
     "beqz t0, 7f",
-    "mv a0, s2",
+    "li a0, {request}",
     "li a1, {announce}",
     "mv a2, s4",
+    "ld a3, {token}(s1)",
     "ecall",
     "7:",
     // forget the data, and leave through the image, which unmaps this page
@@ -206,23 +353,45 @@ global_asm!(
     "sub a0, a0, a1",
     "li a7, {munmap}",
     "jr t0",
-    // The rest of the mapping failed: back to the first stage's way out, without what was mapped.
+    // The rest of the mapping failed: back to where this page can be unmapped.
     "8:",
-    "mv s6, a0",
-    "mv a0, s5",
-    "li a7, {close}",
-    "ecall",
-    "mv a2, s6",
-    "mv a0, s2",
-    "li a1, {rescue}",
-    "li a7, {prctl}",
-    "ecall",
-    "li a0, 125",
-    "li a7, {exit_group}",
-    "ecall",
+    "ld t0, {give_up_addr}(s1)",
+    "jr t0",
     "vdso_riscv64_stub_end:",
     ".option pop",
     ".popsection",
+    request = const REQUEST,
+    token = const offset_of!(StubData, token),
+    file = const offset_of!(StubData, file),
+    mapping_addr = const offset_of!(StubData, mapping_addr),
+    mapping_bytes = const offset_of!(StubData, mapping_bytes),
+    second_stage_offset = const offset_of!(StubData, second_stage_offset),
+    file_offset = const offset_of!(StubData, file_offset),
+    file_device = const offset_of!(StubData, identity) + offset_of!(Identity, device),
+    file_inode = const offset_of!(StubData, identity) + offset_of!(Identity, inode),
+    file_bytes = const offset_of!(StubData, identity) + offset_of!(Identity, bytes),
+    covers = const offset_of!(StubData, covers),
+    give_up_addr = const offset_of!(StubData, give_up_addr),
+    leave_addr = const offset_of!(StubData, leave_addr),
+    leave_bytes = const offset_of!(StubData, leave_bytes),
+    status = const offset_of!(StubData, status),
+    status_device = const offset_of!(StubData, status) + offset_of!(libc::stat, st_dev),
+    status_inode = const offset_of!(StubData, status) + offset_of!(libc::stat, st_ino),
+    status_bytes = const offset_of!(StubData, status) + offset_of!(libc::stat, st_size),
+    step_descriptor = const step::DESCRIPTOR,
+    step_answer = const step::ANSWER,
+    step_look = const step::LOOK,
+    step_compare = const step::COMPARE,
+    step_map = const step::MAP,
+    step_uncover = const step::UNCOVER,
+    request_file = const REQUEST_FILE,
+    cloexec = const libc::EFD_CLOEXEC,
+    read_execute = const libc::PROT_READ | libc::PROT_EXEC,
+    read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+    private = const libc::MAP_PRIVATE,
+    anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    eventfd = const libc::SYS_eventfd2,
+    fstat = const libc::SYS_fstat,
     entry_offset = const offset_of!(StubData, entry_offset),
     auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
     stack_block_bytes = const offset_of!(StubData, stack_block_bytes),

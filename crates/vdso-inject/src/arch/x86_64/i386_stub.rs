@@ -1,13 +1,13 @@
 //! The stub of i386 programs: 32-bit code, in a 64-bit launcher.
 //!
-//! | register | in the first stage | at the second's beginning |
-//! |---|---|---|
-//! | ebx, ecx, edx, esi, ebp | arguments of the calls | |
-//! | edi | the file | the file |
-//! | eax | | the mapping |
+//! | register | what |
+//! |---|---|
+//! | ebx, ecx, edx, esi, edi | arguments of the calls |
+//! | ebp | the data, but for calls that take six arguments |
+//! | eax | at the second stage's beginning, the mapping |
 //!
-//! A mapping takes six arguments, all registers but two: what else is needed is in the data. Calls are
-//! made by the software interrupt, which needs no vDSO.
+//! A mapping takes six arguments, all registers but two: what else is needed is in the data, which lie at a
+//! fixed distance from the stack pointer. Calls are made by the software interrupt, which needs no vDSO.
 
 use std::arch::global_asm;
 use std::mem::offset_of;
@@ -17,14 +17,17 @@ use vdso_data::process::{
     CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
 };
 
+use crate::file::Identity;
 use crate::stub::{
-    DATA_BELOW_STACK, MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_RESCUE,
-    Stub, StubData, WithoutEntry,
+    DATA_BELOW_STACK, MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE,
+    REQUEST_RESCUE, Stub, StubData, WithoutEntry, step,
 };
 
 unsafe extern "C" {
     static vdso_i386_first_stage: u8;
     static vdso_i386_with_file: u8;
+    static vdso_i386_give_up: u8;
+    static vdso_i386_leave: u8;
     static vdso_i386_second_stage: u8;
     static vdso_i386_stub_end: u8;
 }
@@ -33,6 +36,8 @@ unsafe extern "C" {
 pub const STUB: Stub = Stub {
     first_stage: &raw const vdso_i386_first_stage,
     with_file: &raw const vdso_i386_with_file,
+    give_up: &raw const vdso_i386_give_up,
+    leave: &raw const vdso_i386_leave,
     second_stage: &raw const vdso_i386_second_stage,
     end: &raw const vdso_i386_stub_end,
     without_entry: WithoutEntry::Fails,
@@ -46,8 +51,17 @@ mod number {
     pub const MPROTECT: u32 = 125;
     pub const PRCTL: u32 = 172;
     pub const MMAP2: u32 = 192;
+    pub const FSTAT64: u32 = 197;
     pub const MADVISE: u32 = 219;
     pub const EXIT_GROUP: u32 = 252;
+    pub const EVENTFD2: u32 = 328;
+}
+
+/// Offsets within `struct stat64` of `arch/x86/include/uapi/asm/stat.h`.
+mod status {
+    pub const DEVICE: usize = 0;
+    pub const BYTES: usize = 44;
+    pub const INODE: usize = 88;
 }
 
 global_asm!(
@@ -56,43 +70,182 @@ global_asm!(
     ".hidden vdso_i386_first_stage",
     ".globl vdso_i386_with_file",
     ".hidden vdso_i386_with_file",
+    ".globl vdso_i386_give_up",
+    ".hidden vdso_i386_give_up",
+    ".globl vdso_i386_leave",
+    ".hidden vdso_i386_leave",
     ".globl vdso_i386_second_stage",
     ".hidden vdso_i386_second_stage",
     ".globl vdso_i386_stub_end",
     ".hidden vdso_i386_stub_end",
     ".code32",
-    // Short, as the tracer writes it word by word: what it works on is in the registers already. Only eax
-    // is not, as execve still returns in it. The data are at a fixed distance from the stack pointer.
+    // Short, to fit behind the kernel's vDSO.
     ".balign 8",
     "vdso_i386_first_stage:",
+    "lea ebp, [esp - {below}]",
+    // a place for the file's descriptor, which cannot be mapped
+    "mov dword ptr [ebp + {step}], {step_descriptor}",
+    "xor ebx, ebx",
+    "mov ecx, {cloexec}",
+    "mov eax, {eventfd}",
+    "int 0x80",
+    "mov [ebp + {file}], eax",
+    "test eax, eax",
+    "js 9f",
+    // have the file put there
+    "mov ebx, {request}",
+    "push {request_file}",
+    "pop ecx",
+    "mov edx, eax",
+    "mov esi, [ebp + {token}]",
     "mov eax, {prctl}",
     "int 0x80",
-    "mov edi, eax",
-    // Here a program starts that has the file's descriptor, in edi.
+    "mov [ebp + {answer}], eax",
+    // Here a program starts that has the file. Whatever was answered: is it there?
     "vdso_i386_with_file:",
+    "lea ebp, [esp - {below}]",
+    "mov dword ptr [ebp + {step}], {step_look}",
+    "mov ebx, [ebp + {file}]",
+    "lea ecx, [ebp + {status}]",
+    "mov eax, {fstat}",
+    "int 0x80",
+    "test eax, eax",
+    "js 9f",
+    // Two words each: device, inode, size, as they follow one another in `Identity`.
+    "lea edi, [ebp + {identity}]",
+    "lea esi, [ecx + {status_device}]",
+    "cmpsd",
+    "jne 8f",
+    "cmpsd",
+    "jne 8f",
+    "lea esi, [ecx + {status_inode}]",
+    "cmpsd",
+    "jne 8f",
+    "cmpsd",
+    "jne 8f",
+    "lea esi, [ecx + {status_bytes}]",
+    "cmpsd",
+    "jne 8f",
+    "cmpsd",
+    "jne 8f",
+    "mov dword ptr [ebp + {step}], {step_map}",
+    "mov edi, ebx",
     "xor ebx, ebx",
-    "mov ecx, [esp - {below} + {mapping_bytes}]",
+    "mov ecx, [ebp + {mapping_bytes}]",
+    "push {read_execute}",
+    "pop edx",
+    "push {private}",
+    "pop esi",
+    "mov ebp, [ebp + {file_offset}]",
+    "shr ebp, 12",
     "mov eax, {mmap2}",
     "int 0x80",
+    "lea ebp, [esp - {below}]",
     "cmp eax, -4095",
     "jae 9f",
-    "mov ecx, [esp - {below} + {second_stage_offset}]",
+    "mov [ebp + {mapping_addr}], eax",
+    "mov ecx, [ebp + {second_stage_offset}]",
     "add ecx, eax",
     "jmp ecx",
-    // The file cannot be mapped. Only the supervisor can take the stub away now; without one the
-    // program cannot go on.
+    // Another file: the answer's error is why, or else that there was none, if what is there is
+    // still the stub's own descriptor, which has no size.
+    "8:",
+    "mov dword ptr [ebp + {step}], {step_answer}",
+    "mov eax, [ebp + {answer}]",
+    "test eax, eax",
+    "js 9f",
+    "xor eax, eax",
+    "cmp [ecx + {status_bytes}], eax",
+    "je 9f",
+    "mov dword ptr [ebp + {step}], {step_compare}",
+    // It failed, by the error in eax. Without what was made, ask to be taken away.
+    "vdso_i386_give_up:",
     "9:",
+    "lea ebp, [esp - {below}]",
+    "neg eax",
+    "or [ebp + {step}], eax",
+    "mov ebx, [ebp + {file}]",
+    "push {close}",
+    "pop eax",
+    "int 0x80",
+    "mov ebx, [ebp + {mapping_addr}]",
+    "test ebx, ebx",
+    "jz 3f",
+    "mov ecx, [ebp + {mapping_bytes}]",
+    "push {munmap}",
+    "pop eax",
+    "int 0x80",
+    "3:",
     "mov ebx, {request}",
-    "mov ecx, {rescue}",
-    "mov edx, eax",
+    "push {rescue}",
+    "pop ecx",
+    "mov edx, [ebp + {step}]",
+    "mov esi, [ebp + {token}]",
     "mov eax, {prctl}",
     "int 0x80",
-    "ud2",
-    // As it is written by words, a part of one would have to be read first.
+    // Nobody does that. Over code of the program's own the rest runs from elsewhere.
+    "cmp dword ptr [ebp + {covers}], 0",
+    "je 5f",
+    "xor ebx, ebx",
+    "mov ecx, {page}",
+    "push {read_write_execute}",
+    "pop edx",
+    "push {anonymous}",
+    "pop esi",
+    "or edi, -1",
+    "xor ebp, ebp",
+    "mov eax, {mmap2}",
+    "int 0x80",
+    "lea ebp, [esp - {below}]",
+    "cmp eax, -4095",
+    "jae 6f",
+    "mov edi, eax",
+    "mov esi, [ebp + {leave_addr}]",
+    "mov ecx, [ebp + {leave_bytes}]",
+    "rep movsb",
+    "jmp eax",
+    "vdso_i386_leave:",
+    "mov ebx, [ebp + {dropped_page_addr}]",
+    "test ebx, ebx",
+    "jz 4f",
+    "mov ecx, {page}",
+    "push {dontneed}",
+    "pop edx",
+    "mov eax, {madvise}",
+    "int 0x80",
+    "test eax, eax",
+    "jz 5f",
+    // The program's first instructions cannot be had back.
+    "6:",
+    "push 125",
+    "pop ebx",
+    "mov eax, {exit_group}",
+    "int 0x80",
+    "4:",
+    "mov edi, [ebp + {first_stage_addr}]",
+    "mov esi, [ebp + {original_addr}]",
+    "mov ecx, [ebp + {first_stage_bytes}]",
+    "rep movsb",
+    // Forget the data, and start the program as execve does.
+    "5:",
+    "mov eax, [ebp + {program_entry_addr}]",
+    "mov [esp - 16], eax",
+    "mov edi, ebp",
+    "xor eax, eax",
+    "mov ecx, {data_bytes}",
+    "rep stosb",
+    "xor ebx, ebx",
+    "xor edx, edx",
+    "xor esi, esi",
+    "xor edi, edi",
+    "xor ebp, ebp",
+    "push 0x202",
+    "popfd",
+    "jmp dword ptr [esp - 16]",
+    // As it may be written by words, a part of one would have to be read first.
     ".balign 8",
     "vdso_i386_second_stage:",
-    "mov [esp - {below} + {mapping_addr}], eax",
-    "mov [esp - {below} + {file}], edi",
+    // edi = the file
     // the page of clocks, shared
     "mov ebp, [esp - {below} + {own_page}]",
     "lea ebx, [eax + ebp]",
@@ -137,9 +290,6 @@ global_asm!(
     "int 0x80",
     "test eax, eax",
     "js 8f",
-    "mov ebx, [ebp + {file}]",
-    "mov eax, {close}",
-    "int 0x80",
     // take the first stage away: drop the changed copy of its page, or copy what was there
     "mov ebx, [ebp + {dropped_page_addr}]",
     "test ebx, ebx",
@@ -148,6 +298,12 @@ global_asm!(
     "mov edx, {dontneed}",
     "mov eax, {madvise}",
     "int 0x80",
+    // Only what lies over the program's own code must not stay.
+    "test eax, eax",
+    "jz 5f",
+    "mov dword ptr [ebp + {step}], {step_uncover}",
+    "cmp dword ptr [ebp + {covers}], 0",
+    "jne 8f",
     "jmp 5f",
     "4:",
     "mov edi, [ebp + {first_stage_addr}]",
@@ -156,6 +312,9 @@ global_asm!(
     "rep movsb",
     // announce the image; there always is an entry to change (`WithoutEntry`)
     "5:",
+    "mov ebx, [ebp + {file}]",
+    "mov eax, {close}",
+    "int 0x80",
     "mov edx, [ebp + {mapping_addr}]",
     "mov eax, [ebp + {auxv_value_addr}]",
     "mov [eax], edx",
@@ -178,6 +337,7 @@ global_asm!(
     "mov ebx, {request}",
     "mov ecx, {announce}",
     "mov edx, [ebp + {mapping_addr}]",
+    "mov esi, [ebp + {token}]",
     "mov eax, {prctl}",
     "int 0x80",
     "7:",
@@ -196,24 +356,40 @@ global_asm!(
     "mov ecx, {page}",
     "mov eax, {munmap}",
     "jmp edx",
-    // The rest of the mapping failed: back to the first stage's way out, without what was mapped.
+    // The rest of the mapping failed: back to where this page can be unmapped.
     "8:",
-    "mov esi, eax",
-    "mov ebx, [esp - {below} + {file}]",
-    "mov eax, {close}",
-    "int 0x80",
-    "mov ebx, {request}",
-    "mov ecx, {rescue}",
-    "mov edx, esi",
-    "mov eax, {prctl}",
-    "int 0x80",
-    "mov ebx, 125",
-    "mov eax, {exit_group}",
-    "int 0x80",
+    "jmp dword ptr [esp - {below} + {give_up_addr}]",
     "vdso_i386_stub_end:",
     ".code64",
     ".popsection",
     below = const DATA_BELOW_STACK,
+    token = const offset_of!(StubData, token),
+    answer = const offset_of!(StubData, answer),
+    step = const offset_of!(StubData, step),
+    file_offset = const offset_of!(StubData, file_offset),
+    identity = const offset_of!(StubData, identity) + offset_of!(Identity, device),
+    covers = const offset_of!(StubData, covers),
+    give_up_addr = const offset_of!(StubData, give_up_addr),
+    leave_addr = const offset_of!(StubData, leave_addr),
+    leave_bytes = const offset_of!(StubData, leave_bytes),
+    status = const offset_of!(StubData, status),
+    status_device = const status::DEVICE,
+    status_inode = const status::INODE,
+    status_bytes = const status::BYTES,
+    step_descriptor = const step::DESCRIPTOR,
+    step_answer = const step::ANSWER,
+    step_look = const step::LOOK,
+    step_compare = const step::COMPARE,
+    step_map = const step::MAP,
+    step_uncover = const step::UNCOVER,
+    request_file = const REQUEST_FILE,
+    cloexec = const libc::EFD_CLOEXEC,
+    read_execute = const libc::PROT_READ | libc::PROT_EXEC,
+    read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+    private = const libc::MAP_PRIVATE,
+    anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    eventfd = const number::EVENTFD2,
+    fstat = const number::FSTAT64,
     mapping_bytes = const offset_of!(StubData, mapping_bytes),
     second_stage_offset = const offset_of!(StubData, second_stage_offset),
     mapping_addr = const offset_of!(StubData, mapping_addr),

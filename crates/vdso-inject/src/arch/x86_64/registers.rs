@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
 use crate::error::{Attempt, Error, Result};
-use crate::stub::{DATA_BELOW_STACK, FirstStage, REQUEST, REQUEST_FILE, REQUEST_RESCUE};
+use crate::stub::DATA_BELOW_STACK;
 
 /// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
 const USER32_CS: u64 = 0x23;
@@ -45,42 +45,13 @@ impl Registers {
         self.0.rsp
     }
 
-    /// Makes a stopped program go on with the first stage: one write of all registers. Not rax, as
-    /// execve has yet to return in it.
-    pub fn start(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
-        if self.is_i386() {
-            return self.start_i386(pid, start_addr, stage);
+    /// Makes a stopped program go on with the first stage: one write of all registers.
+    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
+        let mut registers = libc::user_regs_struct { rip: start_addr, ..self.0 };
+        // i386's finds its data by the stack pointer.
+        if !self.is_i386() {
+            registers.rbx = data_addr;
         }
-        let registers = libc::user_regs_struct {
-            rip: start_addr,
-            r8: stage.file.unwrap_or_default() as u64,
-            rbx: stage.data_addr,
-            r12: stage.mapping_bytes,
-            r13: stage.second_stage_offset,
-            r14: u64::from(REQUEST),
-            r9: stage.file_offset,
-            r15: stage.prctl.into(),
-            rbp: REQUEST_RESCUE,
-            rdi: u64::from(REQUEST),
-            rsi: REQUEST_FILE,
-            rdx: (libc::PROT_READ | libc::PROT_EXEC) as u64,
-            r10: libc::MAP_PRIVATE as u64,
-            ..self.0
-        };
-        write(pid, registers)
-    }
-
-    fn start_i386(&self, pid: Pid, start_addr: u64, stage: &FirstStage) -> Result<()> {
-        let registers = libc::user_regs_struct {
-            rip: start_addr,
-            rbx: u64::from(REQUEST),
-            rcx: REQUEST_FILE,
-            rdx: (libc::PROT_READ | libc::PROT_EXEC) as u64,
-            rsi: libc::MAP_PRIVATE as u64,
-            rdi: stage.file.unwrap_or_default() as u64,
-            rbp: 0,
-            ..self.0
-        };
         write(pid, registers)
     }
 

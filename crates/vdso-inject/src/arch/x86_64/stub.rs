@@ -1,12 +1,13 @@
 //! The stubs of x86-64 and of x32 programs: the same instructions, but for the numbers of system calls, by
 //! which the kernel also tells what addresses a mapping may have, and the words of the auxiliary vector.
 //!
-//! | register | in the first stage | in the second |
-//! |---|---|---|
-//! | rbx | the data | the data |
-//! | r12 | size of the mapping | the file |
-//! | r13 | the second stage, from the mapping's start | the mapping |
-//! | r14, r15, rbp | what a call for help needs | |
+//! | register | what |
+//! |---|---|
+//! | rbx | the data |
+//! | r12 | the file |
+//! | r13 | the mapping |
+//! | r14 | in the first stage, what the request for the file was answered |
+//! | r15 | what the stub is about, until nothing can fail any more |
 
 use std::arch::global_asm;
 use std::mem::offset_of;
@@ -17,18 +18,23 @@ use vdso_data::process::{
 };
 
 use super::X32_BIT;
+use crate::file::Identity;
 use crate::stub::{
-    MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_RESCUE, Stub, StubData,
-    WithoutEntry,
+    MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
+    StubData, WithoutEntry, step,
 };
 
 unsafe extern "C" {
     static vdso_x86_64_first_stage: u8;
     static vdso_x86_64_with_file: u8;
+    static vdso_x86_64_give_up: u8;
+    static vdso_x86_64_leave: u8;
     static vdso_x86_64_second_stage: u8;
     static vdso_x86_64_stub_end: u8;
     static vdso_x32_first_stage: u8;
     static vdso_x32_with_file: u8;
+    static vdso_x32_give_up: u8;
+    static vdso_x32_leave: u8;
     static vdso_x32_second_stage: u8;
     static vdso_x32_stub_end: u8;
 }
@@ -37,6 +43,8 @@ unsafe extern "C" {
 pub const STUB: Stub = Stub {
     first_stage: &raw const vdso_x86_64_first_stage,
     with_file: &raw const vdso_x86_64_with_file,
+    give_up: &raw const vdso_x86_64_give_up,
+    leave: &raw const vdso_x86_64_leave,
     second_stage: &raw const vdso_x86_64_second_stage,
     end: &raw const vdso_x86_64_stub_end,
     without_entry: WithoutEntry::Adds,
@@ -46,6 +54,8 @@ pub const STUB: Stub = Stub {
 pub const X32_STUB: Stub = Stub {
     first_stage: &raw const vdso_x32_first_stage,
     with_file: &raw const vdso_x32_with_file,
+    give_up: &raw const vdso_x32_give_up,
+    leave: &raw const vdso_x32_leave,
     second_stage: &raw const vdso_x32_second_stage,
     end: &raw const vdso_x32_stub_end,
     without_entry: WithoutEntry::Adds,
@@ -62,44 +72,169 @@ macro_rules! stub {
             concat!(".hidden ", $prefix, "_first_stage"),
             concat!(".globl ", $prefix, "_with_file"),
             concat!(".hidden ", $prefix, "_with_file"),
+            concat!(".globl ", $prefix, "_give_up"),
+            concat!(".hidden ", $prefix, "_give_up"),
+            concat!(".globl ", $prefix, "_leave"),
+            concat!(".hidden ", $prefix, "_leave"),
             concat!(".globl ", $prefix, "_second_stage"),
             concat!(".hidden ", $prefix, "_second_stage"),
             concat!(".globl ", $prefix, "_stub_end"),
             concat!(".hidden ", $prefix, "_stub_end"),
-            // Short, as the tracer writes it word by word: what it works on is in the registers already, as
-            // `Registers::start` sets them. Only rax is not, as execve still returns in it.
+            // rbx is set by `Registers::start`. Not rax, as execve has yet to return in it.
             ".balign 8",
             concat!($prefix, "_first_stage:"),
-            "mov eax, r15d",
-            "syscall",
-            "mov r8, rax",
-            // Here a program starts that has the file's descriptor, in r8.
-            concat!($prefix, "_with_file:"),
-            "push {mmap}",
-            "pop rax",
+            // a place for the file's descriptor, which cannot be mapped
+            "mov r15d, {step_descriptor}",
             "xor edi, edi",
-            "mov rsi, r12",
+            "mov esi, {cloexec}",
+            "mov eax, {eventfd}",
             "syscall",
-            "test rax, rax",
+            "mov r12d, eax",
+            "test eax, eax",
             "js 9f",
-            "mov rcx, r13",
-            "mov r13, rax",
-            "add rcx, rax",
-            "jmp rcx",
-            // The file cannot be mapped. Only the supervisor can take the stub away now; without one the
-            // program cannot go on.
-            "9:",
-            "mov edi, r14d",
-            "mov esi, ebp",
-            "mov rdx, rax",
-            "mov eax, r15d",
+            // have the file put there
+            "mov edi, {request}",
+            "mov esi, {request_file}",
+            "mov edx, r12d",
+            "mov r10, [rbx + {token}]",
+            "mov eax, {prctl}",
             "syscall",
-            "ud2",
-            // As it is written by words, a part of one would have to be read first.
+            "mov r14, rax",
+            "jmp 2f",
+            // Here a program starts that has the file.
+            concat!($prefix, "_with_file:"),
+            "mov r12d, [rbx + {file}]",
+            "xor r14d, r14d",
+            // Whatever was answered: is it there?
+            "2:",
+            "mov r15d, {step_look}",
+            "mov edi, r12d",
+            "lea rsi, [rbx + {status}]",
+            "mov eax, {fstat}",
+            "syscall",
+            "test eax, eax",
+            "js 9f",
+            "mov rax, [rbx + {status_device}]",
+            "cmp rax, [rbx + {file_device}]",
+            "jne 8f",
+            "mov rax, [rbx + {status_inode}]",
+            "cmp rax, [rbx + {file_inode}]",
+            "jne 8f",
+            "mov rax, [rbx + {status_bytes}]",
+            "cmp rax, [rbx + {file_bytes}]",
+            "jne 8f",
+            "mov r15d, {step_map}",
+            "xor edi, edi",
+            "mov rsi, [rbx + {mapping_bytes}]",
+            "mov edx, {read_execute}",
+            "mov r10d, {private}",
+            "mov r8d, r12d",
+            "mov r9, [rbx + {file_offset}]",
+            "mov eax, {mmap}",
+            "syscall",
+            "cmp rax, -4095",
+            "jae 9f",
+            "mov r13, rax",
+            "mov [rbx + {mapping_addr}], rax",
+            "add rax, [rbx + {second_stage_offset}]",
+            "jmp rax",
+            // Another file: the answer's error is why, or else that there was none, if what is there is
+            // still the stub's own descriptor, which has no size.
+            "8:",
+            "mov r15d, {step_answer}",
+            "mov eax, r14d",
+            "test eax, eax",
+            "js 9f",
+            "xor eax, eax",
+            "cmp [rbx + {status_bytes}], rax",
+            "je 9f",
+            "mov r15d, {step_compare}",
+            // It failed, by the error in eax. Without what was made, ask to be taken away.
+            concat!($prefix, "_give_up:"),
+            "9:",
+            "neg eax",
+            "or r15d, eax",
+            "mov edi, r12d",
+            "mov eax, {close}",
+            "syscall",
+            "mov rdi, [rbx + {mapping_addr}]",
+            "test rdi, rdi",
+            "jz 3f",
+            "mov rsi, [rbx + {mapping_bytes}]",
+            "mov eax, {munmap}",
+            "syscall",
+            "3:",
+            "mov edi, {request}",
+            "mov esi, {rescue}",
+            "mov edx, r15d",
+            "mov r10, [rbx + {token}]",
+            "mov eax, {prctl}",
+            "syscall",
+            // Nobody does that. Over code of the program's own the rest runs from elsewhere.
+            "cmp qword ptr [rbx + {covers}], 0",
+            "je 5f",
+            "xor edi, edi",
+            "mov esi, {page}",
+            "mov edx, {read_write_execute}",
+            "mov r10d, {anonymous}",
+            "or r8, -1",
+            "xor r9d, r9d",
+            "mov eax, {mmap}",
+            "syscall",
+            "cmp rax, -4095",
+            "jae 6f",
+            "mov rdi, rax",
+            "mov rsi, [rbx + {leave_addr}]",
+            "mov rcx, [rbx + {leave_bytes}]",
+            "rep movsb",
+            "jmp rax",
+            concat!($prefix, "_leave:"),
+            "mov rdi, [rbx + {dropped_page_addr}]",
+            "test rdi, rdi",
+            "jz 4f",
+            "mov esi, {page}",
+            "mov edx, {dontneed}",
+            "mov eax, {madvise}",
+            "syscall",
+            "test eax, eax",
+            "jz 5f",
+            // The program's first instructions cannot be had back.
+            "6:",
+            "mov edi, 125",
+            "mov eax, {exit_group}",
+            "syscall",
+            "4:",
+            "mov rdi, [rbx + {first_stage_addr}]",
+            "mov rsi, [rbx + {original_addr}]",
+            "mov rcx, [rbx + {first_stage_bytes}]",
+            "rep movsb",
+            // Forget the data, and start the program as execve does.
+            "5:",
+            "mov rax, [rbx + {program_entry_addr}]",
+            "mov [rsp - 16], rax",
+            "mov rdi, rbx",
+            "xor eax, eax",
+            "mov ecx, {data_words}",
+            "rep stosq",
+            "xor ebx, ebx",
+            "xor edx, edx",
+            "xor esi, esi",
+            "xor edi, edi",
+            "xor ebp, ebp",
+            "xor r8d, r8d",
+            "xor r9d, r9d",
+            "xor r10d, r10d",
+            "xor r11d, r11d",
+            "xor r12d, r12d",
+            "xor r13d, r13d",
+            "xor r14d, r14d",
+            "xor r15d, r15d",
+            "push 0x202",
+            "popfq",
+            "jmp qword ptr [rsp - 16]",
+            // As it may be written by words, a part of one would have to be read first.
             ".balign 8",
-            // rbx = the data, r12 = the file, r13 = the mapping
             concat!($prefix, "_second_stage:"),
-            "mov r12, r8",
             // the page of clocks, shared
             "lea rdi, [r13 + {own_page}]",
             "mov esi, {page}",
@@ -139,9 +274,6 @@ macro_rules! stub {
             "syscall",
             "test rax, rax",
             "js 8f",
-            "mov rdi, r12",
-            "mov eax, {close}",
-            "syscall",
             // take the first stage away: drop the changed copy of its page, or copy what was there
             "mov rdi, [rbx + {dropped_page_addr}]",
             "test rdi, rdi",
@@ -150,6 +282,12 @@ macro_rules! stub {
             "mov edx, {dontneed}",
             "mov eax, {madvise}",
             "syscall",
+            // Only what lies over the program's own code must not stay.
+            "test eax, eax",
+            "jz 5f",
+            "mov r15d, {step_uncover}",
+            "cmp qword ptr [rbx + {covers}], 0",
+            "jne 8f",
             "jmp 5f",
             "4:",
             "mov rdi, [rbx + {first_stage_addr}]",
@@ -158,6 +296,9 @@ macro_rules! stub {
             "rep movsb",
             // announce the image
             "5:",
+            "mov rdi, r12",
+            "mov eax, {close}",
+            "syscall",
             "lea rdx, [r13 + {image}]",
             "mov rax, [rbx + {auxv_value_addr}]",
             "test rax, rax",
@@ -191,6 +332,7 @@ macro_rules! stub {
             "mov edi, {request}",
             "mov esi, {announce}",
             "lea rdx, [r13 + {image}]",
+            "mov r10, [rbx + {token}]",
             "mov eax, {prctl}",
             "syscall",
             "7:",
@@ -208,23 +350,42 @@ macro_rules! stub {
             "mov eax, {munmap}",
             "add r14, r13",
             "jmp r14",
-            // The rest of the mapping failed: back to the first stage's way out, without what was mapped.
+            // The rest of the mapping failed: back to where this page can be unmapped.
             "8:",
-            "mov r15, rax",
-            "mov rdi, r12",
-            "mov eax, {close}",
-            "syscall",
-            "mov rdx, r15",
-            "mov edi, {request}",
-            "mov esi, {rescue}",
-            "mov eax, {prctl}",
-            "syscall",
-            "mov edi, 125",
-            "mov eax, {exit_group}",
-            "syscall",
+            "jmp qword ptr [rbx + {give_up_addr}]",
             concat!($prefix, "_stub_end:"),
             ".popsection",
+            token = const offset_of!(StubData, token),
+            file = const offset_of!(StubData, file),
+            mapping_addr = const offset_of!(StubData, mapping_addr),
             mapping_bytes = const offset_of!(StubData, mapping_bytes),
+            second_stage_offset = const offset_of!(StubData, second_stage_offset),
+            file_offset = const offset_of!(StubData, file_offset),
+            file_device = const offset_of!(StubData, identity) + offset_of!(Identity, device),
+            file_inode = const offset_of!(StubData, identity) + offset_of!(Identity, inode),
+            file_bytes = const offset_of!(StubData, identity) + offset_of!(Identity, bytes),
+            covers = const offset_of!(StubData, covers),
+            give_up_addr = const offset_of!(StubData, give_up_addr),
+            leave_addr = const offset_of!(StubData, leave_addr),
+            leave_bytes = const offset_of!(StubData, leave_bytes),
+            status = const offset_of!(StubData, status),
+            status_device = const offset_of!(StubData, status) + offset_of!(libc::stat, st_dev),
+            status_inode = const offset_of!(StubData, status) + offset_of!(libc::stat, st_ino),
+            status_bytes = const offset_of!(StubData, status) + offset_of!(libc::stat, st_size),
+            step_descriptor = const step::DESCRIPTOR,
+            step_answer = const step::ANSWER,
+            step_look = const step::LOOK,
+            step_compare = const step::COMPARE,
+            step_map = const step::MAP,
+            step_uncover = const step::UNCOVER,
+            request_file = const REQUEST_FILE,
+            cloexec = const libc::EFD_CLOEXEC,
+            read_execute = const libc::PROT_READ | libc::PROT_EXEC,
+            read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+            private = const libc::MAP_PRIVATE,
+            anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            eventfd = const $bit | libc::SYS_eventfd2,
+            fstat = const $bit | libc::SYS_fstat,
             entry_offset = const offset_of!(StubData, entry_offset),
             auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
             stack_block_bytes = const offset_of!(StubData, stack_block_bytes),

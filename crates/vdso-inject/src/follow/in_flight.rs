@@ -1,0 +1,233 @@
+//! What the processes of a launch share: which reports are being worked on.
+//!
+//! A supervisor may be killed at any moment; whoever takes its place must find each report that it had
+//! received and not finished. So the kernel writes a report straight into a [`Slot`] of this memory, in
+//! the one system call that takes it out of the queue: there is no moment at which a killed process
+//! alone knew of it. A slot is taken until the program is on its way, not just until the report is
+//! answered.
+
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
+
+use super::report::Report;
+
+/// How many reports may be in work at a time. Programs that wait for slow file systems take one each.
+const SLOTS: usize = 512;
+
+/// Size of the kernel's `struct seccomp_notif`, in words.
+const NOTIFICATION_WORDS: usize = size_of::<libc::seccomp_notif>() / 8;
+
+/// The memory. All zeros is its first state.
+#[derive(Debug)]
+#[repr(C)]
+pub struct InFlight {
+    /// Changes with every report that is dealt with, by whichever supervisor.
+    progress: AtomicU64,
+    /// See [`InFlight::confined_from`].
+    confined_from: AtomicU32,
+    /// How many programs were ended because they would have run on the host's clock.
+    ended: AtomicU32,
+    slots: [Slot; SLOTS],
+}
+
+/// One report in work.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Slot {
+    /// `struct seccomp_notif`, written by the kernel; its first word, the report's id, is zero while the
+    /// slot is free.
+    notification: [AtomicU64; NOTIFICATION_WORDS],
+    /// The process of ours that traces the program; zero until the report is answered.
+    tracer: AtomicU32,
+    /// The program's process, which is not the reporting thread's id where that is no group leader.
+    process: AtomicU32,
+}
+
+/// Which slot.
+pub type SlotIndex = usize;
+
+impl InFlight {
+    /// A number that changes whenever something is dealt with.
+    pub fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    /// Something was dealt with.
+    pub fn note_progress(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// With how many seccomp filters, or more, a program may have one that does not let a stub do its
+    /// work; `None` if none such was installed below this launch.
+    pub fn confined_from(&self) -> Option<u32> {
+        Some(self.confined_from.load(Ordering::Relaxed)).filter(|&filters| filters != 0)
+    }
+
+    /// A process with that many filters, the last being one that confines a stub.
+    pub fn note_confined(&self, filters: u32) {
+        let lowest = |known: u32| Some(if known == 0 { filters } else { known.min(filters) });
+        // Relaxed: read in the same process, or after this one's death.
+        let _ = self.confined_from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lowest);
+    }
+
+    /// How many programs were ended because they would have run on the host's clock.
+    pub fn ended(&self) -> u32 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub fn note_ended(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A free slot, all zeros; `None` if all are taken.
+    pub fn free_slot(&self) -> Option<SlotIndex> {
+        let index = self.slots.iter().position(Slot::is_free)?;
+        // Its last user may have been killed while it was freed.
+        self.slots[index].clear();
+        Some(index)
+    }
+
+    /// By its index.
+    pub fn slot(&self, index: SlotIndex) -> &Slot {
+        &self.slots[index]
+    }
+
+    /// What is in a slot; `None` if that is free.
+    pub fn report(&self, index: SlotIndex) -> Option<Report> {
+        let slot = &self.slots[index];
+        (!slot.is_free()).then(|| Report::of(index, &slot.notification()))
+    }
+
+    /// The slots that are taken.
+    pub fn taken(&self) -> impl Iterator<Item = Report> {
+        (0..SLOTS).filter_map(|index| self.report(index))
+    }
+}
+
+impl Slot {
+    fn is_free(&self) -> bool {
+        // Acquire: pairs with the Release in `clear`; usually the other side is the kernel, or dead.
+        self.notification[0].load(Ordering::Acquire) == 0
+    }
+
+    /// Frees it. The id goes first: without it the rest means nothing.
+    pub fn clear(&self) {
+        self.notification[0].store(0, Ordering::Release);
+        for word in &self.notification[1..] {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.tracer.store(0, Ordering::Relaxed);
+        self.process.store(0, Ordering::Relaxed);
+    }
+
+    /// For the kernel to write to.
+    pub fn for_kernel(&self) -> *mut libc::seccomp_notif {
+        self.notification.as_ptr().cast_mut().cast()
+    }
+
+    fn notification(&self) -> libc::seccomp_notif {
+        let words: [u64; NOTIFICATION_WORDS] =
+            std::array::from_fn(|index| self.notification[index].load(Ordering::Relaxed));
+        // SAFETY: both are integers alone, of the same size.
+        unsafe { std::mem::transmute(words) }
+    }
+
+    /// The report is about to be answered: from now on `tracer` answers for the program.
+    pub fn hand_to(&self, tracer: Pid, process: Pid) {
+        self.process.store(process.as_raw() as u32, Ordering::Relaxed);
+        self.tracer.store(tracer.as_raw() as u32, Ordering::Release);
+    }
+
+    /// The report is not answered after all.
+    pub fn hand_back(&self) {
+        self.tracer.store(0, Ordering::Release);
+    }
+
+    /// Who traces the program, and the program's process, once the report is answered.
+    pub fn tracer(&self) -> Option<(Pid, Pid)> {
+        // Acquire: pairs with the Release in `hand_to` and `hand_back`.
+        let tracer = self.tracer.load(Ordering::Acquire) as i32;
+        let process = self.process.load(Ordering::Relaxed) as i32;
+        (tracer != 0).then(|| (Pid::from_raw(tracer), Pid::from_raw(process)))
+    }
+}
+
+/// [`InFlight`] in memory that is shared by all processes that come from this one.
+#[derive(Debug)]
+pub struct SharedInFlight(NonNull<InFlight>);
+
+impl SharedInFlight {
+    /// Fresh memory. It is never unmapped.
+    pub fn new() -> nix::Result<Self> {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+        let bytes = std::num::NonZeroUsize::new(size_of::<InFlight>()).ok_or(Errno::EINVAL)?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let memory = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_SHARED) };
+        Ok(Self(memory?.cast()))
+    }
+}
+
+impl Deref for SharedInFlight {
+    type Target = InFlight;
+
+    fn deref(&self) -> &InFlight {
+        // SAFETY: aligned to a page, never unmapped, all atomics, for which the zeros that it came with
+        // are values.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_free_until_the_kernel_writes_an_id_and_again_once_it_is_cleared() {
+        let shared = SharedInFlight::new().expect("there is memory");
+        let index = shared.free_slot().expect("all are free");
+        let slot = shared.slot(index);
+        // SAFETY: the slot is that large, and nobody else has it.
+        unsafe {
+            *slot.for_kernel() = libc::seccomp_notif {
+                id: 17,
+                pid: 4711,
+                flags: 0,
+                data: libc::seccomp_data { nr: 59, arch: 0, instruction_pointer: 0, args: [5; 6] },
+            };
+        }
+        assert_ne!(shared.free_slot(), Some(index));
+        let taken: Vec<_> = shared.taken().collect();
+        assert_eq!(taken.len(), 1);
+        assert_eq!((taken[0].slot, taken[0].pid), (index, Pid::from_raw(4711)));
+        assert_eq!(slot.tracer(), None);
+        slot.hand_to(Pid::from_raw(1), Pid::from_raw(2));
+        assert_eq!(slot.tracer(), Some((Pid::from_raw(1), Pid::from_raw(2))));
+        slot.clear();
+        assert_eq!(shared.taken().count(), 0);
+        assert_eq!((shared.free_slot(), slot.tracer()), (Some(index), None));
+    }
+
+    #[test]
+    fn what_was_left_of_a_slot_when_its_user_was_killed_is_wiped_before_it_is_used_again() {
+        let shared = SharedInFlight::new().expect("there is memory");
+        shared.slot(0).notification[3].store(9, Ordering::Relaxed);
+        assert_eq!(shared.free_slot(), Some(0));
+        assert_eq!(shared.slot(0).notification[3].load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_lowest_number_of_filters_counts() {
+        let shared = SharedInFlight::new().expect("there is memory");
+        assert_eq!(shared.confined_from(), None);
+        for (noted, known) in [(4, 4), (2, 2), (3, 2)] {
+            shared.note_confined(noted);
+            assert_eq!(shared.confined_from(), Some(known));
+        }
+    }
+}

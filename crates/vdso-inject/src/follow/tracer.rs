@@ -1,0 +1,565 @@
+//! Programs on their way through `execve`: traced from the report of the call until they begin with the
+//! image.
+//!
+//! Nothing interrupts a program in the call itself: a file system that waits for a server would give it
+//! up (`EINTR`). So a call that fails is not seen at once. Such a process is traced, which it does not
+//! notice, until it is found to do something else: [`Tracer::look`].
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::foreign;
+use super::in_flight::{InFlight, SlotIndex};
+use super::listener::{Listener, is_waiting};
+use super::notice::{Notice, OnHostClock};
+use super::report::{Call, Report};
+use super::target::Target;
+use crate::arch::Abi;
+use crate::error::{Error, Result};
+use crate::exec::{self, Announce, FileBy, Payload};
+use crate::ptrace::{self, Event};
+use crate::stub;
+
+/// What is the same for all programs of a launch.
+pub struct Settings<'a> {
+    /// What programs get.
+    pub payload: &'a Payload,
+    /// Hears what a person may want to know.
+    pub notice: &'a dyn Fn(&Notice),
+    /// Whether programs tell where their image is.
+    pub announce: Announce,
+    /// What becomes of programs that do not get it.
+    pub on_host_clock: OnHostClock,
+    /// By which the requests of stubs are known.
+    pub tokens: Tokens,
+}
+
+/// Makes the words by which a supervisor knows the requests of its own stubs: a secret of the launch,
+/// mixed with the process's id. A stub has it in a register, which it wipes, so the program that follows
+/// never sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens(RandomState);
+
+impl Tokens {
+    /// That of a process.
+    pub fn of(&self, pid: Pid) -> u64 {
+        self.0.hash_one(pid.as_raw())
+    }
+
+    /// Whether a request comes from a stub.
+    pub fn is_from_stub(&self, pid: Pid, abi: &Abi, token: u64) -> bool {
+        abi.token(token) == abi.token(self.of(pid))
+    }
+}
+
+/// Those that this process traces.
+pub struct Tracer<'a> {
+    settings: &'a Settings<'a>,
+    in_flight: &'a InFlight,
+    traced: HashMap<Pid, Traced>,
+    /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
+    dead: Vec<Pid>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Traced {
+    purpose: Purpose,
+    slot: Option<SlotIndex>,
+    /// What it wants to execute.
+    program: Option<OsString>,
+    look: Look,
+}
+
+/// Why a process is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// It is in `execve`, or that has failed.
+    Exec(FileBy),
+    /// Its stub could not do its work.
+    Rescue,
+    /// Its tracer was killed while it began: it runs on the kernel's vDSO already.
+    Repair,
+    /// By mistake: the process that was meant has ended.
+    Stranger,
+}
+
+/// When to look whether its `execve` has failed.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    next: Instant,
+    interval: Duration,
+    /// Its processor time in its own code at the first look, in ticks.
+    user_ticks: Option<u64>,
+}
+
+impl Look {
+    const FIRST: Duration = Duration::from_millis(4);
+    const LONGEST: Duration = Duration::from_millis(500);
+
+    fn new() -> Self {
+        Self { next: Instant::now() + Self::FIRST, interval: Self::FIRST, user_ticks: None }
+    }
+
+    fn again(&mut self) {
+        self.interval = (self.interval * 2).min(Self::LONGEST);
+        self.next = Instant::now() + self.interval;
+    }
+}
+
+/// Whether news was of a process that is traced here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It was, and has been dealt with.
+    Dealt,
+    /// It is for whoever else waits for this process's children.
+    OfChild,
+}
+
+/// What became of a report of `execve`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// News of the process will come.
+    Traced,
+    /// None will.
+    Untraced,
+}
+
+impl<'a> Tracer<'a> {
+    /// Traces nobody yet.
+    pub fn new(settings: &'a Settings<'a>, in_flight: &'a InFlight) -> Self {
+        Self { settings, in_flight, traced: HashMap::new(), dead: Vec::new() }
+    }
+
+    /// Traces `pid`, which is about to exec, without a report.
+    pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
+        ptrace::seize(pid)?;
+        let purpose = Purpose::Exec(by);
+        self.insert(pid, Traced { purpose, slot: None, program: None, look: Look::new() });
+        Ok(())
+    }
+
+    /// Traces whoever reports that it execs, and lets it do so.
+    pub fn follow_exec(
+        &mut self,
+        report: Report,
+        listener: &Listener<'_>,
+        target: &Target,
+    ) -> Followed {
+        let pid = report.pid;
+        // Traced already: by a try that failed, and was not seen to.
+        let is_traced = self.traced.contains_key(&pid);
+        let seized = if is_traced { Ok(()) } else { self.seize(pid) };
+        match seized {
+            Ok(()) if !is_traced && listener.is_gone(report) => {
+                // The number may be another process's by now.
+                self.let_go_of_stranger(pid);
+                self.in_flight.slot(report.slot).clear();
+                Followed::Untraced
+            }
+            Ok(()) => {
+                self.in_flight.slot(report.slot).hand_to(Pid::this(), leader_of(pid));
+                let purpose = Purpose::Exec(FileBy::Request);
+                let (slot, program) = (Some(report.slot), target.name.clone());
+                self.insert(pid, Traced { purpose, slot, program, look: Look::new() });
+                listener.carry_on(report);
+                Followed::Traced
+            }
+            Err(error) => {
+                // It has ended, or has a clock already.
+                let is_news = !listener.is_gone(report) && !is_traced_by_one_of_us(pid);
+                // Ended before it goes on, if at all; told of when it may have its new name.
+                if is_news {
+                    self.end_if_asked(pid);
+                }
+                listener.carry_on(report);
+                self.in_flight.slot(report.slot).clear();
+                if is_news {
+                    self.tell_untouched(pid, target.name.clone(), error);
+                }
+                Followed::Untraced
+            }
+        }
+    }
+
+    fn seize(&self, pid: Pid) -> Result<()> {
+        match ptrace::seize(pid) {
+            Err(Error::System { errno: Errno::EPERM, .. })
+                if tracer_of(pid).is_some_and(|tracer| self.dead.contains(&tracer)) =>
+            {
+                seize_from_dead(pid)
+            }
+            seized => seized,
+        }
+    }
+
+    /// Whether another thread of the process is traced. An exec ends all other threads, and waits for
+    /// the end of those that are traced until their tracer has heard of it; meanwhile it keeps the
+    /// tracer waiting that wants to trace one more.
+    pub fn has_traced_thread_beside(&self, pid: Pid) -> bool {
+        let is_beside = |&other: &Pid| {
+            other != pid && std::fs::exists(format!("/proc/{pid}/task/{other}")).unwrap_or(false)
+        };
+        self.traced.keys().any(is_beside)
+    }
+
+    /// Takes away the stub of whoever reports that it could not do its work, for this reason.
+    pub fn rescue(&mut self, report: Report, listener: &Listener<'_>, reason: u64) {
+        let pid = report.pid;
+        // Stopped before it returns to the stub, which would then begin the program by itself.
+        let seized = ptrace::seize(pid);
+        let is_gone = listener.is_gone(report);
+        if seized.is_ok() && !is_gone && ptrace::interrupt(pid).is_ok() {
+            let purpose = Purpose::Rescue;
+            self.insert(pid, Traced { purpose, slot: None, program: None, look: Look::new() });
+        } else if seized.is_ok() {
+            self.let_go_of_stranger(pid);
+        }
+        if !is_gone {
+            self.untouched(pid, None, stub::failure(pid, reason));
+        }
+        listener.refuse(report, Errno::ENOMEM);
+    }
+
+    /// Hears news that `waitpid` gave.
+    pub fn hear(&mut self, pid: Pid, status: i32) -> Heard {
+        let event = Event::of(status);
+        let Some(purpose) = self.purpose_of(pid, event) else { return Heard::OfChild };
+        match (event, purpose) {
+            (Event::Ended, _) => {
+                self.forget(pid);
+                return Heard::OfChild;
+            }
+            (Event::Continued, _) => return Heard::OfChild,
+            (Event::Exec, Purpose::Exec(by)) => self.inject(pid, by),
+            (Event::Exec, Purpose::Repair) => self.inject(pid, FileBy::Request),
+            (Event::Stop, Purpose::Repair) => self.repair(pid),
+            (Event::Stop, Purpose::Rescue) => {
+                if let Err(error) = exec::rescue(pid) {
+                    self.untouched(pid, None, error);
+                }
+                self.release(pid);
+            }
+            // The exec failed, and the program goes on; or it was stopped like any other.
+            (Event::Stop | Event::Exec, _) => self.release(pid),
+            // It is out of execve.
+            (Event::Signal(signal), Purpose::Exec(_)) if self.is_reported(pid) => {
+                self.forget(pid);
+                ptrace::detach_with(pid, signal);
+            }
+            (Event::Signal(signal), _) => ptrace::resume_with(pid, signal),
+        }
+        Heard::Dealt
+    }
+
+    /// A thread that execs is reported under its leader's id: the old one is looked up, too.
+    fn purpose_of(&mut self, pid: Pid, event: Event) -> Option<Purpose> {
+        if event == Event::Exec
+            && let Some(former) = ptrace::event_message(pid)
+            && former != pid
+            && let Some(traced) = self.traced.remove(&former)
+        {
+            self.insert(pid, traced);
+        }
+        self.traced.get(&pid).map(|traced| traced.purpose)
+    }
+
+    /// Whether the process has reported that it execs. The first one is traced before that.
+    fn is_reported(&self, pid: Pid) -> bool {
+        self.traced.get(&pid).is_some_and(|traced| traced.slot.is_some())
+    }
+
+    fn inject(&mut self, pid: Pid, by: FileBy) {
+        let Settings { payload, announce, tokens, .. } = self.settings;
+        let injected = match self.is_confined(pid) {
+            true => Err(Error::Confined { pid }),
+            false => exec::inject(pid, payload, by, *announce, tokens.of(pid)),
+        };
+        let lost_privilege = lost_privilege(pid);
+        match injected {
+            Ok(()) if lost_privilege => (self.settings.notice)(&Notice::Unprivileged { pid }),
+            Ok(()) => {}
+            Err(error) => {
+                let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
+                self.untouched(pid, program, error);
+            }
+        }
+        self.release(pid);
+    }
+
+    /// Whether the program may have a filter of its own that does not let a stub do its work.
+    fn is_confined(&self, pid: Pid) -> bool {
+        let Some(confined_from) = self.in_flight.confined_from() else { return false };
+        foreign::filters_of(pid).is_none_or(|filters| filters >= confined_from)
+    }
+
+    fn release(&mut self, pid: Pid) {
+        // Done with before the tracer lets go: nobody has to do it again.
+        self.forget(pid);
+        ptrace::detach(pid);
+    }
+
+    fn insert(&mut self, pid: Pid, traced: Traced) {
+        let slot = traced.slot;
+        if let Some(before) = self.traced.insert(pid, traced)
+            && before.slot != slot
+        {
+            self.free(before.slot);
+        }
+    }
+
+    fn forget(&mut self, pid: Pid) {
+        if let Some(traced) = self.traced.remove(&pid) {
+            self.free(traced.slot);
+        }
+    }
+
+    fn free(&self, slot: Option<SlotIndex>) {
+        if let Some(slot) = slot {
+            self.in_flight.slot(slot).clear();
+        }
+        self.in_flight.note_progress();
+    }
+
+    fn let_go_of_stranger(&mut self, pid: Pid) {
+        let purpose = Purpose::Stranger;
+        self.insert(pid, Traced { purpose, slot: None, program: None, look: Look::new() });
+        let _ = ptrace::interrupt(pid);
+    }
+
+    /// Says that a program runs on the host's clock, or ends it.
+    pub fn untouched(&self, pid: Pid, program: Option<OsString>, error: Error) {
+        if !matches!(error, Error::Gone { .. }) {
+            self.end_if_asked(pid);
+            self.tell_untouched(pid, program, error);
+        }
+    }
+
+    fn end_if_asked(&self, pid: Pid) {
+        if self.settings.on_host_clock == OnHostClock::End {
+            self.in_flight.note_ended();
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+
+    fn tell_untouched(&self, pid: Pid, program: Option<OsString>, error: Error) {
+        (self.settings.notice)(&match self.settings.on_host_clock {
+            OnHostClock::Tell => Notice::Untouched { pid, program, error },
+            OnHostClock::End => Notice::Ended { pid, program, error },
+        });
+    }
+}
+
+// What a tracer that was killed has left.
+impl Tracer<'_> {
+    /// `dead`, a process of this launch, was killed, and another takes over whom it traced.
+    pub fn succeed(&mut self, dead: Pid) {
+        self.dead.push(dead);
+    }
+
+    /// Takes over whom `dead`, a process of this launch, traced when it was killed.
+    pub fn adopt(&mut self, dead: Pid, listener: Option<BorrowedFd<'_>>) {
+        self.succeed(dead);
+        let in_flight = self.in_flight;
+        for report in in_flight.taken() {
+            let slot = in_flight.slot(report.slot);
+            match (report.call, slot.tracer()) {
+                (_, Some((tracer, _))) if tracer != dead => {}
+                // It had not come to the answer: whoever receives reports does it again.
+                (_, Some(_)) if listener.is_some_and(|fd| is_waiting(fd, report)) => {
+                    slot.hand_back()
+                }
+                (Call::Exec { .. }, Some((_, process))) => self.adopt_exec(report, process),
+                _ => {}
+            }
+        }
+    }
+
+    fn adopt_exec(&mut self, report: Report, process: Pid) {
+        // Once a thread has exec'd it has its leader's number.
+        let seized = match seize_from_dead(report.pid) {
+            Err(Error::Gone { .. }) if process != report.pid => {
+                seize_from_dead(process).map(|()| process)
+            }
+            seized => seized.map(|()| report.pid),
+        };
+        let slot = self.in_flight.slot(report.slot);
+        match seized {
+            Ok(pid) => {
+                slot.hand_to(Pid::this(), process);
+                // Below this launch, whoever execs has the image, but what begins does not have it yet.
+                let has_begun = !has_image(pid, self.settings.payload);
+                let purpose =
+                    if has_begun { Purpose::Repair } else { Purpose::Exec(FileBy::Request) };
+                let (slot, look) = (Some(report.slot), Look::new());
+                self.insert(pid, Traced { purpose, slot, program: None, look });
+                if has_begun {
+                    let _ = ptrace::interrupt(pid);
+                }
+            }
+            Err(error) => {
+                slot.clear();
+                self.untouched(process, None, error);
+            }
+        }
+    }
+
+    /// The supervisor of a program that nobody follows was killed, and `progress` tells what it had dealt
+    /// with: one that it had not given its image runs on the host's clock.
+    pub fn unless_injected(&self, program: Pid, progress: u64) {
+        if progress == 0 && !has_image(program, self.settings.payload) {
+            self.untouched(program, None, Error::TracerKilled { pid: program });
+        }
+    }
+
+    fn repair(&mut self, pid: Pid) {
+        self.untouched(pid, None, Error::TracerKilled { pid });
+        self.release(pid);
+    }
+}
+
+// Calls of `execve` that have failed.
+impl Tracer<'_> {
+    /// When to call [`look`](Self::look) next.
+    pub fn looks_at(&self) -> Option<Instant> {
+        let reported = self.traced.values().filter(|traced| traced.slot.is_some());
+        reported.map(|traced| traced.look.next).min()
+    }
+
+    /// Looks for processes whose `execve` has failed, to let go of them.
+    pub fn look(&mut self) {
+        if self.traced.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for (&pid, traced) in &mut self.traced {
+            if traced.slot.is_none() || now < traced.look.next {
+                continue;
+            }
+            if matches!(traced.purpose, Purpose::Exec(_)) && has_left_execve(pid, &mut traced.look)
+            {
+                // It stops, which is heard of.
+                let _ = ptrace::interrupt(pid);
+            }
+            traced.look.again();
+        }
+    }
+}
+
+/// Whether a thread that was let into `execve` is certainly out of it. It cannot be in it again: that
+/// would have been reported.
+fn has_left_execve(pid: Pid, look: &mut Look) -> bool {
+    let Ok(call) = std::fs::read_to_string(format!("/proc/{pid}/syscall")) else {
+        // Not to be told: it has had time enough for any local file.
+        return look.interval >= Look::LONGEST;
+    };
+    let is_exec = |number: u32| {
+        let mut numbers =
+            crate::arch::ABIS.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
+        numbers.any(|exec| exec == number)
+    };
+    match call.split_whitespace().next().map(str::parse::<i64>) {
+        Some(Ok(number)) => !u32::try_from(number).is_ok_and(is_exec),
+        // "running": in the kernel, or in its own code, which its time there tells.
+        _ => {
+            let user_ticks = user_ticks(pid);
+            match (look.user_ticks, user_ticks) {
+                (Some(before), Some(now)) => now > before,
+                _ => {
+                    look.user_ticks = user_ticks;
+                    false
+                }
+            }
+        }
+    }
+}
+
+/// Processor time that a thread has spent in its own code, from `/proc/PID/task/TID/stat`.
+fn user_ticks(pid: Pid) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/task/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // Field 14; the first behind the name is field 3.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(11)?.parse().ok()
+}
+
+/// Seizes what a process that is being killed traces, as soon as the kernel has let go of it.
+fn seize_from_dead(pid: Pid) -> Result<()> {
+    const LONGEST: Duration = Duration::from_millis(200);
+    let start = Instant::now();
+    loop {
+        match ptrace::seize(pid) {
+            Err(Error::System { errno: Errno::EPERM, .. }) if start.elapsed() < LONGEST => {
+                std::thread::yield_now();
+            }
+            seized => return seized,
+        }
+    }
+}
+
+/// Whether the image's file is mapped in a process.
+fn has_image(pid: Pid, payload: &Payload) -> bool {
+    let Ok(file) = nix::sys::stat::fstat(&payload.file) else { return false };
+    let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let maps = String::from_utf8_lossy(&maps);
+    let inode = file.st_ino.to_string();
+    maps.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(4);
+        fields.next() == Some(&inode)
+            && fields.next().is_some_and(|name| name.starts_with("/memfd:"))
+    })
+}
+
+/// The process that a thread belongs to.
+fn leader_of(thread: Pid) -> Pid {
+    // SAFETY: sends nothing; it only fails where the thread is not the leader of its process.
+    let is_leader =
+        unsafe { libc::syscall(libc::SYS_tgkill, thread.as_raw(), thread.as_raw(), 0) } == 0;
+    if is_leader { thread } else { status_id(thread, "Tgid:").unwrap_or(thread) }
+}
+
+/// Whether a launch within this one has the process: it gets a clock, though not from here.
+fn is_traced_by_one_of_us(pid: Pid) -> bool {
+    tracer_of(pid).is_some_and(is_one_of_us)
+}
+
+fn tracer_of(pid: Pid) -> Option<Pid> {
+    status_id(pid, "TracerPid:").filter(|&tracer| tracer.as_raw() != 0)
+}
+
+/// An id from `/proc/PID/status`.
+fn status_id(pid: Pid, field: &str) -> Option<Pid> {
+    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let id = status.lines().find_map(|line| line.strip_prefix(field))?;
+    id.trim().parse().ok().map(Pid::from_raw)
+}
+
+/// Whether a process executes this very program.
+pub fn is_one_of_us(pid: Pid) -> bool {
+    let file =
+        |pid: &str| std::fs::metadata(format!("/proc/{pid}/exe")).map(|f| (f.dev(), f.ino()));
+    match (file(&pid.to_string()), file("self")) {
+        (Ok(theirs), Ok(ours)) => theirs == ours,
+        _ => false,
+    }
+}
+
+/// Whether a program's file would have given it another user's rights. Root has lost nothing.
+fn lost_privilege(pid: Pid) -> bool {
+    const SET_USER_ID: u32 = 0o4000;
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        return false;
+    }
+    std::fs::metadata(format!("/proc/{pid}/exe"))
+        .is_ok_and(|file| file.mode() & SET_USER_ID != 0 && file.uid() != user.as_raw())
+}

@@ -166,7 +166,7 @@ pub fn payload() -> Payload {
             .expect("a file in memory");
     vdso_timekeeper::initialise(file.page(), &transforms());
     let companion = Companion::new("i386", Box::new(companion));
-    let padding = find_padding(host.vdso_addr, &host.image);
+    let padding = find_padding();
     let template = vdso_data::process::Template {
         hres: None,
         raw: None,

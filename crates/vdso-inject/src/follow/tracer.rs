@@ -166,7 +166,9 @@ impl<'a> Tracer<'a> {
                 Followed::Untraced
             }
             Ok(()) => {
-                self.in_flight.slot(report.slot).hand_to(Pid::this(), leader_of(pid));
+                let slot = self.in_flight.slot(report.slot);
+                slot.set_name(target.name.as_deref());
+                slot.hand_to(Pid::this(), leader_of(pid));
                 let purpose = Purpose::Exec(FileBy::Request);
                 let (slot, program) = (Some(report.slot), target.name.clone());
                 self.insert(pid, Traced { purpose, slot, program, look: Look::new() });
@@ -399,15 +401,21 @@ impl Tracer<'_> {
                 let has_begun = !has_image(pid, self.settings.payload);
                 let purpose =
                     if has_begun { Purpose::Repair } else { Purpose::Exec(FileBy::Request) };
-                let (slot, look) = (Some(report.slot), Look::new());
-                self.insert(pid, Traced { purpose, slot, program: None, look });
+                let (program, look) = (slot.name(), Look::new());
+                self.insert(pid, Traced { purpose, slot: Some(report.slot), program, look });
                 if has_begun {
                     let _ = ptrace::interrupt(pid);
                 }
             }
             Err(error) => {
+                let program = slot.name();
                 slot.clear();
-                self.untouched(process, None, error);
+                let error = match error {
+                    // Meanwhile it has begun, and ended.
+                    Error::Gone { .. } => Error::TracerKilled { pid: process },
+                    error => error,
+                };
+                self.untouched(process, program, error);
             }
         }
     }
@@ -421,7 +429,8 @@ impl Tracer<'_> {
     }
 
     fn repair(&mut self, pid: Pid) {
-        self.untouched(pid, None, Error::TracerKilled { pid });
+        let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
+        self.untouched(pid, program, Error::TracerKilled { pid });
         self.release(pid);
     }
 }

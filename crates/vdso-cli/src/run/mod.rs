@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,10 +20,11 @@ use nix::errno::Errno;
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
 use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
+use vdso_inject::privilege::{self, Privilege};
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
-use crate::message;
+use crate::message::{self, quoted};
 
 pub use args::Run;
 use clocks::Plan;
@@ -52,8 +53,8 @@ pub fn run(run: &Run) -> ExitCode {
         Ok(Outcome::Dumped(signal)) => ending::by_signal(signal, Core::Dumped),
         Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
-            let name = run.command[0].to_string_lossy();
-            message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));
+            let name = quoted(&run.command[0]);
+            message::say(format_args!("error: cannot run {name}: {}", errno.desc()));
             let is_missing = errno == Errno::ENOENT;
             ExitCode::from(if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
         }
@@ -67,14 +68,8 @@ pub fn run(run: &Run) -> ExitCode {
 fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     vdso_inject::arch::check_support()?;
     let command = c_strings(run)?;
-    if let Some(path) = privileged_program(&run.command[0]) {
-        message::say(format_args!(
-            "warning: '{}' is set-user-ID or set-group-ID and would lose that privilege: it runs \
-             on the kernel's own clocks",
-            path.display()
-        ));
-        message::say("hint: run vdso inside it, for example: sudo vdso run ...");
-        return Ok(untouched(&command));
+    if let Some((privilege, path)) = privileged_program(&run.command[0]) {
+        return Ok(on_host_clock(run, &command, privilege, &path));
     }
     let host = Host::find().context("cannot read /proc/self/maps")?;
     let selected = select(&host, plan, run.source.map(Source::from))?;
@@ -148,21 +143,27 @@ fn c_strings(run: &Run) -> Result<Vec<CString>> {
         .collect()
 }
 
-/// The program's file, if executing it would give it another user's or group's rights, which both
-/// tracing and the filter take away. Root has nothing to gain from it, and loses nothing.
-pub fn privileged_program(name: &std::ffi::OsStr) -> Option<PathBuf> {
-    const SET_USER_ID: u32 = 0o4000;
-    const SET_GROUP_ID: u32 = 0o2010;
-    if nix::unistd::geteuid().is_root() {
-        return None;
+/// What the program would lose if it were traced and followed, and the file that gives it.
+pub fn privileged_program(name: &std::ffi::OsStr) -> Option<(Privilege, PathBuf)> {
+    privilege::at_stake(&find_in_path(Path::new(name))?)
+}
+
+/// Runs a program as it is that cannot have both its privilege and a clock; or not, if that is what is
+/// wanted.
+fn on_host_clock(run: &Run, command: &[CString], privilege: Privilege, path: &Path) -> Outcome {
+    let path = quoted(path);
+    if run.strict {
+        message::say(format_args!(
+            "error: {path} would lose its {privilege}, or run on the kernel's own clocks: it is not run \
+             (--strict)"
+        ));
+        return Outcome::EndedOnHostClock;
     }
-    let path = find_in_path(Path::new(name))?;
-    let file = fs::metadata(&path).ok()?;
-    let mode = file.permissions().mode();
-    let gains_user = mode & SET_USER_ID != 0 && file.uid() != nix::unistd::geteuid().as_raw();
-    let gains_group =
-        mode & SET_GROUP_ID == SET_GROUP_ID && file.gid() != nix::unistd::getegid().as_raw();
-    (gains_user || gains_group).then_some(path)
+    message::say(format_args!(
+        "warning: {path} would lose its {privilege}: it runs on the kernel's own clocks"
+    ));
+    message::say("hint: run vdso inside it, for example: sudo vdso run ...");
+    untouched(command)
 }
 
 fn find_in_path(name: &Path) -> Option<PathBuf> {

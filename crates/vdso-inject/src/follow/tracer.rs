@@ -25,6 +25,7 @@ use super::target::Target;
 use crate::arch::Abi;
 use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Payload};
+use crate::privilege;
 use crate::ptrace::{self, Event};
 use crate::stub;
 
@@ -285,9 +286,11 @@ impl<'a> Tracer<'a> {
             true => Err(Error::Confined { pid }),
             false => exec::inject(pid, payload, by, *announce, tokens.of(pid)),
         };
-        let lost_privilege = lost_privilege(pid);
+        let lost = privilege::lost(pid);
+        if let Some(privilege) = lost {
+            (self.settings.notice)(&Notice::Unprivileged { pid, privilege });
+        }
         match injected {
-            Ok(()) if lost_privilege => (self.settings.notice)(&Notice::Unprivileged { pid }),
             Ok(()) => {}
             Err(error) => {
                 let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
@@ -560,15 +563,4 @@ pub fn is_one_of_us(pid: Pid) -> bool {
         (Ok(theirs), Ok(ours)) => theirs == ours,
         _ => false,
     }
-}
-
-/// Whether a program's file would have given it another user's rights. Root has lost nothing.
-fn lost_privilege(pid: Pid) -> bool {
-    const SET_USER_ID: u32 = 0o4000;
-    let user = nix::unistd::geteuid();
-    if user.is_root() {
-        return false;
-    }
-    std::fs::metadata(format!("/proc/{pid}/exe"))
-        .is_ok_and(|file| file.mode() & SET_USER_ID != 0 && file.uid() != user.as_raw())
 }

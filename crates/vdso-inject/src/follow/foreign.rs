@@ -4,8 +4,6 @@
 //! installed before it execs another may refuse those, or kill for them. Whoever installs a filter is
 //! reported, so the filter can be read beforehand and asked what it says to each of a stub's calls.
 
-use std::fs;
-
 use libc::{
     BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_DIV, BPF_IMM, BPF_IND, BPF_JA, BPF_JEQ, BPF_JGE,
     BPF_JGT, BPF_JMP, BPF_JSET, BPF_LD, BPF_LDX, BPF_LEN, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MUL,
@@ -16,6 +14,7 @@ use nix::unistd::Pid;
 
 use crate::arch::{Abi, Need, StubCall, Word};
 use crate::exec::Memory;
+use crate::proc;
 
 /// `BPF_MAXINSNS` of `include/uapi/linux/bpf_common.h`.
 const MOST_INSTRUCTIONS: usize = 4096;
@@ -42,9 +41,7 @@ pub fn verdict(pid: Pid, abi: &Abi, program_addr: u64) -> Verdict {
 
 /// How many filters a process has, its parents' among them (Linux 5.9 and later).
 pub fn filters_of(pid: Pid) -> Option<u32> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"))?.trim().parse().ok()
+    proc::status(pid, "Seccomp_filters")
 }
 
 fn read_program(pid: Pid, word: Word, addr: u64) -> Option<Vec<sock_filter>> {

@@ -25,9 +25,9 @@ use super::target::Target;
 use crate::arch::Abi;
 use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Payload};
-use crate::privilege;
 use crate::ptrace::{self, Event};
 use crate::stub;
+use crate::{privilege, proc};
 
 /// What is the same for all programs of a launch.
 pub struct Settings<'a> {
@@ -370,14 +370,15 @@ impl Tracer<'_> {
         self.dead.push(dead);
     }
 
-    /// Takes over whom `dead`, a process of this launch, traced when it was killed.
+    /// Takes over whom `dead`, a process of this launch, traced when it was killed, and whom a former one
+    /// left that it had not come to itself.
     pub fn adopt(&mut self, dead: Pid, listener: Option<BorrowedFd<'_>>) {
         self.succeed(dead);
         let in_flight = self.in_flight;
         for report in in_flight.taken() {
             let slot = in_flight.slot(report.slot);
             match (report.call, slot.tracer()) {
-                (_, Some((tracer, _))) if tracer != dead => {}
+                (_, Some((tracer, _))) if tracer != dead && is_alive(tracer) => {}
                 // It had not come to the answer: whoever receives reports does it again.
                 (_, Some(_)) if listener.is_some_and(|fd| is_waiting(fd, report)) => {
                     slot.hand_back()
@@ -503,6 +504,11 @@ fn user_ticks(pid: Pid) -> Option<u64> {
     fields.split(' ').nth(11)?.parse().ok()
 }
 
+/// Whether a process has not ended yet.
+fn is_alive(pid: Pid) -> bool {
+    proc::state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
 /// Seizes what a process that is being killed traces, as soon as the kernel has let go of it.
 fn seize_from_dead(pid: Pid) -> Result<()> {
     const LONGEST: Duration = Duration::from_millis(200);
@@ -535,7 +541,7 @@ fn leader_of(thread: Pid) -> Pid {
     // SAFETY: sends nothing; it only fails where the thread is not the leader of its process.
     let is_leader =
         unsafe { libc::syscall(libc::SYS_tgkill, thread.as_raw(), thread.as_raw(), 0) } == 0;
-    if is_leader { thread } else { status_id(thread, "Tgid:").unwrap_or(thread) }
+    if is_leader { thread } else { proc::status(thread, "Tgid").map_or(thread, Pid::from_raw) }
 }
 
 /// Whether a launch within this one has the process: it gets a clock, though not from here.
@@ -544,15 +550,7 @@ fn is_traced_by_one_of_us(pid: Pid) -> bool {
 }
 
 fn tracer_of(pid: Pid) -> Option<Pid> {
-    status_id(pid, "TracerPid:").filter(|&tracer| tracer.as_raw() != 0)
-}
-
-/// An id from `/proc/PID/status`.
-fn status_id(pid: Pid, field: &str) -> Option<Pid> {
-    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let id = status.lines().find_map(|line| line.strip_prefix(field))?;
-    id.trim().parse().ok().map(Pid::from_raw)
+    proc::status(pid, "TracerPid").filter(|&tracer| tracer != 0).map(Pid::from_raw)
 }
 
 /// Whether a process executes this very program.

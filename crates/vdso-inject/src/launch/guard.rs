@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::message::Socket;
 use crate::follow::InFlight;
+use crate::proc;
 
 /// See the module.
 pub struct Guard<'a> {
@@ -130,7 +131,5 @@ fn is_ready(listener: &OwnedFd) -> bool {
 
 /// Whether a process is stopped, by a signal or a tracer.
 fn is_stopped(pid: Pid) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let stat = String::from_utf8_lossy(&stat);
-    stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with(['T', 't']))
+    proc::state(pid).is_some_and(|state| matches!(state, 'T' | 't'))
 }

@@ -134,7 +134,8 @@ impl Bench {
     fn row(&self, title: &str, call: Call, goals: &[Goal]) -> Result<()> {
         let mut subjects = vec![kernels(self.host, call)?.subject("kernel's vDSO")];
         for (label, image) in &self.images {
-            let function = call.ours(image).context("an image lacks a function")?;
+            // SAFETY: mapped for this process by `images::map`.
+            let function = unsafe { call.ours(image) }.context("an image lacks a function")?;
             subjects.push(function.subject(label));
         }
         subjects.push(call.library().subject("glibc"));

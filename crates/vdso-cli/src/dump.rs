@@ -11,7 +11,7 @@ use clap::ValueHint;
 
 use crate::args::target_parser;
 use crate::exit::Exit;
-use crate::message::{self, Hinted};
+use crate::message::{self, Hinted, printable_path};
 use crate::target::{FoundImage, Origin, Target, source_of};
 
 /// The arguments of `vdso dump`.
@@ -56,7 +56,7 @@ Exit code: 0; 1 if the image cannot be read or written, 2 for a mistake in the a
 pub fn run(args: &Dump) -> Result<Exit> {
     let target = Target::find(args.target.as_deref())?;
     if let Origin::File(path) = &target.origin {
-        bail!("{} is an image already, not a process or a core file", path.display());
+        bail!("{} is an image already, not a process or a core file", printable_path(path));
     }
     let image = target.image(args.kernel)?;
     let written = if message::is_stdout(&args.output)? {
@@ -68,7 +68,7 @@ pub fn run(args: &Dump) -> Result<Exit> {
         "standard output".to_owned()
     } else {
         write_to_file(&args.output, &image.bytes)?;
-        args.output.display().to_string()
+        printable_path(&args.output)
     };
     message::say(format_args!("{}, to {written}", describe(&target, image)));
     Ok(Exit::Success)
@@ -98,7 +98,7 @@ fn write_to_stream(stream: &mut (impl Write + IsTerminal), bytes: &[u8]) -> Resu
 }
 
 fn write_to_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
+    let failed = || format!("cannot write {}", printable_path(path));
     let metadata = match (fs::metadata(path), fs::read_link(path)) {
         (Ok(metadata), _) => metadata,
         // A link to what is not there yet.

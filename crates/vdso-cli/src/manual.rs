@@ -13,7 +13,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::args::Args;
 use crate::exit::Exit;
-use crate::message;
+use crate::message::{self, printable_path};
 
 /// What `man` shows at the top of each page.
 const MANUAL: &str = "vdso";
@@ -24,7 +24,8 @@ const EXIT_CODE: &str = "Exit code: ";
 
 /// Writes a page for each command to `folder`.
 pub fn write(folder: &Path) -> Result<Exit> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", printable_path(folder)))?;
     let mut command = Args::command().disable_help_subcommand(true);
     command.build();
     let all: Vec<&Command> = shown(&command).collect();
@@ -32,7 +33,7 @@ pub fn write(folder: &Path) -> Result<Exit> {
         let name = page.get_display_name().unwrap_or(page.get_name());
         let path = folder.join(format!("{name}.1"));
         let text = render(page, &command).context("cannot make a manual page")?;
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", printable_path(path)))?;
     }
     Ok(Exit::Success)
 }

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -112,6 +114,128 @@ fn a_child_that_loses_its_set_user_id_privilege_is_warned_about() {
     // What the warning says, helps.
     let run = finish(shared.run(&["--no-follow"]).args(["sh", "-c", &script])).succeeded().quiet();
     assert_eq!(run.stdout, "0\n0\n");
+}
+
+#[test]
+fn a_program_with_file_capabilities_keeps_them_and_the_hosts_clock() {
+    let test = "a_program_with_file_capabilities_keeps_them_and_the_hosts_clock";
+    if !is_root(test) {
+        return;
+    }
+    let shared = Shared::new();
+    let clocks = shared.add(&clocks(), "capable", 0o755);
+    // What it has, on its standard output.
+    let grep = shared.add(Path::new("/bin/grep"), "capable-grep", 0o755);
+    if !give_capability(&clocks, test) || !give_capability(&grep, test) {
+        return;
+    }
+    let shows = ["CapPrm", "/proc/self/status"];
+    let plain = finish(Command::new(&grep).args(shows).uid(NOBODY).gid(NOBODY)).succeeded();
+    assert!(!plain.stdout.contains("0000000000000000"), "{plain:#?}");
+    for options in [[].as_slice(), &["--no-follow"]] {
+        let run = finish(shared.run(options).arg(&grep).args(shows)).succeeded();
+        assert_eq!(run.stdout, plain.stdout);
+        run.said(&["warning", "file capabilities", "kernel's own clocks"]);
+        let run = finish(shared.run(options).arg(&clocks)).succeeded();
+        assert_realtime_shift(&run.readings(), 0, 0);
+        let run = finish(shared.run(&[options, &["--strict"]].concat()).arg(&grep).args(shows));
+        assert_eq!(run.stdout, "");
+        run.exited(125).said(&["error", "file capabilities", "--strict"]);
+    }
+    // A script has its interpreter's, and nobody else's.
+    let script = shared.folder.path().join("script");
+    support::write_script(&script, &format!("#!{} CapPrm\n", grep.display()));
+    finish(shared.run(&[]).arg(&script)).said(&["warning", "file capabilities"]);
+    // A child loses them, and that is said; without being followed it does not.
+    let line = format!("{} {}; :", grep.display(), shows.join(" "));
+    let run = finish(shared.run(&[]).args(["sh", "-c", &line])).succeeded();
+    assert!(run.stdout.contains("0000000000000000"), "{run:#?}");
+    run.said(&["warning", "without its file capabilities", "--no-follow"]);
+    let run = finish(shared.run(&["--no-follow"]).args(["sh", "-c", &line])).succeeded().quiet();
+    assert_eq!(run.stdout, plain.stdout);
+}
+
+/// Whether a file could be given a capability, which needs a file system that has such.
+fn give_capability(file: &Path, test: &str) -> bool {
+    let given = Command::new("setcap").arg("cap_net_raw+ep").arg(file).status();
+    let is_given = given.is_ok_and(|status| status.success());
+    if !is_given {
+        skip(
+            Lacking::Kernel,
+            test,
+            "setcap(8) is not here, or the file system has no capabilities",
+        );
+    }
+    is_given
+}
+
+#[test]
+fn nobody_is_warned_of_privilege_that_a_plain_run_does_not_give_either() {
+    if !is_root("nobody_is_warned_of_privilege_that_a_plain_run_does_not_give_either") {
+        return;
+    }
+    let shared = Shared::new();
+    let user = shared.add(&clocks(), "user", 0o4755);
+    let run = |prepare: fn(&mut Command), run: &mut Command| {
+        prepare(run);
+        finish(run).succeeded().quiet()
+    };
+    let keeps_what_it_has = |command: &mut Command| {
+        // SAFETY: the call may be made between fork and exec.
+        unsafe {
+            command.pre_exec(|| Ok(nix::sys::prctl::set_no_new_privs()?));
+        }
+    };
+    let gains_nothing = run(keeps_what_it_has, shared.run(&[]).arg(&user));
+    assert_realtime_shift(&gains_nothing.readings(), SHIFT_NS, 0);
+    // Root may follow those who gain privilege.
+    let line = format!("setpriv --reuid {NOBODY} --clear-groups {} >&2", user.display());
+    let followed = finish(vdso_run(["--offset", OFFSET]).args(["sh", "-c", &line])).succeeded();
+    assert!(!followed.stderr.contains("vdso:"), "{followed:#?}");
+}
+
+#[test]
+fn strict_does_not_run_a_privileged_program() {
+    if !is_root("strict_does_not_run_a_privileged_program") {
+        return;
+    }
+    let shared = Shared::new();
+    let privileged = shared.add(Path::new("/usr/bin/id"), "user", 0o4755);
+    let run = finish(shared.run(&["--strict"]).arg(&privileged)).exited(125);
+    assert_eq!(run.stdout, "");
+    run.said(&["error", "set-user-ID", "--strict"]);
+}
+
+#[test]
+fn a_foreign_name_forges_no_line_and_reaches_no_terminal() {
+    if !is_root("a_foreign_name_forges_no_line_and_reaches_no_terminal") {
+        return;
+    }
+    let shared = Shared::new();
+    let folder = shared.folder.path().join("foreign");
+    std::fs::create_dir(&folder).expect("a folder");
+    set_mode(&folder, 0o755);
+    let name = OsStr::from_bytes(b"a\x1b[2J\nvdso: 'b\xff\xe2\x80\xae");
+    let foreign = folder.join(name);
+    std::fs::copy(clocks(), &foreign).expect("a copy");
+    let shown = r"a\u{1b}[2J\nvdso: \'b\xff\u{202e}";
+    let is_one_line = |run: Finished, text: &str| {
+        let run = run.said(&[text]);
+        assert!(!run.stderr.contains(['\u{1b}', '\u{202e}']), "{run:#?}");
+        for line in run.stderr.lines() {
+            let is_ours = ["vdso: warning: '", "vdso: hint: ", "vdso: error: "];
+            assert!(is_ours.iter().any(|start| line.starts_with(start)), "{line:?}");
+        }
+    };
+    // By its file's name, by its path, and by what the process is called.
+    set_mode(&foreign, 0o711);
+    is_one_line(finish(shared.run(&[]).arg(&foreign)), shown);
+    set_mode(&foreign, 0o4755);
+    is_one_line(finish(shared.run(&[]).arg(&foreign)), shown);
+    let child = finish(shared.run(&[]).args(["sh", "-c", r#""$0"; :"#]).arg(&foreign));
+    is_one_line(child, "a\\u{1b}[2J\\nvdso: ");
+    set_mode(&foreign, 0o600);
+    is_one_line(finish(shared.run(&[]).arg(&foreign)), shown);
 }
 
 #[test]

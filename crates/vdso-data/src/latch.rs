@@ -20,9 +20,11 @@ pub const COPIES: usize = 2;
 /// `read` with the index of the copy to use. It is repeated until no update came in between, which
 /// for a writer that publishes once a second is practically never.
 ///
-/// Sampling first is sound: a sample older than the data is a time before the update, and the
-/// arithmetic answers with the update's own time, which lies within the caller's call. It is also
-/// faster, as the sequence number's load no longer stands between the caller and the counter.
+/// Sampling first is sound where a page says at which sample each update was made, and is continued
+/// there: a sample older than the data is a time before the update, and the arithmetic answers with the
+/// update's own time, which lies within the caller's call. (The kernel's page does not say that, so it
+/// has [another order](crate::seqlock).) It is also faster, as the sequence number's load no longer
+/// stands between the caller and the counter.
 #[inline(always)]
 pub fn read<S, T>(
     seq: &AtomicU32,

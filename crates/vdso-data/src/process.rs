@@ -60,6 +60,8 @@ pub struct ProcessPage {
     /// For makers of pages without a kernel of Linux's below, such as a kernel: ready, and of generation 0,
     /// so that the page of clocks has the only [generation](crate::own::Header::random_generation).
     pub always_ready: RandomData,
+    /// Zero. The page is copied word by word, so it has no byte that is not a field's.
+    pub unused: [AtomicU64; 5],
 }
 
 /// The kernel's `struct vdso_rng_data`. Source: `include/vdso/datapage.h` (Linux 6.18).
@@ -70,6 +72,8 @@ pub struct RandomData {
     pub generation: AtomicU64,
     /// Not zero once the kernel has a seed at all.
     pub is_ready: AtomicU8,
+    /// Nothing.
+    pub unused: [AtomicU8; 7],
 }
 
 /// Where a process can read how the kernel steers its counter; zero for not at all. Source:
@@ -133,7 +137,8 @@ impl ProcessPage {
             functions: Functions::default(),
             steering: Steering::default(),
             random_data_addr: AtomicU64::new(0),
-            always_ready: RandomData { generation: AtomicU64::new(0), is_ready: AtomicU8::new(1) },
+            always_ready: RandomData { is_ready: AtomicU8::new(1), ..RandomData::default() },
+            unused: core::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 }

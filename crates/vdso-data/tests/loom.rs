@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use loom::model::Builder;
 use loom::sync::Arc;
+use loom::sync::atomic::AtomicI64;
 use loom::thread;
 use vdso_data::arithmetic::{Mult, Nanos, Rate, Timespec, Transform};
 use vdso_data::own::{CounterView, Line};
@@ -395,4 +396,134 @@ fn seqlock_tried_once_is_never_torn() {
         assert!(matches!(reader.join().unwrap(), None | Some(0..=2)));
         assert_eq!(page.try_read(), Some(2));
     });
+}
+
+/// A counter of which every read gets a later value, and a clock over it that is steered: its line is
+/// continued at the counter value of an update, at another slope.
+struct Steered {
+    counter: AtomicU64,
+    seq: AtomicU32,
+    /// Of the sequence lock: time at the counter's zero, and slope. Of the latch: two of those, and the
+    /// counter value at which each begins.
+    start: [AtomicI64; latch::COPIES],
+    slope: [AtomicI64; latch::COPIES],
+    from: [AtomicI64; latch::COPIES],
+}
+
+/// At the counter's zero.
+const START: i64 = 1000;
+const SLOPE: i64 = 1;
+const STEEPER: i64 = 10;
+
+impl Steered {
+    fn new() -> Arc<Self> {
+        let both = |value| [AtomicI64::new(value), AtomicI64::new(value)];
+        Arc::new(Self {
+            counter: AtomicU64::new(0),
+            seq: AtomicU32::new(0),
+            start: both(START),
+            slope: both(SLOPE),
+            from: both(0),
+        })
+    }
+
+    /// In order, as the processor's is.
+    fn cycles(&self) -> i64 {
+        self.counter.fetch_add(1, Ordering::AcqRel) as i64
+    }
+
+    fn store(&self, copy: usize, now: i64) {
+        // The two lines meet at the update.
+        let start = START + now * SLOPE - now * STEEPER;
+        self.start[copy].store(start, Ordering::Relaxed);
+        self.slope[copy].store(STEEPER, Ordering::Relaxed);
+        self.from[copy].store(now, Ordering::Relaxed);
+    }
+
+    fn at(&self, copy: usize, cycles: i64) -> i64 {
+        let start = self.start[copy].load(Ordering::Relaxed);
+        start + cycles * self.slope[copy].load(Ordering::Relaxed)
+    }
+
+    /// As the kernel: the counter first, then the lock.
+    fn update_as_kernel(&self) {
+        let now = self.cycles();
+        self.seq.store(1, Ordering::Relaxed);
+        writer_fence();
+        self.store(0, now);
+        self.seq.store(2, Ordering::Release);
+    }
+
+    fn update_as_timekeeper(&self) {
+        let now = self.cycles();
+        latch::write(&self.seq, |_, spare| self.store(spare, now));
+    }
+
+    fn kernels(&self) -> i64 {
+        seqlock::read(&self.seq, || false, || self.cycles(), |cycles| self.at(0, cycles)).unwrap()
+    }
+
+    fn kernels_at_once(&self) -> Option<i64> {
+        seqlock::try_read_at(&self.seq, || self.cycles(), |cycles| Some(self.at(0, cycles)))
+    }
+
+    /// A line of ours is not used before it begins.
+    fn timekeepers(&self) -> i64 {
+        let at = |cycles: i64, copy: usize| {
+            self.at(copy, cycles.max(self.from[copy].load(Ordering::Relaxed)))
+        };
+        latch::read(&self.seq, || self.cycles(), at)
+    }
+}
+
+/// One reader reads twice while an update comes; another one of the same clock comes after it.
+fn steered_model(
+    update: impl Fn(&Steered) + Sync + Send + 'static,
+    read: impl Fn(&Steered) -> i64 + Sync + Send + Copy + 'static,
+) {
+    check(3, move || {
+        let page = Steered::new();
+        let reader = thread::spawn({
+            let page = page.clone();
+            move || {
+                let times = [read(&page), read(&page)];
+                assert!(times[0] <= times[1], "{TORN}, and time went back: {times:?}");
+                times[1]
+            }
+        });
+        update(&page);
+        let after = reader.join().unwrap();
+        assert!(after <= read(&page), "{TORN}, and time went back");
+    });
+}
+
+#[test]
+fn seqlock_of_a_steered_clock_is_never_torn() {
+    steered_model(Steered::update_as_kernel, Steered::kernels);
+}
+
+/// Whoever tries once asks again here, as the image does in its slower function.
+#[test]
+fn seqlock_of_a_steered_clock_tried_once_is_never_torn() {
+    let read = |page: &Steered| page.kernels_at_once().unwrap_or_else(|| page.kernels());
+    steered_model(Steered::update_as_kernel, read);
+}
+
+/// The latch's sample comes first, which is right for lines that begin at their update.
+#[test]
+fn latch_of_a_steered_clock_does_not_go_back() {
+    steered_model(Steered::update_as_timekeeper, Steered::timekeepers);
+}
+
+/// The model misses the order: the sample first, on a page that does not say when it was updated.
+#[test]
+fn a_sample_before_the_number_goes_back_on_a_kernels_page() {
+    let first = |page: &Steered| {
+        let sampled = page.cycles();
+        seqlock::read(&page.seq, || false, || (), |()| page.at(0, sampled)).unwrap()
+    };
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        steered_model(Steered::update_as_kernel, first);
+    }));
+    assert!(found.is_err(), "the model does not find it");
 }

@@ -350,6 +350,10 @@ fn the_process_page_has_version_1s_layout() {
     assert_eq!(offset_of!(RandomData, is_ready), 8);
     assert_eq!(process::HRES_SEQ_ADDR, 40);
     assert!(size_of::<ProcessPage>() <= PAGE_BYTES);
+    // Padding is not initialised, and injection reads every byte.
+    assert_eq!(offset_of!(RandomData, unused) + 7, size_of::<RandomData>());
+    assert_eq!(process::ALWAYS_READY + size_of::<RandomData>(), offset_of!(ProcessPage, unused));
+    assert_eq!(offset_of!(ProcessPage, unused) + 5 * 8, size_of::<ProcessPage>());
     assert_eq!(align_of::<ProcessPage>(), 64);
     // A reader that finds the odd number looks for the mode right behind it.
     assert_eq!(offset_of!(ProcessPage, never_even_mode), process::NEVER_EVEN_SEQ + 4);

@@ -9,7 +9,6 @@ use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
 use vdso_data::linux::BASETIME_BYTES;
 use vdso_data::process::ProcessPage;
-use vdso_data::own::Halves;
 use vdso_data::process::{Functions, KernelClock, RandomData};
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -35,13 +34,17 @@ pub fn mode(clock: &KernelClock) -> u32 {
     word(load(&clock.seq_addr) + 4).load(Ordering::Relaxed)
 }
 
+/// Both, of which the second is right behind the first.
+#[inline(always)]
+pub fn seq_and_mode(clock: &KernelClock) -> (&AtomicU32, &AtomicU32) {
+    let addr = load(&clock.seq_addr);
+    (word(addr), word(addr + 4))
+}
+
 /// `cycle_last` of a known clock.
 #[inline(always)]
-pub fn cycle_last(clock: &KernelClock) -> Halves {
-    let addr = load(&clock.cycle_last_addr);
-    let (first, second) = (word(addr), word(addr + 4));
-    let (low, high) = if cfg!(target_endian = "little") { (first, second) } else { (second, first) };
-    Halves { low: low.load(Ordering::Relaxed), high: high.load(Ordering::Relaxed) }
+pub fn cycle_last(clock: &KernelClock) -> u64 {
+    double_word(load(&clock.cycle_last_addr)).load(Ordering::Relaxed)
 }
 
 /// `mult` and `shift` of a known clock.

@@ -1,6 +1,7 @@
 //! The two pages behind the image: ours, shared and written by the timekeeper, and the one
 //! that belongs to this process. The linker script gives their place.
 
+use core::hint::select_unpredictable;
 use core::mem::offset_of;
 
 use vdso_data::{clock, latch};
@@ -47,5 +48,13 @@ pub fn random_generation() -> u64 {
 #[inline(always)]
 pub fn offset_of(id: u32) -> Offset {
     let page = own();
-    latch::read(&page.header.seq, || (), |(), copy| page.line(copy, id).load_offset())
+    latch::read(&page.header.seq, || (), |(), copy| {
+        // Both are loaded, so that the second load need not wait for the number.
+        let offsets = [0, 1].map(|copy| page.line(copy, id).load_offset());
+        let is_first = copy == 0;
+        Offset {
+            sec: select_unpredictable(is_first, offsets[0].sec, offsets[1].sec),
+            nsec: select_unpredictable(is_first, offsets[0].nsec, offsets[1].nsec),
+        }
+    })
 }

@@ -41,13 +41,13 @@ impl LocalImage {
         self.mapping.as_ptr() as usize + vdso_image::IMAGE
     }
 
-    /// Address of an exported function.
+    /// Address of an exported function, which is in the image.
     pub fn function(&self, name: &str) -> Option<usize> {
         let bytes = vdso_image::OWN_PAGE - vdso_image::IMAGE;
         // SAFETY: that many bytes are mapped there, readable, until drop.
         let image = unsafe { std::slice::from_raw_parts(self.image_addr() as *const u8, bytes) };
-        let symbol = vdso_elf::Image::parse(image).ok()?.lookup(name, None)?;
-        Some(self.image_addr() + symbol.value as usize)
+        let offset = vdso_elf::Image::parse(image).ok()?.lookup(name, None)?.file_offset?;
+        Some(self.image_addr() + offset)
     }
 
     fn map_own_page(&self, fd: BorrowedFd<'_>) -> Result<()> {
@@ -63,11 +63,15 @@ impl LocalImage {
     fn map_process_page(&self, page: ProcessPage) -> Result<()> {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
         let at = self.page_addr(vdso_image::PROCESS_PAGE);
-        if page.clock_mode_addr.load(Ordering::Relaxed) == 0 {
-            let within = |offset| (at.get() + offset) as u64;
-            page.clock_mode_addr.store(within(process::COUNTER_MODE), Ordering::Relaxed);
-            for clock in [&page.hres, &page.raw] {
-                clock.seq_addr.store(within(process::NEVER_EVEN_SEQ), Ordering::Relaxed);
+        // One of the kernel's clocks may be known without the other.
+        let places = [
+            (&page.clock_mode_addr, process::COUNTER_MODE),
+            (&page.hres.seq_addr, process::NEVER_EVEN_SEQ),
+            (&page.raw.seq_addr, process::NEVER_EVEN_SEQ),
+        ];
+        for (place, within) in places {
+            if place.load(Ordering::Relaxed) == 0 {
+                place.store((at.get() + within) as u64, Ordering::Relaxed);
             }
         }
         let length = NonZeroUsize::new(PAGE_BYTES).expect("a page is not empty");

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::exec::Payload;
-use vdso_inject::launch::{Follow, Inheritance, Launch};
+use vdso_inject::launch::{Follow, Inheritance, Launch, OnHostClock};
 use vdso_inject::{Error, ImageFile};
 
 /// A lock that another thread holds would be held in the forked supervisor for ever.
@@ -27,6 +27,7 @@ fn a_process_with_other_threads_does_not_launch() {
         payload: &payload,
         publisher: None,
         follow: Follow::None,
+        on_host_clock: OnHostClock::Tell,
         notice: &|_| {},
         tell_addresses: false,
         farewell: &|| {},

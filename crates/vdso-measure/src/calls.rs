@@ -150,15 +150,23 @@ impl Call {
 
     /// The kernel's function, if its vDSO has it.
     pub fn kernels(self, host: &Host) -> Option<Function<'static>> {
-        let image = Image::parse(&host.image).ok()?;
+        let mapped = host.mapped();
+        let image = Image::parse(mapped).ok()?;
         // SAFETY: the kernel's vDSO, which stays mapped, and its own bytes.
-        unsafe { self.of_image(&image, host.vdso_addr as usize) }
+        unsafe { self.of_image(&image, mapped.as_ptr().expose_provenance()) }
     }
 
     /// The function of an image of ours.
-    pub fn ours(self, image: &LocalImage) -> Option<Function<'_>> {
+    ///
+    /// # Safety
+    ///
+    /// It must be an image of `vdso-image`'s, in a file of its own form, and what its process page was told
+    /// must be true of this process, as [`images::map`](crate::images::map) does it: the image calls what
+    /// the page has addresses of.
+    pub unsafe fn ours(self, image: &LocalImage) -> Option<Function<'_>> {
         let address = image.function(self.symbol()?)?;
-        // SAFETY: the image is mapped there until it is dropped, which the function does not outlive.
+        // SAFETY: the function for this call, by its name and by the caller's promise; it is mapped until the
+        // image is dropped, which the function does not outlive.
         unsafe { Function::of_vdso(self, address) }
     }
 
@@ -204,6 +212,17 @@ mod tests {
                 (function.subject(name).run)(3);
             }
         }
+    }
+
+    /// The fields of a host are anybody's to write, and nothing is called by them.
+    #[test]
+    fn the_kernels_functions_are_where_the_kernel_has_mapped_them() {
+        let mut host = Host::find().expect("/proc/self/maps is readable");
+        let has_time = Call::Time.kernels(&host).is_some();
+        (host.vdso_addr, host.image) = (0x1000, Vec::new());
+        let function = Call::Time.kernels(&host);
+        assert_eq!(function.is_some(), has_time);
+        function.iter().for_each(Function::call);
     }
 
     /// The names of a vDSO of this architecture: an image that lacks one has nothing in its place.

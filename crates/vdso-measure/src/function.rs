@@ -17,7 +17,7 @@ use crate::random::{Getrandom, State};
 ///
 /// ```compile_fail,E0505
 /// fn call_what_was_unmapped(image: vdso_inject::LocalImage) {
-///     let function = vdso_measure::Call::Time.ours(&image);
+///     let function = unsafe { vdso_measure::Call::Time.ours(&image) };
 ///     drop(image);
 ///     function.map(|function| function.call());
 /// }

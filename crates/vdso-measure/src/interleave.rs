@@ -49,7 +49,7 @@ pub fn measure(
     turns: Turns,
     mut after_round: impl FnMut(),
 ) -> Vec<Cost> {
-    let mut samples = vec![Vec::with_capacity(turns.rounds); subjects.len()];
+    let mut samples = vec![Vec::new(); subjects.len()];
     for round in 0..=turns.rounds {
         for (subject, samples) in subjects.iter_mut().zip(&mut samples) {
             let start = Instant::now();

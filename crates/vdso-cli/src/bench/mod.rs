@@ -143,7 +143,8 @@ fn ways<'a>(call: Call, host: &Host, images: &'a [(&str, LocalImage)]) -> Vec<Su
         ways.push(function.subject("kernel's vDSO"));
     }
     for (name, image) in images {
-        if let Some(function) = call.ours(image) {
+        // SAFETY: mapped for this process by `images::map`.
+        if let Some(function) = unsafe { call.ours(image) } {
             ways.push(function.subject(name));
         }
     }

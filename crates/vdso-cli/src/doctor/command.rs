@@ -5,7 +5,7 @@
 //! made inside the vDSO. Nothing is written to it, and its signals are its own. Children that it
 //! forks are left alone; its threads are counted with it.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::numbers::{self, Kind};
 use super::read::process::Process;
 use super::trace::{self, Event, SystemCall, Until};
+use crate::message::quoted;
 use crate::run;
 use crate::system::Root;
 use crate::target::refusal;
@@ -72,18 +73,17 @@ pub struct Watched {
 /// Runs `command` to its end.
 pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
     if !vdso_inject::proc::is_ours() {
-        let attempt = format!("cannot look at '{}'", command[0].to_string_lossy());
+        let attempt = format!("cannot look at {}", quoted(&command[0]));
         return Err(refusal::without_proc(&attempt).into());
     }
     let arguments: Vec<CString> = command
         .iter()
         .map(|argument| CString::new(argument.as_bytes()).context("an argument has a zero byte"))
         .collect::<Result<_>>()?;
-    if let Some(path) = run::privileged_program(&command[0]) {
+    if let Some((privilege, path)) = run::privileged_program(&command[0]) {
         bail!(
-            "cannot trace '{}': it is set-user-ID or set-group-ID and would lose that privilege; \
-             run vdso as root to look at it",
-            path.display()
+            "cannot trace {}: it would lose its {privilege}; run vdso as root to look at it",
+            quoted(path)
         );
     }
     let (pid, refusal) = start(&arguments)?;
@@ -92,7 +92,7 @@ pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
         Watch { pid, count, root: Root::new(None), latest: None, counts: None, vdso: None };
     let end = watch.follow()?;
     let Some((looked_at, process)) = watch.latest else {
-        bail!("cannot run '{}': {}", command[0].to_string_lossy(), why_it_did_not_run(refusal));
+        bail!("cannot run {}: {}", quoted(&command[0]), why_it_did_not_run(refusal));
     };
     let (exit_code, signal) = match end {
         Event::Signaled(signal) => (None, Some(signal)),
@@ -130,9 +130,9 @@ fn start(arguments: &[CString]) -> Result<(Pid, OwnedFd)> {
         drop(go);
         let _ = nix::sys::wait::waitpid(child, None);
         bail!(
-            "cannot trace '{}': {}; allow ptrace (in a container with --cap-add=SYS_PTRACE, on the \
+            "cannot trace {}: {}; allow ptrace (in a container with --cap-add=SYS_PTRACE, on the \
              host with kernel.yama.ptrace_scope below 2)",
-            arguments[0].to_string_lossy(),
+            quoted(OsStr::from_bytes(arguments[0].to_bytes())),
             errno.desc()
         );
     }

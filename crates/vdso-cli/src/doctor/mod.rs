@@ -32,7 +32,7 @@ use read::process::Process;
 use report::{MachineFacts, ProcessFacts, Report, SCHEMA_VERSION, Status};
 
 use crate::exit::{self, Exit};
-use crate::message;
+use crate::message::{self, printable_path};
 use crate::system::Root;
 use crate::system::machine::Machine;
 
@@ -44,7 +44,7 @@ enum Out<'a> {
 
 /// Looks, measures, judges, and shows.
 pub fn run(doctor: &Doctor) -> Result<Exit> {
-    let failed = |path: &Path| format!("cannot write to {}", path.display());
+    let failed = |path: &Path| format!("cannot write to {}", printable_path(path));
     // First, as a program may run for long before there is a report.
     let out = match doctor.output.as_deref() {
         Some(path) if !message::is_stdout(path)? => {
@@ -118,11 +118,10 @@ fn measurements(doctor: &Doctor, root: &Root) -> Result<Measurements> {
     }
     let path = root.path("measurements.json");
     match File::open(&path) {
-        Ok(file) => {
-            serde_json::from_reader(file).with_context(|| format!("cannot read {}", path.display()))
-        }
+        Ok(file) => serde_json::from_reader(file)
+            .with_context(|| format!("cannot read {}", printable_path(path))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Measurements::default()),
-        Err(error) => Err(error).with_context(|| format!("cannot open {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot open {}", printable_path(path))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod clocks;
+mod ending;
 pub mod notice;
 mod source;
 pub mod startup;
@@ -10,24 +11,24 @@ use std::cell::RefCell;
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
 use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
+use vdso_inject::privilege::{self, Privilege};
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
-use crate::message;
+use crate::message::{self, quoted};
 
 pub use args::Run;
 use clocks::Plan;
+use ending::Core;
 use source::{Selected, select};
 
 /// A mistake in the arguments.
@@ -36,7 +37,6 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
-const SIGNALED: i32 = 128;
 
 /// Runs the command, and gives its exit code.
 pub fn run(run: &Run) -> ExitCode {
@@ -49,11 +49,12 @@ pub fn run(run: &Run) -> ExitCode {
     };
     match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
-        Ok(Outcome::Signaled(signal)) => die_like(signal),
+        Ok(Outcome::Signaled(signal)) => ending::by_signal(signal, Core::NotDumped),
+        Ok(Outcome::Dumped(signal)) => ending::by_signal(signal, Core::Dumped),
         Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
-            let name = run.command[0].to_string_lossy();
-            message::say(format_args!("error: cannot run '{name}': {}", errno.desc()));
+            let name = quoted(&run.command[0]);
+            message::say(format_args!("error: cannot run {name}: {}", errno.desc()));
             let is_missing = errno == Errno::ENOENT;
             ExitCode::from(if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
         }
@@ -64,33 +65,11 @@ pub fn run(run: &Run) -> ExitCode {
     }
 }
 
-/// Ends by the signal that ended the program, for a caller that looks: a shell ends its script after
-/// ^C only then. To all others that is 128 and the signal's number.
-fn die_like(number: i32) -> ExitCode {
-    // A core file would be of the wrong program.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    if let Ok(signal) = Signal::try_from(number) {
-        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        // SAFETY: the default disposition runs no code of ours.
-        let _ = unsafe { sigaction(signal, &default) };
-        let mut only = SigSet::empty();
-        only.add(signal);
-        let _ = raise(signal).and_then(|()| only.thread_unblock());
-    }
-    ExitCode::from((SIGNALED + number) as u8)
-}
-
 fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     vdso_inject::arch::check_support()?;
     let command = c_strings(run)?;
-    if let Some(path) = privileged_program(&run.command[0]) {
-        message::say(format_args!(
-            "warning: '{}' is set-user-ID or set-group-ID and would lose that privilege: it runs \
-             on the kernel's own clocks",
-            path.display()
-        ));
-        message::say("hint: run vdso inside it, for example: sudo vdso run ...");
-        return Ok(untouched(&command));
+    if let Some((privilege, path)) = privileged_program(&run.command[0]) {
+        return Ok(on_host_clock(run, &command, privilege, &path));
     }
     let host = Host::find().context("cannot read /proc/self/maps")?;
     let selected = select(&host, plan, run.source.map(Source::from))?;
@@ -164,21 +143,27 @@ fn c_strings(run: &Run) -> Result<Vec<CString>> {
         .collect()
 }
 
-/// The program's file, if executing it would give it another user's or group's rights, which both
-/// tracing and the filter take away. Root has nothing to gain from it, and loses nothing.
-pub fn privileged_program(name: &std::ffi::OsStr) -> Option<PathBuf> {
-    const SET_USER_ID: u32 = 0o4000;
-    const SET_GROUP_ID: u32 = 0o2010;
-    if nix::unistd::geteuid().is_root() {
-        return None;
+/// What the program would lose if it were traced and followed, and the file that gives it.
+pub fn privileged_program(name: &std::ffi::OsStr) -> Option<(Privilege, PathBuf)> {
+    privilege::at_stake(&find_in_path(Path::new(name))?)
+}
+
+/// Runs a program as it is that cannot have both its privilege and a clock; or not, if that is what is
+/// wanted.
+fn on_host_clock(run: &Run, command: &[CString], privilege: Privilege, path: &Path) -> Outcome {
+    let path = quoted(path);
+    if run.strict {
+        message::say(format_args!(
+            "error: {path} would lose its {privilege}, or run on the kernel's own clocks: it is not run \
+             (--strict)"
+        ));
+        return Outcome::EndedOnHostClock;
     }
-    let path = find_in_path(Path::new(name))?;
-    let file = fs::metadata(&path).ok()?;
-    let mode = file.permissions().mode();
-    let gains_user = mode & SET_USER_ID != 0 && file.uid() != nix::unistd::geteuid().as_raw();
-    let gains_group =
-        mode & SET_GROUP_ID == SET_GROUP_ID && file.gid() != nix::unistd::getegid().as_raw();
-    (gains_user || gains_group).then_some(path)
+    message::say(format_args!(
+        "warning: {path} would lose its {privilege}: it runs on the kernel's own clocks"
+    ));
+    message::say("hint: run vdso inside it, for example: sudo vdso run ...");
+    untouched(command)
 }
 
 fn find_in_path(name: &Path) -> Option<PathBuf> {

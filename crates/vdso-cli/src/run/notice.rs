@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -9,7 +10,7 @@ use nix::unistd::Pid;
 use vdso_inject::follow::Notice;
 use vdso_inject::{Attempt, Error};
 
-use crate::message::{printable, say};
+use crate::message::{quoted, say};
 
 /// Says what the supervisor reports.
 pub fn notice(notice: &Notice) {
@@ -45,9 +46,9 @@ pub fn notice(notice: &Notice) {
                 errno.desc()
             ));
         }
-        Notice::Unprivileged { pid } => {
+        Notice::Unprivileged { pid, privilege } => {
             say(format_args!(
-                "warning: {} runs without its set-user-ID privilege, as its parent is followed",
+                "warning: {} runs without its {privilege}, as it is followed",
                 name(*pid)
             ));
             say("hint: run it with --no-follow, or as root");
@@ -108,13 +109,12 @@ pub fn hint(error: &Error) -> Option<&'static str> {
 /// A program by its file's name, as it was executed, or else by what its process is called.
 fn program_name(pid: Pid, program: Option<&OsStr>) -> String {
     let file_name = program.and_then(|program| Path::new(program).file_name());
-    match file_name {
-        Some(name) => format!("'{}' (pid {pid})", printable(&name.to_string_lossy())),
-        None => name(pid),
-    }
+    file_name.map_or_else(|| name(pid), |name| format!("{} (pid {pid})", quoted(name)))
 }
 
+/// A process by what it is called, which it chooses itself.
 fn name(pid: Pid) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("'{}' (pid {pid})", String::from_utf8_lossy(&name).trim_end())
+    let name = name.strip_suffix(b"\n").unwrap_or(&name);
+    format!("{} (pid {pid})", quoted(OsStr::from_bytes(name)))
 }

@@ -11,7 +11,7 @@ use object::{Endian, Endianness, FileKind, ReadCache, ReadRef};
 use vdso_elf::{ByteOrder, Class};
 
 use super::{FoundImage, Origin, Target};
-use crate::message::Hinted;
+use crate::message::{Hinted, printable_path};
 use crate::system::auxv;
 use crate::system::maps::Mapping;
 
@@ -23,7 +23,7 @@ const LONGEST_BYTES: u64 = 16 << 20;
 /// The images in a core file, of which only the parts that matter are read.
 pub fn read(path: &Path, file: File) -> Result<Target> {
     let cache = ReadCache::new(file);
-    let unreadable = || format!("cannot read the core file {}", path.display());
+    let unreadable = || format!("cannot read the core file {}", printable_path(path));
     let core = match FileKind::parse(&cache).with_context(unreadable)? {
         FileKind::Elf32 => Core::read::<FileHeader32<Endianness>, _>(&cache, Class::Elf32),
         FileKind::Elf64 => Core::read::<FileHeader64<Endianness>, _>(&cache, Class::Elf64),

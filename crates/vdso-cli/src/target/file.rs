@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::{FoundImage, Origin, Target, core_file};
-use crate::message::Hinted;
+use crate::message::{Hinted, printable_path};
 
 /// No image is nearly as long. What is longer is not read to find that out.
 const LONGEST_BYTES: u64 = 16 << 20;
@@ -19,7 +19,7 @@ const ET_CORE: [[u8; 2]; 2] = [[4, 0], [0, 4]];
 
 /// What is in this file.
 pub fn open(path: &Path) -> Result<Target> {
-    let shown = path.display();
+    let shown = printable_path(path);
     let mut file = File::open(path).map_err(|error| cannot_open(path, &error))?;
     let metadata = file.metadata().with_context(|| format!("cannot look at {shown}"))?;
     if metadata.is_dir() {
@@ -56,7 +56,7 @@ pub fn open(path: &Path) -> Result<Target> {
 }
 
 fn cannot_open(path: &Path, error: &io::Error) -> anyhow::Error {
-    let what = format!("cannot open {}: {error}", path.display());
+    let what = format!("cannot open {}: {error}", printable_path(path));
     let is_bare = path.components().count() == 1;
     if error.kind() == io::ErrorKind::NotFound && is_bare {
         let hint = "a process is named by its number, which pgrep finds";

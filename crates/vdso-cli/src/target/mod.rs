@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use vdso_image::Source;
 
 use crate::args::is_pid;
-use crate::message::{Hinted, printable};
+use crate::message::{Hinted, printable, printable_path};
 use crate::system::maps::Mapping;
 
 /// What a person wants to look at.
@@ -95,9 +95,9 @@ impl std::fmt::Display for Origin {
             Self::Process { pid, name } => {
                 write!(formatter, "process {pid} ({})", printable(name))
             }
-            Self::File(path) => formatter.write_str(&printable(&path.to_string_lossy())),
+            Self::File(path) => formatter.write_str(&printable_path(path)),
             Self::Core(path) => {
-                write!(formatter, "the core file {}", printable(&path.to_string_lossy()))
+                write!(formatter, "the core file {}", printable_path(path))
             }
         }
     }

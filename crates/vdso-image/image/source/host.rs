@@ -1,11 +1,18 @@
 //! `host`: the running kernel's own page, plus the offset that our page gives.
+//!
+//! The counter is read as the kernel's own function does it: after the page's sequence number. The kernel
+//! continues its line at the counter value of its update, which is up to a tick after the `cycle_last` that
+//! it writes; a value from before an update, put into what the update has written, would be a time from
+//! before others that have been read.
 
+use core::hint::cold_path;
 use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
-use vdso_data::process::{KernelClock, ProcessPage};
-use vdso_data::sync::Ordering;
+use vdso_data::own::Offset;
+use vdso_data::process::KernelClock;
+use vdso_data::sync::{AtomicU32, Ordering};
 use vdso_data::{clock, seqlock};
 
 use crate::{arch, kernel, pages};
@@ -20,38 +27,72 @@ pub fn read(id: u32) -> Option<Timespec> {
     is_good.then(|| unsafe { now.assume_init() })
 }
 
-/// Writes the kernel's time by the kernel's page, moved; something else, if it says that it is not
-/// good.
+/// Writes the kernel's time by the kernel's page, moved, if one try is enough for it; something else, if
+/// it says that it is not good.
+///
+/// There are two functions that call it, so that each knows beforehand where its clock is.
 ///
 /// # Safety
 /// `ts` must be writable.
 #[inline(always)]
 pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
-    let known = known_clock(pages::process(), id);
+    let known = known_clock(id);
+    let (seq, mode) = kernel::seq_and_mode(known);
     let offset = pages::offset_of(id);
-    let in_time_namespace = || kernel::mode(known) == CLOCK_MODE_TIMENS;
-    let is_good = seqlock::read(kernel::seq(known), in_time_namespace, arch::counter_halves, |cycles| {
-        let (delta_cycles, beyond) = cycles.since(kernel::cycle_last(known));
-        let (mult, shift) = kernel::mult_and_shift(known);
-        let base = kernel::basetime(known, id);
-        let shift = shift & 63;
-        // All that does not wait for the counter comes first.
-        let base_ns = (base.nsec as u64).wrapping_add(offset.nsec << shift);
-        let shifted_ns = delta_cycles.wrapping_mul(u64::from(mult)).wrapping_add(base_ns);
-        let sec = (base.sec as u64).wrapping_add(offset.sec);
+    if !offset.is_all() {
+        cold_path();
+        return false;
+    }
+    seqlock::try_read_at(seq, || counter(mode), |cycles| {
+        let now = time_at(known, id, cycles?, offset)?;
         // SAFETY: the caller promises that `ts` is writable.
-        unsafe { ts.write(Timespec::carried(sec, shifted_ns >> shift)) };
-        // Relaxed: the process page does not change.
-        let max_cycles = known.max_cycles.load(Ordering::Relaxed);
-        beyond == 0 && delta_cycles <= max_cycles && kernel::mode(known) == CLOCK_MODE_COUNTER
-    });
-    is_good == Some(true) && offset.is_all()
+        unsafe { ts.write(now) };
+        Some(())
+    })
+    .is_some()
 }
 
-/// Nothing more is known than what `read` tried.
+/// As `read`, but waits while the kernel writes.
 #[inline(always)]
-pub fn read_again(_id: u32) -> Option<Timespec> {
-    None
+pub fn read_again(id: u32) -> Option<Timespec> {
+    let known = known_clock(id);
+    let (seq, mode) = kernel::seq_and_mode(known);
+    let offset = pages::offset_of(id);
+    if !offset.is_all() {
+        return None;
+    }
+    // Relaxed: looked at once more for as long as the number is odd.
+    let in_time_namespace = || mode.load(Ordering::Relaxed) == CLOCK_MODE_TIMENS;
+    seqlock::read(seq, in_time_namespace, || counter(mode), |cycles| {
+        time_at(known, id, cycles?, offset)
+    })
+    .flatten()
+}
+
+/// The counter, if the kernel uses it.
+#[inline(always)]
+fn counter(mode: &AtomicU32) -> Option<u64> {
+    // Relaxed: read under the lock, which tells whether it is of the same time as all else.
+    (mode.load(Ordering::Relaxed) == CLOCK_MODE_COUNTER).then(arch::counter)
+}
+
+/// The kernel's clock at the counter, moved; `None` if that takes more than 64 bits. Under the lock.
+#[inline(always)]
+fn time_at(known: &KernelClock, id: u32, cycles: u64, offset: Offset) -> Option<Timespec> {
+    let delta_cycles = cycles.wrapping_sub(kernel::cycle_last(known));
+    // Relaxed: the process page does not change.
+    if delta_cycles > known.max_cycles.load(Ordering::Relaxed) {
+        cold_path();
+        return None;
+    }
+    let (mult, shift) = kernel::mult_and_shift(known);
+    let base = kernel::basetime(known, id);
+    let shift = shift & 63;
+    // All that does not wait for the counter comes first.
+    let base_ns = (base.nsec as u64).wrapping_add(offset.nsec << shift);
+    let sec = (base.sec as u64).wrapping_add(offset.sec);
+    let shifted_ns = delta_cycles.wrapping_mul(u64::from(mult)).wrapping_add(base_ns);
+    Some(Timespec::carried(sec, shifted_ns >> shift))
 }
 
 /// The kernel's time is this source's time.
@@ -60,7 +101,9 @@ pub fn settle(_id: u32, time: Timespec) -> Timespec {
     time
 }
 
+
 #[inline(always)]
-fn known_clock(process: &ProcessPage, id: u32) -> &KernelClock {
+fn known_clock(id: u32) -> &'static KernelClock {
+    let process = pages::process();
     if id == clock::MONOTONIC_RAW { &process.raw } else { &process.hres }
 }

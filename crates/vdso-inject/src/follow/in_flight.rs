@@ -6,7 +6,10 @@
 //! alone knew of it. A slot is taken until the program is on its way, not just until the report is
 //! answered.
 
+use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
@@ -45,7 +48,12 @@ pub struct Slot {
     tracer: AtomicU32,
     /// The program's process, which is not the reporting thread's id where that is no group leader.
     process: AtomicU32,
+    /// The beginning of the program's file name, for messages; filled up with zeros.
+    name: [AtomicU64; NAME_WORDS],
 }
+
+/// Room for the beginning of a program's file name, in words.
+const NAME_WORDS: usize = 8;
 
 /// Which slot.
 pub type SlotIndex = usize;
@@ -121,6 +129,9 @@ impl Slot {
         for word in &self.notification[1..] {
             word.store(0, Ordering::Relaxed);
         }
+        for word in &self.name {
+            word.store(0, Ordering::Relaxed);
+        }
         self.tracer.store(0, Ordering::Relaxed);
         self.process.store(0, Ordering::Relaxed);
     }
@@ -135,6 +146,27 @@ impl Slot {
             std::array::from_fn(|index| self.notification[index].load(Ordering::Relaxed));
         // SAFETY: both are integers alone, of the same size.
         unsafe { std::mem::transmute(words) }
+    }
+
+    /// What the program is called, for whoever takes over.
+    pub fn set_name(&self, name: Option<&OsStr>) {
+        // The last part of a path: what does not fit is cut off.
+        let name = name.and_then(|name| Path::new(name).file_name()).unwrap_or_default();
+        let mut bytes = [0; 8 * NAME_WORDS];
+        for (place, &byte) in bytes.iter_mut().zip(name.as_bytes()) {
+            *place = byte;
+        }
+        for (word, bytes) in self.name.iter().zip(bytes.as_chunks().0) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+    }
+
+    /// What the program is called, if that is known.
+    pub fn name(&self) -> Option<OsString> {
+        let words = self.name.iter().map(|word| word.load(Ordering::Relaxed));
+        let bytes: Vec<u8> =
+            words.flat_map(u64::to_ne_bytes).take_while(|&byte| byte != 0).collect();
+        (!bytes.is_empty()).then(|| OsString::from_vec(bytes))
     }
 
     /// The report is about to be answered: from now on `tracer` answers for the program.
@@ -206,11 +238,16 @@ mod tests {
         assert_eq!(taken.len(), 1);
         assert_eq!((taken[0].slot, taken[0].pid), (index, Pid::from_raw(4711)));
         assert_eq!(slot.tracer(), None);
+        assert_eq!(slot.name(), None);
+        slot.set_name(Some("/usr/bin/date".as_ref()));
+        assert_eq!(slot.name().as_deref(), Some("date".as_ref()));
+        slot.set_name(Some("x".repeat(100).as_ref()));
+        assert_eq!(slot.name().as_deref(), Some("x".repeat(64).as_ref()));
         slot.hand_to(Pid::from_raw(1), Pid::from_raw(2));
         assert_eq!(slot.tracer(), Some((Pid::from_raw(1), Pid::from_raw(2))));
         slot.clear();
         assert_eq!(shared.taken().count(), 0);
-        assert_eq!((shared.free_slot(), slot.tracer()), (Some(index), None));
+        assert_eq!((shared.free_slot(), slot.tracer(), slot.name()), (Some(index), None, None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::error::Error;
+use crate::privilege::Privilege;
 
 /// What a person may want to know.
 #[derive(Debug)]
@@ -41,10 +42,12 @@ pub enum Notice {
         /// Why.
         errno: Errno,
     },
-    /// A program lost its set-user-ID privilege because its children are followed.
+    /// A program has not got what its file gives, because it is followed.
     Unprivileged {
         /// Which process.
         pid: Pid,
+        /// What it lacks.
+        privilege: Privilege,
     },
     /// A program asks for a seccomp listener of its own, which the kernel refuses (`EBUSY`), as there can
     /// be one only and that is ours.

@@ -25,6 +25,7 @@ use super::target::Target;
 use crate::arch::Abi;
 use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Payload};
+use crate::privilege;
 use crate::ptrace::{self, Event};
 use crate::stub;
 
@@ -166,7 +167,9 @@ impl<'a> Tracer<'a> {
                 Followed::Untraced
             }
             Ok(()) => {
-                self.in_flight.slot(report.slot).hand_to(Pid::this(), leader_of(pid));
+                let slot = self.in_flight.slot(report.slot);
+                slot.set_name(target.name.as_deref());
+                slot.hand_to(Pid::this(), leader_of(pid));
                 let purpose = Purpose::Exec(FileBy::Request);
                 let (slot, program) = (Some(report.slot), target.name.clone());
                 self.insert(pid, Traced { purpose, slot, program, look: Look::new() });
@@ -283,9 +286,11 @@ impl<'a> Tracer<'a> {
             true => Err(Error::Confined { pid }),
             false => exec::inject(pid, payload, by, *announce, tokens.of(pid)),
         };
-        let lost_privilege = lost_privilege(pid);
+        let lost = privilege::lost(pid);
+        if let Some(privilege) = lost {
+            (self.settings.notice)(&Notice::Unprivileged { pid, privilege });
+        }
         match injected {
-            Ok(()) if lost_privilege => (self.settings.notice)(&Notice::Unprivileged { pid }),
             Ok(()) => {}
             Err(error) => {
                 let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
@@ -399,15 +404,21 @@ impl Tracer<'_> {
                 let has_begun = !has_image(pid, self.settings.payload);
                 let purpose =
                     if has_begun { Purpose::Repair } else { Purpose::Exec(FileBy::Request) };
-                let (slot, look) = (Some(report.slot), Look::new());
-                self.insert(pid, Traced { purpose, slot, program: None, look });
+                let (program, look) = (slot.name(), Look::new());
+                self.insert(pid, Traced { purpose, slot: Some(report.slot), program, look });
                 if has_begun {
                     let _ = ptrace::interrupt(pid);
                 }
             }
             Err(error) => {
+                let program = slot.name();
                 slot.clear();
-                self.untouched(process, None, error);
+                let error = match error {
+                    // Meanwhile it has begun, and ended.
+                    Error::Gone { .. } => Error::TracerKilled { pid: process },
+                    error => error,
+                };
+                self.untouched(process, program, error);
             }
         }
     }
@@ -421,7 +432,8 @@ impl Tracer<'_> {
     }
 
     fn repair(&mut self, pid: Pid) {
-        self.untouched(pid, None, Error::TracerKilled { pid });
+        let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
+        self.untouched(pid, program, Error::TracerKilled { pid });
         self.release(pid);
     }
 }
@@ -551,15 +563,4 @@ pub fn is_one_of_us(pid: Pid) -> bool {
         (Ok(theirs), Ok(ours)) => theirs == ours,
         _ => false,
     }
-}
-
-/// Whether a program's file would have given it another user's rights. Root has lost nothing.
-fn lost_privilege(pid: Pid) -> bool {
-    const SET_USER_ID: u32 = 0o4000;
-    let user = nix::unistd::geteuid();
-    if user.is_root() {
-        return false;
-    }
-    std::fs::metadata(format!("/proc/{pid}/exe"))
-        .is_ok_and(|file| file.mode() & SET_USER_ID != 0 && file.uid() != user.as_raw())
 }

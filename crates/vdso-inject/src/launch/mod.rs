@@ -80,6 +80,8 @@ pub enum Outcome {
     Exited(i32),
     /// By this signal.
     Signaled(i32),
+    /// By this signal, and its core was dumped.
+    Dumped(i32),
     /// It could not be executed.
     NotExecuted(Errno),
     /// It has ended, and it, or a program that it started, was ended because it would have run on the
@@ -89,7 +91,9 @@ pub enum Outcome {
 
 impl Outcome {
     fn of(status: i32) -> Self {
-        if libc::WIFSIGNALED(status) {
+        if libc::WIFSIGNALED(status) && libc::WCOREDUMP(status) {
+            Self::Dumped(libc::WTERMSIG(status))
+        } else if libc::WIFSIGNALED(status) {
             Self::Signaled(libc::WTERMSIG(status))
         } else {
             Self::Exited(libc::WEXITSTATUS(status))

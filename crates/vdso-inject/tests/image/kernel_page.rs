@@ -17,7 +17,8 @@ use vdso_timekeeper::host::Host;
 
 use super::support::*;
 
-const SHIFT: u32 = 20;
+/// Of the page's fine clocks.
+pub const SHIFT: u32 = 20;
 
 /// A page with Linux 6.15's layout, of which the tests are the kernel.
 #[repr(align(4096))]
@@ -49,7 +50,7 @@ impl FakeVvar {
     }
 
     /// Nanoseconds of fine clocks are shifted.
-    fn set_time(&self, id: u32, time: Timespec) {
+    pub fn set_time(&self, id: u32, time: Timespec) {
         let shift = if clock::is_in(id, clock::COARSE) { 0 } else { SHIFT };
         self.set_double(base(id), time.sec as u64);
         self.set_double(base(id) + 8, (time.nsec as u64) << shift);
@@ -65,14 +66,26 @@ impl FakeVvar {
         self.set(LINUX_6_15.raw + LINUX_6_15.seq, seq);
     }
 
-    fn set_mult(&self, mult: u32) {
+    pub fn set_mult(&self, mult: u32) {
         self.set(LINUX_6_15.hres + LINUX_6_15.mult, mult);
         self.set(LINUX_6_15.raw + LINUX_6_15.mult, mult);
     }
 
-    fn set_cycle_last(&self, cycle_last: u64) {
+    pub fn set_cycle_last(&self, cycle_last: u64) {
         self.set_double(LINUX_6_15.hres + LINUX_6_15.cycle_last, cycle_last);
         self.set_double(LINUX_6_15.raw + LINUX_6_15.cycle_last, cycle_last);
+    }
+
+    /// `vdso_write_begin`.
+    pub fn begin_update(&self) {
+        self.set_seq(self.0[(LINUX_6_15.hres + LINUX_6_15.seq) / 4].load(Ordering::Relaxed) + 1);
+        fence(Ordering::Release);
+    }
+
+    /// `vdso_write_end`.
+    pub fn end_update(&self) {
+        fence(Ordering::Release);
+        self.set_seq(self.0[(LINUX_6_15.hres + LINUX_6_15.seq) / 4].load(Ordering::Relaxed) + 1);
     }
 
     /// What an image is told, with this page in the kernel's place.
@@ -102,12 +115,12 @@ fn base(id: u32) -> usize {
 }
 
 /// Decades after what any kernel says, and different for each clock.
-fn time_of(id: u32) -> Timespec {
+pub fn time_of(id: u32) -> Timespec {
     Timespec { sec: 10_000_000_000 + i64::from(id), nsec: 100_000_000 + i64::from(id) }
 }
 
 /// An image on the page, with everything that is the kernel's but that.
-fn image_on(vvar: &FakeVvar, source: Source, transforms: &Transforms) -> Mapped {
+pub fn image_on(vvar: &FakeVvar, source: Source, transforms: &Transforms) -> Mapped {
     let host = host();
     assert_ne!(host.vdso_addr, 0, "the tests of a kernel's page need a kernel's vDSO");
     Mapped::with(source, transforms, &vvar.template(host), host.vdso_addr)

@@ -13,5 +13,7 @@ mod moves;
 mod ordering;
 mod own_page;
 mod protection;
+#[cfg(target_arch = "x86_64")]
+mod stepped;
 mod support;
 mod time_namespace;

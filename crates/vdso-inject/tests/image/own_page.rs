@@ -341,7 +341,8 @@ fn a_publisher_without_a_kernel_page_is_close() {
     }
     let transforms = offset_by(seconds(-7));
     let mapped = own_image(&transforms);
-    let blind = Host { page: Err(PageError::NoVvar), ..Host::find().unwrap() };
+    let mut blind = Host::find().unwrap();
+    blind.page = Err(PageError::NoVvar);
     let mut timekeeper = Timekeeper::new(mapped.page(), &blind, transforms);
     let mut seen = Seen::nothing();
     for _ in 0..5 {

@@ -30,7 +30,17 @@ const KIND_ENUM64: u32 = 19;
 
 /// The bytes of [`VMLINUX`]: megabytes, of which few are looked at, so mapped where that is possible
 /// (Linux 6.16 and later) and read otherwise.
-pub enum Vmlinux {
+///
+/// ```compile_fail,E0599
+/// use vdso_timekeeper::host::btf::Vmlinux;
+///
+/// // Nobody says where something is mapped.
+/// let bytes = Vmlinux::Mapped(std::ptr::null(), 4096).bytes()[0];
+/// ```
+pub struct Vmlinux(Content);
+
+/// Not to be made by anybody else: what is mapped is a promise.
+enum Content {
     /// Mapped for as long as this lives.
     Mapped(*const u8, usize),
     /// Read.
@@ -47,24 +57,24 @@ impl Vmlinux {
         let mapping =
             unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, file.as_raw_fd(), 0) };
         if mapping == libc::MAP_FAILED {
-            return fs::read(VMLINUX).map(Self::Read);
+            return fs::read(VMLINUX).map(|bytes| Self(Content::Read(bytes)));
         }
-        Ok(Self::Mapped(mapping.cast_const().cast(), bytes))
+        Ok(Self(Content::Mapped(mapping.cast_const().cast(), bytes)))
     }
 
     /// What is in it.
     pub fn bytes(&self) -> &[u8] {
-        match self {
+        match &self.0 {
             // SAFETY: mapped by `open` with this length until drop; the kernel's types do not change.
-            Self::Mapped(start, bytes) => unsafe { std::slice::from_raw_parts(*start, *bytes) },
-            Self::Read(bytes) => bytes,
+            Content::Mapped(start, bytes) => unsafe { std::slice::from_raw_parts(*start, *bytes) },
+            Content::Read(bytes) => bytes,
         }
     }
 }
 
 impl Drop for Vmlinux {
     fn drop(&mut self) {
-        if let Self::Mapped(start, bytes) = self {
+        if let Content::Mapped(start, bytes) = &self.0 {
             // SAFETY: mapped by `open` with this length, and no reference outlives `self`.
             unsafe { libc::munmap(start.cast_mut().cast(), *bytes) };
         }

@@ -36,6 +36,8 @@ pub struct Host {
     pub page: Result<KernelPage, PageError>,
     /// Its [`RandomData`](vdso_data::process::RandomData), bytes from its vDSO, or why it cannot be used.
     pub random_data: Result<i64, RandomError>,
+    /// See [`mapped`](Self::mapped).
+    mapped: &'static [u8],
 }
 
 /// Why the kernel's data page is not read directly. Never fatal: `chain` needs none.
@@ -124,7 +126,8 @@ impl Host {
         let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
         let types = types.as_ref().ok().map(btf::Vmlinux::bytes);
         let random_data = random::find(vdso, vvar, image, types);
-        Ok(Self { vdso_addr: vdso.start, image: image.to_vec(), page, random_data })
+        let (vdso_addr, mapped) = (vdso.start, image);
+        Ok(Self { vdso_addr, image: image.to_vec(), page, random_data, mapped })
     }
 
     /// A kernel that gives no vDSO.
@@ -134,7 +137,14 @@ impl Host {
             image: Vec::new(),
             page: Err(PageError::NoVdso),
             random_data: Err(RandomError::NoFunction),
+            mapped: &[],
         }
+    }
+
+    /// The kernel's image where it is mapped, executable; empty if there is none. The other fields anybody
+    /// may change, so this is what functions are called by.
+    pub fn mapped(&self) -> &'static [u8] {
+        self.mapped
     }
 
     /// What the image must know of a process, relative to the kernel's vDSO in it.
@@ -209,7 +219,7 @@ pub struct Mapping {
 impl Mapping {
     /// Size.
     pub fn bytes(self) -> usize {
-        (self.end - self.start) as usize
+        self.end.saturating_sub(self.start) as usize
     }
 }
 

@@ -57,7 +57,9 @@ fn assert_chains(host: &Host, reason: &str) {
 }
 
 fn with_page(page: PageError) -> Host {
-    Host { page: Err(page), ..Host::find().unwrap() }
+    let mut host = Host::find().unwrap();
+    host.page = Err(page);
+    host
 }
 
 #[test]

@@ -14,7 +14,11 @@ use super::watch::{Watch, Wrong};
 struct State([u64; 512]);
 
 /// As the kernel's page says it once it has a seed.
-static SEED: RandomData = RandomData { generation: AtomicU64::new(1), is_ready: AtomicU8::new(1) };
+static SEED: RandomData = RandomData {
+    generation: AtomicU64::new(1),
+    is_ready: AtomicU8::new(1),
+    unused: [const { AtomicU8::new(0) }; 7],
+};
 
 /// Makes the image take random bytes by itself.
 pub fn know(page: &ProcessPage) {

@@ -64,6 +64,24 @@ pub enum Error {
         /// Which process.
         pid: Pid,
     },
+    /// A program that has begun to run is given its clock only while it has one thread.
+    #[error("process {pid} has several threads already")]
+    ManyThreads {
+        /// Which process.
+        pid: Pid,
+    },
+    /// A program did not leave what it must not be interrupted in.
+    #[error("process {pid} cannot be stopped where its clock could be put in")]
+    Busy {
+        /// Which process.
+        pid: Pid,
+    },
+    /// There is no room for jumps behind the kernel's vDSO.
+    #[error("the kernel's vDSO in process {pid} has no room to be changed")]
+    NoRoom {
+        /// Which process.
+        pid: Pid,
+    },
     /// The process that was giving the program its clock was killed in the middle.
     #[error("the supervisor was killed while process {pid} began")]
     TracerKilled {

@@ -196,6 +196,16 @@ impl ImageFile {
         second_stage(self.architecture) as u64
     }
 
+    /// Where in the image an exported function is.
+    pub fn function(&self, name: &str) -> Option<u64> {
+        // SAFETY: the mapping reaches to the part's end, and an image that is there does not change.
+        let image = unsafe { self.shared.mapping.add(self.start + vdso_image::IMAGE) };
+        let bytes = self.architecture.own_page() - vdso_image::IMAGE;
+        // SAFETY: as above.
+        let image = unsafe { slice::from_raw_parts(image.as_ptr(), bytes) };
+        vdso_elf::Image::parse(image).ok()?.lookup(name, None).map(|symbol| symbol.value)
+    }
+
     /// Whose programs it is for.
     pub fn architecture(&self) -> &'static Architecture {
         self.architecture

@@ -240,6 +240,14 @@ pub struct MemoryMap {
     pub exe_fd: i32,
 }
 
+impl MemoryMap {
+    /// As the kernel reads it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        // SAFETY: made of integers in C's layout, with no padding between them.
+        unsafe { std::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
+    }
+}
+
 // The data, and the original code behind it, must not reach up to what the image's entry keeps right
 // below the stack pointer.
 const _: () = assert!(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ABIS` | the kinds of programs that the kernel executes there, this program's own first |
 //! | `Registers` | those of a program that is stopped at its start: read, changed, put back |
+//! | `JUMPS` | how a function of the kernel's vDSO is made to jump elsewhere, if that is done there |
 //! | `stub.rs` | the instructions that a program executes before its first own one; see [`stub`](crate::stub) |
 //!
 //! How a first stage finds its data is between a folder's two files: the rest of this crate only calls
@@ -26,6 +27,8 @@ use crate::stub::Stub;
     path = "none.rs"
 )]
 mod selected;
+
+pub mod jump;
 
 pub use selected::{ABIS, Registers};
 

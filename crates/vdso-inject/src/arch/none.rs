@@ -3,7 +3,11 @@
 use nix::unistd::Pid;
 
 use super::Abi;
+use super::jump::Jumps;
 use crate::error::{Error, Result};
+
+/// Not done here yet.
+pub static JUMPS: Option<Jumps> = None;
 
 /// None that is known here.
 pub static ABIS: &[&Abi] = &[];
@@ -35,6 +39,22 @@ impl Registers {
 
     /// Makes a stopped program go on with the first stage.
     pub fn start(&self, _pid: Pid, _start_addr: u64, _data_addr: u64) -> Result<()> {
+        match *self {}
+    }
+
+    /// Those by which a stopped program makes a system call, at an instruction for that; `None` as this is
+    /// not done here yet.
+    pub fn for_call(&self, _call_addr: u64, _number: i64, _arguments: [u64; 6]) -> Option<Self> {
+        None
+    }
+
+    /// What a call gave: a value or an errno.
+    pub fn result(&self) -> std::result::Result<u64, i32> {
+        match *self {}
+    }
+
+    /// Sets those of a stopped program.
+    pub fn write(&self, _pid: Pid) -> Result<()> {
         match *self {}
     }
 

@@ -122,6 +122,6 @@ impl Payload {
     }
 }
 
-fn is_native(abi: &Abi) -> bool {
+pub(super) fn is_native(abi: &Abi) -> bool {
     ABIS.first().is_some_and(|first| std::ptr::eq(*first, abi))
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
@@ -12,12 +12,23 @@ use nix::unistd::Pid;
 use super::companion::DataPages;
 use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
+use crate::file::Identity;
 use crate::proc;
+use crate::stub::MemoryMap;
 
 /// The memory of a process whose tracer this is.
 #[derive(Debug)]
 pub struct Memory {
     pid: Pid,
+}
+
+/// What the kernel says of a program that runs.
+#[derive(Clone, Copy, Debug)]
+pub struct RunState {
+    /// The stack pointer that it began with.
+    pub start_stack: u64,
+    /// Its layout, but for the end of the heap and the auxiliary vector.
+    pub memory_map: MemoryMap,
 }
 
 /// Whether a program may write to a page of its own.
@@ -158,6 +169,46 @@ impl Memory {
         ))
     }
 
+    /// Whether a file is mapped there.
+    pub fn has_mapping_of(&self, file: Identity) -> Result<bool> {
+        let (major, minor) = (libc::major(file.device), libc::minor(file.device));
+        let (device, inode) = (format!("{major:02x}:{minor:02x}"), file.inode.to_string());
+        // Bounds, rights, offset, device, inode, name.
+        let is_of_file = |line: &str| {
+            let mut fields = line.split(' ').skip(3);
+            fields.next() == Some(&device) && fields.next() == Some(&inode)
+        };
+        Ok(self.maps()?.lines().any(is_of_file))
+    }
+
+    /// How many threads the process has.
+    pub fn threads(&self) -> Result<usize> {
+        let threads = fs::read_dir(self.path("task")?)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        Ok(threads.count())
+    }
+
+    /// The file behind a descriptor of the process's; `None` if there is none.
+    pub fn descriptor(&self, number: u64) -> Result<Option<Identity>> {
+        let file = fs::metadata(self.path(&format!("fd/{number}"))?);
+        Ok(file.ok().map(|file| Identity {
+            device: file.dev(),
+            inode: file.ino(),
+            bytes: file.len(),
+        }))
+    }
+
+    /// Where the stack began, and what else the kernel keeps of the program's layout.
+    pub fn run_state(&self) -> Result<RunState> {
+        let text = fs::read(self.path("stat")?)
+            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        parse_run_state(&String::from_utf8_lossy(&text)).ok_or(Error::on(
+            self.pid,
+            Attempt::ReadProc,
+            Errno::EINVAL,
+        ))
+    }
+
     fn path(&self, name: &str) -> Result<String> {
         if proc::is_ours() {
             Ok(format!("/proc/{}/{name}", self.pid))
@@ -247,12 +298,40 @@ fn bounds(line: &str) -> Option<(u64, u64)> {
     Some((number(start)?, number(end)?))
 }
 
-fn parse_extents(stat: &str) -> Option<Extents> {
+/// The numbers in `/proc/PID/stat`.
+fn stat_fields(stat: &str) -> Option<impl Fn(usize) -> Option<u64>> {
     // The second field is the program's name in parentheses, which may hold any character.
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // proc_pid_stat(5) counts from 1; the first here is field 3.
-    let field = |number: usize| fields.get(number - 3)?.parse().ok();
+    Some(move |number: usize| fields.get(number - 3)?.parse().ok())
+}
+
+fn parse_run_state(stat: &str) -> Option<RunState> {
+    let field = stat_fields(stat)?;
+    let start_stack = field(28)?;
+    let memory_map = MemoryMap {
+        start_code: field(26)?,
+        end_code: field(27)?,
+        start_data: field(45)?,
+        end_data: field(46)?,
+        start_brk: field(47)?,
+        brk: 0,
+        start_stack,
+        arg_start: field(48)?,
+        arg_end: field(49)?,
+        env_start: field(50)?,
+        env_end: field(51)?,
+        auxv: 0,
+        auxv_size: 0,
+        exe_fd: -1,
+    };
+    // One that ended meanwhile has none.
+    (start_stack != 0).then_some(RunState { start_stack, memory_map })
+}
+
+fn parse_extents(stat: &str) -> Option<Extents> {
+    let field = stat_fields(stat)?;
     Some(Extents {
         start_code: field(26)?,
         end_code: field(27)?,

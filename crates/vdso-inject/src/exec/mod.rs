@@ -1,14 +1,17 @@
-//! Puts an image into a program that stands at its first instruction.
+//! Puts an image into a program that stands at its first instruction, or has begun to run.
 
 mod companion;
 mod memory;
 mod probe;
+mod remote;
+mod running;
 mod segments;
 mod site;
 mod stack;
+mod tracing;
 
 use nix::unistd::Pid;
-use vdso_data::process::Template;
+use vdso_data::process::{ProcessPage, Template};
 
 use crate::arch::{ABIS, Registers};
 use crate::error::{Error, Result};
@@ -20,6 +23,7 @@ use crate::stub::{
 pub use companion::{Companion, DataPages, KernelVdso, Make};
 pub use memory::Memory;
 pub use probe::Probe;
+pub use running::{Repaired, inject_running};
 use segments::Segments;
 use site::{Covers, Program, Site};
 use stack::{InitialStack, Words};
@@ -201,12 +205,15 @@ fn page_bytes() -> u64 {
 }
 
 fn process_page(payload: &Payload, vdso_addr: u64) -> [u64; PROCESS_PAGE_WORDS] {
-    let page = payload.template.page_for(vdso_addr);
+    page_words(&payload.template.page_for(vdso_addr))
+}
+
+fn page_words(page: &ProcessPage) -> [u64; PROCESS_PAGE_WORDS] {
     let mut words = [0; PROCESS_PAGE_WORDS];
     // SAFETY: both are as long, and the page is made of integers without padding between them.
     unsafe {
         std::ptr::copy_nonoverlapping(
-            (&raw const page).cast::<u64>(),
+            (&raw const *page).cast::<u64>(),
             words.as_mut_ptr(),
             PROCESS_PAGE_WORDS,
         );

@@ -7,6 +7,7 @@
 
 mod lies;
 mod playing;
+mod running;
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::sock_filter;
 use nix::errno::Errno;
@@ -26,6 +26,9 @@ use vdso_timekeeper::host::{self, Host};
 
 /// The token of these launches; its halves differ, and are in nobody's memory by chance.
 pub const TOKEN: u64 = 0x5eed_c0de_1bad_b002;
+
+/// By how much the image moves all clocks.
+pub const OFFSET_SEC: i64 = 1_000_000;
 
 /// A program to be started.
 #[derive(Debug)]
@@ -176,7 +179,7 @@ pub fn payload() -> Payload {
 }
 
 fn transforms() -> [Transform; clock::LINES] {
-    let offset = Timespec { sec: 1_000_000, nsec: 0 };
+    let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     [Transform { offset, base: Timespec::default(), rate: Rate::ONE }; clock::LINES]
 }
 
@@ -186,6 +189,12 @@ pub fn companion(abi: &'static Abi, kernel: &KernelVdso) -> vdso_inject::Result<
     vdso_timekeeper::initialise(file.page(), &transforms());
     let template = host::functions(file.architecture(), &kernel.image);
     Ok(Payload { file, template, padding: None, companions: Vec::new() })
+}
+
+/// What others fork meanwhile would keep a listener open.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Play<'a> {
@@ -205,9 +214,7 @@ impl<'a> Play<'a> {
 
     /// Starts the program and plays its supervisor.
     pub fn run(&self) -> End {
-        // What others fork meanwhile would keep the listener open.
-        static ALONE: Mutex<()> = Mutex::new(());
-        let _alone = ALONE.lock();
+        let _alone = alone();
         let mut payload = payload();
         if self.place == Place::Code {
             payload.padding = None;
@@ -317,7 +324,7 @@ fn abi_of(kind: Kind) -> &'static Abi {
 }
 
 /// A process that is about to become the program.
-struct Child {
+pub struct Child {
     pid: Pid,
     go: OwnedFd,
     number: OwnedFd,
@@ -325,7 +332,7 @@ struct Child {
 }
 
 impl Child {
-    fn fork(play: &Play<'_>, output: BorrowedFd<'_>, inherited: Option<i32>) -> Self {
+    pub fn fork(play: &Play<'_>, output: BorrowedFd<'_>, inherited: Option<i32>) -> Self {
         let cloexec = nix::fcntl::OFlag::O_CLOEXEC;
         let (wait, go) = nix::unistd::pipe2(cloexec).expect("a pipe");
         let (number, tell) = nix::unistd::pipe2(cloexec).expect("a pipe");
@@ -358,11 +365,15 @@ impl Child {
         }
     }
 
-    fn go(&self) {
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    pub fn go(&self) {
         nix::unistd::write(&self.go, &[0]).expect("it waits");
     }
 
-    fn listener(&self) -> Option<Listener> {
+    pub fn listener(&self) -> Option<Listener> {
         let mut number = [0; 4];
         let length = nix::unistd::read(&self.number, &mut number).expect("its number");
         assert_eq!(length, 4, "it could not be prepared");
@@ -502,7 +513,7 @@ fn refusing(play: &Play<'_>) -> Option<Vec<sock_filter>> {
     Some(filter)
 }
 
-struct Listener(OwnedFd);
+pub struct Listener(OwnedFd);
 
 nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
@@ -510,7 +521,7 @@ nix::ioctl_write_ptr!(notif_addfd, b'!', 3, libc::seccomp_notif_addfd);
 
 impl Listener {
     /// The next report; `None` when nobody is left to make one.
-    fn receive(&self) -> Option<libc::seccomp_notif> {
+    pub fn receive(&self) -> Option<libc::seccomp_notif> {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::NONE).expect("it can be waited for");
@@ -520,13 +531,17 @@ impl Listener {
         unsafe { notif_recv(self.0.as_raw_fd(), &mut report) }.ok().map(|_| report)
     }
 
-    fn send(&self, id: u64, val: i64, error: i32, flags: u32) {
+    pub fn send(&self, id: u64, val: i64, error: i32, flags: u32) {
         let mut answer = libc::seccomp_notif_resp { id, val, error, flags };
         // SAFETY: the structure is the one that the request takes.
         unsafe { notif_send(self.0.as_raw_fd(), &mut answer) }.expect("it waits for the answer");
     }
 
-    fn put(&self, id: u64, file: BorrowedFd<'_>, number: u32) {
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub fn put(&self, id: u64, file: BorrowedFd<'_>, number: u32) {
         let given = libc::seccomp_notif_addfd {
             id,
             flags: libc::SECCOMP_ADDFD_FLAG_SETFD as u32,

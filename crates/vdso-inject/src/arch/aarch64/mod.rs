@@ -3,9 +3,13 @@
 mod registers;
 mod stub;
 
+use super::jump::Jumps;
 use super::{Abi, Calls, StubNumbers, Word, stub_calls};
 
 pub use registers::Registers;
+
+/// Not done here yet.
+pub static JUMPS: Option<Jumps> = None;
 
 /// `AUDIT_ARCH_AARCH64` and `AUDIT_ARCH_ARM`, `include/uapi/linux/audit.h`.
 const AUDIT_ARCH_AARCH64: u32 = 0xc000_00b7;

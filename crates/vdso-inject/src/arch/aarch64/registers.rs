@@ -66,6 +66,22 @@ impl Registers {
         ptrace::write_registers(pid, &general)
     }
 
+    /// Those by which a stopped program makes a system call, at an instruction for that; `None` as this is
+    /// not done here yet.
+    pub fn for_call(&self, _call_addr: u64, _number: i64, _arguments: [u64; 6]) -> Option<Self> {
+        None
+    }
+
+    /// What a call gave: a value or an errno.
+    pub fn result(&self) -> std::result::Result<u64, i32> {
+        Ok(self.general.x[0])
+    }
+
+    /// Sets those of a stopped program.
+    pub fn write(&self, pid: Pid) -> Result<()> {
+        ptrace::write_registers(pid, &self.general)
+    }
+
     /// Where a stub that was stopped has its data.
     pub fn stub_data_addr(&self) -> u64 {
         self.general.x[19]

@@ -21,6 +21,7 @@ struct General([u64; 32]);
 const PC: usize = 0;
 const SP: usize = 2;
 const S1: usize = 9;
+const A0: usize = 10;
 
 impl Registers {
     /// Reads those of a stopped tracee.
@@ -52,6 +53,22 @@ impl Registers {
         registers[PC] = start_addr;
         registers[S1] = data_addr;
         ptrace::write_registers(pid, &General(registers))
+    }
+
+    /// Those by which a stopped program makes a system call, at an instruction for that; `None` as this is
+    /// not done here yet.
+    pub fn for_call(&self, _call_addr: u64, _number: i64, _arguments: [u64; 6]) -> Option<Self> {
+        None
+    }
+
+    /// What a call gave: a value or an errno.
+    pub fn result(&self) -> std::result::Result<u64, i32> {
+        Ok(self.0.0[A0])
+    }
+
+    /// Sets those of a stopped program.
+    pub fn write(&self, pid: Pid) -> Result<()> {
+        ptrace::write_registers(pid, &self.0)
     }
 
     /// Where a stub that was stopped has its data.

@@ -1,12 +1,14 @@
 //! x86-64, whose kernels execute i386 and x32 programs, too.
 
 mod i386_stub;
+mod jumps;
 mod registers;
 mod stub;
 
 use super::{Abi, Calls, StubNumbers, Word, stub_calls};
 use crate::exec::Probe;
 
+pub use jumps::JUMPS;
 pub use registers::Registers;
 
 /// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, `include/uapi/linux/audit.h`.

@@ -59,6 +59,41 @@ impl Registers {
         self.0.cs == USER32_CS
     }
 
+    /// Those by which a stopped program makes a system call, at an instruction for that.
+    pub fn for_call(&self, call_addr: u64, number: i64, arguments: [u64; 6]) -> Option<Self> {
+        let [rdi, rsi, rdx, r10, r8, r9] = arguments;
+        let rax = number as u64;
+        // The one that was interrupted is not to be made anew yet.
+        let orig_rax = u64::MAX;
+        let rip = call_addr;
+        Some(Self(libc::user_regs_struct {
+            rip,
+            rax,
+            orig_rax,
+            rdi,
+            rsi,
+            rdx,
+            r10,
+            r8,
+            r9,
+            ..self.0
+        }))
+    }
+
+    /// What a call gave: a value or an errno.
+    pub fn result(&self) -> std::result::Result<u64, i32> {
+        const LOWEST: i64 = -4095;
+        match self.0.rax.cast_signed() {
+            error @ LOWEST..0 => Err(-error as i32),
+            _ => Ok(self.0.rax),
+        }
+    }
+
+    /// Sets those of a stopped program.
+    pub fn write(&self, pid: Pid) -> Result<()> {
+        write(pid, self.0)
+    }
+
     /// Where a stub that was stopped has its data.
     pub fn stub_data_addr(&self) -> u64 {
         if self.is_i386() { self.0.rsp - DATA_BELOW_STACK } else { self.0.rbx }

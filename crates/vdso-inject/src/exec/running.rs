@@ -1,0 +1,232 @@
+//! Into a program that has begun to run: one whose tracer was killed while it stood at its first
+//! instruction.
+//!
+//! The program is stopped, and its tracer makes system calls in its place: it executes a `syscall`
+//! instruction of the kernel's vDSO, with registers that hold the call, and nothing else. So nothing is
+//! written to the program's stack, whichever it is on. At the end all is put back within a stop that the
+//! kernel takes before it looks whether an interrupted call is to be made anew: it then does that as if
+//! nothing had been. The program's C library may know the kernel's functions already: in this process's copy
+//! of the kernel's vDSO, these are made to jump to the image's.
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use vdso_data::PAGE_BYTES;
+use vdso_data::process::{self, ProcessPage};
+use vdso_data::sync::Ordering;
+use vdso_elf::Image;
+
+use super::companion::is_native;
+use super::memory::{Memory, RunState};
+use super::remote::Remote;
+use super::stack::{InitialStack, Words};
+use super::{Payload, page_words};
+use crate::arch::Registers;
+use crate::arch::jump::{self, Patch};
+use crate::error::{Attempt, Error, Result};
+use crate::file::ImageFile;
+use crate::stub::{MemoryMap, REQUEST, REQUEST_FILE};
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repaired {
+    /// The program has the image from now on.
+    Injected,
+    /// It had it already.
+    WasInjected,
+}
+
+/// Functions that are about moved clocks. The image's names are the kernel's.
+const FUNCTIONS: [&str; 4] = ["clock_gettime", "gettimeofday", "time", "clock_getres"];
+
+/// Gives the image to the program `pid`, wherever it is; it has one thread, was seized by the caller, and is
+/// in a stop after `PTRACE_INTERRUPT`. It is in such a stop afterwards, too, whatever came of it, with all
+/// registers as they were. Its options are then those that a seized process of this crate has.
+///
+/// It asks for the file as a stub does, with `token`: `serve` is called again and again meanwhile, and must
+/// answer such requests as soon as they are reported. A program of another kind than the launcher's is left
+/// alone, and so is one with several threads: an error.
+pub fn inject_running(
+    pid: Pid,
+    payload: &Payload,
+    token: u64,
+    serve: &mut dyn FnMut(),
+) -> Result<Repaired> {
+    let memory = Memory::of(pid);
+    if memory.has_mapping_of(payload.file.identity())? {
+        return Ok(Repaired::WasInjected);
+    }
+    if memory.threads()? != 1 {
+        return Err(Error::ManyThreads { pid });
+    }
+    let state = memory.run_state()?;
+    let mut words = Words::new(&memory, state.start_stack)?;
+    let abi = Registers::read(pid)?.abi(words.first_bytes()?);
+    if !is_native(abi) {
+        return Err(Error::Foreign { pid, abi: abi.name });
+    }
+    let stack = InitialStack::read(&mut words, abi.word)?;
+    let Some((vdso_addr, _)) = memory.kernel_vdso()? else {
+        return Err(Error::NoVdso { pid, abi: abi.name });
+    };
+    let vdso = memory.mapping_at(vdso_addr)?;
+    let patches = patches(pid, &payload.file, vdso_addr, &vdso)?;
+    let call_addr = jump::find_call(&vdso).map(|offset| vdso_addr + offset);
+    let call_addr = call_addr.ok_or(Error::Architecture)?;
+
+    let mut remote =
+        Remote::begin(pid, call_addr, |addr| patches.iter().all(|p| !p.is_within(addr)))?;
+    let made = Repair { payload, memory: &memory, stack: &stack, state: &state, vdso_addr, token }
+        .make(&mut remote, &patches, serve);
+    let ended = remote.end();
+    made.and(ended).map(|()| Repaired::Injected)
+}
+
+/// What is written over the kernel's functions, from where the image will be on.
+fn patches(pid: Pid, file: &ImageFile, vdso_addr: u64, vdso: &[u8]) -> Result<Vec<Patch>> {
+    let kernels = Image::parse(vdso).map_err(Error::Image)?;
+    let mut room = jump::Room::behind(vdso_addr, vdso);
+    let mut patches = Vec::new();
+    for plain in FUNCTIONS {
+        let Some(export) = file.architecture().export(plain) else { continue };
+        let Some(theirs) = kernels.lookup(export.name, None) else { continue };
+        let Some(ours) = file.function(export.name) else { continue };
+        let code = vdso.get(theirs.value as usize..).unwrap_or_default();
+        let patch = room.patch(vdso_addr + theirs.value, code, ours);
+        patches.push(patch.ok_or(Error::NoRoom { pid })?);
+    }
+    Ok(patches)
+}
+
+/// Addresses within the page itself, where nothing of the kernel's is known.
+fn complete(page: &ProcessPage, page_addr: u64) {
+    if page.clock_mode_addr.load(Ordering::Relaxed) == 0 {
+        let within = |offset| page_addr + offset as u64;
+        page.clock_mode_addr.store(within(process::COUNTER_MODE), Ordering::Relaxed);
+        for clock in [&page.hres, &page.raw] {
+            clock.seq_addr.store(within(process::NEVER_EVEN_SEQ), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The parts of one repair.
+struct Repair<'a> {
+    payload: &'a Payload,
+    memory: &'a Memory,
+    stack: &'a InitialStack,
+    state: &'a RunState,
+    vdso_addr: u64,
+    token: u64,
+}
+
+impl Repair<'_> {
+    fn make(&self, remote: &mut Remote, patches: &[Patch], serve: &mut dyn FnMut()) -> Result<()> {
+        let file = remote.call(libc::SYS_eventfd2, [0, libc::EFD_CLOEXEC as u64, 0, 0, 0, 0])?;
+        let file = file.map_err(|errno| self.failed(Attempt::MakeDescriptor, errno))?;
+        let mapped = self.have_file_and_map(remote, file, serve);
+        // Whatever became of it, the program must not find that descriptor.
+        remote.call(libc::SYS_close, [file, 0, 0, 0, 0, 0])?.ok();
+        let image_addr = mapped?;
+        if let Some(value_addr) = self.stack.vdso_value_addr {
+            self.memory.write(value_addr, &image_addr.to_ne_bytes())?;
+        }
+        for patch in patches {
+            for (addr, bytes) in patch.bytes_for(image_addr) {
+                self.memory.write_anywhere(addr, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn have_file_and_map(
+        &self,
+        remote: &mut Remote,
+        file: u64,
+        serve: &mut dyn FnMut(),
+    ) -> Result<u64> {
+        let request = [REQUEST.into(), REQUEST_FILE, file, self.token, 0, 0];
+        let answer = remote.call_served(libc::SYS_prctl, request, serve)?;
+        let there = self.memory.descriptor(file)?;
+        if there != Some(self.payload.file.identity()) {
+            let pid = self.memory.pid();
+            return Err(match answer {
+                Err(errno) => self.failed(Attempt::GiveFile, errno),
+                Ok(_) if there.is_none_or(|there| there.bytes == 0) => Error::NoAnswer { pid },
+                Ok(_) => Error::AnotherFile { pid },
+            });
+        }
+        let bytes = self.payload.file.second_stage();
+        let read_execute = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        let offset = self.payload.file.offset();
+        let private = libc::MAP_PRIVATE as u64;
+        let mapping =
+            remote.call(libc::SYS_mmap, [0, bytes, read_execute, private, file, offset])?;
+        let mapping = mapping.map_err(|errno| self.failed(Attempt::Map, errno))?;
+        let pages = self.map_pages(remote, mapping, file);
+        if pages.is_err() {
+            remote.call(libc::SYS_munmap, [mapping, bytes, 0, 0, 0, 0])?.ok();
+        }
+        pages.map(|()| mapping + vdso_image::IMAGE as u64)
+    }
+
+    /// The page of clocks, and the process page.
+    fn map_pages(&self, remote: &mut Remote, mapping: u64, file: u64) -> Result<()> {
+        const PAGE: u64 = PAGE_BYTES as u64;
+        let (read, write) = (libc::PROT_READ as u64, libc::PROT_WRITE as u64);
+        let architecture = self.payload.file.architecture();
+        let own_page = architecture.own_page() as u64;
+        let process_page = mapping + architecture.process_page() as u64;
+        let shared = (libc::MAP_SHARED | libc::MAP_FIXED) as u64;
+        let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
+        let calls = [
+            (libc::SYS_mmap, [mapping + own_page, PAGE, read, shared, file, own_page]),
+            (libc::SYS_mmap, [process_page, PAGE, read | write, anonymous, u64::MAX, 0]),
+        ];
+        for (number, arguments) in calls {
+            let mapped = remote.call(number, arguments)?;
+            mapped.map_err(|errno| self.failed(Attempt::Map, errno))?;
+        }
+        self.tell_kernel(remote, process_page, mapping + vdso_image::IMAGE as u64)?;
+        let page = self.process_page(process_page);
+        let bytes: Vec<u8> = page_words(&page).iter().flat_map(|word| word.to_ne_bytes()).collect();
+        self.memory.write(process_page, &bytes)?;
+        let protected = remote.call(libc::SYS_mprotect, [process_page, PAGE, read, 0, 0, 0])?;
+        protected.map(drop).map_err(|errno| self.failed(Attempt::Map, errno))
+    }
+
+    /// The clocks' functions of the kernel's vDSO are the image's now: it makes system calls instead.
+    fn process_page(&self, page_addr: u64) -> ProcessPage {
+        let page = self.payload.template.page_for(self.vdso_addr);
+        page.functions.clock_gettime.store(0, Ordering::Relaxed);
+        page.functions.gettimeofday.store(0, Ordering::Relaxed);
+        complete(&page, page_addr);
+        page
+    }
+
+    /// Changes the kernel's copy of the auxiliary vector; if it does not let us, only debuggers are told the
+    /// old one. `scratch_addr` is a page that may be written to.
+    fn tell_kernel(&self, remote: &mut Remote, scratch_addr: u64, image_addr: u64) -> Result<()> {
+        let Some(value_addr) = self.stack.vdso_value_addr else { return Ok(()) };
+        let Ok(brk) = remote.call(libc::SYS_brk, [0; 6])? else { return Ok(()) };
+        let map = MemoryMap {
+            brk,
+            auxv: scratch_addr + size_of::<MemoryMap>() as u64,
+            auxv_size: (self.stack.auxv_end_addr - self.stack.auxv_addr) as u32,
+            exe_fd: -1,
+            ..self.state.memory_map
+        };
+        let mut vector = vec![0; map.auxv_size as usize];
+        self.memory.read(self.stack.auxv_addr, &mut vector)?;
+        let at = (value_addr - self.stack.auxv_addr) as usize;
+        vector[at..at + 8].copy_from_slice(&image_addr.to_ne_bytes());
+        self.memory.write(scratch_addr, &[map.as_bytes(), &vector].concat())?;
+        let (option, operation) = (libc::PR_SET_MM as u64, libc::PR_SET_MM_MAP as u64);
+        let bytes = size_of::<MemoryMap>() as u64;
+        let told = remote.call(libc::SYS_prctl, [option, operation, scratch_addr, bytes, 0, 0])?;
+        told.ok();
+        self.memory.write(scratch_addr, &vec![0; PAGE_BYTES])
+    }
+
+    fn failed(&self, attempt: Attempt, errno: Errno) -> Error {
+        Error::System { attempt, pid: Some(self.memory.pid()), errno }
+    }
+}

@@ -186,7 +186,8 @@ mod page {
     #[inline(always)]
     fn on_line(line: &Line, cycles: Halves) -> Option<Timespec> {
         let (delta_cycles, beyond) = cycles.since(line.load_cycle_last());
-        if beyond != 0 {
+        // Relaxed: under the latch.
+        if beyond != 0 || delta_cycles > line.stale_cycles.load(Ordering::Relaxed) {
             cold_path();
             return None;
         }

@@ -75,6 +75,19 @@ pub fn write<T>(seq: &AtomicU32, write: impl FnOnce(usize, usize) -> T) -> T {
     value
 }
 
+/// As [`write`](write()), unless `write` says when it is done that it has come too late: then readers stay
+/// where they are. Whether that was so.
+pub fn write_in_time(seq: &AtomicU32, write: impl FnOnce(usize, usize) -> bool) -> bool {
+    // Relaxed, the fence and Release: as in `write`.
+    let start = seq.load(Ordering::Relaxed);
+    writer_fence();
+    if !write(copy_of(start), copy_of(start.wrapping_add(1))) {
+        return false;
+    }
+    seq.store(start.wrapping_add(1), Ordering::Release);
+    true
+}
+
 #[inline(always)]
 const fn copy_of(seq: u32) -> usize {
     (seq % COPIES as u32) as usize

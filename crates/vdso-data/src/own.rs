@@ -77,7 +77,7 @@ pub struct Line {
     pub cycle_last_low: AtomicU32,
     /// Its upper half.
     pub cycle_last_high: AtomicU32,
-    /// How far after `cycle_last` the line may be used at all, cycles: beyond, the publisher is dead.
+    /// How far after `cycle_last` the line may be used, cycles: beyond, the publisher is dead or late.
     /// Zero: the counter is unusable.
     pub stale_cycles: AtomicU64,
     /// Nanoseconds a cycle, whole ones. With `mult_fraction` zero, too: the clock is frozen.

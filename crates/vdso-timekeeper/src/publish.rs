@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use vdso_data::arithmetic::{Timespec, Transform};
-use vdso_data::own::{CounterView, OwnPage};
+use vdso_data::arithmetic::{Rate, Timespec, Transform};
+use vdso_data::own::{self, CounterView, OwnPage};
 use vdso_data::sync::Ordering;
 use vdso_data::{clock, latch};
 
-use crate::host::{Host, Sample, Sampler};
+use crate::counter;
+use crate::host::{Host, Sample, Sampler, Slopes};
 use crate::steering::{self, Fixed, Kind, Line};
 
 /// The first interval between updates. Each next one is twice as long, up to [`INTERVAL`]: the
@@ -18,11 +19,19 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(8);
 /// which the image's fast path is good.
 const INTERVAL: Duration = Duration::from_millis(1024);
 
-/// After so many intervals without an update the publisher is taken for dead, and readers ask the
-/// kernel.
-const INTERVALS_UNTIL_STALE: u64 = 8;
+/// How much longer than until the next update a line may be used. After that the publisher is taken for
+/// late or dead, and readers ask the kernel: so it bounds how far a clock may run away from the host
+/// while its publisher stands still.
+const GRACE: Duration = Duration::from_millis(512);
 
-/// REALTIME that moves by more than this against MONOTONIC was set, ns.
+/// The part of its rate that a host may be slewed by, rounded up: the kernel allows itself 11 %,
+/// `clocksource_max_adjustment` in `kernel/time/clocksource.c` (Linux 6.18).
+const HOST_SLEW_DIVISOR: u128 = 8;
+
+/// How often an update is made anew that has come too late to be one, before it is left to the next.
+const TRIES: u32 = 4;
+
+/// REALTIME that moves by more than this against BOOTTIME was set, ns.
 const SET_NS: Fixed = crate::host::CALL_NOISE_NS;
 
 /// Publishes a page. There may be only one for a page.
@@ -30,7 +39,7 @@ const SET_NS: Fixed = crate::host::CALL_NOISE_NS;
 pub struct Timekeeper<'page> {
     page: &'page OwnPage,
     sampler: Sampler,
-    nominal_slope: u128,
+    nominal: Slopes,
     transforms: [Transform; clock::LINES],
     last: Option<Published>,
     interval: Duration,
@@ -40,8 +49,16 @@ pub struct Timekeeper<'page> {
 #[derive(Clone, Copy, Debug)]
 struct Published {
     sample: Sample,
-    lines: [Line; clock::LINES],
     slopes: [u128; clock::LINES],
+}
+
+/// What a clock's readers may have read when the counter is at some value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// What this line says.
+    On(Line),
+    /// The host's time, but not less than where this line has ended.
+    Past(Line),
 }
 
 /// How well the page has followed the host.
@@ -84,7 +101,7 @@ impl<'page> Timekeeper<'page> {
         let sampler = Sampler::new(host);
         Self {
             page,
-            nominal_slope: sampler.nominal_slope(),
+            nominal: sampler.slopes(),
             sampler,
             transforms,
             last: None,
@@ -94,53 +111,69 @@ impl<'page> Timekeeper<'page> {
     }
 
     /// Publishes the clocks as they are now, and says when to call again.
+    ///
+    /// The new lines continue what readers have read when the counter was looked at, and stay above that
+    /// for some time. This process may stand still on the way, for as long as it likes: so it looks at the
+    /// counter once more when everything is written, and begins anew if it has come too late.
     pub fn update(&mut self) -> Duration {
-        match self.sampler.sample() {
-            Some(sample) => self.follow(sample),
-            None => self.give_up_counter(),
+        for _ in 0..TRIES {
+            let Some(sample) = self.sampler.sample() else {
+                return self.give_up_counter();
+            };
+            self.nominal = self.sampler.slopes();
+            if let Some(wait) = self.follow(sample, counter::read) {
+                return wait;
+            }
         }
+        FIRST_INTERVAL
     }
 
-    /// Publishes the clocks of a sample.
-    fn follow(&mut self, sample: Sample) -> Duration {
-        self.renew_keys_after_standstill(&sample);
+    /// Publishes the clocks of a sample; `None` if that has come too late.
+    fn follow(&mut self, sample: Sample, counter: impl Fn() -> u64) -> Option<Duration> {
         let slopes = self.slopes(&sample);
         let interval_cycles = self.cycles_in(self.interval);
-        let lines = std::array::from_fn(|id| self.line(id, &sample, slopes[id], interval_cycles));
-        // Not before the image's fast path ends, which does not look.
-        let stale_after = (self.cycles_in(INTERVAL) * INTERVALS_UNTIL_STALE).max(1 << 32);
-        let transforms = self.transforms;
-        self.publish(|id| {
-            if transforms[id].rate == vdso_data::arithmetic::Rate::ZERO {
-                // The same for ever, whether anybody publishes or not.
-                lines[id].view(i64::MAX as u64)
-            } else {
-                lines[id].view(stale_after)
-            }
-        });
-        self.last = Some(Published { sample, lines, slopes });
+        let views = self.views();
+        let next: [_; clock::LINES] =
+            std::array::from_fn(|id| self.line(id, &sample, slopes[id], interval_cycles, &views));
+        let overlap_cycles =
+            clock::HIGH_RESOLUTION_IDS.map(|id| next[id as usize].1).into_iter().min();
+        let latest = sample.cycles.wrapping_add(overlap_cycles.expect("there are clocks"));
+        let in_time = || latest.wrapping_sub(counter()) as i64 >= 0;
+        if !self.publish(|id| next[id].0.view(self.life_cycles(id)), in_time) {
+            return None;
+        }
+        if let Some(Place::On(line) | Place::Past(line)) = place(&views[MONOTONIC], sample.cycles) {
+            self.note_deviation(self.target(MONOTONIC, &sample) - line.at(sample.cycles));
+        }
+        self.renew_keys_after_standstill(&sample);
+        self.last = Some(Published { sample, slopes });
         self.report.updates += 1;
         let wait = self.interval;
         self.interval = (self.interval * 2).min(INTERVAL);
-        wait
+        Some(wait)
+    }
+
+    /// How long a line is good for.
+    fn life_cycles(&self, id: usize) -> u64 {
+        if self.transforms[id].rate == Rate::ZERO {
+            // The same for ever, whether anybody publishes or not.
+            return i64::MAX as u64;
+        }
+        self.cycles_in(self.interval + GRACE)
     }
 
     /// Sends every reader to the kernel, but not back behind what it may have read.
     fn give_up_counter(&mut self) -> Duration {
-        let now = crate::counter::read();
-        let reached = |id: usize| {
-            let nothing = Line { cycles: now, start: 0, slope: 0 };
-            self.line_before(id, (now, Fixed::MIN), 0)
-                .map(|line| line.at(now))
-                .unwrap_or(nothing.start)
-        };
-        let reached: [Fixed; clock::LINES] = std::array::from_fn(reached);
-        self.publish(|id| {
-            let line =
-                Line { cycles: CounterView::UNUSABLE.cycle_last, start: reached[id], slope: 0 };
-            // One cycle in the far future: never read, but waited at.
-            if reached[id] == 0 { CounterView::UNUSABLE } else { line.view(1) }
-        });
+        let now = counter::read();
+        let views = self.views();
+        self.publish(
+            |id| match place(&views[id], now) {
+                None => CounterView::UNUSABLE,
+                Some(Place::On(line)) => waiting_at(line.at(now)),
+                Some(Place::Past(end)) => waiting_at(end.start),
+            },
+            || true,
+        );
         // What has become of the counter may have come with a standstill, and no sample will tell.
         if self.last.take().is_some() {
             self.page.renew_keys();
@@ -153,25 +186,58 @@ impl<'page> Timekeeper<'page> {
         self.report
     }
 
-    fn line(&mut self, id: usize, sample: &Sample, slope: u128, interval_cycles: u64) -> Line {
-        let transform = &self.transforms[id];
-        let target = steering::transformed(transform, sample.fixed[id]);
-        let slope = steering::transformed_slope(transform, slope);
-        let Some(old) = self.line_before(id, (sample.cycles, target), slope) else {
-            return Line { cycles: sample.cycles, start: target, slope };
+    /// A clock's next line, and for how long it is nowhere below what readers read until it is in place.
+    fn line(
+        &mut self,
+        id: usize,
+        sample: &Sample,
+        slope: u128,
+        interval_cycles: u64,
+        views: &Views,
+    ) -> (Line, u64) {
+        let now = sample.cycles;
+        let target = self.target(id, sample);
+        let slope = steering::transformed_slope(&self.transforms[id], slope);
+        let old = match place(&views[id], now) {
+            None => Line { cycles: now, start: target, slope },
+            Some(Place::On(line)) => line,
+            Some(Place::Past(end)) => self.steepest_host(id, (now, target.max(end.start)), slope),
         };
-        if id == clock::MONOTONIC as usize {
-            self.note_deviation(target - old.at(sample.cycles));
-        }
-        let kind = if self.was_set(id, sample) { Kind::Settable } else { Kind::NeverBack };
-        steering::continued(&old, (sample.cycles, target), slope, interval_cycles, kind)
+        let is_far_ahead = old.at(now) - target > slewed(&views[id]);
+        let kind = match self.was_set(id, sample, is_far_ahead) {
+            true => Kind::Settable,
+            false => Kind::NeverBack,
+        };
+        let line = steering::continued(&old, (now, target), slope, interval_cycles, kind);
+        (line, steering::overlap_cycles(old.slope, line.slope))
+    }
+
+    /// Where a clock should be.
+    fn target(&self, id: usize, sample: &Sample) -> Fixed {
+        steering::transformed(&self.transforms[id], sample.fixed[id])
+    }
+
+    /// The host's clock, moved, as its readers may have it while nothing is published, however the host is
+    /// slewed meanwhile.
+    fn steepest_host(&self, id: usize, (cycles, start): (u64, Fixed), slope: u128) -> Line {
+        // A transform is given whole nanoseconds of the host's.
+        let rounded = match self.transforms[id].rate {
+            Rate::ZERO | Rate::ONE => 0,
+            rate => Fixed::from(rate.whole) + 1,
+        };
+        Line { cycles, start: start + (rounded << 32), slope: slope + slope / HOST_SLEW_DIVISOR }
     }
 
     /// Whether somebody has set the host's clock since the last update: slewing leaves its distance
-    /// from MONOTONIC as it is, and is no reason to go back, however fast a virtual clock runs.
-    fn was_set(&self, id: usize, sample: &Sample) -> bool {
-        let has_moved = |last: &Published| has_moved_alone(id, &last.sample, sample);
-        clock::is_in(id as u32, clock::SETTABLE) && self.last.as_ref().is_none_or(has_moved)
+    /// from BOOTTIME as it is, and so does sleep, and neither is a reason to go back, however fast a
+    /// virtual clock runs. Where
+    /// this timekeeper has made no update, `is_far_ahead` tells.
+    fn was_set(&self, id: usize, sample: &Sample, is_far_ahead: bool) -> bool {
+        if !clock::is_in(id as u32, clock::SETTABLE) {
+            return false;
+        }
+        let has_moved = |last: Published| has_moved(id, clock::BOOTTIME, &last.sample, sample);
+        self.last.map_or(is_far_ahead, has_moved)
     }
 
     /// If this machine may have stood still since the last update, it may have been copied meanwhile, with
@@ -179,35 +245,20 @@ impl<'page> Timekeeper<'page> {
     fn renew_keys_after_standstill(&self, sample: &Sample) {
         const TELLING: [u32; 2] = [clock::BOOTTIME, clock::REALTIME];
         let Some(last) = &self.last else { return };
-        if TELLING.iter().any(|&id| has_moved_alone(id as usize, &last.sample, sample)) {
+        let has_moved = |&id: &u32| has_moved(id as usize, clock::MONOTONIC, &last.sample, sample);
+        if TELLING.iter().any(has_moved) {
             self.page.renew_keys();
         }
     }
 
-    /// The line that readers are on, `None` if the page has none.
-    fn line_before(&self, id: usize, (now, target): (u64, Fixed), slope: u128) -> Option<Line> {
-        if let Some(last) = &self.last {
-            return Some(last.lines[id]);
-        }
-        // A page that somebody else published. This writer is alone with it.
+    /// What is on the page. This writer is alone with it.
+    fn views(&self) -> Views {
         let copy = latch::read(&self.page.header.seq, || (), |(), copy| copy);
-        let view = self.page.copy(copy)[id].load_counter_view();
-        if view.stale_cycles == 0 {
-            return None;
-        }
-        let old = Line::from_view(&view);
-        let age_cycles = now.wrapping_sub(view.cycle_last);
-        if age_cycles <= view.stale_cycles {
-            return Some(old);
-        }
-        // Its publisher has been dead for long. Readers have had the host's time since, but none
-        // before the line's end.
-        let end = old.at(view.cycle_last.wrapping_add(view.stale_cycles));
-        Some(Line { cycles: now, start: target.max(end), slope })
+        self.page.copy(copy).each_ref().map(own::Line::load_counter_view)
     }
 
     fn cycles_in(&self, duration: Duration) -> u64 {
-        let cycles = (duration.as_nanos() << 64) / self.nominal_slope.max(1);
+        let cycles = (duration.as_nanos() << 64) / self.nominal.steered.max(1);
         u64::try_from(cycles).unwrap_or(u64::MAX)
     }
 
@@ -218,32 +269,84 @@ impl<'page> Timekeeper<'page> {
     }
 
     /// The host's rates: MONOTONIC_RAW has its own, all others share one.
-    fn slopes(&mut self, sample: &Sample) -> [u128; clock::LINES] {
-        let slope = |id| match &self.last {
-            Some(last) => steering::slope_between(&last.sample, sample, id)
-                .unwrap_or(last.slopes[id as usize]),
-            None => self.nominal_slope,
+    ///
+    /// That since the last update, unless it was long ago or the counter went on while the machine slept:
+    /// then the rate now.
+    fn slopes(&self, sample: &Sample) -> [u128; clock::LINES] {
+        let recent_cycles = self.cycles_in(2 * INTERVAL);
+        let is_recent =
+            |last: &&Published| sample.cycles.wrapping_sub(last.sample.cycles) <= recent_cycles;
+        let slope = |id: u32| {
+            let nominal = self.nominal.of(id as usize);
+            let last = self.last.as_ref().filter(is_recent)?;
+            let slope = steering::slope_between(&last.sample, sample, id);
+            Some(slope.unwrap_or(last.slopes[id as usize]))
+                .filter(|slope| slope.abs_diff(nominal) <= nominal / HOST_SLEW_DIVISOR)
         };
-        let (steered, raw) = (slope(clock::MONOTONIC), slope(clock::MONOTONIC_RAW));
+        let steered = slope(clock::MONOTONIC).unwrap_or(self.nominal.steered);
+        let raw = slope(clock::MONOTONIC_RAW).unwrap_or(self.nominal.raw);
         std::array::from_fn(|id| if id == clock::MONOTONIC_RAW as usize { raw } else { steered })
     }
 
-    fn publish(&self, view: impl Fn(usize) -> CounterView) {
-        latch::write(&self.page.header.seq, |_, spare| {
+    /// Publishes a view of each clock, unless it is too late for that in the end.
+    fn publish(&self, view: impl Fn(usize) -> CounterView, in_time: impl FnOnce() -> bool) -> bool {
+        let is_published = latch::write_in_time(&self.page.header.seq, |_, spare| {
             for (id, line) in self.page.copy(spare).iter().enumerate() {
                 line.store_transform(&self.transforms[id]);
                 if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
                     line.store_counter_view(&view(id));
                 }
             }
+            in_time()
         });
-        self.page.store_seconds_offsets(&self.transforms);
+        if is_published {
+            self.page.store_seconds_offsets(&self.transforms);
+        }
+        is_published
     }
 }
 
-/// Whether a clock has gone another way than MONOTONIC between two samples.
-fn has_moved_alone(id: usize, last: &Sample, sample: &Sample) -> bool {
-    let distance = |it: &Sample| it.fixed[id] - it.fixed[clock::MONOTONIC as usize];
+const MONOTONIC: usize = clock::MONOTONIC as usize;
+
+/// By clock id.
+type Views = [CounterView; clock::LINES];
+
+/// Where a line's readers may be when the counter is at `now`; `None` if it is none.
+fn place(view: &CounterView, now: u64) -> Option<Place> {
+    if view.stale_cycles == 0 {
+        return None;
+    }
+    let line = Line::from_view(view);
+    if now.wrapping_sub(view.cycle_last) <= view.stale_cycles {
+        return Some(Place::On(line));
+    }
+    // Also if the counter was reset, as nobody knows where they were then.
+    let start = line.at(view.cycle_last.wrapping_add(view.stale_cycles));
+    Some(Place::Past(Line { cycles: now, start, slope: 0 }))
+}
+
+/// A line that sends its readers to the host: of one cycle in the far future, so that it is never read, but
+/// waited at.
+fn waiting_at(time: Fixed) -> CounterView {
+    Line { cycles: CounterView::UNUSABLE.cycle_last, start: time, slope: 0 }.view(1)
+}
+
+/// By how much the host may have been slewed while a line was good, as the image reckons it.
+fn slewed(view: &CounterView) -> Fixed {
+    if view.stale_cycles == 0 {
+        return Fixed::MAX;
+    }
+    let line = Line::from_view(view);
+    let gained = line.at(line.cycles.wrapping_add(view.stale_cycles)) - line.start;
+    gained / HOST_SLEW_DIVISOR as Fixed + (NOISE_NS << 32)
+}
+
+/// What a line may have been ahead by before it began, ns.
+const NOISE_NS: Fixed = 1_000_000;
+
+/// Whether a clock has gone another way than `reference` between two samples.
+fn has_moved(id: usize, reference: u32, last: &Sample, sample: &Sample) -> bool {
+    let distance = |it: &Sample| it.fixed[id] - it.fixed[reference as usize];
     (distance(sample) - distance(last)).abs() > SET_NS << 32
 }
 

@@ -48,8 +48,11 @@ impl Line {
     /// The time at a counter value, which may lie before the start.
     pub fn at(&self, cycles: u64) -> Fixed {
         let delta = i128::from(cycles.wrapping_sub(self.cycles) as i64);
-        // The slope is below 2^84 and the delta below 2^40: no overflow.
-        self.start + ((delta * self.slope as i128) >> 32)
+        // In two parts, as a slope of up to 2^90 (the fastest clock on the slowest counter) and a delta
+        // of up to 2^63 have no product of 128 bits.
+        let (whole, part) =
+            ((self.slope >> 32) as i128, (self.slope & u128::from(u32::MAX)) as i128);
+        self.start + delta * whole + ((delta * part) >> 32)
     }
 
     /// The inverse of [`view`](Self::view).
@@ -114,12 +117,17 @@ pub fn continued(
 /// How far above an old line a slower new one has to start, so that they meet at the overlap's end.
 fn lift(old_slope: u128, slope: u128) -> Fixed {
     let slower_by = old_slope.saturating_sub(slope);
-    // NTP's 500 ppm and a correction of as much, either way.
-    let is_slewed = slower_by <= old_slope / 500;
-    let overlap_cycles = if is_slewed { OVERLAP_CYCLES } else { SHORT_OVERLAP_CYCLES };
     // Every shift drops a fraction of a unit, so two units more.
     let dropped = if old_slope == 0 && slope == 0 { 0 } else { 2 };
-    ((slower_by * u128::from(overlap_cycles)) >> 32) as Fixed + dropped
+    ((slower_by * u128::from(overlap_cycles(old_slope, slope))) >> 32) as Fixed + dropped
+}
+
+/// For how long a line that continues one of `old_slope` is nowhere below it: it has to be published
+/// within that.
+pub fn overlap_cycles(old_slope: u128, slope: u128) -> u64 {
+    // NTP's 500 ppm and a correction of as much, either way.
+    let is_slewed = old_slope.saturating_sub(slope) <= old_slope / 500;
+    if is_slewed { OVERLAP_CYCLES } else { SHORT_OVERLAP_CYCLES }
 }
 
 /// The virtual time at the host's `fixed`.

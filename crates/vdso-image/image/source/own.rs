@@ -14,8 +14,13 @@ use crate::{arch, kernel, pages};
 /// line was published, cycles: over a second of any counter's. Further off the counter was reset.
 const JUST_BEFORE_CYCLES: u64 = 1 << 32;
 
-/// How far behind its line a settable clock is taken for slow rather than for set back, ns.
-const SLOW_NOT_SET_NS: i64 = 1_000_000;
+/// By which part of what a line gains in its life the host may have been slewed meanwhile: the kernel
+/// allows itself 11 %, `clocksource_max_adjustment` in `kernel/time/clocksource.c` (Linux 6.18). A
+/// settable clock that is further behind was set back.
+const SLEWED_DIVISOR: u64 = 8;
+
+/// The least that a line is taken to gain, for the same.
+const LEAST_GAINED: Timespec = Timespec { sec: 0, nsec: 8_000_000 };
 
 /// The clock's line at the counter.
 #[inline(always)]
@@ -43,7 +48,8 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
         let now = Timespec::carried(line.sec.load(Ordering::Relaxed), nanos.ns);
         // SAFETY: the caller promises that `ts` is writable.
         unsafe { ts.write(now) };
-        beyond == 0
+        // Relaxed: under the latch.
+        beyond == 0 && delta_cycles <= line.stale_cycles.load(Ordering::Relaxed)
     });
     is_good && mode() == CLOCK_MODE_COUNTER
 }
@@ -73,17 +79,35 @@ pub fn settle(id: u32, time: Timespec) -> Timespec {
     if view.stale_cycles == 0 || mode() == CLOCK_MODE_TIMENS {
         return time;
     }
+    let furthest = reached(&view, cycles);
+    if time >= furthest || clock::is_in(id, clock::SETTABLE) && was_set_back(&view, furthest, time) {
+        return time;
+    }
+    furthest
+}
+
+/// How far along a line its readers may have got.
+#[inline(always)]
+fn reached(view: &CounterView, cycles: u64) -> Timespec {
     let delta_cycles = cycles.wrapping_sub(view.cycle_last);
-    let furthest = if delta_cycles as i64 <= 0 {
-        at(&view, 0)
+    if delta_cycles as i64 <= 0 {
+        at(view, 0)
     } else if delta_cycles < view.stale_cycles {
-        at(&view, delta_cycles)
+        at(view, delta_cycles)
     } else {
-        at(&view, view.stale_cycles)
-    };
+        at(view, view.stale_cycles)
+    }
+}
+
+/// Whether a clock that may be set is further behind than slewing can have brought it.
+#[inline(always)]
+fn was_set_back(view: &CounterView, furthest: Timespec, time: Timespec) -> bool {
     let behind = furthest.wrapping_sub(time);
-    let is_slow = behind.sec == 0 && behind.nsec < SLOW_NOT_SET_NS;
-    if time < furthest && (is_slow || !clock::is_in(id, clock::SETTABLE)) { furthest } else { time }
+    let gained = at(view, view.stale_cycles).wrapping_sub(at(view, 0));
+    // A line that gains nothing to speak of may have been ahead before.
+    let gained = if gained < LEAST_GAINED { LEAST_GAINED } else { gained };
+    let sec = (behind.sec as u64).saturating_mul(SLEWED_DIVISOR).min(i64::MAX as u64 - 8);
+    Timespec::carried(sec, (behind.nsec as u64).wrapping_mul(SLEWED_DIVISOR)) > gained
 }
 
 #[inline(always)]

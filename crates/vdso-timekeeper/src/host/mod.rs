@@ -23,7 +23,7 @@ pub use image::ImageError;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
 pub use random::RandomError;
-pub use sample::{CALL_NOISE_NS, Sample, Sampler};
+pub use sample::{CALL_NOISE_NS, Sample, Sampler, Slopes};
 
 /// What the running kernel offers.
 #[derive(Debug)]

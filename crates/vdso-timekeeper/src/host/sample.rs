@@ -26,6 +26,22 @@ pub struct Sample {
     pub fixed: [i128; clock::LINES],
 }
 
+/// How fast the host's clocks run, units of 2^-64 ns a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slopes {
+    /// Of all but MONOTONIC_RAW.
+    pub steered: u128,
+    /// Of MONOTONIC_RAW, which nobody slews.
+    pub raw: u128,
+}
+
+impl Slopes {
+    /// By clock id.
+    pub fn of(&self, id: usize) -> u128 {
+        if id == clock::MONOTONIC_RAW as usize { self.raw } else { self.steered }
+    }
+}
+
 /// Takes samples in the best way that this host allows.
 #[derive(Debug)]
 pub enum Sampler {
@@ -54,14 +70,15 @@ impl Sampler {
         }
     }
 
-    /// Nanoseconds of MONOTONIC a cycle, units of 2^-64 ns, to a part in a hundred thousand: enough
-    /// to start with.
-    pub fn nominal_slope(&self) -> u128 {
+    /// The rates now, to a part in a hundred thousand where no page tells: enough to start with.
+    pub fn slopes(&self) -> Slopes {
+        let slope = |now: Snapshot| (u128::from(now.mult) << 64) >> now.shift;
         match self {
-            Self::Page(page) => page
-                .snapshot(counter::read)
-                .map_or_else(calibrated_slope, |now| (u128::from(now.mult) << 64) >> now.shift),
-            Self::Calls(calls) => calls.slope,
+            Self::Page(page) => Slopes {
+                steered: page.snapshot(counter::read).map_or_else(calibrated_slope, slope),
+                raw: page.snapshot_raw(counter::read).map_or_else(calibrated_slope, slope),
+            },
+            Self::Calls(calls) => Slopes { steered: calls.slope, raw: calls.slope },
         }
     }
 

@@ -368,3 +368,13 @@ fn a_line_that_is_behind_runs_faster() {
     assert_eq!(new.slope - slope, 100 * NS_A_CYCLE / 4_000_000_000);
     assert_eq!((new.at(3000 + 4_000_000_000) + NS / 2) >> 32, 2_000_001_107);
 }
+
+/// The fastest clock on a slow counter, days after its last update: no product of 128 bits overflows.
+#[test]
+fn a_line_goes_on_for_as_long_as_a_counter_does() {
+    let slope = NS_A_CYCLE * 42 * 1_000_000;
+    let line = Line { cycles: 0, start: 0, slope };
+    for cycles in [1 << 40, 1 << 50, i64::MAX as u64] {
+        assert_eq!(line.at(cycles), Fixed::from(cycles) * 42_000_000 * NS);
+    }
+}

@@ -165,7 +165,6 @@ pub fn vdso_address(order: Order) -> Option<*const u8> {
 }
 
 /// The same, and the way that has led there.
-#[inline]
 pub(crate) fn find(order: Order) -> Option<(Source, *const u8)> {
     order.sources().find_map(|source| match source.vdso_address() {
         Answer::NoSource => None,

@@ -98,7 +98,7 @@ fn steps(skips: &Path) -> Result<()> {
         ("the fuzzer", &["xtask", "fuzz"]),
         ("the latch under loom", &["xtask", "loom"]),
         ("Miri", &["xtask", "miri"]),
-        ("faults", &["xtask", "faults", "--short", "--vdso", "target/release/vdso"]),
+        ("faults", &["xtask", "faults", "--short"]),
         ("the kernel's selftests", &["xtask", "selftests"]),
         ("Debian's kernels", &["xtask", "kernels", "--quick"]),
     ];

@@ -48,11 +48,15 @@ pub enum Program {
     ExecStorm,
     /// `exec-storm.c`, static.
     ExecStormStatic,
+    /// `exec-storm.c` as a 32-bit x86 program.
+    ExecStormI386,
+    /// `exec-storm.c` with x86-64's instructions and 32-bit pointers.
+    ExecStormX32,
 }
 
 impl Program {
     /// Every program.
-    pub const ALL: [Program; 22] = [
+    pub const ALL: [Program; 24] = [
         Program::CDynamic,
         Program::CStatic,
         Program::CStaticPie,
@@ -75,6 +79,8 @@ impl Program {
         Program::RandomStream,
         Program::ExecStorm,
         Program::ExecStormStatic,
+        Program::ExecStormI386,
+        Program::ExecStormX32,
     ];
 
     /// The builds of `clocks.c`: all of them know its modes (`loop N`, `exec N`, `auxv`, ...).
@@ -113,6 +119,8 @@ impl Program {
             Program::RandomStream => "random-stream",
             Program::ExecStorm => "exec-storm",
             Program::ExecStormStatic => "exec-storm-static",
+            Program::ExecStormI386 => "exec-storm-i386",
+            Program::ExecStormX32 => "exec-storm-x32",
         }
     }
 
@@ -128,6 +136,8 @@ impl Program {
                 | Program::RandomStream
                 | Program::ExecStorm
                 | Program::ExecStormStatic
+                | Program::ExecStormI386
+                | Program::ExecStormX32
         )
     }
 }

@@ -107,9 +107,15 @@ impl Draft<'_> {
             Program::Exit => self.compile("gcc", &["-static", "-nostdlib"], "exit.S"),
             Program::RandomStorm => self.random("random/storm.c"),
             Program::RandomStream => self.random("random/stream.c"),
-            Program::ExecStorm => self.compile("gcc", C_FLAGS, "exec-storm.c"),
-            Program::ExecStormStatic => {
-                self.compile("gcc", &[C_FLAGS, &["-static"]].concat(), "exec-storm.c")
+            Program::ExecStorm => self.exec_storm(&[]),
+            Program::ExecStormStatic => self.exec_storm(&["-static"]),
+            Program::ExecStormI386 => {
+                self.check_multilib(&I386, "32-bit x86 programs")?;
+                self.exec_storm(&I386)
+            }
+            Program::ExecStormX32 => {
+                self.check_multilib(&X32, "x32 programs")?;
+                self.exec_storm(&X32)
             }
             Program::NoLibc => self.without_libc(),
             Program::Go => self.go(),
@@ -121,6 +127,10 @@ impl Draft<'_> {
     fn clocks(&mut self, compiler: &str, flags: &[&str], output: &str) -> Result<PathBuf, Skip> {
         let flags = [C_FLAGS, flags].concat();
         self.compile_to(compiler, &flags, "clocks.c", output)
+    }
+
+    fn exec_storm(&mut self, flags: &[&str]) -> Result<PathBuf, Skip> {
+        self.compile("gcc", &[C_FLAGS, flags].concat(), "exec-storm.c")
     }
 
     /// With the neighbour that finds the vDSO's function.

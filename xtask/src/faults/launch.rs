@@ -26,29 +26,28 @@ const POLL: Duration = Duration::from_millis(1);
 /// With what the storm's driver ends, so that it is seen whether that arrives.
 pub const EXIT_DRIVEN: i32 = 7;
 
-/// Who starts programs, and which.
+/// Who starts programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workload {
-    /// A static program starts itself.
-    Static,
-    /// A dynamic program starts itself.
-    Dynamic,
-    /// `sh` starts static programs.
+pub enum Driver {
+    /// A program that starts itself.
+    Itself,
+    /// `sh`.
     Sh,
-    /// `bash` starts dynamic programs.
+    /// `bash`.
     Bash,
 }
 
-impl Workload {
-    /// Each of them, in the order in which launches take them.
-    pub const ALL: [Self; 4] = [Self::Static, Self::Sh, Self::Dynamic, Self::Bash];
+impl Driver {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Itself, Self::Sh, Self::Bash];
 }
 
-/// As the C driver does, a few at a time. A shell's own words would otherwise be among vdso's.
-const LOOP: &str = r#"exec 2>/dev/null; "$0" child 0; i=0
+/// As the program itself does, a few at a time. A shell's own words would otherwise be among vdso's, and
+/// what it starts in the background would have nothing on standard input.
+const LOOP: &str = r#"exec 2>/dev/null 3<&0; "$0" child 0; i=0
 one() { "$0" child $1 || echo "CODE $1 0 $?"; }
 while [ ! -e "$1" ] && [ $i -lt $2 ]; do
-  one $((i+1)) & one $((i+2)) & one $((i+3)) & one $((i+4)) & one $((i+5)) & i=$((i+5)); wait
+  for j in 1 2 3 4 5; do i=$((i+1)); one $i <&3 3<&- & done; wait
 done
 echo "END $i"; exit 7"#;
 
@@ -74,7 +73,9 @@ struct Files {
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Who starts programs.
-    pub workload: Workload,
+    pub driver: Driver,
+    /// Which program, of those of the setup.
+    pub program: usize,
     /// What they have on standard input.
     pub input: Input,
     /// How many are started at most.
@@ -93,11 +94,11 @@ impl Launch {
         let (stdin, pipe) = setup.inputs.open(plan.input)?;
         let mut command = setup.vdso_run();
         command.args(["--offset", OFFSET, "--"]);
-        match plan.workload {
-            Workload::Static => command.arg(&setup.static_storm).arg("drive"),
-            Workload::Dynamic => command.arg(&setup.storm).arg("drive"),
-            Workload::Sh => command.args(["sh", "-c", LOOP]).arg(&setup.static_storm),
-            Workload::Bash => command.args(["bash", "-c", LOOP]).arg(&setup.storm),
+        let program = &setup.programs[plan.program];
+        match plan.driver {
+            Driver::Itself => command.arg(program).arg("drive"),
+            Driver::Sh => command.args(["sh", "-c", LOOP]).arg(program),
+            Driver::Bash => command.args(["bash", "-c", LOOP]).arg(program),
         };
         command.arg(&files.until).arg(plan.most.to_string());
         command.stdin(stdin).stdout(append_to(&files.output)?).stderr(append_to(&files.errors)?);

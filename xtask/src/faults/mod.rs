@@ -32,7 +32,7 @@ use clap::ValueEnum;
 use disturb::{Disturbed, Disturber};
 use input::Input;
 use kind::Kind;
-use launch::{EXIT_DRIVEN, Launch, Plan, Workload};
+use launch::{Driver, EXIT_DRIVEN, Launch, Plan};
 use random::Random;
 use setup::Setup;
 use tally::{Bounds, HEAD, Tally};
@@ -78,8 +78,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     eprintln!("{}, seed {seed}", vdso.display());
     let mut random = Random::new(seed);
     let mut setup = Setup::new(&vdso, args.user, args.source.clone(), &mut random)?;
-    if let Some(program) = &args.program {
-        setup.start_only(program)?;
+    match &args.program {
+        Some(program) => setup.add_given(program)?,
+        None => setup.add_ours()?,
     }
     let kinds = if args.kind.is_empty() { Kind::value_variants() } else { &args.kind };
     let bounds = if args.short { Bounds::Never } else { Bounds::Promised };
@@ -137,10 +138,12 @@ impl Storm<'_> {
         let mut launches = 0;
         while tally.disturbances < self.count && tally.hangs < MOST_HANGS {
             let done = tally.disturbances;
+            let mut plan = self.plan(launches, random);
             if self.kind == Kind::KillEarly {
-                early::disturb(self.setup, plan(launches, early::PROGRAMS), random, &mut tally)?;
+                plan.most = early::PROGRAMS;
+                early::disturb(self.setup, plan, random, &mut tally)?;
             } else if let Some((lacking, reason)) =
-                self.launch(plan(launches, ENDLESS), cgroup.as_ref(), random, &mut tally)?
+                self.launch(plan, cgroup.as_ref(), random, &mut tally)?
             {
                 return Ok(self.skip(lacking, reason));
             }
@@ -149,6 +152,14 @@ impl Storm<'_> {
             ensure!(!idle, "{}: no launch can be disturbed", self.kind.name());
         }
         Ok(Some(tally))
+    }
+
+    /// Each kind of input comes in turn; who starts programs, and which, is left to chance.
+    fn plan(&self, launches: u64, random: &mut Random) -> Plan {
+        let input = Input::ALL[launches as usize % Input::ALL.len()];
+        let driver = random.one_of(&Driver::ALL).unwrap_or(Driver::Itself);
+        let program = random.below(self.setup.programs.len() as u64) as usize;
+        Plan { driver, program, input, most: ENDLESS }
     }
 
     fn skip(&self, lacking: Lacking, reason: &str) -> Option<Tally> {
@@ -211,11 +222,4 @@ impl Storm<'_> {
         tally.add(records);
         Ok(())
     }
-}
-
-/// Each launch takes the next.
-fn plan(launches: u64, most: u64) -> Plan {
-    let workload = Workload::ALL[launches as usize % Workload::ALL.len()];
-    let input = Input::ALL[launches as usize % Input::ALL.len()];
-    Plan { workload, input, most }
 }

@@ -6,13 +6,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use test_support::Program;
+use test_support::{Lacking, Program, skip};
 
 use super::input::Inputs;
 use super::processes::COMMAND;
 use super::random::Random;
+use super::records::{OFFSET, Records};
 
 /// See the module.
 #[derive(Debug)]
@@ -21,10 +22,8 @@ pub struct Setup {
     vdso: PathBuf,
     user: Option<u32>,
     source: Option<String>,
-    /// The dynamic program that starts programs.
-    pub storm: PathBuf,
-    /// The static one.
-    pub static_storm: PathBuf,
+    /// Builds of the program that starts programs, each of which is given a clock.
+    pub programs: Vec<PathBuf>,
     /// What they have on standard input.
     pub inputs: Inputs,
 }
@@ -39,18 +38,48 @@ impl Setup {
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("vdso-faults-").tempdir()?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        let storm = copy(&folder, &build(Program::ExecStorm)?, "exec-storm")?;
-        let static_storm = copy(&folder, &build(Program::ExecStormStatic)?, "exec-storm-static")?;
         let vdso = copy(&folder, vdso, COMMAND)?;
         let inputs = Inputs::write(folder.path(), random)?;
-        Ok(Self { folder, vdso, user, source, storm, static_storm, inputs })
+        Ok(Self { folder, vdso, user, source, programs: Vec::new(), inputs })
     }
 
-    /// Has this program started instead of ours.
-    pub fn start_only(&mut self, program: &Path) -> Result<()> {
-        self.storm = copy(&self.folder, program, "exec-storm-given")?;
-        self.static_storm.clone_from(&self.storm);
+    /// Adds a program of somebody's.
+    pub fn add_given(&mut self, program: &Path) -> Result<()> {
+        self.programs.push(copy(&self.folder, program, "exec-storm-given")?);
         Ok(())
+    }
+
+    /// Adds all builds of ours that this machine makes and runs, and that vdso gives a clock to; the others
+    /// are skipped by name.
+    pub fn add_ours(&mut self) -> Result<()> {
+        for program in PROGRAMS {
+            let file = match test_support::build(program) {
+                Ok(file) => file,
+                Err(skip) => {
+                    skip.report();
+                    continue;
+                }
+            };
+            let copy = copy(&self.folder, &file, program.name())?;
+            match self.objection(&copy)? {
+                None => self.programs.push(copy),
+                Some(said) => skip(Lacking::Toolchain, &format!("faults of {program:?}"), &said),
+            }
+        }
+        ensure!(!self.programs.is_empty(), "there is nothing to start");
+        Ok(())
+    }
+
+    /// What vdso says where a program of such a kind has no clock, even undisturbed.
+    fn objection(&self, program: &Path) -> Result<Option<String>> {
+        let mut command = self.vdso_run();
+        command.args(["--offset", OFFSET, "--", "sh", "-c", r#""$0"; exit $?"#]).arg(program);
+        let output = command.output().context("cannot run the command")?;
+        let [said, errors] =
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        let records = Records::of(&said, &errors);
+        let has_clock = records.programs == 1 && records.wrong_clocks == 0;
+        Ok((!has_clock).then(|| errors.lines().next().unwrap_or("it says nothing").to_owned()))
     }
 
     /// Where a launch writes to.
@@ -72,12 +101,8 @@ impl Setup {
     }
 }
 
-fn build(program: Program) -> Result<PathBuf> {
-    match test_support::build(program) {
-        Ok(path) => Ok(path),
-        Err(skip) => bail!("cannot build what starts programs: {skip:?}"),
-    }
-}
+const PROGRAMS: [Program; 4] =
+    [Program::ExecStormStatic, Program::ExecStorm, Program::ExecStormI386, Program::ExecStormX32];
 
 /// By cp(1): what this process has open for writing cannot be executed.
 fn copy(folder: &TempDir, file: &Path, name: &str) -> Result<PathBuf> {

@@ -25,6 +25,11 @@ pub fn notice(notice: &Notice) {
                 say(format_args!("hint: {hint}"));
             }
         }
+        Notice::Late { pid, program } => say(format_args!(
+            "warning: {} began on the kernel's own clocks, as a supervisor of vdso's was killed; it has its \
+             own now",
+            program_name(*pid, program.as_deref())
+        )),
         Notice::Ended { pid, program, error } => {
             let name = program_name(*pid, program.as_deref());
             say(format_args!(

@@ -18,6 +18,7 @@ use vdso_elf::Image;
 use super::companion::is_native;
 use super::memory::{Memory, RunState};
 use super::remote::Remote;
+use super::segments::Segments;
 use super::stack::{InitialStack, Words};
 use super::{Payload, page_words};
 use crate::arch::Registers;
@@ -37,6 +38,28 @@ pub enum Repaired {
 
 /// Functions that are about moved clocks. The image's names are the kernel's.
 const FUNCTIONS: [&str; 4] = ["clock_gettime", "gettimeofday", "time", "clock_getres"];
+
+/// Whether a stopped program has not executed an instruction of its own yet: then it is given the image as
+/// at the end of `execve`.
+pub fn stands_at_its_start(pid: Pid) -> bool {
+    let look = || -> Result<bool> {
+        let memory = Memory::of(pid);
+        let registers = Registers::read(pid)?;
+        let start_stack = memory.run_state()?.start_stack;
+        if registers.stack_addr() != start_stack {
+            return Ok(false);
+        }
+        let mut words = Words::new(&memory, start_stack)?;
+        let abi = registers.abi(words.first_bytes()?);
+        let stack = InitialStack::read(&mut words, abi.word)?;
+        let entry_addr = match stack.interpreter_addr {
+            0 => stack.entry_addr,
+            addr => Segments::entry_of_file(&memory, abi.word, addr)?,
+        };
+        Ok(registers.instruction_addr() == entry_addr)
+    };
+    look().unwrap_or(false)
+}
 
 /// Gives the image to the program `pid`, wherever it is; it has one thread, was seized by the caller, and is
 /// in a stop after `PTRACE_INTERRUPT`. It is in such a stop afterwards, too, whatever came of it, with all
@@ -65,9 +88,15 @@ pub fn inject_running(
         return Err(Error::Foreign { pid, abi: abi.name });
     }
     let stack = InitialStack::read(&mut words, abi.word)?;
-    let Some((vdso_addr, _)) = memory.kernel_vdso()? else {
+    let Some((vdso_addr, vdso_end_addr)) = memory.kernel_vdso()? else {
         return Err(Error::NoVdso { pid, abi: abi.name });
     };
+    let stage_addr = payload.padding.map(|padding| vdso_addr + padding);
+    let instruction_addr = Registers::read(pid)?.instruction_addr();
+    // Behind the kernel's vDSO nothing but a stub is ever executed, which will give it the image.
+    if stage_addr.is_some_and(|addr| (addr..vdso_end_addr).contains(&instruction_addr)) {
+        return Ok(Repaired::WasInjected);
+    }
     let vdso = memory.mapping_at(vdso_addr)?;
     let patches = patches(pid, &payload.file, vdso_addr, &vdso)?;
     let call_addr = jump::find_call(&vdso).map(|offset| vdso_addr + offset);

@@ -84,6 +84,15 @@ impl Segments {
             .map(|first| Self { entries: entries.clone(), bias: addr.wrapping_sub(first) }))
     }
 
+    /// Where an ELF file whose header is in memory at `addr` starts. Loaders are linked to zero.
+    pub fn entry_of_file(memory: &Memory, word: Word, addr: u64) -> Result<u64> {
+        /// `e_entry`.
+        const ENTRY_AT: usize = 24;
+        let mut header = [0; ELF_HEADER_BYTES];
+        memory.read(addr, &mut header)?;
+        Ok(addr.wrapping_add(word_at(word, &header, ENTRY_AT)))
+    }
+
     /// The protection of the page at `addr`, if it is in one of them.
     pub fn protection(&self, addr: u64) -> Option<Protection> {
         let is_writable = self.loaded(addr)?.flags & PF_W != 0;

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::filter;
 use super::in_flight::InFlight;
@@ -78,6 +79,14 @@ impl<'a> Listener<'a> {
         // SAFETY: the slot is as large as the structure, all zeros as the request wants it, and free.
         unsafe { notif_recv(self.fd.as_raw_fd(), slot.for_kernel()) }.ok()?;
         self.in_flight.report(index)
+    }
+
+    /// The next report, if one waits.
+    pub fn receive_waiting(&self) -> Option<Report> {
+        let mut fds = [PollFd::new(self.fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).ok()?;
+        let is_waiting = fds[0].revents()?.contains(PollFlags::POLLIN);
+        is_waiting.then(|| self.receive()).flatten()
     }
 
     /// Whether whoever made it, and waits for the answer, has ended since: it was killed, or a thread

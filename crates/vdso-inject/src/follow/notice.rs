@@ -37,6 +37,14 @@ pub enum Notice {
         /// Why.
         error: Error,
     },
+    /// A program has the image, but began on the kernel's vDSO and may have read a clock there: the
+    /// supervisor that was to give it was killed at that moment.
+    Late {
+        /// Which process.
+        pid: Pid,
+        /// The program's file as whoever executed it named it, if that is known.
+        program: Option<OsString>,
+    },
     /// Children are not followed: the filter was refused.
     NotFollowing {
         /// Why.

@@ -207,18 +207,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
 
     fn handle_stub(&mut self, report: Report) {
         let Some(listener) = &self.listener else { return };
-        let Call::Stub { request, argument, token } = report.call else { return };
-        let (pid, abi) = (report.pid, report.abi());
-        let is_from_stub =
-            abi.is_some_and(|abi| self.settings.tokens.is_from_stub(pid, abi, token));
+        let Call::Stub { request, argument, .. } = report.call else { return };
+        let pid = report.pid;
         match request {
             // Not a stub of ours: what the kernel would say.
-            _ if !is_from_stub => listener.refuse(report, Errno::EINVAL),
-            REQUEST_FILE => match abi.and_then(|abi| self.settings.payload.file_for(abi)) {
-                Some(file) => listener.give(report, file.as_raw_fd(), argument as u32),
-                // It was made by a supervisor that is no more: the stub asks to be taken away.
-                None => listener.refuse(report, Errno::ENOENT),
-            },
+            _ if !is_from_stub(self.settings, report) => listener.refuse(report, Errno::EINVAL),
+            REQUEST_FILE => give_file(self.settings, listener, report),
             REQUEST_ANNOUNCE => {
                 (self.settings.notice)(&Notice::Injected { pid, image_addr: argument });
                 listener.refuse(report, Errno::EINVAL);
@@ -263,9 +257,39 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn news(&mut self, pid: Pid, status: i32) {
-        if self.tracer.hear(pid, status) == Heard::OfChild {
+        let mut serve = || {
+            let report = self.listener.as_ref().and_then(Listener::receive_waiting);
+            match (report, &self.listener) {
+                (Some(report), Some(listener)) if is_for_file(self.settings, report) => {
+                    give_file(self.settings, listener, report);
+                    self.in_flight.slot(report.slot).clear();
+                }
+                (Some(report), _) => self.deferred.push(report),
+                (None, _) => {}
+            }
+        };
+        if self.tracer.hear(pid, status, &mut serve) == Heard::OfChild {
             self.observer.child(pid, status);
         }
+    }
+}
+
+fn is_from_stub(settings: &Settings<'_>, report: Report) -> bool {
+    let Call::Stub { token, .. } = report.call else { return false };
+    report.abi().is_some_and(|abi| settings.tokens.is_from_stub(report.pid, abi, token))
+}
+
+fn is_for_file(settings: &Settings<'_>, report: Report) -> bool {
+    matches!(report.call, Call::Stub { request: REQUEST_FILE, .. })
+        && is_from_stub(settings, report)
+}
+
+fn give_file(settings: &Settings<'_>, listener: &Listener<'_>, report: Report) {
+    let Call::Stub { argument, .. } = report.call else { return };
+    match report.abi().and_then(|abi| settings.payload.file_for(abi)) {
+        Some(file) => listener.give(report, file.as_raw_fd(), argument as u32),
+        // It was made by a supervisor that is no more: the stub asks to be taken away.
+        None => listener.refuse(report, Errno::ENOENT),
     }
 }
 

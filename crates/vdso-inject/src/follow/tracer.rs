@@ -24,7 +24,7 @@ use super::report::{Call, Report};
 use super::target::Target;
 use crate::arch::Abi;
 use crate::error::{Error, Result};
-use crate::exec::{self, Announce, FileBy, Payload};
+use crate::exec::{self, Announce, FileBy, Memory, Payload, Repaired};
 use crate::ptrace::{self, Event};
 use crate::stub;
 use crate::{privilege, proc};
@@ -232,8 +232,9 @@ impl<'a> Tracer<'a> {
         listener.refuse(report, Errno::ENOMEM);
     }
 
-    /// Hears news that `waitpid` gave.
-    pub fn hear(&mut self, pid: Pid, status: i32) -> Heard {
+    /// Hears news that `waitpid` gave. Meanwhile `serve` is called where a program asks for the image's file,
+    /// which somebody has to answer.
+    pub fn hear(&mut self, pid: Pid, status: i32, serve: &mut dyn FnMut()) -> Heard {
         let event = Event::of(status);
         let Some(purpose) = self.purpose_of(pid, event) else { return Heard::OfChild };
         match (event, purpose) {
@@ -244,7 +245,7 @@ impl<'a> Tracer<'a> {
             (Event::Continued, _) => return Heard::OfChild,
             (Event::Exec, Purpose::Exec(by)) => self.inject(pid, by),
             (Event::Exec, Purpose::Repair) => self.inject(pid, FileBy::Request),
-            (Event::Stop, Purpose::Repair) => self.repair(pid),
+            (Event::Stop, Purpose::Repair) => self.repair(pid, serve),
             (Event::Stop, Purpose::Rescue) => {
                 if let Err(error) = exec::rescue(pid) {
                     self.untouched(pid, None, error);
@@ -432,9 +433,24 @@ impl Tracer<'_> {
         }
     }
 
-    fn repair(&mut self, pid: Pid) {
+    /// The program has begun without the image: it is given it now.
+    fn repair(&mut self, pid: Pid, serve: &mut dyn FnMut()) {
+        let Settings { payload, tokens, on_host_clock, .. } = self.settings;
+        if exec::stands_at_its_start(pid) {
+            return self.inject(pid, FileBy::Request);
+        }
+        // What it has read of the host's clock meanwhile cannot be taken back.
+        let repaired = match on_host_clock {
+            OnHostClock::End => Err(Error::TracerKilled { pid }),
+            OnHostClock::Tell if self.is_confined(pid) => Err(Error::Confined { pid }),
+            OnHostClock::Tell => exec::inject_running(pid, payload, tokens.of(pid), serve),
+        };
         let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
-        self.untouched(pid, program, Error::TracerKilled { pid });
+        match repaired {
+            Ok(Repaired::Injected) => (self.settings.notice)(&Notice::Late { pid, program }),
+            Ok(Repaired::WasInjected) => {}
+            Err(error) => self.untouched(pid, program, error),
+        }
         self.release(pid);
     }
 }
@@ -525,15 +541,7 @@ fn seize_from_dead(pid: Pid) -> Result<()> {
 
 /// Whether the image's file is mapped in a process.
 fn has_image(pid: Pid, payload: &Payload) -> bool {
-    let Ok(file) = nix::sys::stat::fstat(&payload.file) else { return false };
-    let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let maps = String::from_utf8_lossy(&maps);
-    let inode = file.st_ino.to_string();
-    maps.lines().any(|line| {
-        let mut fields = line.split_whitespace().skip(4);
-        fields.next() == Some(&inode)
-            && fields.next().is_some_and(|name| name.starts_with("/memfd:"))
-    })
+    Memory::of(pid).has_mapping_of(payload.file.identity()).unwrap_or(false)
 }
 
 /// The process that a thread belongs to.

@@ -271,7 +271,9 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// Hears of children and tracees, and gives the program's status once that has ended.
     fn reap(&mut self) -> Option<i32> {
         while let Some((pid, status)) = ptrace::wait_any() {
-            if self.tracer.hear(pid, status) == Heard::Dealt || pid != self.program {
+            // Whoever asks for a file meanwhile is answered by the supervisor.
+            let heard = self.tracer.hear(pid, status, &mut || {});
+            if heard == Heard::Dealt || pid != self.program {
                 continue;
             }
             if libc::WIFSTOPPED(status) {

@@ -68,12 +68,12 @@ impl<'a> Listener<'a> {
         self.fd.as_fd()
     }
 
-    /// The next report; `None` if whoever made it is gone again, if this was interrupted, or if all slots
-    /// are taken.
+    /// The next report, waited for; `None` if whoever made it is gone again, if this was interrupted, or if
+    /// all slots are taken.
     ///
     /// The kernel takes it out of its queue and writes it to memory that survives this process, both
     /// in one system call, which a deadly signal does not end in between.
-    pub fn receive(&self) -> Option<Report> {
+    fn receive(&self) -> Option<Report> {
         let index = self.in_flight.free_slot()?;
         let slot = self.in_flight.slot(index);
         // SAFETY: the slot is as large as the structure, all zeros as the request wants it, and free.

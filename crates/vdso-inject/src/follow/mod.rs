@@ -22,5 +22,5 @@ mod tracer;
 pub use in_flight::{InFlight, SharedInFlight};
 pub use listener::{Listener, install};
 pub use notice::{Notice, OnHostClock};
-pub use supervisor::{Observer, Supervisor, Tick, Tracees};
+pub use supervisor::{Observer, Supervisor, Tick};
 pub use tracer::{Heard, Settings, Tokens, Tracer};

@@ -36,15 +36,6 @@ pub trait Observer {
     fn input(&mut self) -> Option<Pid>;
 }
 
-/// Who takes over those whom a killed supervisor traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tracees {
-    /// Its successor.
-    AreOurs,
-    /// The process that noticed its death, and started the successor.
-    AreOthers,
-}
-
 /// Watches over all that came from one launch.
 pub struct Supervisor<'a, O> {
     settings: &'a Settings<'a>,
@@ -60,16 +51,16 @@ pub struct Supervisor<'a, O> {
 }
 
 impl<'a, O: Observer> Supervisor<'a, O> {
-    /// A supervisor; without a listener it follows nobody.
+    /// A supervisor; without a listener it follows nobody. Its `tracer` may have taken over from another
+    /// already.
     pub fn new(
-        settings: &'a Settings<'a>,
-        in_flight: &'a InFlight,
+        tracer: Tracer<'a>,
         listener: Option<Listener<'a>>,
         tick: Option<Tick<'a>>,
         observer: O,
     ) -> Self {
-        let (next_tick, alarm) = (Instant::now(), Alarm::new().ok());
-        let (tracer, deferred) = (Tracer::new(settings, in_flight), Vec::new());
+        let (settings, in_flight) = (tracer.settings(), tracer.in_flight());
+        let (next_tick, alarm, deferred) = (Instant::now(), Alarm::new().ok(), Vec::new());
         Self { settings, in_flight, listener, tick, next_tick, alarm, tracer, deferred, observer }
     }
 
@@ -92,13 +83,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         self.tracer.trace_exec(pid, by)
     }
 
-    /// Takes the place of `dead`: answers what that left unanswered, and traces whom it traced, if they are
-    /// this process's to take over.
-    pub fn take_over(&mut self, dead: Pid, tracees: Tracees) {
-        match tracees {
-            Tracees::AreOurs => self.tracer.adopt(dead, self.listener.as_ref().map(Listener::fd)),
-            Tracees::AreOthers => self.tracer.succeed(dead),
-        }
+    /// Answers what predecessors left unanswered.
+    pub fn take_over(&mut self) {
         let Some(listener) = &self.listener else { return };
         let unanswered = |report: &Report| self.in_flight.slot(report.slot).tracer().is_none();
         let left: Vec<_> = self.in_flight.taken().filter(unanswered).collect();
@@ -133,8 +119,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 let _ = signals.read_signal();
                 self.reap();
             }
+            // It may have been taken since, while a program was repaired.
             if ready.report
-                && let Some(report) = self.listener.as_ref().and_then(Listener::receive)
+                && let Some(report) = self.listener.as_ref().and_then(Listener::receive_waiting)
             {
                 self.handle(report);
             }

@@ -140,6 +140,16 @@ impl<'a> Tracer<'a> {
         Self { settings, in_flight, traced: HashMap::new(), dead: Vec::new() }
     }
 
+    /// What is the same for all programs of the launch.
+    pub(super) fn settings(&self) -> &'a Settings<'a> {
+        self.settings
+    }
+
+    /// What is being worked on.
+    pub(super) fn in_flight(&self) -> &'a InFlight {
+        self.in_flight
+    }
+
     /// Traces `pid`, which is about to exec, without a report.
     pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
         ptrace::seize(pid)?;

@@ -15,7 +15,7 @@ use super::program::become_program;
 use super::{Launch, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
-use crate::follow::{Listener, Notice, Observer, Settings, SharedInFlight, Supervisor, Tracees};
+use crate::follow::{Listener, Notice, Observer, Settings, SharedInFlight, Supervisor, Tracer};
 
 /// What all processes of a launch have.
 #[derive(Clone, Copy)]
@@ -100,7 +100,10 @@ pub fn fork_successor(
         ForkResult::Child => {
             drop(ours);
             if let Ok(listener) = listener.try_clone() {
-                run_successor(common, Some(theirs), listener, (dead, Tracees::AreOthers));
+                let mut tracer = Tracer::new(common.settings, common.in_flight);
+                // Whom it traced are the caller's.
+                tracer.succeed(dead);
+                run_successor(common, Some(theirs), listener, tracer);
             }
             exit()
         }
@@ -146,7 +149,8 @@ fn run_first(
         (launch.notice)(&Notice::NotFollowing { errno: Errno::from_raw(ready.number) });
     }
     let watcher = Watcher::new(common, Some(front), Some(program), spare);
-    let mut supervisor = supervisor(common, watcher, listener);
+    let tracer = Tracer::new(common.settings, common.in_flight);
+    let mut supervisor = supervisor(common, watcher, listener, tracer);
     // Before it starts: a program that cannot be traced is not run at all.
     match supervisor.trace_exec(program, by) {
         Ok(()) => supervisor.observer().tell_prepared(program),
@@ -164,11 +168,11 @@ fn supervisor<'a, 'launch>(
     common: Common<'a, 'launch>,
     watcher: Watcher<'a, 'launch>,
     listener: Option<OwnedFd>,
+    tracer: Tracer<'a>,
 ) -> Supervisor<'a, Watcher<'a, 'launch>> {
     let listener = listener.map(|fd| Listener::new(fd, common.in_flight));
     let tick = common.launch.publisher.map(|publisher| publisher());
-    let mut supervisor =
-        Supervisor::new(common.settings, common.in_flight, listener, tick, watcher);
+    let mut supervisor = Supervisor::new(tracer, listener, tick, watcher);
     supervisor.tick();
     supervisor
 }
@@ -188,15 +192,15 @@ fn run_successor(
     common: Common<'_, '_>,
     front: Option<Socket>,
     listener: OwnedFd,
-    (dead, tracees): (Pid, Tracees),
+    tracer: Tracer<'_>,
 ) {
     let Ok(signals) = own_signals() else { return };
     keep_ancestry_for_yama();
     let_go_of_standard_streams(&[0, 1]);
     let spare = listener.try_clone().ok();
     let watcher = Watcher::new(common, front, None, spare);
-    let mut supervisor = supervisor(common, watcher, Some(listener));
-    supervisor.take_over(dead, tracees);
+    let mut supervisor = supervisor(common, watcher, Some(listener), tracer);
+    supervisor.take_over();
     if supervisor.observer().front.is_none() {
         supervisor.observer().start_standby();
     }
@@ -260,14 +264,16 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
                 drop(ours);
                 let Some(listener) = self.spare_listener.take() else { exit() };
                 Guard::new(self.common.in_flight, supervisor, theirs).stand_by(&listener);
+                // First of all, as those whom it traced begin now without a clock.
+                let mut tracer = Tracer::new(self.common.settings, self.common.in_flight);
+                tracer.adopt(supervisor, Some(listener.as_fd()));
                 self.front = None;
                 self.spare_listener = Some(listener);
                 // It may have ended because nobody is left; then this process is not needed either.
                 if self.has_descendants()
                     && let Some(listener) = self.spare_listener.take()
                 {
-                    let dead = (supervisor, Tracees::AreOurs);
-                    run_successor(self.common, None, listener, dead);
+                    run_successor(self.common, None, listener, tracer);
                 }
                 exit()
             }

@@ -7,7 +7,8 @@ use super::selected::JUMPS;
 /// What an architecture's jumps are like, and its instruction that makes a system call.
 #[derive(Debug)]
 pub struct Jumps {
-    /// The instruction by which a program makes a system call.
+    /// The instruction by which a program makes a system call, and one that jumps to itself: a program whose
+    /// tracer was killed in the middle waits there for another.
     pub call: &'static [u8],
     /// What must stay at a function's beginning, where it is there.
     pub mark: &'static [u8],
@@ -19,10 +20,19 @@ pub struct Jumps {
     pub far_bytes: usize,
 }
 
-/// Where an instruction that makes a system call is in a vDSO.
-pub fn find_call(vdso: &[u8]) -> Option<u64> {
+/// Room at the end of a vDSO's mapping for [`Jumps::call`].
+const CALL_BYTES: u64 = 16;
+
+/// Where a program makes calls for its tracer, by where its vDSO's mapping ends, and by what instructions.
+pub fn call_site(vdso_end_addr: u64) -> Option<(u64, &'static [u8])> {
     let call = JUMPS.as_ref()?.call;
-    vdso.windows(call.len()).position(|window| window == call).map(|at| at as u64)
+    Some((vdso_end_addr - CALL_BYTES, call))
+}
+
+/// Whether a program that goes on at `addr` is in the middle of such a call, or waits behind one.
+pub fn is_at_call_site(vdso_end_addr: u64, addr: u64) -> bool {
+    call_site(vdso_end_addr)
+        .is_some_and(|(site, call)| (site..site + call.len() as u64).contains(&addr))
 }
 
 /// Unused bytes behind a vDSO's end, on its last page.
@@ -41,7 +51,7 @@ impl Room {
         const KEPT_BYTES: u64 = 16;
         let zeros = vdso.iter().rev().take_while(|&&byte| byte == 0).count();
         let end_addr = vdso_addr + (vdso.len() - zeros) as u64 + KEPT_BYTES;
-        Self { start_addr: vdso_addr + vdso.len() as u64, end_addr }
+        Self { start_addr: vdso_addr + vdso.len() as u64 - CALL_BYTES, end_addr }
     }
 
     /// For the function at `addr`, whose bytes begin with `code`, to become that at `target_offset` of the
@@ -103,8 +113,8 @@ mod tests {
         let mut room = Room::behind(VDSO_ADDR, &vdso);
         let patch = room.patch(VDSO_ADDR, &vdso, 0x123).expect("room");
         let [(far_addr, far), (near_addr, near)] = patch.bytes_for(0x1234_0000_0000);
-        assert_eq!((far_addr, near_addr), (VDSO_ADDR + 4080, VDSO_ADDR));
-        assert_eq!(near, [0xe9, 0xeb, 0x0f, 0, 0]);
+        assert_eq!((far_addr, near_addr), (VDSO_ADDR + 4064, VDSO_ADDR));
+        assert_eq!(near, [0xe9, 0xdb, 0x0f, 0, 0]);
         assert_eq!(far, [0xff, 0x25, 0, 0, 0, 0, 0x23, 1, 0, 0, 0x34, 0x12, 0, 0]);
         assert!(!patch.is_within(VDSO_ADDR) && !patch.is_within(VDSO_ADDR + 5));
         assert!((1..5).all(|at| patch.is_within(VDSO_ADDR + at)));
@@ -121,7 +131,7 @@ mod tests {
     #[test]
     fn there_is_as_much_room_as_there_are_zeros() {
         for (bytes, functions) in
-            [(100, 4), (4096 - 48, 2), (4096 - 32, 1), (4096 - 31, 0), (4096, 0)]
+            [(100, 4), (4096 - 64, 2), (4096 - 48, 1), (4096 - 47, 0), (4096, 0)]
         {
             let vdso = vdso(bytes);
             let mut room = Room::behind(VDSO_ADDR, &vdso);
@@ -131,8 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_found() {
-        assert_eq!(find_call(b"\x90\x90\x0f\x05\xc3"), Some(2));
-        assert_eq!(find_call(b"\x90\x0f"), None);
+    fn calls_are_made_behind_all_else() {
+        let (addr, call) = call_site(VDSO_ADDR + 4096).expect("there is one");
+        assert_eq!((addr, call.len()), (VDSO_ADDR + 4080, 4));
+        let at = |offset| is_at_call_site(VDSO_ADDR + 4096, addr + offset);
+        assert!(at(0) && at(2) && !at(4));
     }
 }

@@ -23,7 +23,8 @@ use crate::stub::{
 pub use companion::{Companion, DataPages, KernelVdso, Make};
 pub use memory::Memory;
 pub use probe::Probe;
-pub use running::{Repaired, inject_running, stands_at_its_start};
+pub use remote::Kept;
+pub use running::{Memo, Repaired, inject_running, stands_at_its_start};
 use segments::Segments;
 use site::{Covers, Program, Site};
 use stack::{InitialStack, Words};

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::tracing;
-use crate::arch::Registers;
+use crate::arch::{Registers, jump};
 use crate::error::{Error, Result};
 use crate::ptrace::{self, Event};
 
@@ -16,6 +16,31 @@ const MOMENTS: usize = 1000;
 /// A served call that takes longer is interrupted: nobody has heard of it.
 const SERVED_WITHIN: Duration = Duration::from_secs(1);
 const LOOKS_EVERY: Duration = Duration::from_micros(20);
+
+/// A program as it was before anything was done in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its registers, as words.
+    pub registers: Vec<u64>,
+    /// The signals that it had blocked.
+    pub signals_blocked: u64,
+}
+
+/// Puts a stopped program back to where it was, if whoever made calls in its place was killed meanwhile: it
+/// waits behind such a call then. Says whether it did.
+pub fn restore(pid: Pid, vdso_end_addr: u64, kept: &Kept) -> Result<bool> {
+    if !jump::is_at_call_site(vdso_end_addr, Registers::read(pid)?.instruction_addr()) {
+        // Before the first call, only signals are blocked.
+        if tracing::blocked_signals(pid)? == tracing::while_worked_on(kept.signals_blocked) {
+            tracing::set_blocked_signals(pid, kept.signals_blocked)?;
+        }
+        return Ok(false);
+    }
+    let registers = Registers::from_words(&kept.registers).ok_or(Error::Architecture)?;
+    tracing::set_blocked_signals(pid, kept.signals_blocked)?;
+    registers.write(pid)?;
+    Ok(true)
+}
 
 /// A program that is stopped, and as it was then.
 #[derive(Debug)]
@@ -42,12 +67,21 @@ enum State {
 impl Remote {
     /// Begins with a program that is stopped after an interrupt, at an address that `is_fit`: where it is
     /// not, or within what the program must not be interrupted in, it goes on for a moment.
-    pub fn begin(pid: Pid, call_addr: u64, is_fit: impl Fn(u64) -> bool) -> Result<Self> {
+    ///
+    /// `keep` is given what [`restore`] needs, before anything changes.
+    pub fn begin(
+        pid: Pid,
+        call_addr: u64,
+        is_fit: impl Fn(u64) -> bool,
+        keep: &dyn Fn(&Kept),
+    ) -> Result<Self> {
         let mut registers = Registers::read(pid)?;
         for _ in 0..MOMENTS {
             let addr = registers.instruction_addr();
             if is_fit(addr) && !tracing::is_in_restartable_sequence(pid, addr)? {
-                let signals_blocked = tracing::block_signals(pid)?;
+                let signals_blocked = tracing::blocked_signals(pid)?;
+                keep(&Kept { registers: registers.to_words(), signals_blocked });
+                tracing::set_blocked_signals(pid, tracing::while_worked_on(signals_blocked))?;
                 tracing::tell_calls_apart(pid)?;
                 let (signals, state) = (Vec::new(), State::Stopped);
                 return Ok(Self { pid, call_addr, registers, signals_blocked, signals, state });
@@ -120,9 +154,10 @@ impl Remote {
                 Event::Exec | Event::Continued => {}
             }
         }
-        self.registers.write(self.pid)?;
-        tracing::set_blocked_signals(self.pid, self.signals_blocked)?;
+        // The registers last: until then it is where it is found if this process is killed.
         tracing::tell_execs(self.pid)?;
+        tracing::set_blocked_signals(self.pid, self.signals_blocked)?;
+        self.registers.write(self.pid)?;
         for &signal in &self.signals {
             tracing::send(self.pid, signal);
         }

@@ -17,7 +17,7 @@ use vdso_elf::Image;
 
 use super::companion::is_native;
 use super::memory::{Memory, RunState};
-use super::remote::Remote;
+use super::remote::{self, Kept, Remote};
 use super::segments::Segments;
 use super::stack::{InitialStack, Words};
 use super::{Payload, page_words};
@@ -26,6 +26,14 @@ use crate::arch::jump::{self, Patch};
 use crate::error::{Attempt, Error, Result};
 use crate::file::ImageFile;
 use crate::stub::{MemoryMap, REQUEST, REQUEST_FILE};
+
+/// What is to be known if a tracer is killed in the middle.
+pub struct Memo<'a> {
+    /// Keeps what a successor needs.
+    pub keep: &'a dyn Fn(&Kept),
+    /// What a predecessor has kept.
+    pub kept: Option<Kept>,
+}
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,16 +74,23 @@ pub fn stands_at_its_start(pid: Pid) -> bool {
 /// registers as they were. Its options are then those that a seized process of this crate has.
 ///
 /// It asks for the file as a stub does, with `token`: `serve` is called again and again meanwhile, and must
-/// answer such requests as soon as they are reported. A program of another kind than the launcher's is left
+/// answer such requests as soon as they are reported. If this process is killed in the middle, the program
+/// waits, and whoever does this again, with the `memo`, goes on; what has been mapped then stays. A program of another kind than the launcher's is left
 /// alone, and so is one with several threads: an error.
 pub fn inject_running(
     pid: Pid,
     payload: &Payload,
     token: u64,
+    memo: &Memo<'_>,
     serve: &mut dyn FnMut(),
 ) -> Result<Repaired> {
     let memory = Memory::of(pid);
-    if memory.has_mapping_of(payload.file.identity())? {
+    let vdso = memory.kernel_vdso()?;
+    let is_half_done = match (&memo.kept, vdso) {
+        (Some(kept), Some((_, vdso_end_addr))) => remote::restore(pid, vdso_end_addr, kept)?,
+        _ => false,
+    };
+    if !is_half_done && memory.has_mapping_of(payload.file.identity())? {
         return Ok(Repaired::WasInjected);
     }
     if memory.threads()? != 1 {
@@ -88,7 +103,7 @@ pub fn inject_running(
         return Err(Error::Foreign { pid, abi: abi.name });
     }
     let stack = InitialStack::read(&mut words, abi.word)?;
-    let Some((vdso_addr, vdso_end_addr)) = memory.kernel_vdso()? else {
+    let Some((vdso_addr, vdso_end_addr)) = vdso else {
         return Err(Error::NoVdso { pid, abi: abi.name });
     };
     let stage_addr = payload.padding.map(|padding| vdso_addr + padding);
@@ -97,16 +112,23 @@ pub fn inject_running(
     if stage_addr.is_some_and(|addr| (addr..vdso_end_addr).contains(&instruction_addr)) {
         return Ok(Repaired::WasInjected);
     }
-    let vdso = memory.mapping_at(vdso_addr)?;
+    let mut vdso = memory.mapping_at(vdso_addr)?;
+    if let Some(padding) = payload.padding.and_then(|padding| vdso.get_mut(padding as usize..)) {
+        // A stub may have been written there, which the program has not come to.
+        padding.fill(0);
+        memory.write_anywhere(stage_addr.unwrap_or(vdso_addr), padding)?;
+    }
     let patches = patches(pid, &payload.file, vdso_addr, &vdso)?;
-    let call_addr = jump::find_call(&vdso).map(|offset| vdso_addr + offset);
-    let call_addr = call_addr.ok_or(Error::Architecture)?;
-
-    let mut remote =
-        Remote::begin(pid, call_addr, |addr| patches.iter().all(|p| !p.is_within(addr)))?;
+    let (call_addr, call) = jump::call_site(vdso_end_addr).ok_or(Error::Architecture)?;
+    memory.write_anywhere(call_addr, call)?;
+    let is_fit = |addr| patches.iter().all(|patch| !patch.is_within(addr));
+    let mut remote = Remote::begin(pid, call_addr, is_fit, memo.keep)?;
     let made = Repair { payload, memory: &memory, stack: &stack, state: &state, vdso_addr, token }
         .make(&mut remote, &patches, serve);
     let ended = remote.end();
+    if ended.is_ok() {
+        memory.write_anywhere(call_addr, &vec![0; call.len()])?;
+    }
     made.and(ended).map(|()| Repaired::Injected)
 }
 

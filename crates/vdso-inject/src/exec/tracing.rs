@@ -35,18 +35,25 @@ pub fn resume_to_call(pid: Pid) -> Result<()> {
 /// Size of the kernel's set of signals.
 const MASK_BYTES: usize = size_of::<u64>();
 
-/// Blocks all signals but those that the program's own instructions raise, for which the kernel would
-/// forget their handlers. Gives those that were blocked.
-pub fn block_signals(pid: Pid) -> Result<u64> {
+/// All signals, beyond `blocked`, but those that the program's own instructions raise, for which the kernel
+/// would forget their handlers.
+pub fn while_worked_on(blocked: u64) -> u64 {
     let own =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+    let own = own.iter().fold(0, |set, signal| set | 1_u64 << (signal - 1));
+    // Nobody blocks these: they would not be read back.
+    let never =
+        [libc::SIGKILL, libc::SIGSTOP].iter().fold(0, |set, signal| set | 1_u64 << (signal - 1));
+    (blocked | !own) & !never
+}
+
+/// The signals that are blocked.
+pub fn blocked_signals(pid: Pid) -> Result<u64> {
     let mut blocked = 0_u64;
     let (request, mask) = (libc::PTRACE_GETSIGMASK, &raw mut blocked);
     // SAFETY: the kernel writes as many bytes as it is told.
     let result = unsafe { libc::ptrace(request, pid.as_raw(), MASK_BYTES, mask) };
     checked(pid, result)?;
-    let own = own.iter().fold(0, |set, signal| set | 1_u64 << (signal - 1));
-    set_blocked_signals(pid, blocked | !own)?;
     Ok(blocked)
 }
 

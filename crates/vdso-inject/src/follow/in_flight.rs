@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::report::Report;
+use crate::exec::Kept;
 
 /// How many reports may be in work at a time. Programs that wait for slow file systems take one each.
 const SLOTS: usize = 512;
@@ -50,7 +51,14 @@ pub struct Slot {
     process: AtomicU32,
     /// The beginning of the program's file name, for messages; filled up with zeros.
     name: [AtomicU64; NAME_WORDS],
+    /// How many words of `kept` there are.
+    kept_words: AtomicU32,
+    /// [`Kept`] of a program that is being given its image late: the blocked signals, then the registers.
+    kept: [AtomicU64; MOST_KEPT_WORDS],
 }
+
+/// Room for the general registers of any architecture, and one word more.
+const MOST_KEPT_WORDS: usize = 40;
 
 /// Room for the beginning of a program's file name, in words.
 const NAME_WORDS: usize = 8;
@@ -132,6 +140,7 @@ impl Slot {
         for word in &self.name {
             word.store(0, Ordering::Relaxed);
         }
+        self.kept_words.store(0, Ordering::Relaxed);
         self.tracer.store(0, Ordering::Relaxed);
         self.process.store(0, Ordering::Relaxed);
     }
@@ -167,6 +176,25 @@ impl Slot {
         let bytes: Vec<u8> =
             words.flat_map(u64::to_ne_bytes).take_while(|&byte| byte != 0).collect();
         (!bytes.is_empty()).then(|| OsString::from_vec(bytes))
+    }
+
+    /// Keeps a program's state for whoever takes over.
+    pub fn keep(&self, kept: &Kept) {
+        let words = [&[kept.signals_blocked], &kept.registers[..]].concat();
+        for (place, &word) in self.kept.iter().zip(&words) {
+            place.store(word, Ordering::Relaxed);
+        }
+        self.kept_words.store(words.len() as u32, Ordering::Release);
+    }
+
+    /// What was kept, if anything was.
+    pub fn kept(&self) -> Option<Kept> {
+        // Acquire: pairs with the Release in `keep`.
+        let count = self.kept_words.load(Ordering::Acquire) as usize;
+        let words = self.kept.get(..count)?.iter().map(|word| word.load(Ordering::Relaxed));
+        let words: Vec<u64> = words.collect();
+        let (&signals_blocked, registers) = words.split_first()?;
+        Some(Kept { registers: registers.to_vec(), signals_blocked })
     }
 
     /// The report is about to be answered: from now on `tracer` answers for the program.
@@ -238,6 +266,10 @@ mod tests {
         assert_eq!(taken.len(), 1);
         assert_eq!((taken[0].slot, taken[0].pid), (index, Pid::from_raw(4711)));
         assert_eq!(slot.tracer(), None);
+        assert_eq!(slot.kept(), None);
+        let kept = Kept { registers: vec![1, 2, 3], signals_blocked: 4 };
+        slot.keep(&kept);
+        assert_eq!(slot.kept(), Some(kept));
         assert_eq!(slot.name(), None);
         slot.set_name(Some("/usr/bin/date".as_ref()));
         assert_eq!(slot.name().as_deref(), Some("date".as_ref()));
@@ -247,6 +279,7 @@ mod tests {
         assert_eq!(slot.tracer(), Some((Pid::from_raw(1), Pid::from_raw(2))));
         slot.clear();
         assert_eq!(shared.taken().count(), 0);
+        assert_eq!(slot.kept(), None);
         assert_eq!((shared.free_slot(), slot.tracer(), slot.name()), (Some(index), None, None));
     }
 

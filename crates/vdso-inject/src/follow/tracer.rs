@@ -17,14 +17,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::foreign;
-use super::in_flight::{InFlight, SlotIndex};
+use super::in_flight::{InFlight, Slot, SlotIndex};
 use super::listener::{Listener, is_waiting};
 use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
 use crate::arch::Abi;
 use crate::error::{Error, Result};
-use crate::exec::{self, Announce, FileBy, Memory, Payload, Repaired};
+use crate::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
 use crate::ptrace::{self, Event};
 use crate::stub;
 use crate::{privilege, proc};
@@ -413,7 +413,7 @@ impl Tracer<'_> {
             Ok(pid) => {
                 slot.hand_to(Pid::this(), process);
                 // Below this launch, whoever execs has the image, but what begins does not have it yet.
-                let has_begun = !has_image(pid, self.settings.payload);
+                let has_begun = slot.kept().is_some() || !has_image(pid, self.settings.payload);
                 let purpose =
                     if has_begun { Purpose::Repair } else { Purpose::Exec(FileBy::Request) };
                 let (program, look) = (slot.name(), Look::new());
@@ -453,7 +453,13 @@ impl Tracer<'_> {
         let repaired = match on_host_clock {
             OnHostClock::End => Err(Error::TracerKilled { pid }),
             OnHostClock::Tell if self.is_confined(pid) => Err(Error::Confined { pid }),
-            OnHostClock::Tell => exec::inject_running(pid, payload, tokens.of(pid), serve),
+            OnHostClock::Tell => {
+                let slot = self.traced.get(&pid).and_then(|traced| traced.slot);
+                let slot = slot.map(|index| self.in_flight.slot(index));
+                let keep = |kept: &Kept| slot.iter().for_each(|slot| slot.keep(kept));
+                let memo = Memo { keep: &keep, kept: slot.and_then(Slot::kept) };
+                exec::inject_running(pid, payload, tokens.of(pid), &memo, serve)
+            }
         };
         let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
         match repaired {

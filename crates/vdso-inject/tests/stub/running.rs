@@ -11,8 +11,11 @@ use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use vdso_inject::Error;
-use vdso_inject::exec::{Payload, Repaired, inject_running};
+use vdso_inject::exec::{Memo, Payload, Repaired, inject_running};
 use vdso_inject::stub::REQUEST_FILE;
+
+/// Nobody takes over from these tests.
+const FORGET: Memo<'static> = Memo { keep: &|_| {}, kept: None };
 
 use crate::playing::{
     Answer, Child, Code, Kind, Listener, OFFSET_SEC, Play, Program, TOKEN, alone, payload,
@@ -109,9 +112,11 @@ fn a_program_gets_the_clock_wherever_it_is() {
         std::thread::sleep(Duration::from_micros(time * 5));
         stop(pid);
         let mut serve = || serve(&play, &payload, &listener);
-        let repaired = inject_running(pid, &payload, TOKEN, &mut serve).expect("injection");
+        let repaired =
+            inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
         assert_eq!(repaired, Repaired::Injected);
-        let again = inject_running(pid, &payload, TOKEN, &mut serve).expect("nothing to do");
+        let again =
+            inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("nothing to do");
         assert_eq!(again, Repaired::WasInjected);
         // What is put back lasts without the end of tracing, too.
         match time % 2 {
@@ -136,13 +141,14 @@ fn what_fails_leaves_a_running_program_as_it_was() {
         stop(pid);
         let wrong = Play { answer, ..Play::of(&steady()[0]) };
         let mut serve = || serve(&wrong, &payload, &listener);
-        let error = inject_running(pid, &payload, TOKEN, &mut serve).expect_err("a wrong answer");
+        let error =
+            inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect_err("a wrong answer");
         assert!(error.to_string().contains(words), "{error}");
         ptrace::detach(pid, None).expect("it can be let go");
     }
     stop(pid);
     let mut serve = || serve(&play, &payload, &listener);
-    inject_running(pid, &payload, TOKEN, &mut serve).expect("injection");
+    inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
     ptrace::detach(pid, None).expect("it can be let go");
     assert_eq!(code_of(pid), 0);
 }
@@ -155,9 +161,9 @@ fn a_request_that_nobody_receives_does_not_last() {
     let play = Play::of(&steady()[0]);
     let (pid, listener) = begin(&play);
     stop(pid);
-    inject_running(pid, &payload, TOKEN, &mut || {}).expect_err("no answer");
+    inject_running(pid, &payload, TOKEN, &FORGET, &mut || {}).expect_err("no answer");
     let mut serve = || serve(&play, &payload, &listener);
-    inject_running(pid, &payload, TOKEN, &mut serve).expect("injection");
+    inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
     ptrace::detach(pid, None).expect("it can be let go");
     assert_eq!(code_of(pid), 0);
 }
@@ -174,7 +180,7 @@ fn a_program_with_several_threads_is_left_alone() {
         std::thread::sleep(Duration::from_millis(1));
     }
     stop(pid);
-    let injected = inject_running(pid, &payload, TOKEN, &mut || {});
+    let injected = inject_running(pid, &payload, TOKEN, &FORGET, &mut || {});
     assert!(matches!(injected, Err(Error::ManyThreads { .. })), "{injected:?}");
     ptrace::kill(pid).expect("it can be ended");
     let ended = waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it ends");

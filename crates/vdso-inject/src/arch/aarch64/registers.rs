@@ -72,6 +72,16 @@ impl Registers {
         None
     }
 
+    /// All of them as words, for another process to put them back: nobody is worked on in the middle here.
+    pub fn to_words(self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Those that [`to_words`](Self::to_words) gave.
+    pub fn from_words(_words: &[u64]) -> Option<Self> {
+        None
+    }
+
     /// What a call gave: a value or an errno.
     pub fn result(&self) -> std::result::Result<u64, i32> {
         Ok(self.general.x[0])

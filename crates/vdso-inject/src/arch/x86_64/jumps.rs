@@ -4,8 +4,8 @@ use crate::arch::jump::Jumps;
 
 /// Those of 64-bit code.
 pub static JUMPS: Option<Jumps> = Some(Jumps {
-    // syscall
-    call: b"\x0f\x05",
+    // syscall; jmp to itself
+    call: b"\x0f\x05\xeb\xfe",
     // endbr64
     mark: b"\xf3\x0f\x1e\xfa",
     near,

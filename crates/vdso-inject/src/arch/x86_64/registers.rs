@@ -14,6 +14,8 @@ const USER32_CS: u64 = 0x23;
 #[derive(Clone, Copy, Debug)]
 pub struct Registers(libc::user_regs_struct);
 
+const WORDS: usize = size_of::<libc::user_regs_struct>() / 8;
+
 impl Registers {
     /// Reads those of a stopped tracee.
     pub fn read(pid: Pid) -> Result<Self> {
@@ -78,6 +80,20 @@ impl Registers {
             r9,
             ..self.0
         }))
+    }
+
+    /// All of them as words, for another process to put them back.
+    pub fn to_words(self) -> Vec<u64> {
+        // SAFETY: the structure is made of words alone.
+        let words: [u64; WORDS] = unsafe { std::mem::transmute(self.0) };
+        words.to_vec()
+    }
+
+    /// Those that [`to_words`](Self::to_words) gave.
+    pub fn from_words(words: &[u64]) -> Option<Self> {
+        let words: [u64; WORDS] = words.try_into().ok()?;
+        // SAFETY: as above.
+        Some(Self(unsafe { std::mem::transmute::<[u64; WORDS], libc::user_regs_struct>(words) }))
     }
 
     /// What a call gave: a value or an errno.

@@ -23,6 +23,7 @@ mod guard;
 mod inheritance;
 mod message;
 mod program;
+mod scheduling;
 mod supervise;
 mod witness;
 
@@ -129,6 +130,7 @@ impl Launch<'_> {
         // Before there is a program: of a signal to the group this must know as much.
         let witness = witness::Witness::start(&signals, self.command).ok();
         let prepared = supervise::prepare(common, &original_mask)?;
+        scheduling::take_short_turns();
         Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }

@@ -12,6 +12,7 @@ use nix::unistd::{ForkResult, Pid, fork, getppid};
 use super::guard::Guard;
 use super::message::{Kind, Socket};
 use super::program::become_program;
+use super::scheduling::take_short_turns;
 use super::{Launch, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
@@ -135,6 +136,7 @@ fn run_first(
         Err(errno) => return Err((front, errno)),
     };
     drop((theirs, start));
+    take_short_turns();
     let_go_of_standard_streams(&[0, 1]);
     let inherited_fd = inherited.as_raw_fd();
     drop(inherited);
@@ -194,6 +196,7 @@ fn run_successor(
     listener: OwnedFd,
     tracer: Tracer<'_>,
 ) {
+    take_short_turns();
     let Ok(signals) = own_signals() else { return };
     keep_ancestry_for_yama();
     let_go_of_standard_streams(&[0, 1]);
@@ -262,6 +265,7 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(ours);
+                take_short_turns();
                 let Some(listener) = self.spare_listener.take() else { exit() };
                 Guard::new(self.common.in_flight, supervisor, theirs).stand_by(&listener);
                 // First of all, as those whom it traced begin now without a clock.

@@ -55,13 +55,13 @@ struct SharedFile {
     identity: Identity,
     mapping: NonNull<u8>,
     bytes: NonZeroUsize,
-    /// Held while the part behind the first is looked at, or written.
-    twin: Mutex<()>,
+    /// Held while a part that is written late is looked at, or written.
+    late: Mutex<()>,
 }
 
 // SAFETY: the mapping belongs to this value alone, and all access to it is by the page's atomics, but for
-// images and stubs: each is written once, the first before anybody else has the file, the twin's under its
-// lock and only where nothing is; and no program is told of one before.
+// images and stubs: each is written once, before anybody else has the file, or under the lock and only where
+// nothing is; and no program is told of one before.
 unsafe impl Send for SharedFile {}
 // SAFETY: as above.
 unsafe impl Sync for SharedFile {}
@@ -74,33 +74,14 @@ impl ImageFile {
         Self::create_for(vdso_image::ARCHITECTURE, stub, name, image)
     }
 
-    /// The same for programs of another kind.
-    pub fn create_for_abi(abi: &Abi, name: &str, image: &[u8]) -> Result<Self> {
-        let architecture = Architecture::named(abi.name).ok_or(Error::Architecture)?;
-        Self::create_for(architecture, abi.stub.as_ref(), name, image)
-    }
-
     fn create_for(
         architecture: &'static Architecture,
         stub: Option<&Stub>,
         name: &str,
         image: &[u8],
     ) -> Result<Self> {
-        let parts = if architecture.twin.is_some() { 2 } else { 1 };
-        let bytes = NonZeroUsize::new(parts * part_bytes(architecture)).expect("not empty");
-        let name =
-            CString::new(name).map_err(|_| Error::on_self(Attempt::CreateFile, Errno::EINVAL))?;
-        let file =
-            memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-                .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
-        nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
-            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
-        let identity = identity(&file)?;
-        let mapping = map_writable(&file, bytes)?;
-        let shared = Arc::new(SharedFile { file, identity, mapping, bytes, twin: Mutex::new(()) });
+        let shared = SharedFile::create(architecture, name)?;
         let file = Self::write(shared, 0, architecture, stub, image)?;
-        // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
-        unsafe { file.own_page().write(OwnPage::new()) };
         seal(&file.shared.file)?;
         Ok(file)
     }
@@ -113,19 +94,28 @@ impl ImageFile {
         let twin = twin.ok_or(Error::Architecture)?;
         let abi = ABIS.iter().find(|abi| abi.name == twin.name).ok_or(Error::Architecture)?;
         let start = part_bytes(self.architecture);
+        Self::fill(&self.shared, start, (twin, abi), image)
+    }
+
+    /// Writes an image to a part of the file where nothing is, or the same.
+    fn fill(
+        shared: &Arc<SharedFile>,
+        start: usize,
+        (architecture, abi): (&'static Architecture, &Abi),
+        image: &[u8],
+    ) -> Result<Self> {
         // A panic in between leaves nothing that the comparison does not see.
-        let _lock = self.shared.twin.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: the mapping reaches to the end of the twin's part, and nobody writes there but who has the
-        // lock.
-        let place = unsafe { self.shared.mapping.add(start) };
+        let _lock = shared.late.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the mapping reaches to the end of this part, and nobody writes there but who has the lock.
+        let place = unsafe { shared.mapping.add(start) };
         // SAFETY: as above; every part has room for an image.
-        let there = unsafe { slice::from_raw_parts(place.as_ptr(), twin.own_page()) };
+        let there = unsafe { slice::from_raw_parts(place.as_ptr(), architecture.own_page()) };
         let (there, rest) = there.split_at(image.len().min(there.len()));
         let is_empty = there.iter().chain(rest).all(|&byte| byte == 0);
         if !is_empty && there != image {
             return Err(Error::on_self(Attempt::CreateFile, Errno::EEXIST));
         }
-        Self::write(Arc::clone(&self.shared), start, twin, abi.stub.as_ref(), image)
+        Self::write(Arc::clone(shared), start, architecture, abi.stub.as_ref(), image)
     }
 
     /// Writes an image, and the stub's second stage for it, to its part of the file.
@@ -214,6 +204,57 @@ impl ImageFile {
     /// The image's entry point: the last step of injection.
     pub fn entry(&self) -> u64 {
         self.entry
+    }
+}
+
+/// A file for an image that is not known yet: made before the processes that may come to know it, so that
+/// all of them have the same one.
+#[derive(Clone, Debug)]
+pub struct ImageRoom {
+    shared: Arc<SharedFile>,
+    architecture: &'static Architecture,
+    abi: &'static Abi,
+}
+
+impl ImageRoom {
+    /// Room for an image of another kind of programs than this one, with a fresh page of clocks.
+    pub fn create(abi: &'static Abi, name: &str) -> Result<Self> {
+        let architecture = Architecture::named(abi.name).ok_or(Error::Architecture)?;
+        let shared = SharedFile::create(architecture, name)?;
+        seal(&shared.file)?;
+        Ok(Self { shared, architecture, abi })
+    }
+
+    /// The file with `image`. If there is one already, it must be the same.
+    pub fn fill(&self, image: &[u8]) -> Result<ImageFile> {
+        ImageFile::fill(&self.shared, 0, (self.architecture, self.abi), image)
+    }
+}
+
+impl AsFd for ImageRoom {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.file.as_fd()
+    }
+}
+
+impl SharedFile {
+    fn create(architecture: &Architecture, name: &str) -> Result<Arc<Self>> {
+        let parts = if architecture.twin.is_some() { 2 } else { 1 };
+        let bytes = NonZeroUsize::new(parts * part_bytes(architecture)).expect("not empty");
+        let name =
+            CString::new(name).map_err(|_| Error::on_self(Attempt::CreateFile, Errno::EINVAL))?;
+        let file =
+            memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+                .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        nix::unistd::ftruncate(&file, bytes.get() as libc::off_t)
+            .map_err(|errno| Error::on_self(Attempt::CreateFile, errno))?;
+        let identity = identity(&file)?;
+        let mapping = map_writable(&file, bytes)?;
+        let shared = Self { file, identity, mapping, bytes, late: Mutex::new(()) };
+        let page = mapping.map_addr(|start| start.saturating_add(architecture.own_page()));
+        // SAFETY: that page of the mapping is aligned and big enough; nobody else has it.
+        unsafe { page.cast::<OwnPage>().write(OwnPage::new()) };
+        Ok(Arc::new(shared))
     }
 }
 

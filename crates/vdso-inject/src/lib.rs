@@ -23,5 +23,5 @@ mod ptrace;
 pub mod stub;
 
 pub use error::{Attempt, Error, Result};
-pub use file::{Identity, ImageFile};
+pub use file::{Identity, ImageFile, ImageRoom};
 pub use local::LocalImage;

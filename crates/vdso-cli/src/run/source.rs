@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail};
 use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_image::Source;
-use vdso_inject::arch::Abi;
-use vdso_inject::exec::{Companion, DataPages, KernelVdso, Payload};
-use vdso_inject::{Error, ImageFile, LocalImage};
+use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
+use vdso_inject::{Error, ImageFile, ImageRoom, LocalImage};
 use vdso_timekeeper::host::{self, Host};
 use vdso_timekeeper::{counter, initialise};
 
@@ -133,7 +133,9 @@ fn make(host: &Host, plan: &Plan, source: Source, mut reason: String) -> Result<
     }
     let padding = vdso_inject::exec::find_padding();
     let mut companions = Vec::new();
-    companions.extend(vdso_image::ARCHITECTURE.companion.map(|abi| companion(abi, plan)));
+    if let Some(name) = vdso_image::ARCHITECTURE.companion {
+        companions.extend(companion(name, plan)?);
+    }
     companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));
     let payload = Payload { file, template, padding, companions };
     Ok(Selected { source, reason, payload, missing: tailored.missing })
@@ -141,24 +143,28 @@ fn make(host: &Host, plan: &Plan, source: Source, mut reason: String) -> Result<
 
 /// What programs of another kind get that the kernel executes. Their image asks the kernel, whose
 /// page 32-bit ones have in another form.
-fn companion(abi: &'static str, plan: &Plan) -> Companion {
+fn companion(name: &'static str, plan: &Plan) -> Result<Option<Companion>> {
+    let Some(abi) = ABIS.iter().find(|abi| abi.name == name) else { return Ok(None) };
     let transforms = plan.transforms;
-    let make = move |abi: &'static Abi, kernel: &KernelVdso| {
+    let room = ImageRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
+    let file = CompanionFile::Own(room.clone());
+    let make = move |_: &'static Abi, kernel: &KernelVdso| {
         let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
-        let name = format!("vdso-{}-{}", Source::Chain.name(), abi.name);
-        let file = ImageFile::create_for_abi(abi, &name, &tailored.bytes)?;
+        let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
         let template = host::functions(file.architecture(), &kernel.image);
         Ok(Payload { file, template, padding: None, companions: Vec::new() })
     };
-    Companion::new(abi, Box::new(make))
+    Ok(Some(Companion::new(name, file, Box::new(make))))
 }
 
 /// What programs get that differ from this one in the size of their pointers alone: the same source, page of
 /// clocks, and places in the kernel's page.
 fn twin(abi: &'static str, source: Source, file: &ImageFile, template: &Template) -> Companion {
     let (file, template) = (file.clone(), template.clone());
-    Companion::new(abi, Box::new(move |_, kernel| twin_payload(source, &file, &template, kernel)))
+    let make =
+        move |_: &'static Abi, kernel: &KernelVdso| twin_payload(source, &file, &template, kernel);
+    Companion::new(abi, CompanionFile::SameAsPayload, Box::new(make))
 }
 
 fn twin_payload(

@@ -11,6 +11,7 @@ use super::memory::Memory;
 use super::{FileBy, Payload, padding_in, probe};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
+use crate::file::ImageRoom;
 use crate::stub::{Stub, WithoutEntry};
 
 /// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there
@@ -39,13 +40,24 @@ pub enum DataPages {
 pub struct Companion {
     abi: &'static str,
     make: Make,
+    file: CompanionFile,
     made: OnceCell<Box<Payload>>,
+}
+
+/// Which file the image of such programs is in. All processes of a launch must have the same, whichever of
+/// them makes the image.
+#[derive(Debug)]
+pub enum CompanionFile {
+    /// That of the launcher's own kind, which has room for it.
+    SameAsPayload,
+    /// One of its own.
+    Own(ImageRoom),
 }
 
 impl Companion {
     /// For the kind of this name. Nothing is made yet.
-    pub fn new(abi: &'static str, make: Make) -> Self {
-        Self { abi, make, made: OnceCell::new() }
+    pub fn new(abi: &'static str, file: CompanionFile, make: Make) -> Self {
+        Self { abi, make, file, made: OnceCell::new() }
     }
 
     /// What has been made, or is made now; with room in the kernel's vDSO for `in_padding`.
@@ -114,7 +126,11 @@ impl Payload {
         if is_native(abi) {
             return Some(self.file.as_fd());
         }
-        self.companion(abi)?.made.get().map(|made| made.file.as_fd())
+        // Whoever asks has been given its image by this process, or by one whose successor this is.
+        Some(match &self.companion(abi)?.file {
+            CompanionFile::SameAsPayload => self.file.as_fd(),
+            CompanionFile::Own(room) => room.as_fd(),
+        })
     }
 
     fn companion(&self, abi: &Abi) -> Option<&Companion> {

@@ -20,7 +20,7 @@ use crate::stub::{
     DATA_BELOW_STACK, MAX_FIRST_STAGE_BYTES, MemoryMap, PROCESS_PAGE_WORDS, Stub, StubData,
 };
 
-pub use companion::{Companion, DataPages, KernelVdso, Make};
+pub use companion::{Companion, CompanionFile, DataPages, KernelVdso, Make};
 pub use memory::Memory;
 pub use probe::Probe;
 pub use remote::Kept;

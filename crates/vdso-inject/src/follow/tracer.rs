@@ -248,8 +248,13 @@ impl<'a> Tracer<'a> {
         let event = Event::of(status);
         let Some(purpose) = self.purpose_of(pid, event) else { return Heard::OfChild };
         match (event, purpose) {
-            (Event::Ended, _) => {
+            (Event::Ended, purpose) => {
+                let program = self.traced.get_mut(&pid).and_then(|traced| traced.program.take());
                 self.forget(pid);
+                // It had begun, and ended before anything could be done about it.
+                if purpose == Purpose::Repair {
+                    self.untouched(pid, program, Error::TracerKilled { pid });
+                }
                 return Heard::OfChild;
             }
             (Event::Continued, _) => return Heard::OfChild,

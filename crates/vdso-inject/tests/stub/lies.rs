@@ -9,7 +9,7 @@ use nix::sys::ptrace;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use vdso_inject::Error;
-use vdso_inject::exec::{Announce, Companion, FileBy, Payload, inject};
+use vdso_inject::exec::{Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, inject};
 
 use crate::playing::{Code, Kind, payload, programs};
 
@@ -25,12 +25,13 @@ fn what_is_known_of_the_kernels_vdso_for_i386_is_not_a_programs_word() {
     };
     let seen = Rc::new(RefCell::new(Vec::new()));
     let seen_by_companion = Rc::clone(&seen);
-    let make = Box::new(move |abi, kernel: &_| {
-        let kernel: &vdso_inject::exec::KernelVdso = kernel;
+    let room = crate::playing::room();
+    let file = CompanionFile::Own(room.clone());
+    let make = Box::new(move |_: &'static _, kernel: &KernelVdso| {
         seen_by_companion.borrow_mut().push(kernel.image.clone());
-        crate::playing::companion(abi, kernel)
+        crate::playing::companion(&room, kernel)
     });
-    let payload = Payload { companions: vec![Companion::new("i386", make)], ..payload() };
+    let payload = Payload { companions: vec![Companion::new("i386", file, make)], ..payload() };
 
     let (liar, pid) = stopped_at_exec(&mut Command::new(&program.path));
     say_that_the_vdso_is_at(pid, PROGRAM_ADDR);

@@ -18,10 +18,12 @@ use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_image::Source;
-use vdso_inject::arch::Abi;
-use vdso_inject::exec::{Announce, Companion, FileBy, KernelVdso, Payload, find_padding, inject};
+use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::exec::{
+    Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, find_padding, inject,
+};
 use vdso_inject::stub::{REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
-use vdso_inject::{Error, ImageFile};
+use vdso_inject::{Error, ImageFile, ImageRoom};
 use vdso_timekeeper::host::{self, Host};
 
 /// The token of these launches; its halves differ, and are in nobody's memory by chance.
@@ -168,7 +170,10 @@ pub fn payload() -> Payload {
         ImageFile::create("vdso-test", &vdso_image::tailor(Source::Chain, &host.image).bytes)
             .expect("a file in memory");
     vdso_timekeeper::initialise(file.page(), &transforms());
-    let companion = Companion::new("i386", Box::new(companion));
+    let room = room();
+    let file = CompanionFile::Own(room.clone());
+    let make = move |_: &'static Abi, kernel: &KernelVdso| companion(&room, kernel);
+    let companion = Companion::new("i386", file, Box::new(make));
     let padding = find_padding();
     let template = vdso_data::process::Template {
         hres: None,
@@ -183,9 +188,15 @@ fn transforms() -> [Transform; clock::LINES] {
     [Transform { offset, base: Timespec::default(), rate: Rate::ONE }; clock::LINES]
 }
 
-pub fn companion(abi: &'static Abi, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
+/// For the image of i386 programs.
+pub fn room() -> ImageRoom {
+    let i386 = ABIS.iter().find(|abi| abi.name == "i386").expect("it is known");
+    ImageRoom::create(i386, "vdso-test-i386").expect("a file")
+}
+
+pub fn companion(room: &ImageRoom, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
     let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
-    let file = ImageFile::create_for_abi(abi, "vdso-test-i386", &tailored.bytes)?;
+    let file = room.fill(&tailored.bytes)?;
     vdso_timekeeper::initialise(file.page(), &transforms());
     let template = host::functions(file.architecture(), &kernel.image);
     Ok(Payload { file, template, padding: None, companions: Vec::new() })

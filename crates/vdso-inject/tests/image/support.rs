@@ -51,6 +51,15 @@ pub fn rate_from_now(rate: Rate, offset: Timespec) -> Transforms {
     std::array::from_fn(|id| Transform { offset, base: base(id as u32), rate })
 }
 
+/// The host's clock that `id` is a function of: coarse ones with a rate of their own are the fine ones.
+pub fn hosts(id: u32, transform: &Transform) -> u32 {
+    match id {
+        clock::REALTIME_COARSE if !transform.is_offset_only() => clock::REALTIME,
+        clock::MONOTONIC_COARSE if !transform.is_offset_only() => clock::MONOTONIC,
+        _ => id,
+    }
+}
+
 /// An image that is mapped here, with the file that holds its page.
 pub struct Mapped {
     pub source: Source,

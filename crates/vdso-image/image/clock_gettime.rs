@@ -37,11 +37,11 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 /// the registers that it saves.
 ///
 /// # Safety
-/// `ts` must be writable.
+/// `id` must be of [`STEERED`], and `ts` writable.
 #[cfg_attr(not(inline_all), inline(never))]
 #[cfg_attr(inline_all, inline(always))]
-unsafe fn fine(id: c_int, ts: *mut Timespec) -> c_int {
-    // SAFETY: `clock_gettime` has found it in a set of such. It spares the arithmetic a bounds check.
+pub unsafe fn fine(id: c_int, ts: *mut Timespec) -> c_int {
+    // SAFETY: the caller says so. It spares the arithmetic a bounds check.
     unsafe { core::hint::assert_unchecked((id as u32 as usize) < clock::LINES && id as u32 != clock::MONOTONIC_RAW) };
     // SAFETY: the caller's promise about `ts` is passed on, here and below.
     if unsafe { source::read_to(id as u32, ts) } {

@@ -1,13 +1,17 @@
 //! Clocks that advance with the host's timer tick. All sources read them from the kernel's page, as
 //! a page of ours is not published at every tick; without a known kernel page they are asked for.
+//!
+//! Where a clock has a rate of its own, the host's tick is not its own: seconds of it may pass from one to
+//! the next. Its coarse twin is then the fine clock itself.
 
 use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::clock;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
-use crate::{kernel, pages, slow};
+use crate::{clock_gettime, kernel, pages, slow};
 
 /// `clock_gettime` of a coarse clock. Out of line, so that it has no registers to save.
 ///
@@ -17,8 +21,13 @@ use crate::{kernel, pages, slow};
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
     let Some(now) = read(id) else {
-        // SAFETY: the caller's promise is passed on.
-        return unsafe { slow::clock_gettime(id as c_int, ts) };
+        if pages::offset_of(id).is_all() {
+            // SAFETY: the caller's promise is passed on, here and below.
+            return unsafe { slow::clock_gettime(id as c_int, ts) };
+        }
+        let twin = if id == clock::REALTIME_COARSE { clock::REALTIME } else { clock::MONOTONIC };
+        // SAFETY: as above.
+        return unsafe { clock_gettime::fine(twin as c_int, ts) };
     };
     // SAFETY: the caller promises that `ts` is writable.
     unsafe { ts.write(now) };

@@ -14,8 +14,15 @@ use super::clocks::{self, At, Offset};
 pub struct Run {
     /// Start at TIME: RFC 3339 (2038-01-19T03:14:07Z), a date, or @SECONDS
     ///
-    /// A date or time without a zone is in the local one.
-    #[arg(long, value_name = "TIME", value_parser = clocks::parse_at, conflicts_with = "offset")]
+    /// A date or time without a zone is in the local one. From its first instruction on, no clock of the program's shows an
+    /// earlier time.
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = clocks::parse_at,
+        allow_hyphen_values = true,
+        conflicts_with = "offset"
+    )]
     pub at: Option<At>,
 
     /// Be ahead of the host by DURATION, or behind it: +30d, -2h30m, 1y

@@ -1,5 +1,6 @@
 //! From what a person writes to how each clock is moved.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,6 +29,9 @@ pub fn parse_at(text: &str) -> Result<At> {
     if let Some(seconds) = text.strip_prefix('@') {
         return parse_seconds(seconds).map(At);
     }
+    let text = with_six_digits(text);
+    let text = text.as_ref();
+    refuse_unknown_zone(text)?;
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(At(timestamp));
     }
@@ -50,6 +54,23 @@ pub fn parse_at(text: &str) -> Result<At> {
     })?;
     let zoned = local.to_zoned(TimeZone::system()).context("this time is out of range")?;
     Ok(At(zoned.timestamp()))
+}
+
+/// A time before the year 1 has six digits in its year, by ISO 8601 and here; four are understood as well.
+fn with_six_digits(text: &str) -> Cow<'_, str> {
+    let is_short = text
+        .strip_prefix('-')
+        .and_then(|it| it.split_once('-'))
+        .is_some_and(|(year, _)| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_short { format!("-00{}", &text[1..]).into() } else { text.into() }
+}
+
+/// A time is read past the name of a zone that is not known, and would be in the local one.
+fn refuse_unknown_zone(text: &str) -> Result<()> {
+    let Ok(pieces) = Pieces::parse(text) else { return Ok(()) };
+    let Some(zone) = pieces.time_zone_annotation() else { return Ok(()) };
+    let unknown = || format!("cannot read '{text}' as a time: its zone is not known");
+    zone.to_time_zone().map(drop).with_context(unknown)
 }
 
 fn parse_seconds(text: &str) -> Result<Timestamp> {
@@ -114,7 +135,10 @@ pub struct Plan {
 impl Plan {
     /// For what was asked, from now on.
     pub fn of(run: &Run) -> Result<Self> {
-        let now = Now::read();
+        Self::from_now(run, &Now::read())
+    }
+
+    fn from_now(run: &Run, now: &Now) -> Result<Self> {
         let offset = now.offset(run)?;
         let rate = if run.freeze { Rate::ZERO } else { run.rate.unwrap_or(Rate::ONE) };
         let mut transforms = [Transform::IDENTITY; clock::LINES];
@@ -171,17 +195,32 @@ impl ClockGroup {
     }
 }
 
-/// The host's clocks at one moment.
+/// The host's clocks at its last tick.
+///
+/// Coarse clocks stand there until the next one. What is computed from an earlier moment than they show
+/// would have them begin before the time that was asked for.
 struct Now {
     clocks: [(u32, Timespec); 7],
 }
 
 impl Now {
     fn read() -> Self {
-        let realtime = read(clock::REALTIME);
-        let monotonic = read(clock::MONOTONIC);
+        Self::by(read)
+    }
+
+    fn by(mut read: impl FnMut(u32) -> Timespec) -> Self {
+        let (realtime, monotonic) = loop {
+            let realtime = read(clock::REALTIME_COARSE);
+            let monotonic = read(clock::MONOTONIC_COARSE);
+            // No tick in between.
+            if read(clock::REALTIME_COARSE) == realtime {
+                break (realtime, monotonic);
+            }
+        };
+        // The tick was the same time ago on all clocks.
+        let ago = read(clock::MONOTONIC).wrapping_sub(monotonic);
         // TAI is whole seconds ahead of REALTIME; taking them from the same reading keeps it so.
-        let ahead = read(clock::TAI).wrapping_sub(realtime);
+        let ahead = read(clock::TAI).wrapping_sub(ago).wrapping_sub(realtime);
         let ahead = Timespec { sec: ahead.wrapping_add(HALF_A_SECOND).sec, nsec: 0 };
         Self {
             clocks: [
@@ -190,8 +229,8 @@ impl Now {
                 (clock::TAI, realtime.wrapping_add(ahead)),
                 (clock::MONOTONIC, monotonic),
                 (clock::MONOTONIC_COARSE, monotonic),
-                (clock::MONOTONIC_RAW, read(clock::MONOTONIC_RAW)),
-                (clock::BOOTTIME, read(clock::BOOTTIME)),
+                (clock::MONOTONIC_RAW, read(clock::MONOTONIC_RAW).wrapping_sub(ago)),
+                (clock::BOOTTIME, read(clock::BOOTTIME).wrapping_sub(ago)),
             ],
         }
     }
@@ -224,3 +263,6 @@ fn read(id: u32) -> Timespec {
     unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
     Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,9 +62,10 @@ fn bracket(mapped: &Mapped, transforms: &Transforms, reads: u64) {
         let transform: &Transform = &transforms[id as usize];
         let mut outside = Outside::default();
         for _ in 0..reads {
-            let before = kernel(id);
+            let host = hosts(id, transform);
+            let before = kernel(host);
             let now = ours.read(id);
-            let after = kernel(id);
+            let after = kernel(host);
             let moved = |host| transform.apply(host).as_nanos();
             outside.note(moved(before), now.as_nanos(), moved(after));
         }

@@ -114,7 +114,7 @@ fn a_rate_is_changed_at_once() {
         let change = |page: &OwnPage, update: usize| publish(page, &states[update], None);
         while_changing(mapped.page(), change, || {
             for _ in 0..READS / 10 {
-                for id in [clock::REALTIME, clock::TAI, clock::REALTIME_COARSE] {
+                for id in [clock::REALTIME, clock::TAI] {
                     let before = kernels(id);
                     let now = functions.read(id);
                     let after = kernels(id);

@@ -51,9 +51,10 @@ fn standing(time_ns: i128, age: u64, stale_cycles: u64) -> CounterView {
 /// Asserts that `id` is read as the kernel's time, moved.
 #[track_caller]
 fn assert_kernels(functions: &Functions, id: u32, transform: &Transform) {
-    let before = transform.apply(kernels(id));
+    let host = hosts(id, transform);
+    let before = transform.apply(kernels(host));
     let now = functions.read(id);
-    let after = transform.apply(kernels(id));
+    let after = transform.apply(kernels(host));
     assert!(before <= now && now <= after, "clock {id}: {now:?}, not {before:?} to {after:?}");
 }
 

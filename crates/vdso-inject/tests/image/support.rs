@@ -48,7 +48,21 @@ pub fn offset_by(offset: Timespec) -> Transforms {
 /// Every clock at `rate` from now on.
 pub fn rate_from_now(rate: Rate, offset: Timespec) -> Transforms {
     let base = |id| if PAGE_CLOCKS.contains(&id) { kernels(id) } else { Timespec::default() };
-    std::array::from_fn(|id| Transform { offset, base: base(id as u32), rate })
+    let mut moves: Transforms =
+        std::array::from_fn(|id| Transform { offset, base: base(id as u32), rate });
+    // A coarse clock is moved as its twin is.
+    moves[clock::REALTIME_COARSE as usize] = moves[clock::REALTIME as usize];
+    moves[clock::MONOTONIC_COARSE as usize] = moves[clock::MONOTONIC as usize];
+    moves
+}
+
+/// The host's clock that `id` is a function of: coarse ones with a rate of their own are the fine ones.
+pub fn hosts(id: u32, transform: &Transform) -> u32 {
+    match id {
+        clock::REALTIME_COARSE if !transform.is_offset_only() => clock::REALTIME,
+        clock::MONOTONIC_COARSE if !transform.is_offset_only() => clock::MONOTONIC,
+        _ => id,
+    }
 }
 
 /// An image that is mapped here, with the file that holds its page.

@@ -171,9 +171,9 @@ pub fn payload() -> Payload {
             .expect("a file in memory");
     vdso_timekeeper::initialise(file.page(), &transforms());
     let room = room();
-    let file = CompanionFile::Own(room.clone());
+    let companion_file = CompanionFile::Own(room.clone());
     let make = move |_: &'static Abi, kernel: &KernelVdso| companion(&room, kernel);
-    let companion = Companion::new("i386", file, Box::new(make));
+    let companion = Companion::new("i386", companion_file, Box::new(make));
     let padding = find_padding();
     let template = vdso_data::process::Template {
         hres: None,

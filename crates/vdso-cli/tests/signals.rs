@@ -3,18 +3,19 @@
 
 mod support;
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
+use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use support::processes::{
     children_of, kill_hard, name_of, program_of, state_of, supervisor_of, wait_for, wait_until,
 };
 use support::shell::Shell;
 use support::terminal::{INTERRUPT, Terminal};
-use support::{helper, vdso_run};
+use support::{finish, helper, vdso_run};
 
 /// How many signals of each kind.
 const SIGNALS: usize = 1000;
@@ -225,6 +226,47 @@ fn a_program_that_has_left_the_group_is_given_what_the_launcher_gets() {
         }
     }
     counting.end();
+}
+
+// ---------------------------------------------------------------------------------------------
+// At the start
+
+/// At whatever moment it comes, and whether there is a program yet.
+#[test]
+fn a_signal_during_the_start_ends_it_as_it_ends_a_plain_run() {
+    const MOMENTS: u32 = 50;
+    let start = Instant::now();
+    let whole = finish(vdso_run(["--offset", "1y"]).arg("true")).succeeded();
+    let takes = start.elapsed();
+    drop(whole);
+    for moment in 0..MOMENTS {
+        for signal in [USER, 40] {
+            let mut run = Shell::start(vdso_run(["--offset", "1y"]).args(["sleep", "1000"]));
+            std::thread::sleep(takes * moment / MOMENTS);
+            send(Pid::from_raw(-run.pid().as_raw()), signal);
+            assert_eq!(run.wait().signal(), Some(signal), "{moment}");
+        }
+    }
+}
+
+#[test]
+fn what_is_pending_at_the_start_is_pending_in_the_program() {
+    let count = |mut command: Command| {
+        command.arg(helper("count")).arg(USER.to_string());
+        // SAFETY: all calls between fork and exec are system calls.
+        unsafe {
+            command.pre_exec(|| {
+                SigSet::from(Signal::SIGUSR1).thread_block()?;
+                Ok(nix::sys::signal::raise(Signal::SIGUSR1)?)
+            });
+        }
+        let mut run = Shell::start(&mut command);
+        run.read_to("got 1 value 0\n");
+        run.send("end");
+        run.read_to_end()
+    };
+    assert_eq!(count(Command::new("env")), "total 1\n");
+    assert_eq!(count(vdso_run(["--offset", "1y"])), "total 1\n");
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -131,6 +131,11 @@ impl Arrivals {
         alone.filter(|arrival| arrival.code == libc::SI_USER).map(|arrival| arrival.sender)
     }
 
+    /// Whether something has continued the front.
+    pub fn continues_front(&self) -> bool {
+        self.front.iter().any(Arrival::continues)
+    }
+
     /// What of it the program must be given, in order.
     pub fn for_program(&mut self, program: Program, reading: Reading) -> Vec<Arrival> {
         let mut given: Vec<Arrival> = Vec::new();

@@ -97,6 +97,8 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// Lets the program go, and stays until it has ended.
     pub fn run(mut self) -> Outcome {
         let program = self.program;
+        // What was sent before there was a program is its as well.
+        self.take_signals(program);
         if let Some(start) = &self.start {
             start.send(Kind::Go, 0, None);
         }
@@ -156,8 +158,14 @@ impl<'a, 'launch> Front<'a, 'launch> {
             reading = self.compare();
         }
         let place = if is_in_our_group(program) { Program::InGroup } else { Program::Elsewhere };
+        let is_continued = self.arrivals.continues_front();
         for arrival in self.arrivals.for_program(place, reading) {
             pass_on(&arrival, program);
+        }
+        // What continued the group before it was stopped may stand for what has continued this process
+        // alone: of two that merge nobody can tell them apart. A group's would have continued the program.
+        if is_continued && place == Program::InGroup && is_stopped(program) {
+            let _ = kill(program, Signal::SIGCONT);
         }
         if self.witness.is_none() {
             self.witness = Witness::start(&self.signals, self.common.launch.command).ok();
@@ -292,6 +300,10 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if !is_stopped(program) {
             return;
         }
+        // Whoever has continued this process since must not find that it stops: that is read, and passed on.
+        if is_pending(Signal::SIGCONT) {
+            return;
+        }
         let had_terminal =
             foreground_group().is_some_and(|group| Ok(group) == getpgid(Some(program)));
         stop_by(Signal::try_from(signal).unwrap_or(Signal::SIGSTOP));
@@ -376,6 +388,15 @@ fn state_of(folder: &Path) -> Option<u8> {
     // The state comes after the name, which may have anything in it.
     let name_end = stat.windows(2).rposition(|bytes| bytes == b") ")?;
     stat.get(name_end + 2).copied()
+}
+
+/// Whether a signal has arrived and has not been read yet.
+fn is_pending(signal: Signal) -> bool {
+    let mut pending = *SigSet::empty().as_ref();
+    // SAFETY: the set is ours.
+    let result = unsafe { libc::sigpending(&mut pending) };
+    // SAFETY: as above; the number is a signal's.
+    result == 0 && unsafe { libc::sigismember(&pending, signal as libc::c_int) } == 1
 }
 
 fn stop_by(signal: Signal) {

@@ -127,9 +127,9 @@ impl Launch<'_> {
         let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let signals = front::block_signals()?;
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
-        // Before there is a program: of a signal to the group this must know as much.
-        let witness = witness::Witness::start(&signals, self.command).ok();
         let prepared = supervise::prepare(common, &original_mask)?;
+        // After there is a program: what reaches the witness has reached that, too.
+        let witness = witness::Witness::start(&signals, self.command).ok();
         scheduling::take_short_turns();
         Ok(front::Front::new(common, prepared, signals, witness).run())
     }

@@ -18,7 +18,6 @@ pub fn become_program(
     mask: &SigSet,
 ) -> ! {
     launch.inheritance.restore();
-    let _ = mask.thread_set_mask();
     let listener = match launch.follow {
         Follow::All => Some(follow::install()),
         Follow::None => None,
@@ -34,6 +33,8 @@ pub fn become_program(
     drop(supervisor);
     // The supervisor may be killed meanwhile: then the front starts another, which starts another program.
     if front.receive().is_some_and(|message| message.kind == Kind::Go) {
+        // Not before: a signal that ends it must be the program's end, not that of the launch.
+        let _ = mask.thread_set_mask();
         let Err(errno) = nix::unistd::execvp(&launch.command[0], launch.command);
         front.send(Kind::ExecFailed, errno as i32, None);
     }

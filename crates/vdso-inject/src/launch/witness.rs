@@ -164,9 +164,16 @@ fn close_all_but(kept: &[i32]) {
     for fd in kept.into_iter().chain([i32::MAX]) {
         if next < fd {
             let (first, last) = (next as libc::c_uint, (fd - 1) as libc::c_uint);
-            // SAFETY: nothing in this process uses these descriptors any more. Kernels that lack the call
-            // leave them open until the front ends.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            // SAFETY: nothing in this process uses these descriptors any more.
+            let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            // Before Linux 5.9; all that the front opens itself is lower.
+            if closed == -1 {
+                const HIGHEST: i32 = 1023;
+                for fd in next..fd.min(HIGHEST) {
+                    // SAFETY: as above.
+                    let _ = unsafe { libc::close(fd) };
+                }
+            }
         }
         next = fd.saturating_add(1);
     }

@@ -160,7 +160,7 @@ pub struct StubData {
     pub file: u64,
     /// What the request for the file was answered. Written by the stub.
     pub answer: u64,
-    /// What the stub is about, see [`step`]. Written by the stub where it has no register for it.
+    /// What the stub is about, a number of [`failure`]'s. Written by the stub where it has no register for it.
     pub step: u64,
     /// Where the mapping is, zero until there is one. Written by the stub.
     pub mapping_addr: u64,

@@ -85,7 +85,10 @@ fn the_kernels_answer_is_moved_exactly() {
         let mapped = image(source, &offset_by(seconds(0)));
         let functions = mapped.functions();
         for _ in 0..1000 {
-            let transforms = [(); clock::LINES].map(|()| any_transform(&mut random));
+            let mut transforms = [(); clock::LINES].map(|()| any_transform(&mut random));
+            // A coarse clock is moved as its twin is.
+            transforms[clock::REALTIME_COARSE as usize] = transforms[clock::REALTIME as usize];
+            transforms[clock::MONOTONIC_COARSE as usize] = transforms[clock::MONOTONIC as usize];
             // Nobody reads meanwhile.
             initialise(mapped.page(), &transforms);
             for id in PAGE_CLOCKS {

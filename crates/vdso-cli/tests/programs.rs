@@ -237,6 +237,24 @@ fn an_offset_may_lead_far_away() {
     }
 }
 
+/// The first thing that a program asks for is not before the time that it is to start at, whichever clock it
+/// asks, and however little has passed since a tick or a second.
+#[test]
+fn no_clock_begins_before_the_time_that_was_asked_for() {
+    const AT_NS: i128 = 1_577_836_800_000_000_000;
+    for source in Source::all() {
+        for _ in 0..20 {
+            let run = finish(vdso_run(source.and(&["--at", "@1577836800"])).arg(clocks()));
+            let readings = run.succeeded().quiet().readings();
+            for reading in &readings {
+                if group_of(reading.clock) == "realtime" {
+                    assert!(reading.library_ns >= AT_NS, "{}: {reading:?}", source.name);
+                }
+            }
+        }
+    }
+}
+
 /// All readings of a clock's group must be this time, truncated as the function does.
 #[track_caller]
 fn assert_frozen(readings: &Readings, groups: &[&str], at_ns: i128, tai_ahead_ns: i128) {

@@ -7,8 +7,11 @@ use vdso_data::clock;
 
 use crate::{coarse, slow, source};
 
-/// The clocks that are computed from the counter at the same rate.
+/// The clocks that one function computes from the counter: in the kernel's page MONOTONIC_RAW is elsewhere.
+#[cfg(source = "host")]
 const STEERED: u32 = clock::HIGH_RESOLUTION & !(1 << clock::MONOTONIC_RAW);
+#[cfg(not(source = "host"))]
+const STEERED: u32 = clock::HIGH_RESOLUTION;
 
 /// Writes the time of `id` to `ts`.
 ///
@@ -25,6 +28,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
         // SAFETY: as above.
         return unsafe { coarse::clock_gettime(id_bits, ts) };
     }
+    #[cfg(source = "host")]
     if id_bits == clock::MONOTONIC_RAW {
         // SAFETY: as above.
         return unsafe { raw(ts) };
@@ -42,7 +46,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn fine(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller says so. It spares the arithmetic a bounds check.
-    unsafe { core::hint::assert_unchecked((id as u32 as usize) < clock::LINES && id as u32 != clock::MONOTONIC_RAW) };
+    unsafe { core::hint::assert_unchecked(clock::is_in(id as u32, STEERED)) };
     // SAFETY: the caller's promise about `ts` is passed on, here and below.
     if unsafe { source::read_to(id as u32, ts) } {
         return 0;
@@ -51,6 +55,7 @@ pub unsafe fn fine(id: c_int, ts: *mut Timespec) -> c_int {
     unsafe { slow::clock_gettime(id, ts) }
 }
 
+#[cfg(source = "host")]
 /// MONOTONIC_RAW, whose places in the kernel's page are others: two functions know them beforehand.
 ///
 /// # Safety

@@ -21,11 +21,14 @@ use crate::{clock_gettime, kernel, pages, slow};
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
     let Some(now) = read(id) else {
-        if pages::offset_of(id).is_all() {
+        let is_offset = pages::offset_of(id).is_all();
+        let twin = if id == clock::REALTIME_COARSE { clock::REALTIME } else { clock::MONOTONIC };
+        // Where all is one function, a second fast path would be larger than the rest.
+        if is_offset || cfg!(inline_all) {
+            let id = if is_offset { id } else { twin };
             // SAFETY: the caller's promise is passed on, here and below.
             return unsafe { slow::clock_gettime(id as c_int, ts) };
         }
-        let twin = if id == clock::REALTIME_COARSE { clock::REALTIME } else { clock::MONOTONIC };
         // SAFETY: as above.
         return unsafe { clock_gettime::fine(twin as c_int, ts) };
     };

@@ -4,6 +4,7 @@
 //! Where a clock has a rate of its own, the host's tick is not its own: seconds of it may pass from one to
 //! the next. Its coarse twin is then the fine clock itself.
 
+#[cfg(not(inline_all))]
 use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
@@ -11,30 +12,53 @@ use vdso_data::clock;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
-use crate::{clock_gettime, kernel, pages, slow};
+#[cfg(not(inline_all))]
+use crate::slow;
+use crate::{kernel, pages};
 
 /// `clock_gettime` of a coarse clock. Out of line, so that it has no registers to save.
 ///
 /// # Safety
 /// `ts` must be writable.
-#[cfg_attr(not(inline_all), inline(never))]
-#[cfg_attr(inline_all, inline(always))]
+#[cfg(not(inline_all))]
+#[inline(never)]
 pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
-    let Some(now) = read(id) else {
-        let is_offset = pages::offset_of(id).is_all();
-        let twin = if id == clock::REALTIME_COARSE { clock::REALTIME } else { clock::MONOTONIC };
-        // Where all is one function, a second fast path would be larger than the rest.
-        if is_offset || cfg!(inline_all) {
-            let id = if is_offset { id } else { twin };
-            // SAFETY: the caller's promise is passed on, here and below.
-            return unsafe { slow::clock_gettime(id as c_int, ts) };
-        }
+    // SAFETY: the caller's promise is passed on, here and below.
+    if unsafe { read_to(id, ts) } {
+        return 0;
+    }
+    let other = itself_or_twin(id);
+    if other == id {
         // SAFETY: as above.
-        return unsafe { clock_gettime::fine(twin as c_int, ts) };
-    };
+        unsafe { slow::clock_gettime(id as c_int, ts) }
+    } else {
+        // SAFETY: as above.
+        unsafe { crate::clock_gettime::fine(other as c_int, ts) }
+    }
+}
+
+/// As the kernel's page has it, moved; nothing, if it says so, where it must be asked for.
+///
+/// # Safety
+/// `ts` must be writable.
+#[inline(always)]
+pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
+    let Some(now) = read(id) else { return false };
     // SAFETY: the caller promises that `ts` is writable.
     unsafe { ts.write(now) };
-    0
+    true
+}
+
+/// Which clock tells a coarse one's time where the kernel's page does not.
+#[inline(always)]
+pub fn itself_or_twin(id: u32) -> u32 {
+    if pages::offset_of(id).is_all() {
+        id
+    } else if id == clock::REALTIME_COARSE {
+        clock::REALTIME
+    } else {
+        clock::MONOTONIC
+    }
 }
 
 /// The time of a coarse clock, `None` if it must be asked for.

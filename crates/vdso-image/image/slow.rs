@@ -10,7 +10,7 @@ use vdso_data::{clock, latch};
 
 use crate::arch::Long;
 use crate::gettimeofday::Timeval;
-use crate::{arch, coarse, getcpu, kernel, pages, source};
+use crate::{arch, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
 ///
@@ -101,7 +101,7 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 pub unsafe fn time(seconds: *mut Long) -> Long {
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
-    let error = unsafe { coarse::clock_gettime(clock::REALTIME_COARSE, now.as_mut_ptr()) };
+    let error = unsafe { crate::clock_gettime::clock_gettime(clock::REALTIME_COARSE as c_int, now.as_mut_ptr()) };
     if error != 0 {
         return error as Long;
     }

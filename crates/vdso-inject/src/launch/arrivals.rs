@@ -102,6 +102,9 @@ pub enum Reading {
 pub struct Arrivals {
     front: Vec<Arrival>,
     witness: Vec<Arrival>,
+    /// Of those that have reached the group since all was read last, the ones that merge: a process may
+    /// be told of two of them once or twice.
+    merged: Vec<Arrival>,
     /// Set where there is no witness.
     is_unwitnessed: bool,
 }
@@ -139,11 +142,10 @@ impl Arrivals {
     /// What of it the program must be given, in order.
     pub fn for_program(&mut self, program: Program, reading: Reading) -> Vec<Arrival> {
         let mut given: Vec<Arrival> = Vec::new();
-        let mut merged: Vec<Arrival> = Vec::new();
         for arrival in std::mem::take(&mut self.front) {
-            let reached_group = merged.contains(&arrival) || self.reached_group(&arrival);
+            let reached_group = self.merged.contains(&arrival) || self.reached_group(&arrival);
             if reached_group && !arrival.queues() {
-                merged.push(arrival);
+                self.merged.push(arrival);
             }
             let is_its_own = reached_group && program == Program::InGroup;
             // The terminal speaks to its foreground group. A program in another is not meant.
@@ -155,8 +157,8 @@ impl Arrivals {
         }
         if reading == Reading::Complete {
             self.witness.clear();
+            self.merged.clear();
         }
-        self.witness.retain(|arrival| !merged.contains(arrival));
         self.is_unwitnessed = false;
         given
     }
@@ -206,6 +208,21 @@ mod tests {
         let term = sent(libc::SIGTERM, SENDER);
         assert_eq!(given(&[term, term], &[term], Program::InGroup), []);
         assert_eq!(given(&[term], &[term, term], Program::InGroup), []);
+    }
+
+    #[test]
+    fn the_second_of_two_that_merged_may_reach_the_front_later() {
+        let (program, key) = (Program::InGroup, sent(libc::SIGINT, SENDER));
+        for witnessed in [vec![key], vec![key, key]] {
+            let mut arrivals = Arrivals::default();
+            arrivals.reached_front(key);
+            arrivals.reached_witness(Some(witnessed));
+            assert_eq!(arrivals.for_program(program, Reading::Ongoing), []);
+            arrivals.reached_front(key);
+            assert_eq!(arrivals.for_program(program, Reading::Complete), []);
+            arrivals.reached_front(key);
+            assert_eq!(arrivals.for_program(program, Reading::Complete), [key]);
+        }
     }
 
     #[test]

@@ -7,11 +7,10 @@ use vdso_data::clock;
 
 use crate::{coarse, slow, source};
 
-/// The clocks that one function computes from the counter: in the kernel's page MONOTONIC_RAW is elsewhere.
-#[cfg(all(source = "host", not(inline_all)))]
-const STEERED: u32 = clock::HIGH_RESOLUTION & !(1 << clock::MONOTONIC_RAW);
-#[cfg(not(any(source = "host", inline_all)))]
-const STEERED: u32 = clock::HIGH_RESOLUTION;
+/// The clocks from the counter that no function of its own knows.
+#[cfg(not(inline_all))]
+const RARE: u32 = clock::HIGH_RESOLUTION
+    & !(1 << clock::MONOTONIC | 1 << clock::REALTIME | 1 << clock::MONOTONIC_RAW);
 
 /// Writes the time of `id` to `ts`. Where all is one function there is one slow path for all clocks.
 ///
@@ -48,53 +47,53 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg(not(inline_all))]
 #[inline(always)]
 pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
-    let id_bits = id as u32;
-    if clock::is_in(id_bits, STEERED) {
-        // SAFETY: the caller's promise about `ts` is passed on, here and below.
-        return unsafe { fine(id, ts) };
-    }
-    if clock::is_in(id_bits, clock::COARSE) {
+    // SAFETY: the caller's promise about `ts` is passed on, here and below.
+    match id as u32 {
+        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }>(ts) },
         // SAFETY: as above.
-        return unsafe { coarse::clock_gettime(id_bits, ts) };
-    }
-    #[cfg(source = "host")]
-    if id_bits == clock::MONOTONIC_RAW {
+        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },
         // SAFETY: as above.
-        return unsafe { raw(ts) };
+        clock::MONOTONIC_RAW => unsafe { fine::<{ clock::MONOTONIC_RAW }>(ts) },
+        // SAFETY: as above.
+        rare if clock::is_in(rare, RARE) => unsafe { rarely(id, ts) },
+        // SAFETY: as above.
+        coarse if clock::is_in(coarse, clock::COARSE) => unsafe {
+            coarse::clock_gettime(coarse, ts)
+        },
+        // SAFETY: as above.
+        _ => unsafe { slow::ask_kernel(id, ts) },
     }
-    // SAFETY: as above.
-    unsafe { slow::ask_kernel(id, ts) }
 }
 
-/// A clock that is computed from the counter. Out of line, so that the other kinds do not pay for
-/// the registers that it saves.
+/// A clock that is computed from the counter, for those who ask for it all the time: its place in the
+/// pages is known beforehand. Out of line, so that the others do not pay for the registers that it saves.
 ///
 /// # Safety
-/// `id` must be of [`STEERED`], and `ts` writable.
+/// `ts` must be writable.
 #[cfg(not(inline_all))]
 #[inline(never)]
-pub unsafe fn fine(id: c_int, ts: *mut Timespec) -> c_int {
+pub unsafe fn fine<const ID: u32>(ts: *mut Timespec) -> c_int {
+    // SAFETY: the caller's promise about `ts` is passed on, here and below.
+    if unsafe { source::read_to(ID, ts) } {
+        return 0;
+    }
+    // SAFETY: as above.
+    unsafe { slow::clock_gettime(ID as c_int, ts) }
+}
+
+/// Any other that is computed from the counter.
+///
+/// # Safety
+/// `id` must be of [`RARE`], and `ts` writable.
+#[cfg(not(inline_all))]
+#[inline(never)]
+unsafe fn rarely(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller says so. It spares the arithmetic a bounds check.
-    unsafe { core::hint::assert_unchecked(clock::is_in(id as u32, STEERED)) };
+    unsafe { core::hint::assert_unchecked(clock::is_in(id as u32, RARE)) };
     // SAFETY: the caller's promise about `ts` is passed on, here and below.
     if unsafe { source::read_to(id as u32, ts) } {
         return 0;
     }
     // SAFETY: as above.
     unsafe { slow::clock_gettime(id, ts) }
-}
-
-/// MONOTONIC_RAW, whose places in the kernel's page are others: two functions know them beforehand.
-///
-/// # Safety
-/// `ts` must be writable.
-#[cfg(all(source = "host", not(inline_all)))]
-#[inline(never)]
-unsafe fn raw(ts: *mut Timespec) -> c_int {
-    // SAFETY: the caller's promise about `ts` is passed on, here and below.
-    if unsafe { source::read_to(clock::MONOTONIC_RAW, ts) } {
-        return 0;
-    }
-    // SAFETY: as above.
-    unsafe { slow::clock_gettime(clock::MONOTONIC_RAW as c_int, ts) }
 }

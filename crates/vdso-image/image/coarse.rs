@@ -13,6 +13,8 @@ use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
 #[cfg(not(inline_all))]
+use crate::clock_gettime::fine;
+#[cfg(not(inline_all))]
 use crate::slow;
 use crate::{kernel, pages};
 
@@ -27,13 +29,13 @@ pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
     if unsafe { read_to(id, ts) } {
         return 0;
     }
-    let other = itself_or_twin(id);
-    if other == id {
+    match itself_or_twin(id) {
         // SAFETY: as above.
-        unsafe { slow::clock_gettime(id as c_int, ts) }
-    } else {
+        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },
         // SAFETY: as above.
-        unsafe { crate::clock_gettime::fine(other as c_int, ts) }
+        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }>(ts) },
+        // SAFETY: as above.
+        _ => unsafe { slow::clock_gettime(id as c_int, ts) },
     }
 }
 

@@ -34,34 +34,67 @@ pub fn mode(clock: &KernelClock) -> u32 {
     word(load(&clock.seq_addr) + 4).load(Ordering::Relaxed)
 }
 
-/// Both, of which the second is right behind the first.
-#[inline(always)]
-pub fn seq_and_mode(clock: &KernelClock) -> (&AtomicU32, &AtomicU32) {
-    let addr = load(&clock.seq_addr);
-    (word(addr), word(addr + 4))
+/// Where one clock's words are in the kernel's page: loaded from the process page before the counter is
+/// read, so that nothing which then waits for the counter waits for an address.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    /// `seq`.
+    pub seq: &'a AtomicU32,
+    /// `clock_mode`, right behind it.
+    pub mode: &'a AtomicU32,
+    cycle_last: &'a AtomicU64,
+    max_cycles: u64,
+    mult: &'a AtomicU32,
+    shift: &'a AtomicU32,
+    base_sec: &'a AtomicU64,
+    base_nsec: &'a AtomicU64,
 }
 
-/// `cycle_last` of a known clock.
-#[inline(always)]
-pub fn cycle_last(clock: &KernelClock) -> u64 {
-    double_word(load(&clock.cycle_last_addr)).load(Ordering::Relaxed)
+impl Places<'_> {
+    /// Those of a clock `id` which `clock` knows.
+    #[inline(always)]
+    pub fn of(clock: &KernelClock, id: u32) -> Self {
+        let (seq, mult) = (load(&clock.seq_addr), load(&clock.mult_addr));
+        let base = load(&clock.basetime_addr) + u64::from(id) * BASETIME_BYTES as u64;
+        Self {
+            seq: word(seq),
+            mode: word(seq + 4),
+            cycle_last: double_word(load(&clock.cycle_last_addr)),
+            max_cycles: load(&clock.max_cycles),
+            mult: word(mult),
+            shift: word(mult + 4),
+            base_sec: double_word(base),
+            base_nsec: double_word(base + 8),
+        }
+    }
+
+    /// Cycles from the kernel's last update to the counter; `None` if arithmetic with them may overflow.
+    #[inline(always)]
+    pub fn delta_cycles(self, counter: u64) -> Option<u64> {
+        let delta = counter.wrapping_sub(self.cycle_last.load(Ordering::Relaxed));
+        (delta <= self.max_cycles).then_some(delta)
+    }
+
+    /// `mult` and `shift`.
+    #[inline(always)]
+    pub fn mult_and_shift(self) -> (u32, u32) {
+        (self.mult.load(Ordering::Relaxed), self.shift.load(Ordering::Relaxed))
+    }
+
+    /// `basetime[id]`, as it stands: the nanoseconds of fine clocks are shifted left.
+    #[inline(always)]
+    pub fn base(self) -> Timespec {
+        Timespec {
+            sec: self.base_sec.load(Ordering::Relaxed) as i64,
+            nsec: self.base_nsec.load(Ordering::Relaxed) as i64,
+        }
+    }
 }
 
-/// `mult` and `shift` of a known clock.
-#[inline(always)]
-pub fn mult_and_shift(clock: &KernelClock) -> (u32, u32) {
-    let addr = load(&clock.mult_addr);
-    (word(addr).load(Ordering::Relaxed), word(addr + 4).load(Ordering::Relaxed))
-}
-
-/// `basetime[id]` of a known clock, as it stands: the nanoseconds of fine clocks are shifted left.
+/// `basetime[id]` of a known clock that advances with the tick.
 #[inline(always)]
 pub fn basetime(clock: &KernelClock, id: u32) -> Timespec {
-    let addr = load(&clock.basetime_addr) + u64::from(id) * BASETIME_BYTES as u64;
-    Timespec {
-        sec: double_word(addr).load(Ordering::Relaxed) as i64,
-        nsec: double_word(addr + 8).load(Ordering::Relaxed) as i64,
-    }
+    Places::of(clock, id).base()
 }
 
 /// The seconds of REALTIME as of the last tick, which are one word and need no lock; zero if they are

@@ -162,6 +162,8 @@ static S390X: Architecture = Architecture {
     target: "s390x-unknown-linux-gnu",
     machine: 22,
     byte_order: ByteOrder::Big,
+    // Numbers of 32 bits take long instructions, and the counter's steering is code.
+    image_bytes: 16 << 10,
     // Words of DT_HASH have 64 bits there, and the linker writes 32.
     hash_style: HashStyle::Gnu,
     counter: "time-of-day clock (bcr, stckf, bcr), steered",

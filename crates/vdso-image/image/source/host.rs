@@ -11,11 +11,11 @@ use core::mem::MaybeUninit;
 use vdso_data::arithmetic::Timespec;
 use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
 use vdso_data::own::Offset;
-use vdso_data::process::KernelClock;
 use vdso_data::sync::{AtomicU32, Ordering};
 use vdso_data::{clock, seqlock};
 
-use crate::{arch, kernel, pages};
+use crate::kernel::Places;
+use crate::{arch, pages};
 
 /// The kernel's time by the kernel's page, moved.
 #[inline(always)]
@@ -36,15 +36,14 @@ pub fn read(id: u32) -> Option<Timespec> {
 /// `ts` must be writable.
 #[inline(always)]
 pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
-    let known = known_clock(id);
-    let (seq, mode) = kernel::seq_and_mode(known);
+    let places = places(id);
     let offset = pages::offset_of(id);
     if !offset.is_all() {
         cold_path();
         return false;
     }
-    seqlock::try_read_at(seq, || counter(mode), |cycles| {
-        let now = time_at(known, id, cycles?, offset)?;
+    seqlock::try_read_at(places.seq, || counter(places.mode), |cycles| {
+        let now = time_at(places, cycles?, offset)?;
         // SAFETY: the caller promises that `ts` is writable.
         unsafe { ts.write(now) };
         Some(())
@@ -55,16 +54,15 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
 /// As `read`, but waits while the kernel writes.
 #[inline(always)]
 pub fn read_again(id: u32) -> Option<Timespec> {
-    let known = known_clock(id);
-    let (seq, mode) = kernel::seq_and_mode(known);
+    let places = places(id);
     let offset = pages::offset_of(id);
     if !offset.is_all() {
         return None;
     }
     // Relaxed: looked at once more for as long as the number is odd.
-    let in_time_namespace = || mode.load(Ordering::Relaxed) == CLOCK_MODE_TIMENS;
-    seqlock::read(seq, in_time_namespace, || counter(mode), |cycles| {
-        time_at(known, id, cycles?, offset)
+    let in_time_namespace = || places.mode.load(Ordering::Relaxed) == CLOCK_MODE_TIMENS;
+    seqlock::read(places.seq, in_time_namespace, || counter(places.mode), |cycles| {
+        time_at(places, cycles?, offset)
     })
     .flatten()
 }
@@ -78,15 +76,13 @@ fn counter(mode: &AtomicU32) -> Option<u64> {
 
 /// The kernel's clock at the counter, moved; `None` if that takes more than 64 bits. Under the lock.
 #[inline(always)]
-fn time_at(known: &KernelClock, id: u32, cycles: u64, offset: Offset) -> Option<Timespec> {
-    let delta_cycles = cycles.wrapping_sub(kernel::cycle_last(known));
-    // Relaxed: the process page does not change.
-    if delta_cycles > known.max_cycles.load(Ordering::Relaxed) {
+fn time_at(places: Places, cycles: u64, offset: Offset) -> Option<Timespec> {
+    let Some(delta_cycles) = places.delta_cycles(cycles) else {
         cold_path();
         return None;
-    }
-    let (mult, shift) = kernel::mult_and_shift(known);
-    let base = kernel::basetime(known, id);
+    };
+    let (mult, shift) = places.mult_and_shift();
+    let base = places.base();
     let shift = shift & 63;
     // All that does not wait for the counter comes first.
     let base_ns = (base.nsec as u64).wrapping_add(offset.nsec << shift);
@@ -101,9 +97,8 @@ pub fn settle(_id: u32, time: Timespec) -> Timespec {
     time
 }
 
-
 #[inline(always)]
-fn known_clock(id: u32) -> &'static KernelClock {
+fn places(id: u32) -> Places<'static> {
     let process = pages::process();
-    if id == clock::MONOTONIC_RAW { &process.raw } else { &process.hres }
+    Places::of(if id == clock::MONOTONIC_RAW { &process.raw } else { &process.hres }, id)
 }

@@ -47,22 +47,31 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg(not(inline_all))]
 #[inline(always)]
 pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
-    // SAFETY: the caller's promise about `ts` is passed on, here and below.
-    match id as u32 {
-        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }>(ts) },
-        // SAFETY: as above.
-        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },
-        // SAFETY: as above.
-        clock::MONOTONIC_RAW => unsafe { fine::<{ clock::MONOTONIC_RAW }>(ts) },
-        // SAFETY: as above.
-        rare if clock::is_in(rare, RARE) => unsafe { rarely(id, ts) },
-        // SAFETY: as above.
-        coarse if clock::is_in(coarse, clock::COARSE) => unsafe {
-            coarse::clock_gettime(coarse, ts)
-        },
-        // SAFETY: as above.
-        _ => unsafe { slow::ask_kernel(id, ts) },
+    let id_bits = id as u32;
+    // One by one and by a difference: of a `match` the compiler makes a table of jumps.
+    if id_bits == clock::MONOTONIC {
+        // SAFETY: the caller's promise about `ts` is passed on, here and below.
+        return unsafe { fine::<{ clock::MONOTONIC }>(ts) };
     }
+    if id_bits == clock::REALTIME {
+        // SAFETY: as above.
+        return unsafe { fine::<{ clock::REALTIME }>(ts) };
+    }
+    if id_bits == clock::MONOTONIC_RAW {
+        // SAFETY: as above.
+        return unsafe { fine::<{ clock::MONOTONIC_RAW }>(ts) };
+    }
+    const _: () = assert!(clock::MONOTONIC_COARSE == clock::REALTIME_COARSE + 1);
+    if id_bits.wrapping_sub(clock::REALTIME_COARSE) <= 1 {
+        // SAFETY: as above.
+        return unsafe { coarse::clock_gettime(id_bits, ts) };
+    }
+    if clock::is_in(id_bits, RARE) {
+        // SAFETY: as above.
+        return unsafe { rarely(id, ts) };
+    }
+    // SAFETY: as above.
+    unsafe { slow::ask_kernel(id, ts) }
 }
 
 /// A clock that is computed from the counter, for those who ask for it all the time: its place in the

@@ -8,11 +8,12 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -203,13 +204,21 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// As soon as the kernel has let go of it, if a process that was killed traces it.
     fn seize(&self, pid: Pid) -> Result<()> {
+        let refused = match ptrace::seize(pid) {
+            Err(error @ Error::System { errno: Errno::EPERM, .. }) => error,
+            seized => return seized,
+        };
+        match tracer_of(pid) {
+            Some(tracer) if self.dead.contains(&tracer) => wait_for_end(tracer),
+            Some(_) => return Err(refused),
+            None if !is_alive(pid) => return Err(Error::Gone { pid }),
+            // Its tracer may have ended since the request.
+            None => {}
+        }
         match ptrace::seize(pid) {
-            Err(Error::System { errno: Errno::EPERM, .. })
-                if tracer_of(pid).is_some_and(|tracer| self.dead.contains(&tracer)) =>
-            {
-                seize_from_dead(pid)
-            }
+            Err(_) if !is_alive(pid) => Err(Error::Gone { pid }),
             seized => seized,
         }
     }
@@ -407,9 +416,9 @@ impl Tracer<'_> {
 
     fn adopt_exec(&mut self, report: Report, process: Pid) {
         // Once a thread has exec'd it has its leader's number.
-        let seized = match seize_from_dead(report.pid) {
+        let seized = match self.seize(report.pid) {
             Err(Error::Gone { .. }) if process != report.pid => {
-                seize_from_dead(process).map(|()| process)
+                self.seize(process).map(|()| process)
             }
             seized => seized.map(|()| report.pid),
         };
@@ -546,17 +555,24 @@ fn is_alive(pid: Pid) -> bool {
     proc::state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
-/// Seizes what a process that is being killed traces, as soon as the kernel has let go of it.
-fn seize_from_dead(pid: Pid) -> Result<()> {
-    const LONGEST: Duration = Duration::from_millis(200);
+/// Waits until a process that is being killed has ended, and the kernel has let go of whom it traced. Asleep:
+/// it may need this processor for that.
+fn wait_for_end(pid: Pid) {
+    const LONGEST: Duration = Duration::from_secs(1);
+    const INTERVAL: Duration = Duration::from_millis(1);
+    // SAFETY: takes two numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    if let Ok(fd @ 0..) = RawFd::try_from(fd) {
+        // SAFETY: the kernel has just made this descriptor for us.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let timeout = PollTimeout::try_from(LONGEST).unwrap_or(PollTimeout::MAX);
+        let _ = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout);
+        return;
+    }
+    // Before Linux 5.3, or it is gone.
     let start = Instant::now();
-    loop {
-        match ptrace::seize(pid) {
-            Err(Error::System { errno: Errno::EPERM, .. }) if start.elapsed() < LONGEST => {
-                std::thread::yield_now();
-            }
-            seized => return seized,
-        }
+    while is_alive(pid) && start.elapsed() < LONGEST {
+        std::thread::sleep(INTERVAL);
     }
 }
 

@@ -130,7 +130,7 @@ impl Launch<'_> {
         let prepared = supervise::prepare(common, &original_mask)?;
         // After there is a program: what reaches the witness has reached that, too.
         let witness = witness::Witness::start(&signals, self.command).ok();
-        scheduling::take_short_turns();
+        scheduling::go_first();
         Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }

@@ -12,7 +12,7 @@ use nix::unistd::{ForkResult, Pid, fork, getppid};
 use super::guard::Guard;
 use super::message::{Kind, Socket};
 use super::program::become_program;
-use super::scheduling::take_short_turns;
+use super::scheduling::{go_first, take_short_turns};
 use super::{Launch, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
@@ -265,7 +265,7 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(ours);
-                take_short_turns();
+                go_first();
                 let Some(listener) = self.spare_listener.take() else { exit() };
                 Guard::new(self.common.in_flight, supervisor, theirs).stand_by(&listener);
                 // First of all, as those whom it traced begin now without a clock.

@@ -128,9 +128,10 @@ impl Launch<'_> {
         let signals = front::block_signals()?;
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
         let prepared = supervise::prepare(common, &original_mask)?;
-        // After there is a program: what reaches the witness has reached that, too.
-        let witness = witness::Witness::start(&signals, self.command).ok();
+        // After there is a program, which has the scheduling that this process came with.
         scheduling::go_first();
+        // So, too, as what reaches the witness has reached the program.
+        let witness = witness::Witness::start(&signals, self.command).ok();
         Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }

@@ -18,7 +18,7 @@ use vdso_data::own::OwnPage;
 use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
-use vdso_timekeeper::host::Host;
+use vdso_timekeeper::host::{Host, Sampler};
 use vdso_timekeeper::{Timekeeper, initialise};
 
 pub type Transforms = [Transform; clock::LINES];
@@ -135,6 +135,37 @@ pub fn is_usable(test: &str, source: Source) -> bool {
             false
         }
         _ => true,
+    }
+}
+
+/// By how much the host may be slewed in a time, ns: the kernel allows 11 %.
+pub fn slewed_ns(time: Duration) -> i128 {
+    time.as_nanos() as i128 / 8
+}
+
+/// Watches whether the host is steered: a page that is published once a second follows a little later, one
+/// of a host that is not is exact.
+pub struct Steering {
+    sampler: Sampler,
+    slope: u128,
+    is_seen: bool,
+}
+
+impl Steering {
+    /// From now on.
+    pub fn watch() -> Self {
+        let sampler = Sampler::new(host());
+        Self { slope: sampler.slopes().steered, sampler, is_seen: false }
+    }
+
+    /// Looks, which takes some reads' time.
+    pub fn look(&mut self) {
+        self.is_seen |= self.sampler.slopes().steered != self.slope;
+    }
+
+    /// Whether any look has seen another slope than the first.
+    pub fn is_seen(&self) -> bool {
+        self.is_seen
     }
 }
 

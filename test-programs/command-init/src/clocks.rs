@@ -60,7 +60,7 @@ pub fn by_call(id: u32) -> i128 {
 }
 
 /// By the vDSO, if there is one.
-fn by_library(id: u32) -> i128 {
+pub fn by_library(id: u32) -> i128 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `ts` is ours.
     unsafe { libc::clock_gettime(id as libc::clockid_t, &raw mut ts) };

@@ -62,6 +62,7 @@ fn other(arguments: &[String]) -> Result<()> {
         }
         ["execute", program, arguments @ ..] => program::execute(program, arguments),
         ["rate", rate, slack_ns] => program::rate(rate.parse()?, slack_ns.parse()?),
+        ["never-back", duration_ms] => program::never_back(duration_ms.parse()?),
         ["auxv"] => program::auxv(),
         ["random"] => random::run(),
         _ => bail!("no such program: {arguments:?}"),

@@ -1,6 +1,7 @@
 //! What `vdso run` runs here. Each prints what it found and ends with 0, or says what was wrong.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use vdso_data::clock;
@@ -64,6 +65,27 @@ pub fn rate(rate: i128, slack_ns: i128) -> Result<()> {
         reads += 1;
     }
     println!("{reads} reads in {} ms", (last.after - first.before) / 1_000_000);
+    Ok(())
+}
+
+/// No clock goes back for so long; REALTIME neither, which nobody sets here.
+pub fn never_back(duration_ms: u64) -> Result<()> {
+    const IDS: [u32; 4] =
+        [clock::MONOTONIC, clock::REALTIME, clock::BOOTTIME, clock::MONOTONIC_RAW];
+    let (start, duration) = (Instant::now(), Duration::from_millis(duration_ms));
+    let mut last = IDS.map(clocks::by_library);
+    let mut reads = 0;
+    while start.elapsed() < duration {
+        for _ in 0..100 {
+            for (id, last) in IDS.into_iter().zip(&mut last) {
+                let now = clocks::by_library(id);
+                ensure!(now >= *last, "clock {id} goes back by {} ns, read {reads}", *last - now);
+                *last = now;
+            }
+            reads += 1;
+        }
+    }
+    println!("{reads} reads of {} clocks", IDS.len());
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod no_vdso;
 mod programs;
 mod random;
 mod sources;
+mod steered;
 mod tools;
 mod x32;
 
@@ -110,6 +111,7 @@ fn run_groups(arguments: &[String]) {
         clocksource(report, arguments);
         sources::run(report, expected);
     });
+    run_group("steered", |report| steered::run(report, expected));
     run_group("tools", |report| tools::run(report, expected));
     run_group("random", |report| random::run(report, expected));
     run_group("x32", |report| x32::run(report, expected));

@@ -90,6 +90,21 @@ fn a_signal_that_ends_the_program_arrives_when_the_supervisor_was_killed() {
 }
 
 #[test]
+fn the_end_of_the_program_is_seen_when_the_supervisor_stands_still() {
+    for options in [&[][..], &["--no-follow"]] {
+        // With a child that lives on, and without.
+        for before in ["sleep 1000 > /dev/null & echo ready", "echo ready"] {
+            let options = options.iter().chain(&["--offset", OFFSET]);
+            let mut shell = Shell::start(vdso_run(options).arg("bash"));
+            assert_eq!(shell.ask(before), "ready\n");
+            kill(supervisor_of(shell.pid()), Signal::SIGSTOP).expect("it is there");
+            shell.send("exit 42");
+            assert_eq!(shell.wait().code(), Some(42), "{before}");
+        }
+    }
+}
+
+#[test]
 fn any_number_of_supervisors_may_be_killed() {
     let mut shell = shell_of(Source::AUTO);
     for _ in 0..20 {

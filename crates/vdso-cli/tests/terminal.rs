@@ -215,6 +215,22 @@ fn a_job_stops_and_comes_back() {
 }
 
 #[test]
+fn a_job_stops_and_comes_back_when_the_supervisor_stands_still() {
+    let mut bash = Terminal::bash();
+    // Its parent is the supervisor.
+    bash.line(r#"$V sh -c 'kill -STOP $PPID; echo "rea""dy"; read line; exit 6'"#);
+    bash.expect("ready");
+    bash.keys(SUSPEND);
+    bash.expect("Stopped");
+    bash.expect("$ ");
+    bash.line("fg");
+    bash.expect("exit 6'\r\n");
+    bash.line("word");
+    bash.expect("$ ");
+    assert_eq!(bash.last_code(), 6);
+}
+
+#[test]
 fn a_stopped_job_goes_on_in_the_background() {
     let folder = scratch();
     let go = folder.path().join("go");

@@ -1,6 +1,7 @@
 //! `/proc`, which may be that of another pid namespace, and then tells of other processes.
 
 use std::fmt::Display;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::str::FromStr;
 use std::thread::sleep;
 use std::time::Duration;
@@ -30,6 +31,14 @@ pub(crate) fn status<T: FromStr>(pid: Pid, name: &str) -> Option<T> {
     let mut fields = status.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = fields.find(|(field, _)| *field == name)?;
     value.trim().parse().ok()
+}
+
+/// A descriptor that is ready when a process has ended. `None` before Linux 5.3, or if it is gone.
+pub(crate) fn open(pid: Pid) -> Option<OwnedFd> {
+    // SAFETY: takes two numbers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) }).ok()?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// Whether this process has one thread, which so is the caller. No if nothing tells.

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -560,11 +560,7 @@ fn is_alive(pid: Pid) -> bool {
 fn wait_for_end(pid: Pid) {
     const LONGEST: Duration = Duration::from_secs(1);
     const INTERVAL: Duration = Duration::from_millis(1);
-    // SAFETY: takes two numbers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    if let Ok(fd @ 0..) = RawFd::try_from(fd) {
-        // SAFETY: the kernel has just made this descriptor for us.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    if let Some(fd) = proc::open(pid) {
         let timeout = PollTimeout::try_from(LONGEST).unwrap_or(PollTimeout::MAX);
         let _ = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout);
         return;

@@ -134,6 +134,11 @@ impl Arrivals {
         alone.filter(|arrival| arrival.code == libc::SI_USER).map(|arrival| arrival.sender)
     }
 
+    /// Whether something has reached the front that stops who does not handle it.
+    pub fn stops_front(&self) -> bool {
+        self.front.iter().any(Arrival::stops)
+    }
+
     /// Whether something has continued the front.
     pub fn continues_front(&self) -> bool {
         self.front.iter().any(Arrival::continues)

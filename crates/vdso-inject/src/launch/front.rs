@@ -53,6 +53,8 @@ pub struct Front<'a, 'launch> {
     common: Common<'a, 'launch>,
     signals: SignalFd,
     program: Pid,
+    /// Ready when the program has ended; `None` since then, or where the kernel has no such thing.
+    end: Option<OwnedFd>,
     /// To the program, until it has exec'd.
     start: Option<Socket>,
     not_executed: Option<Errno>,
@@ -82,6 +84,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             common,
             signals,
             program: prepared.program,
+            end: proc::open(prepared.program),
             start: Some(prepared.start),
             not_executed: None,
             guard: Some(Guard::new(common.in_flight, supervisor, socket)),
@@ -109,13 +112,14 @@ impl<'a, 'launch> Front<'a, 'launch> {
             if let Some(outcome) = self.hear_supervisor() {
                 return outcome;
             }
+            self.expect_end();
             self.take_signals(program);
             if let Some(status) = self.reap() {
                 return self.outcome(status);
             }
             self.tracer.look();
-            if let (Some(guard), Some(listener)) = (&mut self.guard, &self.listener) {
-                guard.look(listener);
+            if let Some(guard) = &mut self.guard {
+                guard.look(self.listener.as_ref());
             }
         }
     }
@@ -131,15 +135,16 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if let Some(start) = &self.start {
             fds.push(PollFd::new(start.0.as_fd(), PollFlags::POLLIN));
         }
+        if let Some(end) = &self.end {
+            fds.push(PollFd::new(end.as_fd(), PollFlags::POLLIN));
+        }
         if let Some(witness) = &self.witness {
             fds.push(PollFd::new(witness.socket(), PollFlags::POLLIN));
         }
         let until =
             |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let until_look = self.tracer.looks_at().map(until);
-        // Without a listener there is nothing to guard against.
-        let guard = self.guard.as_ref().filter(|_| self.listener.is_some());
-        let until_guarded = guard.and_then(Guard::longest_wait);
+        let until_guarded = self.guard.as_ref().and_then(Guard::longest_wait);
         let timeout = [until_look, until_guarded].into_iter().flatten().min();
         let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
             PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
@@ -158,6 +163,11 @@ impl<'a, 'launch> Front<'a, 'launch> {
             reading = self.compare();
         }
         let place = if is_in_our_group(program) { Program::InGroup } else { Program::Elsewhere };
+        if self.arrivals.stops_front()
+            && let Some(guard) = &mut self.guard
+        {
+            guard.expect_news();
+        }
         let is_continued = self.arrivals.continues_front();
         for arrival in self.arrivals.for_program(place, reading) {
             pass_on(&arrival, program);
@@ -213,6 +223,19 @@ impl<'a, 'launch> Front<'a, 'launch> {
             && let Some(message) = start.receive()
         {
             self.not_executed = Some(Errno::from_raw(message.number));
+        }
+    }
+
+    /// The program has ended, which the supervisor has to tell.
+    fn expect_end(&mut self) {
+        let Some(end) = &self.end else { return };
+        let mut fds = [PollFd::new(end.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
+            return;
+        }
+        self.end = None;
+        if let Some(guard) = &mut self.guard {
+            guard.expect_news();
         }
     }
 

@@ -456,3 +456,34 @@ fn nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system() {
         assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
     }
 }
+
+/// A server that does not answer holds whoever asks it, and nobody else.
+#[test]
+fn a_file_system_that_hangs_holds_nobody_but_those_who_execute_from_it() {
+    const TEST: &str = "a_file_system_that_hangs_holds_nobody_but_those_who_execute_from_it";
+    const NO_FUSE: i32 = 77;
+    const SCRIPT: &str = r#"
+        "$1/stuck" & stuck=$!
+        while ! [ -e "$STUCK" ]; do :; done
+        "$2"; code=$?
+        kill -KILL $stuck
+        exit $code"#;
+    let program = support::program(Program::CStatic).expect("it needs gcc alone");
+    let (folder, other) = (support::scratch(), support::scratch());
+    let hang = |run: &mut Command| {
+        let mut command = Command::new(helper("slow_fuse"));
+        command.env("STUCK", other.path().join("asked"));
+        command.arg(&program).arg(folder.path());
+        command.arg(run.get_program()).args(run.get_args());
+        command.args(["sh", "-c", SCRIPT, "sh"]).arg(folder.path()).arg(&program);
+        finish(&mut command)
+    };
+    let plain = hang(Command::new("env").arg("--"));
+    if plain.status.code() == Some(NO_FUSE) {
+        return test_support::skip(Lacking::Privilege, TEST, plain.stderr.trim());
+    }
+    assert_realtime_shift(&plain.succeeded().quiet().readings(), 0, 0);
+    std::fs::remove_file(other.path().join("asked")).expect("somebody has asked");
+    let run = hang(&mut vdso_run(["--offset", OFFSET])).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+}

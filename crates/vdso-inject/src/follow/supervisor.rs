@@ -183,7 +183,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let _here = StayHere::new();
         let target = Target::read(report.pid, folder, name_addr);
         if self.tracer.follow_exec(report, listener, &target) == Followed::Untraced
-            || target.is_missing()
+            || target.may_be_missing()
         {
             return;
         }

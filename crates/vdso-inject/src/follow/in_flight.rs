@@ -108,6 +108,11 @@ impl InFlight {
         Some(index)
     }
 
+    /// Whether one more report can be taken.
+    pub fn has_room(&self) -> bool {
+        self.slots.iter().any(Slot::is_free)
+    }
+
     /// By its index.
     pub fn slot(&self, index: SlotIndex) -> &Slot {
         &self.slots[index]
@@ -289,6 +294,19 @@ mod tests {
         shared.slot(0).notification[3].store(9, Ordering::Relaxed);
         assert_eq!(shared.free_slot(), Some(0));
         assert_eq!(shared.slot(0).notification[3].load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn there_is_room_until_all_slots_are_taken() {
+        let shared = SharedInFlight::new().expect("there is memory");
+        for slot in &shared.slots {
+            assert!(shared.has_room());
+            slot.notification[0].store(1, Ordering::Relaxed);
+        }
+        assert!(!shared.has_room());
+        assert_eq!(shared.free_slot(), None);
+        shared.slot(7).clear();
+        assert!(shared.has_room());
     }
 
     #[test]

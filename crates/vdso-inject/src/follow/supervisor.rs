@@ -136,7 +136,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         }
         let inputs = 1..fds.len();
         // While all slots are taken, reports wait in the kernel's queue.
-        let can_receive = has_reporters && self.in_flight.free_slot().is_some();
+        let can_receive = has_reporters && self.in_flight.has_room();
         let listener = self.listener.as_ref().filter(|_| can_receive);
         let listener_at = listener.map(|listener| push(&mut fds, listener.fd()));
         if poll(&mut fds, self.longest_wait()).is_err() {

@@ -10,7 +10,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use super::foreign::{self, Verdict};
+use super::foreign;
 use super::in_flight::InFlight;
 use super::listener::Listener;
 use super::notice::Notice;
@@ -225,12 +225,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             {
                 (self.settings.notice)(&Notice::ListenerRefused { pid });
             }
-            (Call::Filter { program_addr, .. }, Some(abi))
-                if foreign::verdict(pid, abi, program_addr) == Verdict::Confines =>
-            {
+            (Call::Filter { program_addr, .. }, Some(installer)) => {
                 // Where they cannot be counted, all are taken for confined from now on.
-                let filters = foreign::filters_of(pid).map_or(1, |filters| filters + 1);
-                self.in_flight.note_confined(filters);
+                let filters = || foreign::filters_of(pid).map_or(1, |filters| filters + 1);
+                for abi in foreign::confined(pid, installer, program_addr) {
+                    self.in_flight.note_confined(abi, filters());
+                }
             }
             (Call::StrictMode, _) => (self.settings.notice)(&Notice::StrictModeRefused { pid }),
             _ => {}

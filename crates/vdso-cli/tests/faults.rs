@@ -13,7 +13,7 @@ use support::processes::{
     child_of_ours, is_alive, kill_hard, state_of, supervisor_of, wait_for, wait_until,
 };
 use support::shell::Shell;
-use support::{Source, assert_realtime_shift, clocks, finish, helper, vdso_run};
+use support::{Finished, Source, assert_realtime_shift, clocks, finish, helper, vdso_run};
 use test_support::{Clock, Lacking, Program, Readings};
 
 const OFFSET: &str = "1234567s";
@@ -446,7 +446,6 @@ fn the_helpers_see_no_difference_between_a_killed_and_a_living_launcher() {
 #[test]
 fn nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system() {
     const TEST: &str = "nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system";
-    const NO_FUSE: i32 = 77;
     let program = support::program(Program::CStatic).expect("it needs gcc alone");
     let folder = support::scratch();
     let file = folder.path().join("program");
@@ -470,4 +469,63 @@ fn nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system() {
         let run = slow(run.args(["sh", "-c", script]).arg(&file)).succeeded().quiet();
         assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
     }
+}
+
+/// In [`hanging`]: the file system could not be mounted.
+const NO_FUSE: i32 = 77;
+
+/// A shell's script below `launcher`, in a file system that does not answer when `$1/stuck` is looked up, and
+/// makes the file `$STUCK` then. `$2` is a program.
+#[track_caller]
+fn hanging(launcher: &Command, script: &str) -> Finished {
+    let program = support::program(Program::CStatic).expect("it needs gcc alone");
+    let (folder, other) = (support::scratch(), support::scratch());
+    let mut command = Command::new(helper("slow_fuse"));
+    command.env("STUCK", other.path().join("asked")).arg(&program).arg(folder.path());
+    command.arg(launcher.get_program()).args(launcher.get_args());
+    command.args(["sh", "-c", script, "sh"]).arg(folder.path()).arg(&program);
+    finish(&mut command)
+}
+
+/// A server that does not answer holds whoever asks it, and nobody else.
+#[test]
+fn a_file_system_that_hangs_holds_nobody_but_those_who_execute_from_it() {
+    const TEST: &str = "a_file_system_that_hangs_holds_nobody_but_those_who_execute_from_it";
+    const SCRIPT: &str = r#"
+        "$1/stuck" & stuck=$!
+        while ! [ -e "$STUCK" ]; do :; done
+        "$2"; code=$?
+        kill -KILL $stuck
+        exit $code"#;
+    let plain = hanging(&Command::new("env"), SCRIPT);
+    if plain.status.code() == Some(NO_FUSE) {
+        return test_support::skip(Lacking::Privilege, TEST, plain.stderr.trim());
+    }
+    assert_realtime_shift(&plain.succeeded().quiet().readings(), 0, 0);
+    let run = hanging(&vdso_run(["--offset", OFFSET]), SCRIPT).succeeded().quiet();
+    assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+}
+
+/// More than can be in work at a time wait for the others, which is not the supervisor's fault.
+#[test]
+fn a_supervisor_with_too_much_in_work_is_not_taken_for_one_that_stands_still() {
+    const TEST: &str = "a_supervisor_with_too_much_in_work_is_not_taken_for_one_that_stands_still";
+    // The shell's parent is the supervisor.
+    const SCRIPT: &str = r#"
+        parent() { while read key value; do
+            if [ "$key" = PPid: ]; then echo "$value"; fi
+        done < /proc/$$/status; }
+        before=$(parent)
+        sleep 6 & sleeps=$!
+        stuck=
+        i=0; while [ $i -lt 530 ]; do "$1/stuck" & stuck="$stuck $!"; i=$((i + 1)); done
+        wait $sleeps
+        after=$(parent)
+        kill -KILL $stuck
+        if [ "$after" = "$before" ]; then "$2"; fi"#;
+    let run = hanging(&vdso_run(["--offset", OFFSET]), SCRIPT);
+    if run.status.code() == Some(NO_FUSE) {
+        return test_support::skip(Lacking::Privilege, TEST, run.stderr.trim());
+    }
+    assert_realtime_shift(&run.succeeded().readings(), SHIFT_NS, 0);
 }

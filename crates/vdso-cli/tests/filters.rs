@@ -108,6 +108,26 @@ fn a_program_runs_whose_filter_kills_for_a_call_of_the_stubs() {
     assert_runs_where_calls_are("trap");
 }
 
+/// A filter is asked for the calls of each kind of programs, not only of the kind that installs it.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_program_runs_whose_filter_kills_for_a_call_of_another_kind_of_stub() {
+    if !support::gets_clocks(&Program::CI386) {
+        return;
+    }
+    let Some(i386) = support::program(Program::CI386) else { return };
+    for (program, is_untouched) in [(i386, true), (program(), false)] {
+        let mut plain = filters(["kill-i386"]);
+        plain.arg(program);
+        finish(&mut plain).succeeded().quiet();
+        for run in [&mut under_vdso(&[], &plain), &mut in_shell(&[], &plain)] {
+            let run = finish(run);
+            judge(&run).unwrap_or_else(|reason| panic!("{reason}"));
+            assert_eq!(run.stderr.contains(UNTOUCHED), is_untouched, "{run:#?}");
+        }
+    }
+}
+
 // ---------------------------------------------------------------------------------------------
 // Sandboxes that cannot be had
 

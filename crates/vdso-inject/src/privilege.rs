@@ -10,6 +10,7 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Pid;
@@ -53,12 +54,16 @@ pub fn lost(pid: Pid) -> Option<Privilege> {
 fn missing(file: &Path, process: &str) -> Option<Privilege> {
     const SET_USER_ID: u32 = 0o4000;
     const SET_GROUP_ID: u32 = 0o2010;
+    // Before the file system is asked anything: it may take long to answer.
+    if takes_nothing() {
+        return None;
+    }
     let metadata = fs::metadata(file).ok()?;
     let sets_user = metadata.mode() & SET_USER_ID == SET_USER_ID;
     let sets_group = metadata.mode() & SET_GROUP_ID == SET_GROUP_ID;
     let capabilities = capabilities_of(file);
     // Most files give nothing, and this is asked at each exec.
-    if !sets_user && !sets_group && capabilities == 0 || is_ignored(file) || takes_nothing() {
+    if !sets_user && !sets_group && capabilities == 0 || is_ignored(file) {
         return None;
     }
     let credentials = Credentials::of(process)?;
@@ -87,7 +92,12 @@ fn takes_nothing() -> bool {
     const SYS_ADMIN: u64 = 1 << 21;
     let may_all =
         |own: Credentials| own.effective & (SYS_PTRACE | SYS_ADMIN) == SYS_PTRACE | SYS_ADMIN;
-    nix::sys::prctl::get_no_new_privs() == Ok(true) || Credentials::of("self").is_some_and(may_all)
+    // Nothing in this process changes it.
+    static TAKES_NOTHING: OnceLock<bool> = OnceLock::new();
+    *TAKES_NOTHING.get_or_init(|| {
+        nix::sys::prctl::get_no_new_privs() == Ok(true)
+            || Credentials::of("self").is_some_and(may_all)
+    })
 }
 
 /// What a process may, from `/proc/PID/status`.

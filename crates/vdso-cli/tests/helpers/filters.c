@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <unistd.h>
@@ -86,6 +87,23 @@ static int run_refuse(char **arguments) {
     return 2;
 }
 
+// PROGRAM [ARGUMENT...]: only i386's `eventfd2` is killed for, by a program of another kind.
+static int run_kill_i386(char **arguments) {
+    enum { I386_EVENTFD2 = 328 };
+    const struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, I386_EVENTFD2, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || set_filter(0, filter, sizeof filter / sizeof filter[0]) < 0)
+        return failed("seccomp");
+    execv(arguments[0], arguments);
+    return failed("execv");
+}
+
 // ---------------------------------------------------------------------------------------------
 // Sandboxes of their own
 
@@ -148,6 +166,7 @@ static const struct mode {
     int (*run)(char **arguments);
 } MODES[] = {
     {"refuse", 3, run_refuse},
+    {"kill-i386", 1, run_kill_i386},
     {"listener", 0, run_listener},
     {"strict", 1, run_strict},
     {"ask", 1, run_ask},

@@ -5,7 +5,8 @@
 //
 // The file is FOLDER/program, for the command and all that comes from it alone. Each read of it is
 // answered after a moment, or with EINTR as soon as the reader is interrupted. On standard error it
-// says INTERRUPTED for each of those.
+// says INTERRUPTED for each of those. Whoever looks for FOLDER/stuck waits until he is killed; the file
+// that the environment variable STUCK names is made as soon as somebody does.
 //
 // Sources: fuse(4), include/uapi/linux/fuse.h, mount_namespaces(7).
 
@@ -28,11 +29,13 @@
 #define FILE_ID 2
 #define MOST_BYTES (1 << 17)
 #define NAME "program"
+#define STUCK_NAME "stuck"
 #define EXIT_NO_FUSE 77
 
 static int device;
 static int file;
 static struct stat file_state;
+static unsigned long long stuck;
 
 static int failed(const char *what) {
     perror(what);
@@ -71,6 +74,11 @@ static void init(const struct fuse_in_header *request) {
 }
 
 static void look_up(const struct fuse_in_header *request, const char *name) {
+    if (strcmp(name, STUCK_NAME) == 0 && getenv("STUCK") != NULL) {
+        stuck = request->unique;
+        close(open(getenv("STUCK"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        return;
+    }
     struct fuse_entry_out out = {.nodeid = FILE_ID, .attr = attributes(FILE_ID)};
     int is_there = strcmp(name, NAME) == 0;
     answer(request->unique, is_there ? 0 : ENOENT, &out, is_there ? sizeof out : 0);
@@ -131,9 +139,14 @@ static void serve(const char *buffer) {
     case FUSE_FLUSH:
     case FUSE_RELEASE:
         return answer(request->unique, 0, NULL, 0);
+    case FUSE_INTERRUPT: {
+        const struct fuse_interrupt_in *interrupt = in;
+        if (interrupt->unique == stuck)
+            answer(stuck, EINTR, NULL, 0);
+        return;
+    }
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT:
         return; // No answer is expected.
     default:
         return answer(request->unique, ENOSYS, NULL, 0);

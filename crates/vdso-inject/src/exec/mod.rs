@@ -13,7 +13,7 @@ mod tracing;
 use nix::unistd::Pid;
 use vdso_data::process::{ProcessPage, Template};
 
-use crate::arch::{ABIS, Registers};
+use crate::arch::{ABIS, Abi, Registers};
 use crate::error::{Error, Result};
 use crate::file::ImageFile;
 use crate::stub::{
@@ -109,6 +109,14 @@ pub fn inject(
     memory.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
     memory.write_anywhere(site.addr, stub.first_stage())?;
     registers.start(pid, site.addr + stub.start(file), data_addr)
+}
+
+/// The kind of program that `pid` is, which its tracer holds at `PTRACE_EVENT_EXEC`.
+pub fn abi_at_start(pid: Pid) -> Result<&'static Abi> {
+    let registers = Registers::read(pid)?;
+    let memory = Memory::of(pid);
+    let words = Words::new(&memory, registers.stack_addr())?;
+    Ok(registers.abi(words.first_bytes()?))
 }
 
 /// What follows from what is put into a program, and where.

@@ -12,7 +12,7 @@ use libc::{
 };
 use nix::unistd::Pid;
 
-use crate::arch::{Abi, Need, StubCall, Word};
+use crate::arch::{ABIS, Abi, Need, StubCall, Word};
 use crate::exec::Memory;
 use crate::proc;
 
@@ -21,22 +21,19 @@ const MOST_INSTRUCTIONS: usize = 4096;
 /// `BPF_MEMWORDS` of `include/uapi/linux/filter.h`.
 const MEMORY_WORDS: usize = 16;
 
-/// What a filter does with a stub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Lets it do its work.
-    Serves,
-    /// Refuses or kills at least one call that it needs, or cannot be read.
-    Confines,
-}
-
-/// What the filter that `pid` is about to install, with its `struct sock_fprog` at `program_addr`, does
-/// with a stub of `abi`.
-pub fn verdict(pid: Pid, abi: &Abi, program_addr: u64) -> Verdict {
-    match read_program(pid, abi.word, program_addr) {
-        Some(program) if serves(&program, abi) => Verdict::Serves,
-        _ => Verdict::Confines,
-    }
+/// The kinds of programs whose stub could not do its work under the filter that `pid`, a program of the kind
+/// `installer`, is about to install, with its `struct sock_fprog` at `program_addr`: where at least one call
+/// is refused that it needs, or killed for, or if the filter cannot be read.
+///
+/// A program of one kind may execute others.
+pub fn confined(
+    pid: Pid,
+    installer: &Abi,
+    program_addr: u64,
+) -> impl Iterator<Item = &'static Abi> {
+    let program = read_program(pid, installer.word, program_addr);
+    let is_served = move |abi: &Abi| program.as_ref().is_some_and(|program| serves(program, abi));
+    ABIS.iter().copied().filter(move |abi| !is_served(abi))
 }
 
 /// How many filters a process has, its parents' among them (Linux 5.9 and later).

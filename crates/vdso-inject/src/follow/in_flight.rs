@@ -17,10 +17,14 @@ use nix::unistd::Pid;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::report::Report;
+use crate::arch::{ABIS, Abi};
 use crate::exec::Kept;
 
 /// How many reports may be in work at a time. Programs that wait for slow file systems take one each.
 const SLOTS: usize = 512;
+
+/// More kinds of programs than any kernel executes.
+const MOST_ABIS: usize = 4;
 
 /// Size of the kernel's `struct seccomp_notif`, in words.
 const NOTIFICATION_WORDS: usize = size_of::<libc::seccomp_notif>() / 8;
@@ -31,8 +35,8 @@ const NOTIFICATION_WORDS: usize = size_of::<libc::seccomp_notif>() / 8;
 pub struct InFlight {
     /// Changes with every report that is dealt with, by whichever supervisor.
     progress: AtomicU64,
-    /// See [`InFlight::confined_from`].
-    confined_from: AtomicU32,
+    /// See [`InFlight::confined_from`]; by the place in [`ABIS`].
+    confined_from: [AtomicU32; MOST_ABIS],
     /// How many programs were ended because they would have run on the host's clock.
     ended: AtomicU32,
     slots: [Slot; SLOTS],
@@ -77,17 +81,23 @@ impl InFlight {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// With how many seccomp filters, or more, a program may have one that does not let a stub do its
-    /// work; `None` if none such was installed below this launch.
-    pub fn confined_from(&self) -> Option<u32> {
-        Some(self.confined_from.load(Ordering::Relaxed)).filter(|&filters| filters != 0)
+    /// With how many seccomp filters, or more, a program of that kind may have one that does not let a stub
+    /// do its work; `None` if none such was installed below this launch.
+    pub fn confined_from(&self, abi: &Abi) -> Option<u32> {
+        Some(self.confined_from_of(abi)?.load(Ordering::Relaxed)).filter(|&filters| filters != 0)
     }
 
-    /// A process with that many filters, the last being one that confines a stub.
-    pub fn note_confined(&self, filters: u32) {
+    /// A process with that many filters, the last being one that confines a stub of that kind.
+    pub fn note_confined(&self, abi: &Abi, filters: u32) {
         let lowest = |known: u32| Some(if known == 0 { filters } else { known.min(filters) });
         // Relaxed: read in the same process, or after this one's death.
-        let _ = self.confined_from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lowest);
+        if let Some(confined_from) = self.confined_from_of(abi) {
+            let _ = confined_from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lowest);
+        }
+    }
+
+    fn confined_from_of(&self, abi: &Abi) -> Option<&AtomicU32> {
+        self.confined_from.get(ABIS.iter().position(|known| std::ptr::eq(*known, abi))?)
     }
 
     /// How many programs were ended because they would have run on the host's clock.
@@ -106,6 +116,11 @@ impl InFlight {
         // Its last user may have been killed while it was freed.
         self.slots[index].clear();
         Some(index)
+    }
+
+    /// Whether one more report can be taken.
+    pub fn has_room(&self) -> bool {
+        self.slots.iter().any(Slot::is_free)
     }
 
     /// By its index.
@@ -292,12 +307,28 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_number_of_filters_counts() {
+    fn there_is_room_until_all_slots_are_taken() {
         let shared = SharedInFlight::new().expect("there is memory");
-        assert_eq!(shared.confined_from(), None);
-        for (noted, known) in [(4, 4), (2, 2), (3, 2)] {
-            shared.note_confined(noted);
-            assert_eq!(shared.confined_from(), Some(known));
+        for slot in &shared.slots {
+            assert!(shared.has_room());
+            slot.notification[0].store(1, Ordering::Relaxed);
+        }
+        assert!(!shared.has_room());
+        assert_eq!(shared.free_slot(), None);
+        shared.slot(7).clear();
+        assert!(shared.has_room());
+    }
+
+    #[test]
+    fn the_lowest_number_of_filters_counts_of_each_kind_of_programs() {
+        assert!(ABIS.len() <= MOST_ABIS);
+        let shared = SharedInFlight::new().expect("there is memory");
+        for abi in ABIS {
+            assert_eq!(shared.confined_from(abi), None);
+            for (noted, known) in [(4, 4), (2, 2), (3, 2)] {
+                shared.note_confined(abi, noted);
+                assert_eq!(shared.confined_from(abi), Some(known));
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use super::foreign::{self, Verdict};
+use super::foreign;
 use super::in_flight::InFlight;
 use super::listener::Listener;
 use super::notice::Notice;
@@ -136,7 +136,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         }
         let inputs = 1..fds.len();
         // While all slots are taken, reports wait in the kernel's queue.
-        let can_receive = has_reporters && self.in_flight.free_slot().is_some();
+        let can_receive = has_reporters && self.in_flight.has_room();
         let listener = self.listener.as_ref().filter(|_| can_receive);
         let listener_at = listener.map(|listener| push(&mut fds, listener.fd()));
         if poll(&mut fds, self.longest_wait()).is_err() {
@@ -183,7 +183,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let _here = StayHere::new();
         let target = Target::read(report.pid, folder, name_addr);
         if self.tracer.follow_exec(report, listener, &target) == Followed::Untraced
-            || target.is_missing()
+            || target.may_be_missing()
         {
             return;
         }
@@ -225,12 +225,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             {
                 (self.settings.notice)(&Notice::ListenerRefused { pid });
             }
-            (Call::Filter { program_addr, .. }, Some(abi))
-                if foreign::verdict(pid, abi, program_addr) == Verdict::Confines =>
-            {
+            (Call::Filter { program_addr, .. }, Some(installer)) => {
                 // Where they cannot be counted, all are taken for confined from now on.
-                let filters = foreign::filters_of(pid).map_or(1, |filters| filters + 1);
-                self.in_flight.note_confined(filters);
+                let filters = || foreign::filters_of(pid).map_or(1, |filters| filters + 1);
+                for abi in foreign::confined(pid, installer, program_addr) {
+                    self.in_flight.note_confined(abi, filters());
+                }
             }
             (Call::StrictMode, _) => (self.settings.notice)(&Notice::StrictModeRefused { pid }),
             _ => {}

@@ -23,7 +23,7 @@ use super::listener::{Listener, is_waiting};
 use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
-use crate::arch::Abi;
+use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
 use crate::ptrace::{self, Event};
@@ -307,9 +307,10 @@ impl<'a> Tracer<'a> {
 
     fn inject(&mut self, pid: Pid, by: FileBy) {
         let Settings { payload, announce, tokens, .. } = self.settings;
-        let injected = match self.is_confined(pid) {
-            true => Err(Error::Confined { pid }),
-            false => exec::inject(pid, payload, by, *announce, tokens.of(pid)),
+        let injected = match self.is_confined_at_start(pid) {
+            Ok(true) => Err(Error::Confined { pid }),
+            Ok(false) => exec::inject(pid, payload, by, *announce, tokens.of(pid)),
+            Err(error) => Err(error),
         };
         let lost = privilege::lost(pid);
         if let Some(privilege) = lost {
@@ -325,9 +326,16 @@ impl<'a> Tracer<'a> {
         self.release(pid);
     }
 
-    /// Whether the program may have a filter of its own that does not let a stub do its work.
-    fn is_confined(&self, pid: Pid) -> bool {
-        let Some(confined_from) = self.in_flight.confined_from() else { return false };
+    /// [`is_confined`](Self::is_confined) of one that stands at its first instruction.
+    fn is_confined_at_start(&self, pid: Pid) -> Result<bool> {
+        // Mostly there is no such filter, and no need to know the kind.
+        let is_any = ABIS.iter().any(|abi| self.in_flight.confined_from(abi).is_some());
+        Ok(is_any && self.is_confined(pid, exec::abi_at_start(pid)?))
+    }
+
+    /// Whether the program, of that kind, may have a filter of its own that does not let a stub do its work.
+    fn is_confined(&self, pid: Pid, abi: &Abi) -> bool {
+        let Some(confined_from) = self.in_flight.confined_from(abi) else { return false };
         foreign::filters_of(pid).is_none_or(|filters| filters >= confined_from)
     }
 
@@ -466,7 +474,10 @@ impl Tracer<'_> {
         // What it has read of the host's clock meanwhile cannot be taken back.
         let repaired = match on_host_clock {
             OnHostClock::End => Err(Error::TracerKilled { pid }),
-            OnHostClock::Tell if self.is_confined(pid) => Err(Error::Confined { pid }),
+            // Those of other kinds are not repaired.
+            OnHostClock::Tell if ABIS.first().is_some_and(|abi| self.is_confined(pid, abi)) => {
+                Err(Error::Confined { pid })
+            }
             OnHostClock::Tell => {
                 let slot = self.traced.get(&pid).and_then(|traced| traced.slot);
                 let slot = slot.map(|index| self.in_flight.slot(index));
@@ -521,8 +532,7 @@ fn has_left_execve(pid: Pid, look: &mut Look) -> bool {
         return look.interval >= Look::LONGEST;
     };
     let is_exec = |number: u32| {
-        let mut numbers =
-            crate::arch::ABIS.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
+        let mut numbers = ABIS.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
         numbers.any(|exec| exec == number)
     };
     match call.split_whitespace().next().map(str::parse::<i64>) {

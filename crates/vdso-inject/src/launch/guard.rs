@@ -133,8 +133,10 @@ impl<'a> Guard<'a> {
         self.next_look = Instant::now() + INTERVAL;
         self.expectant_looks = self.expectant_looks.saturating_sub(1);
         let Attention::Busy { still, .. } = self.attention else { return };
+        // One that has no room for the report can do nothing about it.
+        let is_report_due = is_report_waiting && self.in_flight.has_room();
         let stands_still = still >= STOPPED_LOOKS && is_stopped(self.supervisor)
-            || still >= SILENT_LOOKS && (is_report_waiting || self.holds_anybody());
+            || still >= SILENT_LOOKS && (is_report_due || self.holds_anybody());
         // Its number may be another's once it has ended, which the socket tells first.
         if stands_still && !self.socket.is_ready() {
             let _ = kill(self.supervisor, Signal::SIGKILL);

@@ -274,13 +274,15 @@ fn what_is_pending_at_the_start_is_pending_in_the_program() {
 
 #[test]
 fn timeout_ends_the_program_as_in_a_plain_run() {
-    for options in [["-s", "TERM"].as_slice(), &["-s", "40"], &["--foreground", "-s", "INT"]] {
+    for options in [["-s", "TERM"].as_slice(), &["-s", "40"], &["--foreground", "-s", "USR1"]] {
         let status = |prefix: &[&str]| {
             let mut timeout = Command::new("timeout");
             timeout.args(options).arg("1000").args(prefix).arg("cat");
             let mut run = Shell::start(&mut timeout);
             run.send("ready");
             run.read_to("ready\n");
+            // Until it knows its child's id, which may already write, it ends without it.
+            wait_until("timeout waits", || state_of(run.pid()) == Some('S'));
             // Its time is over.
             send(run.pid(), libc::SIGALRM);
             run.read_to_end();

@@ -117,9 +117,22 @@ fn program_name(pid: Pid, program: Option<&OsStr>) -> String {
     file_name.map_or_else(|| name(pid), |name| format!("{} (pid {pid})", quoted(name)))
 }
 
-/// A process by what it is called, which it chooses itself.
+/// A process by what it is called, which it chooses itself. It may have ended since.
 fn name(pid: Pid) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let name = name.strip_suffix(b"\n").unwrap_or(&name);
-    format!("{} (pid {pid})", quoted(OsStr::from_bytes(name)))
+    match name.strip_suffix(b"\n").unwrap_or(&name) {
+        b"" => format!("a program (pid {pid})"),
+        name => format!("{} (pid {pid})", quoted(OsStr::from_bytes(name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_ended_has_no_name() {
+        assert_eq!(name(Pid::from_raw(i32::MAX)), "a program (pid 2147483647)");
+        assert!(!name(Pid::this()).starts_with("a program"));
+    }
 }

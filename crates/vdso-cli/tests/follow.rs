@@ -304,3 +304,19 @@ fn without_following_only_the_program_itself_has_the_clock() {
         assert_realtime_shift(&run.succeeded().quiet().readings(), 0, 0);
     }
 }
+
+/// A call that fails leaves its process traced for a moment, and some waits are given up when that ends.
+#[test]
+fn nothing_is_interrupted_after_an_exec_that_has_failed() {
+    const WAYS: usize = 4;
+    let waits = |command: &mut Command| {
+        let run = finish(command.arg(helper("failed_exec")).arg(clocks())).succeeded().quiet();
+        let (end, _) = run.stdout.match_indices('\n').nth(WAYS - 1).expect("a line for each");
+        let (waits, rest) = run.stdout.split_at(end + 1);
+        (waits.to_owned(), rest.to_owned())
+    };
+    let (plain, _) = waits(&mut Command::new("env"));
+    let (followed, clocks) = waits(&mut shifted());
+    assert_eq!(followed, plain);
+    assert_realtime_shift(&Readings::parse(&clocks).expect("clocks"), SHIFT_NS, 0);
+}

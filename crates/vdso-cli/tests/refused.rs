@@ -363,6 +363,20 @@ fn without_seccomp_the_program_has_its_clock_and_children_do_not() {
     }
 }
 
+/// Each of its children would be on the kernel's clocks, and nobody would see them to end them.
+#[test]
+fn without_seccomp_nothing_is_started_if_nothing_may_run_on_the_hosts_clock() {
+    for errno in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
+        let mut run = vdso_run(["--offset", OFFSET, "--strict"]);
+        let run = finish(deny(run.arg(clocks()), libc::SYS_seccomp, errno)).exited(125);
+        assert_eq!(run.stdout, "", "it has run: {run:#?}");
+        run.said(&["vdso: error: ", "seccomp filter", "follow children"]);
+        let mut run = vdso_run(["--offset", OFFSET, "--strict", "--no-follow"]);
+        let run = finish(deny(run.arg(clocks()), libc::SYS_seccomp, errno)).succeeded().quiet();
+        assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    }
+}
+
 #[test]
 fn without_ptrace_nothing_is_run_and_a_hint_is_given() {
     for errno in [libc::EPERM, libc::ENOSYS] {

@@ -60,7 +60,7 @@ pub struct Run {
     /// End a program that would run on the host's clock
     ///
     /// Without it such a program runs, and a warning names it and the reason. With it vdso says the same
-    /// and exits with code 125.
+    /// and exits with code 125. Where children cannot be followed nothing is started, unless by --no-follow.
     #[arg(long)]
     pub strict: bool,
 

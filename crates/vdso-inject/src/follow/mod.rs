@@ -6,7 +6,8 @@
 //!
 //! - `filter`: what is reported; `listener`: how that is received and answered; `report`: what it says.
 //! - [`InFlight`]: what is being worked on, in memory that survives a supervisor.
-//! - [`Tracer`]: programs on their way through `execve`, and those whose tracer was killed.
+//! - [`Tracer`]: programs on their way through `execve`, and those whose tracer was killed; `whereabouts`: those whose call
+//!   has failed.
 //! - `foreign`: filters of the programs' own, and whether a stub can do its work under them.
 
 mod filter;
@@ -18,6 +19,7 @@ mod report;
 mod supervisor;
 mod target;
 mod tracer;
+mod whereabouts;
 
 pub use in_flight::{InFlight, SharedInFlight};
 pub use listener::{Listener, install};

@@ -23,6 +23,7 @@ use super::listener::{Listener, is_waiting};
 use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
+use super::whereabouts::{Look, Whereabouts, whereabouts};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
@@ -81,40 +82,26 @@ struct Traced {
     look: Look,
 }
 
+impl Traced {
+    /// Whether it has reported an `execve` of which it is not known that it has succeeded.
+    fn is_reported(&self) -> bool {
+        self.slot.is_some() || self.purpose == Purpose::Failed
+    }
+}
+
 /// Why a process is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// It is in `execve`, or that has failed.
     Exec(FileBy),
+    /// Its `execve` has failed, and what it does now would not bear an interruption.
+    Failed,
     /// Its stub could not do its work.
     Rescue,
     /// Its tracer was killed while it began: it runs on the kernel's vDSO already.
     Repair,
     /// By mistake: the process that was meant has ended.
     Stranger,
-}
-
-/// When to look whether its `execve` has failed.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    next: Instant,
-    interval: Duration,
-    /// Its processor time in its own code at the first look, in ticks.
-    user_ticks: Option<u64>,
-}
-
-impl Look {
-    const FIRST: Duration = Duration::from_millis(4);
-    const LONGEST: Duration = Duration::from_millis(500);
-
-    fn new() -> Self {
-        Self { next: Instant::now() + Self::FIRST, interval: Self::FIRST, user_ticks: None }
-    }
-
-    fn again(&mut self) {
-        self.interval = (self.interval * 2).min(Self::LONGEST);
-        self.next = Instant::now() + self.interval;
-    }
 }
 
 /// Whether news was of a process that is traced here.
@@ -223,14 +210,16 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// Whether another thread of the process is traced. An exec ends all other threads, and waits for
+    /// Whether another thread of the process is traced on its way through `execve`. An exec ends all other threads, and waits for
     /// the end of those that are traced until their tracer has heard of it; meanwhile it keeps the
     /// tracer waiting that wants to trace one more.
     pub fn has_traced_thread_beside(&self, pid: Pid) -> bool {
-        let is_beside = |&other: &Pid| {
-            other != pid && std::fs::exists(format!("/proc/{pid}/task/{other}")).unwrap_or(false)
+        let is_beside = |(&other, traced): (&Pid, &Traced)| {
+            other != pid
+                && traced.purpose != Purpose::Failed
+                && std::fs::exists(format!("/proc/{pid}/task/{other}")).unwrap_or(false)
         };
-        self.traced.keys().any(is_beside)
+        self.traced.iter().any(is_beside)
     }
 
     /// Takes away the stub of whoever reports that it could not do its work, for this reason.
@@ -279,7 +268,9 @@ impl<'a> Tracer<'a> {
             // The exec failed, and the program goes on; or it was stopped like any other.
             (Event::Stop | Event::Exec, _) => self.release(pid),
             // It is out of execve.
-            (Event::Signal(signal), Purpose::Exec(_)) if self.is_reported(pid) => {
+            (Event::Signal(signal), Purpose::Exec(_) | Purpose::Failed)
+                if self.is_reported(pid) =>
+            {
                 self.forget(pid);
                 ptrace::detach_with(pid, signal);
             }
@@ -302,7 +293,7 @@ impl<'a> Tracer<'a> {
 
     /// Whether the process has reported that it execs. The first one is traced before that.
     fn is_reported(&self, pid: Pid) -> bool {
-        self.traced.get(&pid).is_some_and(|traced| traced.slot.is_some())
+        self.traced.get(&pid).is_some_and(Traced::is_reported)
     }
 
     fn inject(&mut self, pid: Pid, by: FileBy) {
@@ -500,7 +491,7 @@ impl Tracer<'_> {
 impl Tracer<'_> {
     /// When to call [`look`](Self::look) next.
     pub fn looks_at(&self) -> Option<Instant> {
-        let reported = self.traced.values().filter(|traced| traced.slot.is_some());
+        let reported = self.traced.values().filter(|traced| traced.is_reported());
         reported.map(|traced| traced.look.next).min()
     }
 
@@ -510,54 +501,32 @@ impl Tracer<'_> {
             return;
         }
         let now = Instant::now();
+        let mut no_longer_needed = Vec::new();
         for (&pid, traced) in &mut self.traced {
-            if traced.slot.is_none() || now < traced.look.next {
+            if !traced.is_reported() || now < traced.look.next {
                 continue;
             }
-            if matches!(traced.purpose, Purpose::Exec(_)) && has_left_execve(pid, &mut traced.look)
-            {
-                // It stops, which is heard of.
-                let _ = ptrace::interrupt(pid);
-            }
-            traced.look.again();
-        }
-    }
-}
-
-/// Whether a thread that was let into `execve` is certainly out of it. It cannot be in it again: that
-/// would have been reported.
-fn has_left_execve(pid: Pid, look: &mut Look) -> bool {
-    let Ok(call) = std::fs::read_to_string(format!("/proc/{pid}/syscall")) else {
-        // Not to be told: it has had time enough for any local file.
-        return look.interval >= Look::LONGEST;
-    };
-    let is_exec = |number: u32| {
-        let mut numbers = ABIS.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
-        numbers.any(|exec| exec == number)
-    };
-    match call.split_whitespace().next().map(str::parse::<i64>) {
-        Some(Ok(number)) => !u32::try_from(number).is_ok_and(is_exec),
-        // "running": in the kernel, or in its own code, which its time there tells.
-        _ => {
-            let user_ticks = user_ticks(pid);
-            match (look.user_ticks, user_ticks) {
-                (Some(before), Some(now)) => now > before,
-                _ => {
-                    look.user_ticks = user_ticks;
-                    false
+            let mut longest = Look::LONGEST;
+            if matches!(traced.purpose, Purpose::Exec(_) | Purpose::Failed) {
+                match whereabouts(pid, &mut traced.look) {
+                    // It stops, which is heard of.
+                    Whereabouts::Interruptible => {
+                        let _ = ptrace::interrupt(pid);
+                    }
+                    Whereabouts::InCall => {
+                        traced.purpose = Purpose::Failed;
+                        no_longer_needed.extend(traced.slot.take());
+                        longest = Look::LONGEST_OF_FAILED;
+                    }
+                    Whereabouts::MaybeInExecve => {}
                 }
             }
+            traced.look.again(longest);
+        }
+        for slot in no_longer_needed {
+            self.free(Some(slot));
         }
     }
-}
-
-/// Processor time that a thread has spent in its own code, from `/proc/PID/task/TID/stat`.
-fn user_ticks(pid: Pid) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/task/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // Field 14; the first behind the name is field 3.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(11)?.parse().ok()
 }
 
 /// Whether a process has not ended yet.

@@ -16,7 +16,8 @@ use nix::sys::socket::{
 pub enum Kind {
     /// Program to supervisor: the filter is installed; comes with its listener.
     Following = 1,
-    /// Program to supervisor: the filter cannot be installed; the errno.
+    /// Program to supervisor: the filter cannot be installed; the errno. Supervisor to front: so nothing is
+    /// started.
     NotFollowing,
     /// Front to program: go.
     Go,

@@ -16,7 +16,9 @@ use super::scheduling::{go_first, take_short_turns};
 use super::{Launch, failed};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::FileBy;
-use crate::follow::{Listener, Notice, Observer, Settings, SharedInFlight, Supervisor, Tracer};
+use crate::follow::{
+    Listener, Notice, Observer, OnHostClock, Settings, SharedInFlight, Supervisor, Tracer,
+};
 
 /// What all processes of a launch have.
 #[derive(Clone, Copy)]
@@ -84,6 +86,7 @@ fn try_to_prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Option<Prepar
             listener: answer.fd,
         })),
         Kind::NotTraced => Err(Error::on_self(Attempt::Seize, errno)),
+        Kind::NotFollowing => Err(Error::on_self(Attempt::Filter, errno)),
         _ => Err(failed(errno)),
     }
 }
@@ -148,7 +151,13 @@ fn run_first(
         None => FileBy::Inheritance(inherited_fd),
     };
     if ready.kind == Kind::NotFollowing && ready.number != 0 {
-        (launch.notice)(&Notice::NotFollowing { errno: Errno::from_raw(ready.number) });
+        let errno = Errno::from_raw(ready.number);
+        // Whoever follows it instead may give its children a clock.
+        if launch.on_host_clock == OnHostClock::End && errno != Errno::EBUSY {
+            front.send(Kind::NotFollowing, ready.number, None);
+            return Ok(());
+        }
+        (launch.notice)(&Notice::NotFollowing { errno });
     }
     let watcher = Watcher::new(common, Some(front), Some(program), spare);
     let tracer = Tracer::new(common.settings, common.in_flight);

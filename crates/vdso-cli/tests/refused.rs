@@ -451,6 +451,21 @@ fn processes_that_cannot_be_started_are_named() {
     assert_eq!(limited(4).succeeded().stdout, "RAN\n");
 }
 
+/// A search through `PATH` calls `execve` for one folder after another.
+#[test]
+fn a_process_that_cannot_be_traced_is_named_once() {
+    if !is_root("a_process_that_cannot_be_traced_is_named_once") {
+        return;
+    }
+    let mut run = Command::new("setpriv");
+    run.args(["--bounding-set=-sys_ptrace", support::VDSO, "run", "--offset", OFFSET]);
+    run.args(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "true"]);
+    run.env("PATH", "/no/such:/nor/this:/usr/bin:/bin");
+    let run = finish(&mut run).succeeded();
+    let named = run.stderr.matches("runs on the kernel's own clocks").count();
+    assert_eq!(named, 1, "{run:#?}");
+}
+
 // ---------------------------------------------------------------------------------------------
 // File systems
 

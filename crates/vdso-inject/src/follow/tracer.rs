@@ -6,10 +6,11 @@
 //! notice, until it is found to do something else: [`Tracer::look`].
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -68,6 +69,8 @@ pub struct Tracer<'a> {
     settings: &'a Settings<'a>,
     in_flight: &'a InFlight,
     traced: HashMap<Pid, Traced>,
+    /// Processes that cannot be traced, with what they wanted to execute last, if that can be read.
+    told: HashMap<Pid, Option<OsString>>,
     /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
     dead: Vec<Pid>,
 }
@@ -125,7 +128,7 @@ pub enum Followed {
 impl<'a> Tracer<'a> {
     /// Traces nobody yet.
     pub fn new(settings: &'a Settings<'a>, in_flight: &'a InFlight) -> Self {
-        Self { settings, in_flight, traced: HashMap::new(), dead: Vec::new() }
+        Self { settings, in_flight, traced: HashMap::new(), told: HashMap::new(), dead: Vec::new() }
     }
 
     /// What is the same for all programs of the launch.
@@ -183,12 +186,23 @@ impl<'a> Tracer<'a> {
                 }
                 listener.carry_on(report);
                 self.in_flight.slot(report.slot).clear();
-                if is_news {
+                if is_news && !self.is_told(pid, target) {
                     self.tell_untouched(pid, target.name.clone(), error);
                 }
                 Followed::Untraced
             }
         }
+    }
+
+    /// Whether it was told of this process and this name already, as by a search through `PATH`; notes it.
+    fn is_told(&mut self, pid: Pid, target: &Target) -> bool {
+        const MOST: usize = 1024;
+        if self.told.len() >= MOST {
+            self.told.clear();
+        }
+        let name = target.name.as_deref().and_then(|name| Path::new(name).file_name());
+        let name = name.map(OsStr::to_owned);
+        self.told.insert(pid, name.clone()) == Some(name)
     }
 
     /// As soon as the kernel has let go of it, if a process that was killed traces it.

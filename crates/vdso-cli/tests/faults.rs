@@ -471,6 +471,38 @@ fn nothing_interrupts_a_program_that_is_executed_from_a_slow_file_system() {
     }
 }
 
+/// Nor when its supervisors are killed meanwhile: where the old program is gone already, an interruption
+/// would end the new one by SIGSEGV.
+#[test]
+fn a_program_that_is_executed_from_a_slow_file_system_outlives_its_supervisors() {
+    const TEST: &str =
+        "a_program_that_is_executed_from_a_slow_file_system_outlives_its_supervisors";
+    // Reading the program takes some fifteen times 50 ms.
+    const SCRIPT: &str = r#"
+        "$@" & front=$!
+        for kill in 1 2 3 4 5 6; do
+            sleep .1
+            for child in $(cat /proc/$front/task/$front/children 2>/dev/null); do
+                if [ "$(cat /proc/$child/comm 2>/dev/null)" = vdso ]; then kill -KILL $child; fi
+            done
+        done
+        wait $front"#;
+    let program = support::program(Program::CStatic).expect("it needs gcc alone");
+    let folder = support::scratch();
+    let below = ["sh", "-c", r#""$0"; exit $?"#];
+    for wrapper in [[].as_slice(), &below] {
+        let mut command = Command::new(helper("slow_fuse"));
+        command.arg(&program).arg(folder.path()).args(["sh", "-c", SCRIPT, "sh", support::VDSO]);
+        command.args(["run", "--offset", OFFSET]).args(wrapper);
+        let run = finish(command.arg(folder.path().join("program")));
+        if run.status.code() == Some(NO_FUSE) {
+            return test_support::skip(Lacking::Privilege, TEST, run.stderr.trim());
+        }
+        let run = run.succeeded().quiet();
+        assert_realtime_shift(&run.readings(), SHIFT_NS, 0);
+    }
+}
+
 /// In [`hanging`]: the file system could not be mounted.
 const NO_FUSE: i32 = 77;
 

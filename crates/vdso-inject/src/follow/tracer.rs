@@ -24,7 +24,7 @@ use super::listener::{Listener, is_waiting};
 use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
-use super::whereabouts::{Look, Whereabouts, whereabouts};
+use super::whereabouts::{Look, Whereabouts, is_in_execve, whereabouts};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
 use crate::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
@@ -439,8 +439,7 @@ impl Tracer<'_> {
         match seized {
             Ok(pid) => {
                 slot.hand_to(Pid::this(), process);
-                // Below this launch, whoever execs has the image, but what begins does not have it yet.
-                let has_begun = slot.kept().is_some() || !has_image(pid, self.settings.payload);
+                let has_begun = slot.kept().is_some() || self.has_begun_without(pid);
                 let purpose =
                     if has_begun { Purpose::Repair } else { Purpose::Exec(FileBy::Request) };
                 let (program, look) = (slot.name(), Look::new());
@@ -460,6 +459,13 @@ impl Tracer<'_> {
                 self.untouched(process, program, error);
             }
         }
+    }
+
+    /// Whether a process is out of `execve`, without the image. Below this launch, whoever execs has it or is
+    /// one of ours; what begins does not have it yet.
+    fn has_begun_without(&self, pid: Pid) -> bool {
+        let is_old = has_image(pid, self.settings.payload) || is_one_of_us(pid);
+        !is_old && !is_in_execve(pid)
     }
 
     /// The supervisor of a program that nobody follows was killed, and `progress` tells what it had dealt

@@ -55,13 +55,9 @@ pub fn whereabouts(pid: Pid, look: &mut Look) -> Whereabouts {
             false => Whereabouts::MaybeInExecve,
         };
     };
-    let is_exec = |number: u32| {
-        let mut numbers = ABIS.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
-        numbers.any(|exec| exec == number)
-    };
     let mut words = call.split_whitespace();
     match words.next().map(str::parse::<i64>) {
-        Some(Ok(number)) if u32::try_from(number).is_ok_and(is_exec) => Whereabouts::MaybeInExecve,
+        Some(Ok(number)) if is_exec(number) => Whereabouts::MaybeInExecve,
         Some(Ok(number)) if goes_on(pid, number, words.next()) => Whereabouts::Interruptible,
         Some(Ok(_)) => Whereabouts::InCall,
         // "running": in the kernel, or in its own code, which its time there tells.
@@ -75,6 +71,26 @@ pub fn whereabouts(pid: Pid, look: &mut Look) -> Whereabouts {
             Whereabouts::MaybeInExecve
         }
     }
+}
+
+/// Whether a thread is in `execve`, as far as can be told: where that has replaced the old program already, an
+/// interruption would end it.
+pub fn is_in_execve(pid: Pid) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call.split_whitespace().next().and_then(|number| number.parse().ok());
+    number.is_some_and(is_exec) || is_being_loaded(pid)
+}
+
+/// Whether a process's program is still being read from its file: its auxiliary vector comes last. Source:
+/// `load_elf_binary` in `fs/binfmt_elf.c` (Linux 6.18).
+fn is_being_loaded(pid: Pid) -> bool {
+    let auxv = std::fs::read(format!("/proc/{pid}/auxv"));
+    auxv.is_ok_and(|auxv| auxv.iter().all(|&byte| byte == 0))
+}
+
+fn is_exec(number: i64) -> bool {
+    let mut numbers = ABIS.iter().flat_map(|abi| [abi.calls.execve, abi.calls.execveat]);
+    u32::try_from(number).is_ok_and(|number| numbers.any(|exec| exec == number))
 }
 
 /// Whether the kernel goes on with a call by itself after an interruption, whatever it waits for. `first` is

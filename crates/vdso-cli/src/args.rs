@@ -15,7 +15,7 @@ use crate::run::Run;
 
 /// Gives any unmodified program a clock of its own, at full speed, and looks into every program's vDSO.
 #[derive(Debug, Parser)]
-#[command(name = "vdso", version, about, arg_required_else_help = true)]
+#[command(name = "vdso", version, about, arg_required_else_help = true, max_term_width = 100)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -40,10 +40,13 @@ fn main() -> ExitCode {
 
 /// Says what is wrong with the arguments, or what was asked for: help, the version.
 fn usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() {
-        error.exit();
+    if !error.use_stderr() {
+        return exit::code(print(error));
     }
-    exit::code(print(error))
+    // The message has arguments in it as they were given, which may be anybody's.
+    let printable = std::env::args_os().map(message::printable_path);
+    let shown = Args::try_parse_from(printable).err().filter(clap::Error::use_stderr);
+    shown.as_ref().unwrap_or(error).exit()
 }
 
 fn print(error: &clap::Error) -> Result<Exit> {

@@ -19,6 +19,22 @@ fn assert_usage(options: &[&str], said: &[&str]) {
 }
 
 #[test]
+fn what_controls_a_terminal_is_escaped_in_a_refusal() {
+    for options in [["--x\u{1b}[31m\nvdso: fine", "1"], ["--offset", "1\u{1b}[31m\nvdso: fine"]] {
+        assert_usage(&options, &[r"1", r"\u{1b}[31m\nvdso: fine"]);
+    }
+}
+
+#[test]
+fn help_fits_on_a_terminal() {
+    for help in ["-h", "--help"] {
+        let help = finish(vdso_run([help]).env("COLUMNS", "200")).succeeded();
+        let widest = help.stdout.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{help:#?}");
+    }
+}
+
+#[test]
 fn an_unreadable_time_is_refused() {
     for time in [
         "",

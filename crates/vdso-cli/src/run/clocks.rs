@@ -92,12 +92,28 @@ fn parse_seconds(text: &str) -> Result<Timestamp> {
 /// Reads `--offset`.
 pub fn parse_offset(text: &str) -> Result<Offset> {
     let span = text.parse::<Span>().map_err(|_| {
+        if is_duration_of_any_length(text) {
+            return anyhow::anyhow!("'{text}' is out of range: no unit of it may be more than some 20,000 years");
+        }
         let hint = if text.parse().is_ok_and(f64::is_finite) { format!(", for example {text}s") } else { String::new() };
         anyhow::anyhow!(
             "cannot read '{text}' as a duration: write numbers with units like +30d, -2h30m or 1y{hint}"
         )
     })?;
     Ok(Offset(span))
+}
+
+/// Whether nothing is wrong with it but its numbers.
+fn is_duration_of_any_length(text: &str) -> bool {
+    let mut ones = String::new();
+    for character in text.chars() {
+        match character {
+            '0'..='9' if ones.ends_with('1') => {}
+            '0'..='9' => ones.push('1'),
+            other => ones.push(other),
+        }
+    }
+    ones.parse::<Span>().is_ok()
 }
 
 /// Reads `--rate`: a decimal number, exactly.

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use clap::builder::PossibleValuesParser;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::images::add_companions;
@@ -18,6 +19,101 @@ pub struct Args {
     /// Install the Debian packages that the tests use first (by apt-get, as root or with sudo)
     #[arg(long)]
     install: bool,
+    /// List the steps, with how many seconds each usually takes, and run none
+    #[arg(long, conflicts_with = "install")]
+    list: bool,
+    /// Run only this step; may be repeated
+    #[arg(long, value_name = "STEP", value_parser = PossibleValuesParser::new(names()))]
+    only: Vec<String>,
+    /// Run only what tells the most in little time: formatting, lints, unit tests, and the images as they are
+    #[arg(long, conflicts_with = "only")]
+    fast: bool,
+}
+
+/// A part of the tests: an invocation of cargo.
+struct Step {
+    name: &'static str,
+    /// On two processors, after a first run, rounded up.
+    usual_s: u32,
+    arguments: &'static [&'static str],
+    speed: Speed,
+}
+
+/// Which runs a step belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speed {
+    /// All, also `--fast`.
+    Fast,
+    /// `--fast` alone, as another one does more.
+    FastOnly,
+    /// All but `--fast`.
+    Slow,
+}
+
+const fn step(
+    name: &'static str,
+    usual_s: u32,
+    speed: Speed,
+    arguments: &'static [&'static str],
+) -> Step {
+    Step { name, usual_s, arguments, speed }
+}
+
+/// In the order in which they fail the fastest.
+const STEPS: &[Step] = &[
+    step("format", 2, Speed::Fast, &["fmt", "--all", "--check"]),
+    step(
+        "clippy",
+        15,
+        Speed::Fast,
+        &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"],
+    ),
+    step("unit", 30, Speed::FastOnly, &["test", "--workspace", "--lib", "--bins", "--quiet"]),
+    step("check-image", 25, Speed::FastOnly, &["xtask", "check-image"]),
+    // Workspaces of their own, as they are built for other machines.
+    step("format-kernel-init", 1, Speed::Slow, &["fmt", "--check", KERNEL_INIT]),
+    step("format-dlopen", 1, Speed::Slow, &["fmt", "--check", DLOPEN]),
+    step(
+        "clippy-kernel-init",
+        5,
+        Speed::Slow,
+        &["clippy", "--locked", APART, KERNEL_INIT, "--", "-Dwarnings"],
+    ),
+    step(
+        "clippy-dlopen",
+        5,
+        Speed::Slow,
+        &["clippy", "--locked", APART, DLOPEN, "--", "-Dwarnings"],
+    ),
+    step("doc", 15, Speed::Slow, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
+    step("images", 60, Speed::Slow, &["xtask", "check-image", "--rebuild"]),
+    step("command", 40, Speed::Slow, &["build", "--release", "--package", "vdso-cli"]),
+    step("test", 420, Speed::Slow, &["test", "--workspace"]),
+    step("dist", 40, Speed::Slow, &["xtask", "dist"]),
+    step("package", 90, Speed::Slow, PACKAGE),
+    step("fuzz", 40, Speed::Slow, &["xtask", "fuzz"]),
+    step("loom", 60, Speed::Slow, &["xtask", "loom"]),
+    step("miri", 10, Speed::Slow, &["xtask", "miri"]),
+    step("faults", 30, Speed::Slow, &["xtask", "faults", "--short"]),
+    step("selftests", 60, Speed::Slow, &["xtask", "selftests"]),
+    step("kernels", 420, Speed::Slow, &["xtask", "kernels", "--quick"]),
+];
+
+fn names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().map(|step| step.name)
+}
+
+impl Args {
+    fn takes(&self, step: &Step) -> bool {
+        if !self.only.is_empty() {
+            return self.only.iter().any(|name| name == step.name);
+        }
+        match step.speed {
+            Speed::Fast => true,
+            Speed::FastOnly => self.fast,
+            Speed::Slow => !self.fast,
+        }
+    }
 }
 
 /// What the test programs are written in, and what the programs are tested with.
@@ -67,46 +163,41 @@ const APART: &str = "--target-dir=target/kernels";
 /// Node's own headers, where Debian's node is used.
 const NODE_HEADERS: &str = "libnode-dev";
 
-/// Runs everything, and lists what was skipped.
+/// Runs everything, or what was asked for, and lists what was skipped.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.list {
+        list();
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.install {
         install()?;
     }
     let skips = env::temp_dir().join(format!("vdso-skips-{}", std::process::id()));
     fs::write(&skips, "")?;
-    let result = steps(&skips);
+    let result = steps(args, &skips);
     list_skips(&skips)?;
     let _ = fs::remove_file(&skips);
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn steps(skips: &Path) -> Result<()> {
-    let steps: &[(&str, &[&str])] = &[
-        ("formatting", &["fmt", "--all", "--check"]),
-        ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
-        // Workspaces of their own, as they are built for other machines.
-        ("formatting of kernel-init", &["fmt", "--check", KERNEL_INIT]),
-        ("formatting of dlopen", &["fmt", "--check", DLOPEN]),
-        ("clippy on kernel-init", &["clippy", "--locked", APART, KERNEL_INIT, "--", "-Dwarnings"]),
-        ("clippy on dlopen", &["clippy", "--locked", APART, DLOPEN, "--", "-Dwarnings"]),
-        ("documentation", &["doc", "--workspace", "--no-deps", "--document-private-items"]),
-        ("the images", &["xtask", "check-image", "--rebuild"]),
-        ("the command", &["build", "--release", "--package", "vdso-cli"]),
-        ("tests", &["test", "--workspace"]),
-        ("the command's package", &["xtask", "dist"]),
-        ("the crates' packages", PACKAGE),
-        ("the fuzzer", &["xtask", "fuzz"]),
-        ("the latch under loom", &["xtask", "loom"]),
-        ("Miri", &["xtask", "miri"]),
-        ("faults", &["xtask", "faults", "--short"]),
-        ("the kernel's selftests", &["xtask", "selftests"]),
-        ("Debian's kernels", &["xtask", "kernels", "--quick"]),
-    ];
-    for (name, arguments) in steps {
-        if *arguments == PACKAGE {
+fn list() {
+    for step in STEPS {
+        let when = match step.speed {
+            Speed::Fast => "also with --fast",
+            Speed::FastOnly => "with --fast alone",
+            Speed::Slow => "",
+        };
+        let line = format!("{:<20}{:>5} s   {when}", step.name, step.usual_s);
+        println!("{}\n    cargo {}", line.trim_end(), step.arguments.join(" "));
+    }
+}
+
+fn steps(args: &Args, skips: &Path) -> Result<()> {
+    for step in STEPS.iter().filter(|step| args.takes(step)) {
+        if step.arguments == PACKAGE {
             forget_packages();
         }
-        step(name, arguments, skips)?;
+        step.run(skips)?;
     }
     Ok(())
 }
@@ -127,21 +218,24 @@ fn forget_packages() {
     }
 }
 
-fn step(name: &str, arguments: &[&str], skips: &Path) -> Result<()> {
-    println!("\n== {name}: cargo {}", arguments.join(" "));
-    let start = Instant::now();
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(arguments).env("VDSO_SKIPS", skips).env("RUSTDOCFLAGS", "-Dwarnings");
-    add_companions(&mut command)?;
-    // SAFETY: between fork and exec only this is called, which signal-safety(7) allows.
-    unsafe { command.pre_exec(heed_signals) };
-    let status = command.status().context("cannot run cargo")?;
-    if !status.success() {
-        bail!("{name}: cargo {} failed ({status})", arguments.join(" "));
+impl Step {
+    fn run(&self, skips: &Path) -> Result<()> {
+        let Self { name, usual_s, arguments, .. } = self;
+        println!("\n== {name} (usually {usual_s} s): cargo {}", arguments.join(" "));
+        let start = Instant::now();
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(*arguments).env("VDSO_SKIPS", skips).env("RUSTDOCFLAGS", "-Dwarnings");
+        add_companions(&mut command)?;
+        // SAFETY: between fork and exec only this is called, which signal-safety(7) allows.
+        unsafe { command.pre_exec(heed_signals) };
+        let status = command.status().context("cannot run cargo")?;
+        if !status.success() {
+            bail!("{name}: cargo {} failed ({status})", arguments.join(" "));
+        }
+        println!("== {name}: passed in {:.0} s", start.elapsed().as_secs_f64());
+        Ok(())
     }
-    println!("== {name}: passed in {:.0} s", start.elapsed().as_secs_f64());
-    Ok(())
 }
 
 /// nohup(1), and shells that start something in the background, have it ignore signals, which every

@@ -70,12 +70,11 @@ pub fn failure(pid: Pid, reason: u64) -> Error {
         step::UNCOVER => Attempt::Uncover,
         _ => Attempt::Map,
     };
-    match (attempt, reason & 0xffff) {
-        (Attempt::GiveFile, 0) => Error::NoAnswer { pid },
+    match (attempt, Errno::from_raw((reason & 0xffff) as i32)) {
+        // None, or one of the kernel's own, by which it says that the request was interrupted.
+        (Attempt::GiveFile, Errno::UnknownErrno) => Error::NoAnswer { pid },
         // Not `Error::on`: to the stub, whatever it is told, its process is not gone.
-        (attempt, errno) => {
-            Error::System { attempt, pid: Some(pid), errno: Errno::from_raw(errno as i32) }
-        }
+        (attempt, errno) => Error::System { attempt, pid: Some(pid), errno },
     }
 }
 

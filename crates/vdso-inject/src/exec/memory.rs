@@ -17,6 +17,23 @@ use crate::proc;
 use crate::stub::MemoryMap;
 
 /// The memory of a process whose tracer this is.
+///
+/// Others may look at it. They may not write to it, as it may be their own:
+///
+/// ```compile_fail,E0624
+/// use nix::unistd::Pid;
+///
+/// let number = Box::new(7);
+/// let memory = vdso_inject::exec::Memory::of(Pid::this());
+/// memory.write(&raw const *number as u64, &[8]).unwrap();
+/// ```
+///
+/// ```compile_fail,E0624
+/// use nix::unistd::Pid;
+///
+/// let memory = vdso_inject::exec::Memory::of(Pid::this());
+/// memory.write_anywhere("unchanging".as_ptr() as u64, b"nothing is").unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Memory {
     pid: Pid,
@@ -81,7 +98,7 @@ impl Memory {
     }
 
     /// Writes where the program itself may, also where its stack has yet to grow to.
-    pub fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
         match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
             Ok(written) if written == bytes.len() => Ok(()),
@@ -94,7 +111,7 @@ impl Memory {
     }
 
     /// Writes to pages whatever their protection, as debuggers do.
-    pub fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         // Kernels can be told not to let that file do so.
         self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
     }

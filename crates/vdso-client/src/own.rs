@@ -23,6 +23,7 @@ mod page {
     use core::ptr;
     use core::sync::atomic::{AtomicPtr, Ordering};
 
+    use vdso_data::PAGE_BYTES;
     use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at};
     use vdso_data::latch;
     use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER};
@@ -62,17 +63,23 @@ mod page {
         PAGE.store(ptr::null_mut(), Ordering::Release);
     }
 
+    /// How far an image and the pages that a note of its names reach, bytes; `None` if there is no such
+    /// note.
     #[inline]
-    fn find(vdso: &Vdso<'static>) -> Option<*const OwnPage> {
+    pub(crate) fn named_bytes(vdso: &Vdso<'_>) -> Option<usize> {
         // Spares the first call a look at the notes: the kernel's images have no entry point.
         if vdso.image().entry() == 0 {
             return None;
         }
         let mut notes = vdso.image().notes().flatten();
         let note = notes.find(|note| note.owner == note::OWNER && note.kind == note::TYPE)?;
-        if Pages::read(note.description)? != Pages::CURRENT {
-            return None;
-        }
+        let is_known = Pages::read(note.description)? == Pages::CURRENT;
+        is_known.then_some(PROCESS_PAGE + PAGE_BYTES)
+    }
+
+    #[inline]
+    fn find(vdso: &Vdso<'static>) -> Option<*const OwnPage> {
+        named_bytes(vdso)?;
         let page: *const OwnPage = vdso.base().wrapping_add(OWN_PAGE).cast();
         if !page.is_aligned() {
             return None;
@@ -309,6 +316,10 @@ mod none {
     pub(crate) fn unordered() {}
 
     pub(crate) fn resolve(_: Option<&Vdso<'static>>) -> Option<OwnPages> {
+        None
+    }
+
+    pub(crate) fn named_bytes(_: &Vdso<'_>) -> Option<usize> {
         None
     }
 

@@ -10,6 +10,7 @@ use core::slice;
 use vdso_elf::{Image, Symbols};
 
 use crate::auxv::{self, Order};
+use crate::own;
 use crate::readable::is_readable;
 
 /// The smallest page of any machine: what is mapped at all is mapped to this.
@@ -100,7 +101,12 @@ fn look_at(address: *const u8) -> Result<(), NotFound> {
     if bytes > LONGEST_UNCHECKED_BYTES || !is_readable(address, bytes) {
         return Err(NotFound::NotThere);
     }
-    Ok(())
+    // SAFETY: the kernel has said so, and as above.
+    let vdso = unsafe { Vdso::from_ptr(address) }.map_err(NotFound::Unreadable)?;
+    match own::named_bytes(&vdso) {
+        Some(bytes) if !is_readable(address, bytes) => Err(NotFound::NotThere),
+        _ => Ok(()),
+    }
 }
 
 /// The length of the image at `address`, by its own word, to the end of the last page: section headers are
@@ -201,3 +207,41 @@ impl fmt::Display for NotAdopted {
 }
 
 impl core::error::Error for NotAdopted {}
+
+#[cfg(all(test, target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    use vdso_data::note::{OWN_PAGE, PROCESS_PAGE};
+
+    use super::*;
+
+    /// An image of ours, of which the pages that it names may be gone.
+    #[test]
+    fn an_image_is_looked_at_with_the_pages_that_it_names() {
+        let image = vdso_image::tailor(vdso_image::Source::Own, &[]).bytes;
+        let bytes = NonZeroUsize::new(PROCESS_PAGE + PAGE_BYTES).expect("some");
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        for (gone, expected) in [
+            (None, Ok(())),
+            (Some(OWN_PAGE), Err(NotFound::NotThere)),
+            (Some(PROCESS_PAGE), Err(NotFound::NotThere)),
+        ] {
+            // SAFETY: a new mapping at an address of the kernel's choice.
+            let place = unsafe { mmap_anonymous(None, bytes, protection, MapFlags::MAP_PRIVATE) }
+                .expect("memory");
+            let address = place.cast::<u8>().as_ptr();
+            // SAFETY: mapped above, with room for an image.
+            unsafe { address.copy_from_nonoverlapping(image.as_ptr(), image.len()) };
+            if let Some(page) = gone {
+                let page = place.map_addr(|start| start.saturating_add(page));
+                // SAFETY: a page of it that nobody refers to.
+                unsafe { munmap(page, PAGE_BYTES) }.expect("it is mapped");
+            }
+            assert_eq!(look_at(address), expected, "without the page at {gone:x?}");
+            // SAFETY: all of it, which nobody refers to.
+            unsafe { munmap(place, bytes.get()) }.expect("it was mapped");
+        }
+    }
+}

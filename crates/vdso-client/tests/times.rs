@@ -141,4 +141,10 @@ fn rustixs_types_are_the_same() {
     assert_eq!(vdso_client::ClockId::from(boottime), vdso_client::ClockId::BOOTTIME);
     let error = rustix::io::Errno::from(vdso_client::Errno::EINVAL);
     assert_eq!(error, rustix::io::Errno::INVAL);
+    for number in [i32::MIN, -1, 0, 4096, 1 << 16, i32::MAX] {
+        let error = rustix::io::Errno::from(vdso_client::Errno::from_raw(number));
+        assert_eq!(error, rustix::io::Errno::INVAL, "{number}");
+    }
+    let last = rustix::io::Errno::from(vdso_client::Errno::from_raw(4095));
+    assert_eq!(last.raw_os_error(), 4095);
 }

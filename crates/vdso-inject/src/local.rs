@@ -21,8 +21,11 @@ pub struct LocalImage {
 
 impl LocalImage {
     /// Maps `file` at an address of the kernel's choice, for a process whose kernel vDSO is at
-    /// `vdso_addr`.
+    /// `vdso_addr`. An image for other programs than this one is an error.
     pub fn map(file: &ImageFile, template: &Template, vdso_addr: u64) -> Result<Self> {
+        if file.architecture().name != vdso_image::ARCHITECTURE.name {
+            return Err(Error::Architecture);
+        }
         let bytes = NonZeroUsize::new(file.mapping_bytes()).expect("a file is not empty");
         let image_protection = ProtFlags::PROT_READ | ProtFlags::PROT_EXEC;
         let fd = file.as_fd();
@@ -100,4 +103,34 @@ impl Drop for LocalImage {
 
 fn failed(errno: nix::errno::Errno) -> Error {
     Error::on_self(Attempt::Map, errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use vdso_data::architecture::Architecture;
+    use vdso_image::Source;
+
+    use super::*;
+    use crate::arch::ABIS;
+    use crate::file::ImageRoom;
+
+    #[test]
+    fn an_image_for_other_programs_is_not_mapped() {
+        // What is in the file does not matter here.
+        let image = vdso_image::bytes(Source::Chain);
+        let native = ImageFile::create("test", image).expect("it has a file");
+        let map = |file: &ImageFile| LocalImage::map(file, &Template::default(), 0);
+        assert!(map(&native).is_ok());
+        if native.architecture().twin.is_some() {
+            let twin = native.twin(image).expect("there is room");
+            assert!(matches!(map(&twin), Err(Error::Architecture)));
+        }
+        let name = native.architecture().companion;
+        if let Some(companion) = name.and_then(Architecture::named) {
+            let abi = ABIS.iter().find(|abi| abi.name == companion.name).expect("a kind");
+            let room = ImageRoom::create(abi, "test").expect("memory");
+            let file = room.fill(image).expect("there is room");
+            assert!(matches!(map(&file), Err(Error::Architecture)));
+        }
+    }
 }

@@ -79,22 +79,42 @@ pub fn failure(pid: Pid, reason: u64) -> Error {
 }
 
 /// The machine code of a stub, between symbols of one piece of read-only data, in this order.
+///
+/// Nobody else makes one, as what is between is read:
+///
+/// ```compile_fail,E0451
+/// use std::ptr::{null, without_provenance};
+///
+/// use vdso_inject::stub::{Stub, WithoutEntry};
+///
+/// let nothing = null();
+/// let stub = Stub {
+///     first_stage: without_provenance(1),
+///     with_file: nothing,
+///     give_up: nothing,
+///     leave: nothing,
+///     second_stage: without_provenance(1 << 20),
+///     end: nothing,
+///     without_entry: WithoutEntry::Fails,
+/// };
+/// println!("{:?}", stub.first_stage());
+/// ```
 #[derive(Debug)]
 pub struct Stub {
     /// The first stage; it runs at any address.
-    pub first_stage: *const u8,
+    pub(crate) first_stage: *const u8,
     /// Where in the first stage a program starts that has the file's descriptor.
-    pub with_file: *const u8,
+    pub(crate) with_file: *const u8,
     /// Where in the first stage the second one goes when it fails.
-    pub give_up: *const u8,
+    pub(crate) give_up: *const u8,
     /// The end of the first stage, which runs at any other address, too: starts the program.
-    pub leave: *const u8,
+    pub(crate) leave: *const u8,
     /// The second stage; it runs at any address.
-    pub second_stage: *const u8,
+    pub(crate) second_stage: *const u8,
     /// Behind it.
-    pub end: *const u8,
+    pub(crate) end: *const u8,
     /// What it can do about an auxiliary vector that has no entry for a vDSO.
-    pub without_entry: WithoutEntry,
+    pub(crate) without_entry: WithoutEntry,
 }
 
 /// What a stub can do about an auxiliary vector that has no entry for a vDSO.
@@ -106,7 +126,7 @@ pub enum WithoutEntry {
     Fails,
 }
 
-// SAFETY: what the pointers bound never changes.
+// SAFETY: what the pointers bound never changes, and nobody else makes one.
 unsafe impl Sync for Stub {}
 
 impl Stub {

@@ -143,7 +143,8 @@ impl<'page> Timekeeper<'page> {
             return None;
         }
         if let Some(Place::On(line) | Place::Past(line)) = place(&views[MONOTONIC], sample.cycles) {
-            self.note_deviation(self.target(MONOTONIC, &sample) - line.at(sample.cycles));
+            let reads = line.at(sample.cycles);
+            self.note_deviation(self.target(MONOTONIC, &sample).saturating_sub(reads));
         }
         self.renew_keys_after_standstill(&sample);
         self.last = Some(Published { sample, slopes });
@@ -203,7 +204,7 @@ impl<'page> Timekeeper<'page> {
             Some(Place::On(line)) => line,
             Some(Place::Past(end)) => self.steepest_host(id, (now, target.max(end.start)), slope),
         };
-        let is_far_ahead = old.at(now) - target > slewed(&views[id]);
+        let is_far_ahead = old.at(now).saturating_sub(target) > slewed(&views[id]);
         let kind = match self.was_set(id, sample, is_far_ahead) {
             true => Kind::Settable,
             false => Kind::NeverBack,
@@ -225,7 +226,8 @@ impl<'page> Timekeeper<'page> {
             Rate::ZERO | Rate::ONE => 0,
             rate => Fixed::from(rate.whole) + 1,
         };
-        Line { cycles, start: start + (rounded << 32), slope: slope + slope / HOST_SLEW_DIVISOR }
+        let slope = slope.saturating_add(slope / HOST_SLEW_DIVISOR);
+        Line { cycles, start: start.saturating_add(rounded << 32), slope }
     }
 
     /// Whether somebody has set the host's clock since the last update: slewing leaves its distance
@@ -337,8 +339,8 @@ fn slewed(view: &CounterView) -> Fixed {
         return Fixed::MAX;
     }
     let line = Line::from_view(view);
-    let gained = line.at(line.cycles.wrapping_add(view.stale_cycles)) - line.start;
-    gained / HOST_SLEW_DIVISOR as Fixed + (NOISE_NS << 32)
+    let end = line.at(line.cycles.wrapping_add(view.stale_cycles));
+    end.saturating_sub(line.start) / HOST_SLEW_DIVISOR as Fixed + (NOISE_NS << 32)
 }
 
 /// What a line may have been ahead by before it began, ns.

@@ -9,7 +9,8 @@
 //!   within that (for [`SHORT_OVERLAP_CYCLES`] where not the host slews but the clock's rate changes);
 //! - its slope is at least zero.
 //!
-//! Times here are in units of 2^-32 ns (`Fixed`), slopes in units of 2^-64 ns a cycle.
+//! Times here are in units of 2^-32 ns (`Fixed`), slopes in units of 2^-64 ns a cycle. All of it takes any
+//! numbers, as a page may hold any: sums and products that do not fit are the largest or least that do.
 
 use vdso_data::arithmetic::{Mult, Nanos, Timespec, Transform};
 use vdso_data::own::CounterView;
@@ -52,7 +53,7 @@ impl Line {
         // of up to 2^63 have no product of 128 bits.
         let (whole, part) =
             ((self.slope >> 32) as i128, (self.slope & u128::from(u32::MAX)) as i128);
-        self.start + delta * whole + ((delta * part) >> 32)
+        self.start.saturating_add(delta.saturating_mul(whole)).saturating_add((delta * part) >> 32)
     }
 
     /// The inverse of [`view`](Self::view).
@@ -97,21 +98,24 @@ pub fn continued(
     kind: Kind,
 ) -> Line {
     let reads = old.at(now);
-    let deviation = target - reads;
-    let was_set = deviation.abs() > STEP_NS << 32;
+    let deviation = target.saturating_sub(reads);
+    let was_set = deviation.saturating_abs() > STEP_NS << 32;
     if was_set && (kind == Kind::Settable || deviation > 0) {
         let floor = match kind {
             Kind::Settable => target,
-            Kind::NeverBack => reads + lift(old.slope, slope),
+            Kind::NeverBack => reads.saturating_add(lift(old.slope, slope)),
         };
         return Line { cycles: now, start: target.max(floor), slope };
     }
-    let most = (slope as i128 / MAX_SLEW_DIVISOR).max(0);
+    let slope = i128::try_from(slope).unwrap_or(i128::MAX);
+    let most = slope / MAX_SLEW_DIVISOR;
     // Not within less than some overlaps: the end of a correction lifts the line by what it corrects
     // in one overlap, and a short, strong one would be worse than what it is for.
-    let wanted = (deviation << 32) / i128::from(interval_cycles.max(4 * OVERLAP_CYCLES));
-    let corrected = (slope as i128 + wanted.clamp(-most, most)).max(0) as u128;
-    Line { cycles: now, start: reads + lift(old.slope, corrected), slope: corrected }
+    let wanted =
+        deviation.saturating_mul(1 << 32) / i128::from(interval_cycles.max(4 * OVERLAP_CYCLES));
+    let corrected = slope.saturating_add(wanted.clamp(-most, most)).max(0) as u128;
+    let start = reads.saturating_add(lift(old.slope, corrected));
+    Line { cycles: now, start, slope: corrected }
 }
 
 /// How far above an old line a slower new one has to start, so that they meet at the overlap's end.
@@ -119,7 +123,8 @@ fn lift(old_slope: u128, slope: u128) -> Fixed {
     let slower_by = old_slope.saturating_sub(slope);
     // Every shift drops a fraction of a unit, so two units more.
     let dropped = if old_slope == 0 && slope == 0 { 0 } else { 2 };
-    ((slower_by * u128::from(overlap_cycles(old_slope, slope))) >> 32) as Fixed + dropped
+    let overlap_cycles = u128::from(overlap_cycles(old_slope, slope));
+    (slower_by.saturating_mul(overlap_cycles) >> 32) as Fixed + dropped
 }
 
 /// For how long a line that continues one of `old_slope` is nowhere below it: it has to be published
@@ -133,7 +138,7 @@ pub fn overlap_cycles(old_slope: u128, slope: u128) -> u64 {
 /// The virtual time at the host's `fixed`.
 pub fn transformed(transform: &Transform, fixed: Fixed) -> Fixed {
     if transform.is_offset_only() {
-        return fixed + (transform.offset.as_nanos() << 32);
+        return fixed.saturating_add(transform.offset.as_nanos() << 32);
     }
     let host = Timespec::from_nanos(fixed >> 32).unwrap_or_default();
     transform.apply(host).as_nanos() << 32
@@ -141,17 +146,20 @@ pub fn transformed(transform: &Transform, fixed: Fixed) -> Fixed {
 
 /// A host's slope as seen through `transform`.
 pub fn transformed_slope(transform: &Transform, slope: u128) -> u128 {
-    // A slope has at most 65 bits, so 49 are left here, and the product fits.
-    let fraction = ((slope >> 16) * u128::from(transform.rate.fraction)) >> 48;
+    // In two parts, as their product has more than 128 bits.
+    let fraction = u128::from(transform.rate.fraction);
+    let (whole, part) = (slope >> 64, u128::from(slope as u64));
+    let fraction = whole * fraction + ((part * fraction) >> 64);
     slope.saturating_mul(u128::from(transform.rate.whole)).saturating_add(fraction)
 }
 
-/// Slope of a clock between two samples; `None` if they are not apart.
+/// Slope of a clock between two samples; `None` if they are not apart, or have no such clock.
 pub fn slope_between(from: &Sample, to: &Sample, id: u32) -> Option<u128> {
     let cycles = to.cycles.checked_sub(from.cycles).filter(|&cycles| cycles != 0)?;
-    let passed = to.fixed[id as usize].checked_sub(from.fixed[id as usize])?;
+    let time = |sample: &Sample| sample.fixed.get(id as usize).copied();
+    let passed = time(to)?.checked_sub(time(from)?)?;
     let passed = u128::try_from(passed).ok()?;
-    Some((passed << 32) / u128::from(cycles))
+    Some(passed.checked_mul(1 << 32)? / u128::from(cycles))
 }
 
 #[cfg(test)]

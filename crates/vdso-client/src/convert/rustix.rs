@@ -23,8 +23,13 @@ impl From<rustix::time::ClockId> for ClockId {
     }
 }
 
+/// A number that no error of the kernel's has becomes `EINVAL`.
 impl From<Errno> for rustix::io::Errno {
     fn from(error: Errno) -> Self {
-        Self::from_raw_os_error(error.raw())
+        // Source: `MAX_ERRNO` in `include/linux/err.h`.
+        match error.raw() {
+            number @ 1..=4095 => Self::from_raw_os_error(number),
+            _ => Self::INVAL,
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
+use vdso_timekeeper::host::mapping;
 
 use super::companion::DataPages;
 use super::segments::Extents;
@@ -17,6 +18,23 @@ use crate::proc;
 use crate::stub::MemoryMap;
 
 /// The memory of a process whose tracer this is.
+///
+/// Others may look at it. They may not write to it, as it may be their own:
+///
+/// ```compile_fail,E0624
+/// use nix::unistd::Pid;
+///
+/// let number = Box::new(7);
+/// let memory = vdso_inject::exec::Memory::of(Pid::this());
+/// memory.write(&raw const *number as u64, &[8]).unwrap();
+/// ```
+///
+/// ```compile_fail,E0624
+/// use nix::unistd::Pid;
+///
+/// let memory = vdso_inject::exec::Memory::of(Pid::this());
+/// memory.write_anywhere("unchanging".as_ptr() as u64, b"nothing is").unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Memory {
     pid: Pid,
@@ -81,7 +99,7 @@ impl Memory {
     }
 
     /// Writes where the program itself may, also where its stack has yet to grow to.
-    pub fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
         match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
             Ok(written) if written == bytes.len() => Ok(()),
@@ -94,7 +112,7 @@ impl Memory {
     }
 
     /// Writes to pages whatever their protection, as debuggers do.
-    pub fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         // Kernels can be told not to let that file do so.
         self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
     }
@@ -136,7 +154,7 @@ impl Memory {
 
     /// Where the kernel has mapped its vDSO, and where that ends; `None` if it has not.
     pub fn kernel_vdso(&self) -> Result<Option<(u64, u64)>> {
-        Ok(self.maps()?.lines().find(|line| line.ends_with(" [vdso]")).and_then(bounds))
+        Ok(vdso_in(&self.maps()?))
     }
 
     /// Whether the kernel's data pages lie around its vDSO at `vdso_addr` as they do in this process.
@@ -282,11 +300,16 @@ fn listed_protection(maps: &str, addr: u64) -> Protection {
     }
 }
 
+/// The mapping of the kernel's vDSO.
+fn vdso_in(maps: &str) -> Option<(u64, u64)> {
+    mapping(maps, "[vdso]").map(|found| (found.start, found.end))
+}
+
 /// The mappings of the kernel's data pages, from its vDSO's start: `[vvar]`, `[vvar_vclock]`.
 fn data_pages_around(maps: &str, vdso_addr: u64) -> Vec<(u64, u64)> {
-    let data_pages = maps.lines().filter(|line| line.contains(" [vvar")).filter_map(bounds);
+    let data_pages = ["[vvar]", "[vvar_vclock]"].into_iter().filter_map(|name| mapping(maps, name));
     data_pages
-        .map(|(start, end)| (start.wrapping_sub(vdso_addr), end.wrapping_sub(vdso_addr)))
+        .map(|found| (found.start.wrapping_sub(vdso_addr), found.end.wrapping_sub(vdso_addr)))
         .collect()
 }
 
@@ -348,6 +371,22 @@ fn failed(pid: Pid, attempt: Attempt, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Files may be called anything, and lie before what they are called by.
+    #[test]
+    fn a_file_with_the_name_of_the_kernels_mappings_is_none_of_them() {
+        let kernels = "f7ef9000-f7efd000 r--p 00000000 00:00 0 [vvar]\n\
+                       f7efd000-f7eff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
+                       f7eff000-f7f01000 r-xp 00000000 00:00 0 [vdso]\n";
+        for name in ["/tmp/a [vdso]", "/tmp/[vdso]", "/tmp/a [vvar]", "/tmp/ [vvar] b", "/[vvar]"] {
+            let file = format!("10000-20000 r-xp 00000000 fe:00 17    {name}\n");
+            let maps = [&file, kernels].concat();
+            assert_eq!(vdso_in(&maps), Some((0xf7ef_f000, 0xf7f0_1000)), "{name}");
+            assert_eq!(vdso_in(&file), None, "{name}");
+            let pages = data_pages_around(kernels, 0xf7ef_f000);
+            assert_eq!(data_pages_around(&maps, 0xf7ef_f000), pages, "{name}");
+        }
+    }
 
     #[test]
     fn data_pages_are_where_they_are_from_the_vdso() {

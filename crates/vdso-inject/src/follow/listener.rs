@@ -109,11 +109,11 @@ impl<'a> Listener<'a> {
     ///
     /// It can be done again by a successor, with the same result: so no moment at which this process is
     /// killed leaves the program another descriptor more, and no answer carries a number.
-    pub fn give(&self, report: Report, file: RawFd, number: u32) {
+    pub fn give(&self, report: Report, file: BorrowedFd<'_>, number: u32) {
         let given = libc::seccomp_notif_addfd {
             id: report.id,
             flags: libc::SECCOMP_ADDFD_FLAG_SETFD as u32,
-            srcfd: file as u32,
+            srcfd: file.as_raw_fd() as u32,
             newfd: number,
             newfd_flags: libc::O_CLOEXEC as u32,
         };

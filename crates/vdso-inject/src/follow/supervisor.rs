@@ -1,7 +1,7 @@
 //! Answers reports and hears news of those who made them, for as long as anybody is left who could make
 //! one.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -276,7 +276,7 @@ fn is_for_file(settings: &Settings<'_>, report: Report) -> bool {
 fn give_file(settings: &Settings<'_>, listener: &Listener<'_>, report: Report) {
     let Call::Stub { argument, .. } = report.call else { return };
     match report.abi().and_then(|abi| settings.payload.file_for(abi)) {
-        Some(file) => listener.give(report, file.as_raw_fd(), argument as u32),
+        Some(file) => listener.give(report, file, argument as u32),
         // It was made by a supervisor that is no more: the stub asks to be taken away.
         None => listener.refuse(report, Errno::ENOENT),
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, nanos_at};
+use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, nanos_at};
 use vdso_data::own::Halves;
 
 use super::*;
@@ -766,4 +766,42 @@ fn an_update_writes_every_line_of_the_spare_copy() {
         interval = (interval * 2).min(Duration::from_millis(1024));
     }
     assert_eq!(keeper.report().updates, 11);
+}
+
+/// Whoever writes to a page, and whatever is asked for: nothing is reckoned that does not fit.
+#[test]
+fn no_page_and_no_transform_makes_a_panic() {
+    let mut random = Random(9);
+    let page = OwnPage::new();
+    let mut keeper = timekeeper(&page, [Transform::IDENTITY; clock::LINES]);
+    for _ in 0..5_000 {
+        let mut any = || match random.below(4) {
+            0 => u64::MAX,
+            1 => i64::MAX as u64,
+            2 => 0,
+            _ => random.next() >> random.below(64),
+        };
+        keeper.transforms = std::array::from_fn(|_| Transform {
+            offset: Timespec { sec: any() as i64, nsec: any() as i64 },
+            base: Timespec { sec: any() as i64, nsec: any() as i64 },
+            rate: Rate { whole: any(), fraction: any() },
+        });
+        for line in page.copy(0).iter().chain(page.copy(1)) {
+            line.store_counter_view(&CounterView {
+                cycle_last: any(),
+                stale_cycles: any(),
+                mult: Mult { whole: any(), fraction: any() },
+                sec: any() as i64,
+                nanos: Nanos { ns: any(), fraction: any() },
+            });
+        }
+        let start = any();
+        for passed in [0, 1, 1 << 40, any()] {
+            let sample = Sample { cycles: start.wrapping_add(passed), ..World::new().sample() };
+            let _ = keeper.follow(sample, || sample.cycles);
+        }
+        if any() == 0 {
+            keeper.give_up_counter();
+        }
+    }
 }

@@ -378,3 +378,79 @@ fn a_line_goes_on_for_as_long_as_a_counter_does() {
         assert_eq!(line.at(cycles), Fixed::from(cycles) * 42_000_000 * NS);
     }
 }
+
+/// The ends of all numbers, and what is between.
+fn any_i128() -> impl Strategy<Value = i128> {
+    let shifted = (any::<i128>(), 0u32..128).prop_map(|(number, bits)| number >> bits);
+    prop_oneof![Just(i128::MIN), Just(i128::MAX), Just(0), shifted]
+}
+
+fn any_u128() -> impl Strategy<Value = u128> {
+    any_i128().prop_map(|number| number as u128)
+}
+
+fn any_u64() -> impl Strategy<Value = u64> {
+    let shifted = (any::<u64>(), 0u32..64).prop_map(|(number, bits)| number >> bits);
+    prop_oneof![Just(0), Just(1 << 63), Just(u64::MAX), shifted]
+}
+
+fn any_line() -> impl Strategy<Value = Line> {
+    (any_u64(), any_i128(), any_u128()).prop_map(|(cycles, start, slope)| Line {
+        cycles,
+        start,
+        slope,
+    })
+}
+
+fn any_transform() -> impl Strategy<Value = Transform> {
+    let time = || {
+        (any_u64(), any_u64())
+            .prop_map(|(sec, nsec)| Timespec { sec: sec as i64, nsec: nsec as i64 })
+    };
+    let rate = (any_u64(), any_u64()).prop_map(|(whole, fraction)| Rate { whole, fraction });
+    let rate = prop_oneof![Just(Rate::ONE), Just(Rate::ZERO), rate];
+    (time(), time(), rate).prop_map(|(offset, base, rate)| Transform { offset, base, rate })
+}
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    (any_u64(), any_i128())
+        .prop_map(|(cycles, time)| Sample { cycles, fixed: [time; vdso_data::clock::LINES] })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// All fields are public, and a page may hold anything.
+    #[test]
+    fn no_line_and_no_time_makes_a_panic(
+        old in any_line(),
+        (now, target, interval_cycles) in (any_u64(), any_i128(), any_u64()),
+        slope in any_u128(),
+        transform in any_transform(),
+        (from, to, id) in (any_sample(), any_sample(), any::<u32>()),
+    ) {
+        old.at(now);
+        let again = Line::from_view(&old.view(now));
+        again.at(now);
+        for kind in [Kind::Settable, Kind::NeverBack] {
+            let next = continued(&old, (now, target), slope, interval_cycles, kind);
+            overlap_cycles(old.slope, next.slope);
+            next.at(now);
+            next.view(interval_cycles);
+        }
+        transformed(&transform, target);
+        transformed_slope(&transform, slope);
+        for id in [id, 0, 11, 12, u32::MAX] {
+            slope_between(&from, &to, id);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_the_most_that_does(cycles: u64) {
+        let steepest = Line { cycles, start: 0, slope: u128::MAX };
+        prop_assert_eq!(steepest.at(cycles.wrapping_add(1 << 62)), Fixed::MAX);
+        prop_assert_eq!(steepest.at(cycles.wrapping_sub(1 << 62)), Fixed::MIN);
+        let late = Line { cycles, start: Fixed::MAX, slope: NS_A_CYCLE };
+        prop_assert_eq!(late.at(cycles.wrapping_add(1)), Fixed::MAX);
+    }
+}

@@ -298,6 +298,36 @@ fn after_preparation_getrandom_alone_is_called() {
     });
 }
 
+/// The kernel takes memory back when it is short of it; and a program may look for its functions anew.
+#[test]
+fn what_is_called_after_memory_was_taken_back_is_as_documented() {
+    if !has_function("what_is_called_after_memory_was_taken_back_is_as_documented") {
+        return;
+    }
+    in_child(|| {
+        let mut held = State::new();
+        drop_states();
+        vdso_client::reset();
+        allow_getrandom_and(&[]);
+        held.fill(&mut [0; 8]).expect("random bytes");
+    });
+    for lose in [drop_states, vdso_client::reset] {
+        in_child(|| {
+            random::prepare().expect("random bytes");
+            lose();
+            allow_getrandom_and(&[libc::SYS_gettid]);
+            block();
+        });
+        let status = status_of_child(|| {
+            random::prepare().expect("random bytes");
+            lose();
+            allow_getrandom_and(&[]);
+            block();
+        });
+        assert!(matches!(status, WaitStatus::Signaled(_, Signal::SIGSYS, _)), "{status:?}");
+    }
+}
+
 #[test]
 fn without_preparation_the_first_fill_calls_more() {
     if !has_function("without_preparation_the_first_fill_calls_more") {
@@ -334,7 +364,11 @@ fn forbid_getrandom() {
 
 /// And the end.
 fn allow_getrandom_alone() {
-    let allowed = [libc::SYS_getrandom, libc::SYS_exit_group];
+    allow_getrandom_and(&[]);
+}
+
+fn allow_getrandom_and(others: &[libc::c_long]) {
+    let allowed = [&[libc::SYS_getrandom, libc::SYS_exit_group], others].concat();
     filter(&allowed, libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS);
 }
 

@@ -145,12 +145,12 @@ impl Stub {
         if file.is_some() { self.offset(self.with_file) } else { 0 }
     }
 
-    /// Where [`give_up`](Self::give_up) is, from the first stage's beginning.
+    /// Where `give_up` is, from the first stage's beginning.
     pub fn give_up_offset(&self) -> u64 {
         self.offset(self.give_up)
     }
 
-    /// Where [`leave`](Self::leave) is, from the first stage's beginning.
+    /// Where `leave` is, from the first stage's beginning.
     pub fn leave_offset(&self) -> u64 {
         self.offset(self.leave)
     }
@@ -198,9 +198,9 @@ pub struct StubData {
     pub dropped_page_addr: u64,
     /// Where the program starts.
     pub program_entry_addr: u64,
-    /// Where the stub's [`give_up`](Stub::give_up) is.
+    /// Where the stub's `give_up` is.
     pub give_up_addr: u64,
-    /// Where the stub's [`leave`](Stub::leave) is.
+    /// Where the stub's `leave` is.
     pub leave_addr: u64,
     /// How long that is.
     pub leave_bytes: u64,

@@ -33,6 +33,7 @@
 //! | each [`fill`], where there is no function | getrandom |
 //! | a later [`fill`] of a thread, or of a [`State`] | none; getrandom when the kernel has a new key, if a signal handler has interrupted another fill, or if it needs one for itself |
 //! | the first of a process | mmap three times, madvise |
+//! | the next one of a thread after the kernel has taken the memory back, or after a [`reset`](crate::reset) | gettid, getrandom |
 //! | the first of each thread, and the next one after a fork | gettid, getpid, getrandom; mmap twice if more threads than ever before have a state; tgkill and getpid for each state that may be of a thread which has ended |
 //! | [`State::new`], and its first fill | as the first of a thread, but for gettid |
 //! | the first of a process, without the feature `libc-auxv` | what [`auxv`](crate::auxv) says |
@@ -40,8 +41,10 @@
 //! A few more (munmap, getrandom) may be made where threads come at once. Where memory for states is
 //! refused, a thousand calls make one system call each before the next one tries again.
 //!
-//! So a program that allows itself getrandom alone calls [`prepare`] in each thread before, or makes its
-//! states.
+//! So a program that allows itself getrandom alone makes a [`State`] for each thread
+//! before: that asks for nothing else then, whatever becomes of its memory. For [`fill`] it calls
+//! [`prepare`] in each thread, and allows gettid, too: a thread whose memory was taken back, which the kernel
+//! does when it is short of it, must know whether it has forked.
 //!
 //! # For the crate getrandom
 //!
@@ -101,8 +104,9 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), Errno> {
 }
 
 /// Does now what this thread's first [`fill`] would do, and what a process does once: finds the function,
-/// maps a state and takes a key. From then on this thread makes no system call but getrandom(2), until it
-/// forks or the program's calls go to another image: see [above](self#what-is-asked-of-the-kernel).
+/// maps a state and takes a key. From then on this thread makes no system calls but getrandom(2), and gettid(2)
+/// after the kernel has taken its memory back or after a [`reset`](crate::reset), until it forks or the
+/// program's calls go to another image: see [above](self#what-is-asked-of-the-kernel).
 ///
 /// # Errors
 /// As [`fill`].

@@ -65,7 +65,7 @@ pub enum PageError {
     #[error(
         "the kernel's data page has a layout that is not known here: clocks of {:#x} bytes, seq at \
          {:#x}, cycle_last at {:#x}, mult at {:#x}, basetime at {:#x}",
-        .layout.raw - .layout.hres, .layout.seq, .layout.cycle_last, .layout.mult, .layout.basetime
+        .layout.raw.wrapping_sub(layout.hres), .layout.seq, .layout.cycle_last, .layout.mult, .layout.basetime
     )]
     UnknownLayout {
         /// Which.

@@ -127,7 +127,7 @@ fn by_calls(slope: u128) -> Sample {
         for id in clock::HIGH_RESOLUTION_IDS {
             let before = counter::read();
             fixed[id as usize] = read(id).as_nanos() << 32;
-            at[id as usize] = before + counter::read().wrapping_sub(before) / 2;
+            at[id as usize] = before.wrapping_add(counter::read().wrapping_sub(before) / 2);
         }
         let took = counter::read().wrapping_sub(start);
         if best.as_ref().is_none_or(|(least, _)| took < *least) {

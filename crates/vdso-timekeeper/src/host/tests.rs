@@ -356,3 +356,10 @@ fn this_process_is_found_out() {
         }
     }
 }
+
+/// Its fields are public.
+#[test]
+fn a_layout_that_cannot_be_is_told_as_any_other() {
+    let layout = Layout { hres: usize::MAX, raw: 0, seq: 0, cycle_last: 0, mult: 0, basetime: 0 };
+    assert!(PageError::UnknownLayout { layout }.to_string().contains("clocks of 0x1 bytes"));
+}

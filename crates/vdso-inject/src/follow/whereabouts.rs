@@ -84,8 +84,9 @@ pub fn is_in_execve(pid: Pid) -> bool {
 /// Whether a process's program is still being read from its file: its auxiliary vector comes last. Source:
 /// `load_elf_binary` in `fs/binfmt_elf.c` (Linux 6.18).
 fn is_being_loaded(pid: Pid) -> bool {
-    let auxv = std::fs::read(format!("/proc/{pid}/auxv"));
-    auxv.is_ok_and(|auxv| auxv.iter().all(|&byte| byte == 0))
+    let auxv = std::fs::read(format!("/proc/{pid}/auxv")).unwrap_or_default();
+    // One that ends has none.
+    !auxv.is_empty() && auxv.iter().all(|&byte| byte == 0)
 }
 
 fn is_exec(number: i64) -> bool {

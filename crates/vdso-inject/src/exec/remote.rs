@@ -106,9 +106,18 @@ impl Remote {
         arguments: [u64; 6],
         serve: &mut dyn FnMut(),
     ) -> Result<nix::Result<u64>> {
-        self.begin_call(number, arguments)?;
-        self.go_to_call_stop(|pid| serve_until_stop(pid, serve))?;
-        self.end_call()
+        /// How often a call may be interrupted: each time by something that happens once.
+        const TRIES: usize = 16;
+        for _ in 1..TRIES {
+            self.begin_call(number, arguments)?;
+            self.go_to_call_stop(|pid| serve_until_stop(pid, serve))?;
+            let result = self.end_call()?;
+            // The kernel's own, by which it says that the call is to be made anew.
+            if result != Err(Errno::UnknownErrno) {
+                return Ok(result);
+            }
+        }
+        Ok(Err(Errno::EINTR))
     }
 
     fn begin_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {

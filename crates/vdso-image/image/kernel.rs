@@ -38,9 +38,9 @@ pub fn mode(clock: &KernelClock) -> u32 {
 /// read, so that nothing which then waits for the counter waits for an address.
 #[derive(Clone, Copy)]
 pub struct Places<'a> {
-    /// `seq`.
+    /// The number of the page's sequence lock, odd while the kernel writes.
     pub seq: &'a AtomicU32,
-    /// `clock_mode`, right behind it.
+    /// `clock_mode`, which says whether the counter is used; right behind `seq`.
     pub mode: &'a AtomicU32,
     cycle_last: &'a AtomicU64,
     max_cycles: u64,
@@ -75,7 +75,7 @@ impl Places<'_> {
         (delta <= self.max_cycles).then_some(delta)
     }
 
-    /// `mult` and `shift`.
+    /// `mult` and `shift`: a cycle lasts `mult` / 2^`shift` nanoseconds.
     #[inline(always)]
     pub fn mult_and_shift(self) -> (u32, u32) {
         (self.mult.load(Ordering::Relaxed), self.shift.load(Ordering::Relaxed))

@@ -224,9 +224,9 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// Whether another thread of the process is traced on its way through `execve`. An exec ends all other threads, and waits for
-    /// the end of those that are traced until their tracer has heard of it; meanwhile it keeps the
-    /// tracer waiting that wants to trace one more.
+    /// Whether another thread of the process is traced on its way through `execve`. An exec ends all other
+    /// threads, and waits for the end of those that are traced until their tracer has heard of it; meanwhile
+    /// it keeps the tracer waiting that wants to trace one more.
     pub fn has_traced_thread_beside(&self, pid: Pid) -> bool {
         let is_beside = |(&other, traced): (&Pid, &Traced)| {
             other != pid

@@ -212,12 +212,12 @@ impl core::error::Error for NotAdopted {}
 mod tests {
     use std::num::NonZeroUsize;
 
-    use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
     use vdso_data::note::{OWN_PAGE, PROCESS_PAGE};
 
     use super::*;
 
-    /// An image of ours, of which the pages that it names may be gone.
+    /// An image of ours, of which the pages that it names may not be readable.
     #[test]
     fn an_image_is_looked_at_with_the_pages_that_it_names() {
         let image = vdso_image::tailor(vdso_image::Source::Own, &[]).bytes;
@@ -236,8 +236,9 @@ mod tests {
             unsafe { address.copy_from_nonoverlapping(image.as_ptr(), image.len()) };
             if let Some(page) = gone {
                 let page = place.map_addr(|start| start.saturating_add(page));
+                // Another thread could map something where nothing was left.
                 // SAFETY: a page of it that nobody refers to.
-                unsafe { munmap(page, PAGE_BYTES) }.expect("it is mapped");
+                unsafe { mprotect(page, PAGE_BYTES, ProtFlags::PROT_NONE) }.expect("it is mapped");
             }
             assert_eq!(look_at(address), expected, "without the page at {gone:x?}");
             // SAFETY: all of it, which nobody refers to.

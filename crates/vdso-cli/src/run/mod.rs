@@ -17,11 +17,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::follow::Tick;
 use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
 use vdso_inject::privilege::{self, Privilege};
-use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
 use crate::message::{self, quoted};
@@ -87,7 +87,7 @@ fn launch(
     let report = RefCell::new(Report::default());
     let publisher = || -> Tick<'_> {
         let page = selected.payload.file.page();
-        let mut timekeeper = Timekeeper::new(page, host, plan.transforms);
+        let mut timekeeper = Timekeeper::new(page, host.sampler(), plan.transforms);
         let report = &report;
         Box::new(move || {
             let wait = timekeeper.update();
@@ -103,7 +103,7 @@ fn launch(
                  average, {:.1} ns at worst",
                 report.updates,
                 report.mean_deviation_ns(),
-                report.worst_deviation_ns
+                report.worst_deviation_ns()
             ));
         }
     };

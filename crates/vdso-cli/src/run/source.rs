@@ -5,12 +5,11 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use vdso_data::clock;
 use vdso_data::process::Template;
+use vdso_host::{Host, counter, initialise};
 use vdso_image::Source;
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ImageFile, ImageRoom, LocalImage};
-use vdso_timekeeper::host::{self, Host};
-use vdso_timekeeper::{counter, initialise};
 
 use super::clocks::Plan;
 
@@ -74,7 +73,7 @@ fn own_is_safe(host: &Host) -> Result<(), String> {
 
 /// Whether the counter may be read instead of the kernel.
 fn counter_is_safe(host: &Host) -> Result<(), String> {
-    use vdso_timekeeper::host::PageError::{CounterUnused, TimeNamespace};
+    use vdso_host::PageError::{CounterUnused, TimeNamespace};
     if !counter::is_usable() {
         return Err("the CPU's counter cannot be read in order".to_owned());
     }
@@ -115,7 +114,7 @@ fn chain(host: &Host, plan: &Plan, mut reason: String) -> Result<Selected> {
 }
 
 fn make(host: &Host, plan: &Plan, source: Source, mut reason: String) -> Result<Selected> {
-    use vdso_timekeeper::host::RandomError::{NoCode, NoFunction};
+    use vdso_host::RandomError::{NoCode, NoFunction};
     if let Err(error) = &host.random_data
         && source != Source::Chain
         && !matches!(error, NoCode | NoFunction)
@@ -152,7 +151,7 @@ fn companion(name: &'static str, plan: &Plan) -> Result<Option<Companion>> {
         let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
-        let template = host::functions(file.architecture(), &kernel.image);
+        let template = vdso_host::functions(file.architecture(), &kernel.image);
         Ok(Payload { file, template, padding: None, companions: Vec::new() })
     };
     Ok(Some(Companion::new(name, file, Box::new(make))))
@@ -180,7 +179,8 @@ fn twin_payload(
     };
     let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
     let file = file.twin(&tailored.bytes)?;
-    let template = Template { hres, raw, ..host::functions(file.architecture(), &kernel.image) };
+    let template =
+        Template { hres, raw, ..vdso_host::functions(file.architecture(), &kernel.image) };
     Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 

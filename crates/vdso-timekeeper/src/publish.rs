@@ -281,8 +281,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
 
     /// What is on the page. This writer is alone with it.
     fn views(&self) -> Views {
-        let copy = latch::read(&self.page.header.seq, || (), |(), copy| copy);
-        self.page.copy(copy).each_ref().map(own::Line::load_counter_view)
+        self.page.read(|| (), |(), lines| lines.each_ref().map(own::Line::load_counter_view))
     }
 
     fn cycles_in(&self, duration: Duration) -> u64 {
@@ -318,19 +317,18 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
 
     /// Publishes a view of each clock, unless it is too late for that in the end.
     fn publish(&self, view: impl Fn(usize) -> CounterView, in_time: impl FnOnce() -> bool) -> bool {
-        let is_published = latch::write_in_time(&self.page.header.seq, |_, spare| {
-            for (id, line) in self.page.copy(spare).iter().enumerate() {
-                line.store_transform(&self.transforms[id]);
-                if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
-                    line.store_counter_view(&view(id));
-                }
+        let update = self.page.begin();
+        for (id, line) in update.lines().iter().enumerate() {
+            line.store_transform(&self.transforms[id]);
+            if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
+                line.store_counter_view(&view(id));
             }
-            in_time()
-        });
-        if is_published {
-            self.page.store_seconds_offsets(&self.transforms);
         }
-        is_published
+        let is_in_time = in_time();
+        if is_in_time {
+            update.commit();
+        }
+        is_in_time
     }
 }
 

@@ -3,15 +3,14 @@
 use core::fmt;
 
 use vdso_data::arithmetic::{Timespec, nanos_at};
-use vdso_data::own::{Halves, OwnPage};
-use vdso_data::{clock, latch};
+use vdso_data::clock;
+use vdso_data::own::{Halves, Line, OwnPage};
 
 use super::{Random, World};
 
 /// What the image of the `own` source does with the counter at `cycles`; `None` where it asks the kernel.
 pub fn read(page: &OwnPage, id: u32, cycles: u64) -> Option<Timespec> {
-    let view =
-        latch::read(&page.header.seq, || (), |(), copy| page.line(copy, id).load_counter_view());
+    let view = page.read(|| (), |(), lines| lines[id as usize].load_counter_view());
     let halves = |cycles: u64| Halves { low: cycles as u32, high: (cycles >> 32) as u32 };
     let at = |delta_cycles| {
         let nanos = nanos_at(view.nanos, delta_cycles, view.mult);
@@ -34,9 +33,9 @@ pub fn read(page: &OwnPage, id: u32, cycles: u64) -> Option<Timespec> {
 
 /// What the image answers where it asks the kernel, which says `host`.
 pub fn settled(page: &OwnPage, id: u32, cycles: u64, host: Timespec) -> Timespec {
-    let copy = latch::read(&page.header.seq, || (), |(), copy| copy);
-    let host = page.line(copy, id).load_transform().apply(host);
-    let view = page.line(copy, id).load_counter_view();
+    let both = |line: &Line| (line.load_transform(), line.load_counter_view());
+    let (transform, view) = page.read(|| (), |(), lines| both(&lines[id as usize]));
+    let host = transform.apply(host);
     if view.stale_cycles == 0 {
         return host;
     }

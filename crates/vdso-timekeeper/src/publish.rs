@@ -205,7 +205,8 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         &mut self.reference
     }
 
-    /// A clock's next line, and for how long it is nowhere below what readers read until it is in place.
+    /// A clock's next line, and for how long it is nowhere below what readers read until it is in place: not
+    /// beyond the old line's end, from where on they are at the reference's time.
     fn line(
         &mut self,
         id: usize,
@@ -217,10 +218,12 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         let now = sample.cycles;
         let target = self.target(id, sample);
         let slope = steering::transformed_slope(&self.transforms[id], slope);
-        let old = match place(&views[id], now) {
-            None => Line { cycles: now, start: target, slope },
-            Some(Place::On(line)) => line,
-            Some(Place::Past(end)) => self.steepest_host(id, (now, target.max(end.start)), slope),
+        let (old, left_cycles) = match place(&views[id], now) {
+            None => (Line { cycles: now, start: target, slope }, u64::MAX),
+            Some(Place::On(line)) => (line, left_cycles(&views[id], now)),
+            Some(Place::Past(end)) => {
+                (self.steepest_host(id, (now, target.max(end.start)), slope), u64::MAX)
+            }
         };
         let is_far_ahead = old.at(now).saturating_sub(target) > slewed(&views[id]);
         let kind = match self.was_set(id, sample, is_far_ahead) {
@@ -228,7 +231,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
             false => Kind::NeverBack,
         };
         let line = steering::continued(&old, (now, target), slope, interval_cycles, kind);
-        (line, steering::overlap_cycles(old.slope, line.slope))
+        (line, steering::overlap_cycles(old.slope, line.slope).min(left_cycles))
     }
 
     /// Where a clock should be.
@@ -349,6 +352,11 @@ fn place(view: &CounterView, now: u64) -> Option<Place> {
     // Also if the counter was reset, as nobody knows where they were then.
     let start = line.at(view.cycle_last.wrapping_add(view.stale_cycles));
     Some(Place::Past(Line { cycles: now, start, slope: 0 }))
+}
+
+/// How much longer a line may be used whose readers are on it.
+fn left_cycles(view: &CounterView, now: u64) -> u64 {
+    view.stale_cycles - now.wrapping_sub(view.cycle_last)
 }
 
 /// A line that sends its readers to the host: of one cycle in the far future, so that it is never read, but

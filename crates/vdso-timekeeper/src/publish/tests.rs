@@ -346,6 +346,25 @@ fn a_late_update_is_not_published() {
     assert_eq!((seq(), keeper.report().updates), (1, 1));
 }
 
+/// Where a line ends while its successor is made, readers are at the reference's time, which may be ahead of
+/// both: so there the update is late, however long its own lines would be above the old ones.
+#[test]
+fn an_update_behind_the_end_of_the_line_before_is_late() {
+    for hz in [24_000_000, 2_500_000_000] {
+        let (world, page) = (World::of_hz(hz), OwnPage::new());
+        let mut keeper = timekeeper(&page, &world, [Transform::IDENTITY; clock::LINES]);
+        follow(&mut keeper, sample(&world));
+        let life_cycles = keeper.cycles_in(FIRST_INTERVAL + GRACE);
+        // The line is behind.
+        world.slew(500);
+        world.advance_to(world.cycles() + life_cycles - 1000);
+        let before = sample(&world);
+        world.stand_still(1001);
+        assert_eq!(keeper.follow(before), None, "{hz} Hz: the line has ended");
+        assert_eq!(keeper.follow(sample(&world)), Some(FIRST_INTERVAL * 2), "{hz} Hz: anew");
+    }
+}
+
 /// MONOTONIC_RAW runs at its own rate from the first update on.
 #[test]
 fn raw_is_not_slewed_in_a_young_page() {

@@ -18,7 +18,8 @@
 //! // Those that may be set do go back when they are.
 //! let mut readers = Readers::of(&world, !clock::SETTABLE);
 //! for _ in 0..1000 {
-//!     let due = world.cycles() + world.cycles_in(timekeeper.update());
+//!     let wait = timekeeper.update();
+//!     let due = world.cycles() + world.cycles_in(wait);
 //!     readers.read(&page, &world, due, &mut random)?;
 //!     world.advance_to(due);
 //!     world.disturb(&mut random);

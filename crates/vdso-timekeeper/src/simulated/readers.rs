@@ -102,10 +102,14 @@ impl Readers {
     ) -> Result<(), WentBack> {
         for _ in 0..random.below(6) {
             let left = until.saturating_sub(self.cycles);
-            // Many right after each other.
-            let step = if random.one_in(2) { random.below(64) } else { random.below(left + 1) };
+            // Many right after each other, and many at the last moment before what comes then.
+            let step = match random.below(4) {
+                0 | 1 => random.below(64),
+                2 => random.below(left + 1),
+                _ => left,
+            };
             // Nobody reads the counter before it has been asked for the last time.
-            self.cycles = (self.cycles + step).min(until).max(self.asked_at);
+            self.cycles = (self.cycles + step).min(until.max(self.cycles)).max(self.asked_at);
             for id in clock::HIGH_RESOLUTION_IDS {
                 let to = self.read_one(page, world, id);
                 match self.last[id as usize].replace(to) {

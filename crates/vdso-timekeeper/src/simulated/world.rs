@@ -138,6 +138,11 @@ impl World {
         self.has_counter.set(false);
     }
 
+    /// They do again.
+    pub fn take_counter_back(&self) {
+        self.has_counter.set(true);
+    }
+
     /// What it says of its slopes, if not the truth: a calibration may be wrong.
     pub fn tell(&self, slopes: Slopes) {
         self.told.set(Some(slopes));

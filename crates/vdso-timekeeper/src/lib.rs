@@ -8,6 +8,7 @@
 //!   virtual machine's host. gVisor's `referenceClocks` (`pkg/sentry/time`) is the model.
 //! - [`steering`]: how a published line is continued so that it follows its reference and never goes back.
 //! - [`Timekeeper`]: puts both together and publishes.
+//! - [`calibration`]: how fast a counter counts, against a timer.
 //! - [`counter`]: the processor's counter, for references that run on it.
 //! - [`simulated`]: a machine, its clocks and their readers, for tests.
 //!
@@ -19,6 +20,7 @@
 #[macro_use]
 extern crate std;
 
+pub mod calibration;
 pub mod counter;
 mod publish;
 mod reference;

@@ -10,6 +10,7 @@
 //! - [`Timekeeper`]: puts both together and publishes.
 //! - [`calibration`]: how fast a counter counts, against a timer.
 //! - [`counter`]: the processor's counter, for references that run on it.
+//! - [`Guest`]: a virtual machine's counter, its host's scaled and moved.
 //! - [`simulated`]: a machine, its clocks and their readers, for tests.
 //!
 //! Needs no operating system, no memory but its own, and computes without floating point.
@@ -22,11 +23,13 @@ extern crate std;
 
 pub mod calibration;
 pub mod counter;
+mod guest;
 mod publish;
 mod reference;
 pub mod simulated;
 pub mod steering;
 
+pub use guest::{Guest, Scaling};
 pub use publish::{Report, Timekeeper, initialise};
 pub use reference::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
 

@@ -2,9 +2,7 @@
 
 mod args;
 mod clocks;
-mod ending;
 pub mod notice;
-mod source;
 pub mod startup;
 
 use std::cell::RefCell;
@@ -17,19 +15,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use vdso_image::Source;
-use vdso_inject::follow::Tick;
-use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
-use vdso_inject::privilege::{self, Privilege};
+use vdso_launch::follow::Tick;
+use vdso_launch::privilege::{self, Privilege};
+use vdso_launch::{
+    Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, end_by_signal,
+    select,
+};
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
-use crate::message::{self, quoted};
+use crate::message::{self, Hinted, quoted};
 
 pub use args::Run;
-use clocks::Plan;
-use ending::Core;
-use source::{Selected, select};
 
 /// A mistake in the arguments.
 const USAGE: u8 = 2;
@@ -40,7 +37,7 @@ const NOT_FOUND: u8 = 127;
 
 /// Runs the command, and gives its exit code.
 pub fn run(run: &Run) -> ExitCode {
-    let plan = match Plan::of(run) {
+    let plan = match clocks::plan(run) {
         Ok(plan) => plan,
         Err(error) => {
             message::fail(&error);
@@ -49,8 +46,8 @@ pub fn run(run: &Run) -> ExitCode {
     };
     match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
-        Ok(Outcome::Signaled(signal)) => ending::by_signal(signal, Core::NotDumped),
-        Ok(Outcome::Dumped(signal)) => ending::by_signal(signal, Core::Dumped),
+        Ok(Outcome::Signaled(signal)) => end_by_signal(signal, Core::NotDumped).into(),
+        Ok(Outcome::Dumped(signal)) => end_by_signal(signal, Core::Dumped).into(),
         Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = quoted(&run.command[0]);
@@ -72,7 +69,7 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
         return Ok(on_host_clock(run, &command, privilege, &path));
     }
     let host = Host::find().context("cannot read /proc/self/maps")?;
-    let selected = select(&host, plan, run.source.map(Source::from))?;
+    let selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
     explain(run, plan, &selected);
     launch(run, &command, plan, &host, &selected)
 }
@@ -121,11 +118,24 @@ fn launch(
     Ok(launch.run()?)
 }
 
+fn with_hint(error: SourceError) -> anyhow::Error {
+    let what = error.to_string();
+    match error {
+        SourceError::Refused { .. } => {
+            Hinted::new(what, "leave --source out to have a safe one chosen").into()
+        }
+        SourceError::NoRate => {
+            Hinted::new(what, "use 'own' or 'chain' with --rate and --freeze").into()
+        }
+        error => error.into(),
+    }
+}
+
 fn explain(run: &Run, plan: &Plan, selected: &Selected) {
     if !run.verbose {
         return;
     }
-    message::say(format_args!("source {}: {}", selected.source.name(), selected.reason));
+    message::say(selected);
     message::say(plan);
     if !selected.missing.is_empty() {
         message::say(format_args!(

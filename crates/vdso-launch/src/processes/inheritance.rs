@@ -16,7 +16,7 @@ const SIGNALS: [Signal; 3] = [Signal::SIGPIPE, Signal::SIGCHLD, Signal::SIGXFSZ]
 /// back, and nobody else: there is nothing in it but what a process had.
 ///
 /// ```compile_fail,E0451
-/// use vdso_inject::launch::Inheritance;
+/// use vdso_launch::Inheritance;
 ///
 /// // No address becomes a handler, and no descriptor is closed on somebody's word.
 /// let _ = Inheritance { closed_streams: [true; 3], ..Inheritance::default() };

@@ -22,7 +22,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
 use super::arrivals::Arrival;
 use super::supervise::let_go_of_standard_streams;
-use crate::proc;
+use vdso_inject::proc;
 
 /// Its name, which must be neither vdso's nor a program's. At most 15 bytes.
 const NAME: &std::ffi::CStr = c"signal-witness";

@@ -18,6 +18,7 @@
 //! does.
 
 mod arrivals;
+mod ending;
 mod front;
 mod guard;
 mod inheritance;
@@ -34,13 +35,14 @@ use nix::sys::signal::SigSet;
 
 use supervise::Common;
 
-use crate::arch;
-use crate::error::{Attempt, Error, Result};
-use crate::exec::{Announce, Payload};
 use crate::follow::{Notice, Settings, SharedInFlight, Tick, Tokens};
-use crate::proc;
+use vdso_inject::arch;
+use vdso_inject::exec::{Announce, Payload};
+use vdso_inject::proc;
+use vdso_inject::{Attempt, Error, Result};
 
 pub use crate::follow::OnHostClock;
+pub use ending::{Core, end_by_signal};
 pub use inheritance::Inheritance;
 
 /// Whether children and later execs run on the image, too.

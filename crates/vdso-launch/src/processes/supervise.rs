@@ -14,11 +14,11 @@ use super::message::{Kind, Socket};
 use super::program::become_program;
 use super::scheduling::{go_first, take_short_turns};
 use super::{Launch, failed};
-use crate::error::{Attempt, Error, Result};
-use crate::exec::FileBy;
 use crate::follow::{
     Listener, Notice, Observer, OnHostClock, Settings, SharedInFlight, Supervisor, Tracer,
 };
+use vdso_inject::exec::FileBy;
+use vdso_inject::{Attempt, Error, Result};
 
 /// What all processes of a launch have.
 #[derive(Clone, Copy)]

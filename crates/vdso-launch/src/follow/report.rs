@@ -3,8 +3,8 @@
 use nix::unistd::Pid;
 
 use super::in_flight::SlotIndex;
-use crate::arch::{ABIS, Abi};
-use crate::stub::REQUEST;
+use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::stub::REQUEST;
 
 /// A process that waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use crate::arch::ABIS;
+use vdso_inject::arch::ABIS;
 
 /// When to look whether its `execve` has failed.
 #[derive(Clone, Copy, Debug)]

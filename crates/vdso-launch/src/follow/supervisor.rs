@@ -17,10 +17,10 @@ use super::notice::Notice;
 use super::report::{Call, Report};
 use super::target::Target;
 use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
-use crate::error::Result;
-use crate::exec::FileBy;
-use crate::ptrace::{self, Alarm};
-use crate::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+use vdso_inject::Result;
+use vdso_inject::exec::FileBy;
+use vdso_inject::ptrace::{self, Alarm};
+use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 
 /// Publishes the page of clocks and says when to be called again.
 pub type Tick<'a> = Box<dyn FnMut() -> Duration + 'a>;

@@ -12,9 +12,9 @@ use libc::{
 };
 use nix::unistd::Pid;
 
-use crate::arch::{ABIS, Abi, Need, StubCall, Word};
-use crate::exec::Memory;
-use crate::proc;
+use vdso_inject::arch::{ABIS, Abi, Need, StubCall, Word};
+use vdso_inject::exec::Memory;
+use vdso_inject::proc;
 
 /// `BPF_MAXINSNS` of `include/uapi/linux/bpf_common.h`.
 const MOST_INSTRUCTIONS: usize = 4096;
@@ -179,7 +179,7 @@ mod tests {
     use libc::BPF_K;
 
     use super::*;
-    use crate::arch::ABIS;
+    use vdso_inject::arch::ABIS;
 
     const RETURN: u16 = (BPF_RET | BPF_K) as u16;
     const LOAD: u16 = (BPF_LD | BPF_W | BPF_ABS) as u16;

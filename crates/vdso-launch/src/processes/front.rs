@@ -16,9 +16,9 @@ use super::message::{Kind, Socket};
 use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_streams};
 use super::witness::Witness;
 use super::{Outcome, failed};
-use crate::error::Result;
 use crate::follow::{Heard, Tracer};
-use crate::{proc, ptrace};
+use vdso_inject::Result;
+use vdso_inject::{proc, ptrace};
 
 /// How many supervisors in a row may end without having dealt with anything before the front gives up.
 const SUCCESSORS: usize = 16;

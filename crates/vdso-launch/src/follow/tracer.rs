@@ -25,12 +25,13 @@ use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
 use super::whereabouts::{Look, Whereabouts, is_in_execve, whereabouts};
-use crate::arch::{ABIS, Abi};
-use crate::error::{Error, Result};
-use crate::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
-use crate::ptrace::{self, Event};
-use crate::stub;
-use crate::{privilege, proc};
+use crate::privilege;
+use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
+use vdso_inject::proc;
+use vdso_inject::ptrace::{self, Event};
+use vdso_inject::stub;
+use vdso_inject::{Error, Result};
 
 /// What is the same for all programs of a launch.
 pub struct Settings<'a> {

@@ -23,6 +23,6 @@ mod whereabouts;
 
 pub use in_flight::{InFlight, SharedInFlight};
 pub use listener::{Listener, install};
-pub use notice::{Notice, OnHostClock};
+pub use notice::{Notice, OnHostClock, Severity, hint};
 pub use supervisor::{Observer, Supervisor, Tick};
 pub use tracer::{Heard, Settings, Tokens, Tracer};

@@ -1,4 +1,4 @@
-//! The end of the command when a signal has ended the program: as the program ended, for a caller that
+//! The end of the front when a signal has ended the program: as the program ended, for a caller that
 //! looks. A shell ends its script after ^C only then.
 //!
 //! The status says whether a core was dumped, too, and only the kernel can say it, of a process that has
@@ -8,7 +8,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -29,14 +28,15 @@ pub enum Core {
 /// The exit code of a shell's for a process that a signal ended, less the signal.
 const SIGNALED: i32 = 128;
 
-/// Ends by a signal, which the calling process has blocked. Should that fail it gives what shells show.
-pub fn by_signal(number: i32, core: Core) -> ExitCode {
+/// Ends this process by a signal, which it has blocked. Should that fail it gives the exit code that shells
+/// show.
+pub fn end_by_signal(number: i32, core: Core) -> u8 {
     let dumps = core == Core::Dumped && dump_out_of_sight().is_ok();
     // More than a limit of 0 does: no program that the kernel would pipe the core to is started.
     if set_dumpable(dumps).is_ok() {
         raise(number);
     }
-    ExitCode::from((SIGNALED + number) as u8)
+    (SIGNALED + number) as u8
 }
 
 /// The default disposition, and no more blocked. By the kernel itself: to the C library two of the signals

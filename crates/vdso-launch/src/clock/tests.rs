@@ -1,19 +1,6 @@
 //! Where clocks begin, on a host whose tick was any time ago.
 
-use clap::Parser;
-
 use super::*;
-
-#[derive(Parser)]
-struct Command {
-    #[command(flatten)]
-    run: Run,
-}
-
-fn run(options: &[&str]) -> Run {
-    let words = ["vdso"].iter().chain(options).chain(&["--", "true"]);
-    Command::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).run
-}
 
 const fn at_ns(sec: i64, nsec: i64) -> Timespec {
     Timespec { sec, nsec }
@@ -39,9 +26,10 @@ const REALTIME_CLOCKS: [u32; 2] = [clock::REALTIME, clock::REALTIME_COARSE];
 #[test]
 fn no_clock_begins_before_the_time_asked_for() {
     for ago in TICKS {
-        for rate in [&["--rate", "1"][..], &["--rate", "0.5"], &["--rate", "1000"], &["--freeze"]] {
-            let run = run(&[&["--at", "2020-01-01T00:00:00Z"], rate].concat());
-            let plan = Plan::from_now(&run, &Now::by(|id| host(id, ago))).unwrap();
+        for rate in [1.0, 0.5, 1000.0, 0.0] {
+            let asked = UNIX_EPOCH + Duration::from_secs(T.sec as u64);
+            let clock = Clock::builder().at(asked).rate(rate).build().unwrap();
+            let plan = Plan::from_now(&clock, &Now::by(|id| host(id, ago))).unwrap();
             for id in REALTIME_CLOCKS {
                 let now = plan.transforms[id as usize].apply(host(id, ago));
                 assert!(now >= T, "clock {id}, {rate:?}, tick {ago:?} ago: {now:?}");
@@ -83,18 +71,48 @@ fn the_coarse_clocks_are_of_one_tick() {
 }
 
 #[test]
-fn a_time_before_the_year_1_needs_no_equals_sign() {
-    let expected = "-000044-03-15T00:00:00Z".parse().unwrap();
-    for time in ["-000044-03-15T00:00:00Z", "-0044-03-15T00:00:00Z"] {
-        assert_eq!(run(&["--at", time]).at, Some(At(expected)));
-        assert_eq!(run(&[&format!("--at={time}")]).at, Some(At(expected)));
+fn a_rate_is_what_was_written() {
+    let rate = |rate: f64| Clock::builder().rate(rate).build().map(|clock| clock.speed.0);
+    assert_eq!(rate(60.0), Ok(Rate { whole: 60, fraction: 0 }));
+    assert_eq!(rate(0.5), Ok(Rate { whole: 0, fraction: 1 << 63 }));
+    assert_eq!(rate(1e6), Ok(Rate { whole: Clock::MAX_RATE, fraction: 0 }));
+    for impossible in [-0.1, 1e6 + 0.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        assert!(matches!(rate(impossible), Err(ClockError::Rate { .. })), "{impossible}");
     }
+    let too_fast = Rate { whole: Clock::MAX_RATE, fraction: 1 };
+    assert!(matches!(Clock::builder().exact_rate(too_fast).build(), Err(ClockError::Rate { .. })));
+    // The last one counts.
+    let clock = Clock::builder().rate(-1).freeze().build().unwrap();
+    assert!(clock.has_rate() && clock.speed.0 == Rate::ZERO);
 }
 
 #[test]
-fn a_zone_that_is_not_known_is_refused() {
-    for time in ["2020-01-01[No/Zone]", "2020-01-01T00:00:00[X]", "2020-01-01T00:00:00Z[No/Zone]"] {
-        let error = parse_at(time).expect_err(time);
-        assert!(format!("{error:#}").contains("zone is not known"), "{time}: {error:#}");
-    }
+fn clocks_are_moved_in_groups() {
+    let now = Now::by(|id| host(id, at_ns(0, 0)));
+    let moved = |clocks: ClockSet| {
+        let clock = Clock::builder().ahead(Duration::from_secs(5)).clocks(clocks).build().unwrap();
+        let plan = Plan::from_now(&clock, &now).unwrap();
+        (0..clock::LINES as u32)
+            .filter(|&id| plan.transforms[id as usize] != Transform::IDENTITY)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(moved(ClockSet::default()), [0, 5, 11]);
+    assert_eq!(moved(Clocks::Monotonic.into()), [1, 4, 6]);
+    assert_eq!(moved([Clocks::Boottime, Clocks::Monotonic].into()), [1, 4, 6, 7]);
+    assert_eq!(moved(Clocks::All.into()), [0, 1, 4, 5, 6, 7, 11]);
+}
+
+#[test]
+fn what_cannot_be_shown_is_an_error() {
+    let now = Now::by(|id| host(id, at_ns(0, 0)));
+    let plan = |builder: ClockBuilder| Plan::from_now(&builder.build().unwrap(), &now).map(drop);
+    let hours = Duration::from_secs(7200);
+    let back = Clock::builder().behind(hours);
+    assert_eq!(plan(back), Ok(()));
+    let error = plan(back.clocks(Clocks::Monotonic));
+    assert_eq!(error, Err(ClockError::BeforeZero { up_sec: 5_000 }));
+    let error = plan(Clock::builder().ahead(Duration::MAX));
+    assert_eq!(error, Err(ClockError::OutOfRange));
+    // What a time of day before 1970 is.
+    assert_eq!(plan(Clock::builder().at(UNIX_EPOCH - hours)), Ok(()));
 }

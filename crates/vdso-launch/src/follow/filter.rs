@@ -6,8 +6,8 @@ use libc::{
     SECCOMP_RET_USER_NOTIF, sock_filter,
 };
 
-use crate::arch::{ABIS, Abi};
-use crate::stub::REQUEST;
+use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::stub::REQUEST;
 
 /// Offsets within `struct seccomp_data`, `include/uapi/linux/seccomp.h`.
 const NUMBER: u32 = 0;

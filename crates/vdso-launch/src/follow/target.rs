@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use crate::exec::Memory;
+use vdso_inject::exec::Memory;
 
 /// Longer names are cut off: `PATH_MAX`.
 const MOST_BYTES: usize = 4096;

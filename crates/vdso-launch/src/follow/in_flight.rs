@@ -17,8 +17,8 @@ use nix::unistd::Pid;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::report::Report;
-use crate::arch::{ABIS, Abi};
-use crate::exec::Kept;
+use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::exec::Kept;
 
 /// How many reports may be in work at a time. Programs that wait for slow file systems take one each.
 const SLOTS: usize = 512;

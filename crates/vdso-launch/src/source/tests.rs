@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use test_support::{Lacking, skip};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
@@ -45,13 +46,14 @@ fn by_call(id: u32) -> Timespec {
 /// Chained if nothing was asked for, refused by the same reason if the page was.
 fn assert_chains(host: &Host, reason: &str) {
     let selected = select(host, &plan(), None).unwrap();
-    assert_eq!(selected.source, Source::Chain, "{}", selected.reason);
-    assert!(selected.reason.contains(reason), "{:?} is not in {:?}", reason, selected.reason);
+    let said = selected.to_string();
+    assert_eq!(selected.source, Source::Chain, "{said}");
+    assert!(said.contains(reason), "{reason:?} is not in {said:?}");
     assert_is_right(host, &selected);
     let Err(error) = select(host, &plan(), Some(Source::Host)) else {
         panic!("taken, although {reason}");
     };
-    let error = format!("{error:#}");
+    let error = error.to_string();
     assert!(error.starts_with("the source 'host' cannot be used here: "), "{error}");
     assert!(error.contains(reason) || host.page.is_ok(), "{reason:?} is not in {error:?}");
 }
@@ -64,7 +66,7 @@ fn with_page(page: PageError) -> Host {
 
 #[test]
 fn a_page_that_is_not_read_is_a_reason_to_chain() {
-    let denied = io::Error::from_raw_os_error(libc::ENOENT);
+    let denied = Arc::new(io::Error::from_raw_os_error(libc::ENOENT));
     let path = vdso_timekeeper::host::btf::VMLINUX;
     let reasons = [
         (PageError::NoVvar, "this process has no [vvar] mapping"),
@@ -100,7 +102,8 @@ fn an_image_of_another_kind_is_not_called() {
         host.image[at] = value;
         assert_chains(&host, "the kernel's vDSO is not called, as ");
         let asked = select(&host, &plan(), Some(Source::Chain)).unwrap();
-        assert!(asked.reason.starts_with("as asked; the kernel's vDSO is not called, as "));
+        let said = asked.to_string();
+        assert!(said.starts_with("source chain: as asked; the kernel's vDSO is not called, as "));
         assert_is_right(&host, &asked);
     }
 }
@@ -110,9 +113,13 @@ fn an_image_of_another_kind_is_not_called() {
 fn a_page_that_says_something_else_is_refused() {
     let host = Host::find().unwrap();
     if let Err(reason) = by_host(&host, &plan()) {
-        return test_support::skip(test_support::Lacking::Kernel, "host-validation", &reason);
+        return test_support::skip(
+            test_support::Lacking::Kernel,
+            "host-validation",
+            &reason.to_string(),
+        );
     }
-    let selected = make(&host, &plan(), Source::Host, String::new()).unwrap();
+    let selected = make(&host, &plan(), Source::Host, Reason::Asked).unwrap();
     assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
     let mut other = plan();
     for id in clock::HIGH_RESOLUTION_IDS {

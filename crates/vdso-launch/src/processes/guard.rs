@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::message::Socket;
 use crate::follow::InFlight;
-use crate::proc;
+use vdso_inject::proc;
 
 /// See the module.
 pub struct Guard<'a> {

@@ -169,6 +169,12 @@ impl ClockBuilder {
     }
 }
 
+impl From<Clock> for ClockBuilder {
+    fn from(clock: Clock) -> Self {
+        Self { clock, rate: None }
+    }
+}
+
 fn rate_of(rate: f64) -> Option<Rate> {
     let is_possible = (0.0..=Clock::MAX_RATE as f64).contains(&rate);
     let whole = rate.trunc();

@@ -4,11 +4,12 @@
 //! to one that is traced by somebody who may not have as much, nor under `no_new_privs`, which the filter
 //! takes without privilege. Sources: execve(2), capabilities(7), user_namespaces(7).
 
+use std::ffi::OsStr;
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -42,6 +43,21 @@ pub fn at_stake(path: &Path) -> Option<(Privilege, PathBuf)> {
     let file = executed(path)?;
     let privilege = missing(&file, "self")?;
     Some((privilege, file))
+}
+
+/// The same of a program as it is named to `execvp`, which looks it up in `path` if there is no slash in it.
+pub fn at_stake_of(program: &OsStr, path: Option<&OsStr>) -> Option<(Privilege, PathBuf)> {
+    at_stake(&find(Path::new(program), path)?)
+}
+
+fn find(name: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
+    if name.as_os_str().as_bytes().contains(&b'/') {
+        return Some(name.to_owned());
+    }
+    std::env::split_paths(path?).map(|folder| folder.join(name)).find(|file| {
+        fs::metadata(file)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    })
 }
 
 /// What a process would have got from the file that it has just begun to execute, and has not, as it is

@@ -8,7 +8,7 @@ use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::exec::Payload;
 use vdso_inject::{Error, ImageFile};
-use vdso_launch::{Follow, Inheritance, Launch, OnHostClock};
+use vdso_launch::{Follow, Inheritance, Launch, OnHostClock, Streams};
 
 /// A lock that another thread holds would be held in the forked supervisor for ever.
 #[test]
@@ -32,6 +32,9 @@ fn a_process_with_other_threads_does_not_launch() {
         tell_addresses: false,
         farewell: &|| {},
         inheritance: Inheritance::capture(),
+        streams: &Streams::inherited(),
+        executed: &|_| {},
+        caller: None,
     };
     assert!(matches!(launch.run(), Err(Error::Threads)));
     drop(end);

@@ -7,9 +7,7 @@ pub mod startup;
 
 use std::cell::RefCell;
 use std::ffi::CString;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,8 +16,8 @@ use nix::errno::Errno;
 use vdso_launch::follow::Tick;
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
-    Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, end_by_signal,
-    select,
+    Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, Streams,
+    end_by_signal, select,
 };
 use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
@@ -114,6 +112,9 @@ fn launch(
         tell_addresses: run.verbose,
         farewell: &farewell,
         inheritance: startup::inheritance(),
+        streams: &Streams::inherited(),
+        executed: &|_| {},
+        caller: None,
     };
     Ok(launch.run()?)
 }
@@ -155,7 +156,7 @@ fn c_strings(run: &Run) -> Result<Vec<CString>> {
 
 /// What the program would lose if it were traced and followed, and the file that gives it.
 pub fn privileged_program(name: &std::ffi::OsStr) -> Option<(Privilege, PathBuf)> {
-    privilege::at_stake(&find_in_path(Path::new(name))?)
+    privilege::at_stake_of(name, std::env::var_os("PATH").as_deref())
 }
 
 /// Runs a program as it is that cannot have both its privilege and a clock; or not, if that is what is
@@ -174,17 +175,6 @@ fn on_host_clock(run: &Run, command: &[CString], privilege: Privilege, path: &Pa
     ));
     message::say("hint: run vdso inside it, for example: sudo vdso run ...");
     untouched(command)
-}
-
-fn find_in_path(name: &Path) -> Option<PathBuf> {
-    if name.as_os_str().as_bytes().contains(&b'/') {
-        return Some(name.to_owned());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| {
-        fs::metadata(file)
-            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    })
 }
 
 /// Becomes the program.

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -594,12 +593,15 @@ fn tracer_of(pid: Pid) -> Option<Pid> {
     proc::status(pid, "TracerPid").filter(|&tracer| tracer != 0).map(Pid::from_raw)
 }
 
-/// Whether a process executes this very program.
+/// Whether a process is one of a launch's own, of whichever launch: these alone may write to the pages of
+/// clocks.
 pub fn is_one_of_us(pid: Pid) -> bool {
-    let file =
-        |pid: &str| std::fs::metadata(format!("/proc/{pid}/exe")).map(|f| (f.dev(), f.ino()));
-    match (file(&pid.to_string()), file("self")) {
-        (Ok(theirs), Ok(ours)) => theirs == ours,
-        _ => false,
-    }
+    let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let is_own_page = |line: &&[u8]| {
+        let Ok(line) = std::str::from_utf8(line) else { return false };
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        fields.next() == Some("rw-s")
+            && fields.nth(3).is_some_and(|path| path.starts_with("/memfd:vdso-"))
+    };
+    maps.split(|&byte| byte == b'\n').any(|line| is_own_page(&line))
 }

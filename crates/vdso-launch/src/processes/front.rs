@@ -1,6 +1,6 @@
 //! The front: stands for the program towards the terminal and whoever started it.
 
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{Pid, getpgid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 
 use super::arrivals::{Arrival, Arrivals, Program, Reading};
+use super::descendants::end_all;
 use super::guard::Guard;
 use super::message::{Kind, Socket};
 use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_streams};
@@ -69,6 +70,8 @@ pub struct Front<'a, 'launch> {
     progress: u64,
     witness: Option<Witness>,
     arrivals: Arrivals,
+    /// See [`Launch::caller`](super::Launch::caller); `None` when that has ended.
+    caller: Option<BorrowedFd<'launch>>,
 }
 
 impl<'a, 'launch> Front<'a, 'launch> {
@@ -94,6 +97,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             progress: 0,
             witness,
             arrivals: Arrivals::default(),
+            caller: common.launch.caller,
         }
     }
 
@@ -113,6 +117,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
                 return outcome;
             }
             self.expect_end();
+            self.end_with_caller();
             self.take_signals(program);
             if let Some(status) = self.reap() {
                 return self.outcome(status);
@@ -141,6 +146,9 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if let Some(witness) = &self.witness {
             fds.push(PollFd::new(witness.socket(), PollFlags::POLLIN));
         }
+        if let Some(caller) = self.caller {
+            fds.push(PollFd::new(caller, PollFlags::POLLIN));
+        }
         let until =
             |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let until_look = self.tracer.looks_at().map(until);
@@ -154,6 +162,11 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Gives the program what was sent for it to this process alone.
     fn take_signals(&mut self, program: Pid) {
+        // Nobody sends to this process alone who knows the program itself.
+        if self.common.launch.caller.is_some() {
+            while let Ok(Some(_)) = self.signals.read_signal() {}
+            return;
+        }
         let mut reading = self.compare();
         // Some send to a process first and then to its group, or to one process of many after another.
         // Before the front wakes up they have usually done that; if not, they are at it.
@@ -220,9 +233,11 @@ impl<'a, 'launch> Front<'a, 'launch> {
     fn hear_program(&mut self) {
         if self.start.as_ref().is_some_and(Socket::is_ready)
             && let Some(start) = self.start.take()
-            && let Some(message) = start.receive()
         {
-            self.not_executed = Some(Errno::from_raw(message.number));
+            match start.receive() {
+                Some(message) => self.not_executed = Some(Errno::from_raw(message.number)),
+                None => (self.common.launch.executed)(self.program),
+            }
         }
     }
 
@@ -237,6 +252,18 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if let Some(guard) = &mut self.guard {
             guard.expect_news();
         }
+    }
+
+    /// Nothing is left when the caller is gone.
+    fn end_with_caller(&mut self) {
+        let Some(caller) = self.caller else { return };
+        let mut fds = [PollFd::new(caller, PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
+            return;
+        }
+        self.caller = None;
+        let supervisor = self.guard.as_ref().map(Guard::supervisor);
+        end_all(supervisor);
     }
 
     /// What the supervisor says; if it is gone, there must be another.
@@ -318,6 +345,10 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Stops as the program has, so that the shell sees its job stopped; returns when continued.
     fn stop_like(&mut self, program: Pid, signal: i32) {
+        // Whoever knows the program itself lets that go on, and not this process.
+        if self.common.launch.caller.is_some() {
+            return;
+        }
         // The terminal's own signal may have stopped this process, too, in the moment after an
         // earlier stop in which it is not blocked; then both have been continued since.
         if !is_stopped(program) {

@@ -25,6 +25,7 @@ const SIGNALS: [Signal; 3] = [Signal::SIGPIPE, Signal::SIGCHLD, Signal::SIGXFSZ]
 pub struct Inheritance {
     dispositions: [Disposition; SIGNALS.len()],
     closed_streams: [bool; 3],
+    mask: Option<SigSet>,
 }
 
 /// All that a new program can inherit of a signal's.
@@ -43,7 +44,26 @@ impl Inheritance {
         Self {
             dispositions: SIGNALS.map(Disposition::of),
             closed_streams: [0, 1, 2].map(is_closed),
+            mask: None,
         }
+    }
+
+    /// Looks at this process, for a program that is to be given what [`std::process::Command`] gives: no
+    /// signal is blocked, and `SIGPIPE` ends it.
+    pub fn capture_as_std() -> Self {
+        let mut captured = Self { closed_streams: [false; 3], ..Self::capture() };
+        for (signal, disposition) in SIGNALS.into_iter().zip(&mut captured.dispositions) {
+            if signal == Signal::SIGPIPE {
+                *disposition = Disposition::Default;
+            }
+        }
+        captured.mask = Some(SigSet::empty());
+        captured
+    }
+
+    /// The signals that the program is to have blocked, if not those of the launching process.
+    pub(super) fn mask(&self) -> Option<SigSet> {
+        self.mask
     }
 
     /// Which of the standard streams were closed.

@@ -39,9 +39,22 @@ pub enum Kind {
     Stopped,
     /// Supervisor to front: the program goes on.
     Continued,
+    /// Front to a calling process: the program is executed; its pid; comes with a descriptor of its process, if
+    /// the kernel has such.
+    Executed,
+    /// Front to a calling process: a program was ended that would have run on the host's clock.
+    OnHostClock,
+    /// Front to a calling process: it could not trace the program; the errno.
+    CannotTrace,
+    /// Front to a calling process: the program cannot be followed; the errno.
+    CannotFollow,
+    /// Front to a calling process: no process could be started; the errno.
+    CannotFork,
+    /// Front to a calling process: its own processes could not be set up; the errno.
+    CannotSetUp,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 17] = [
     Kind::Following,
     Kind::NotFollowing,
     Kind::Go,
@@ -53,6 +66,12 @@ const KINDS: [Kind; 11] = [
     Kind::EndedAlone,
     Kind::Stopped,
     Kind::Continued,
+    Kind::Executed,
+    Kind::OnHostClock,
+    Kind::CannotTrace,
+    Kind::CannotFollow,
+    Kind::CannotFork,
+    Kind::CannotSetUp,
 ];
 
 /// One message.

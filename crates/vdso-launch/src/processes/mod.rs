@@ -18,6 +18,7 @@
 //! does.
 
 mod arrivals;
+mod descendants;
 mod ending;
 mod front;
 mod guard;
@@ -25,13 +26,16 @@ mod inheritance;
 mod message;
 mod program;
 mod scheduling;
+mod streams;
 mod supervise;
 mod witness;
 
 use std::ffi::CString;
+use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
+use nix::unistd::Pid;
 
 use supervise::Common;
 
@@ -44,6 +48,8 @@ use vdso_inject::{Attempt, Error, Result};
 pub use crate::follow::OnHostClock;
 pub use ending::{Core, end_by_signal};
 pub use inheritance::Inheritance;
+pub(crate) use message::{Kind, Socket};
+pub use streams::Streams;
 
 /// Whether children and later execs run on the image, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,14 @@ pub struct Launch<'a> {
     pub farewell: &'a dyn Fn(),
     /// What the program gets back.
     pub inheritance: Inheritance,
+    /// The program's standard streams.
+    pub streams: &'a Streams,
+    /// Called in the front when the program has been executed.
+    pub executed: &'a dyn Fn(Pid),
+    /// A process that knows the program itself, by a descriptor that is ready when that process has ended.
+    /// The front then passes no signals on and does not stop when the program does, and all that came from the
+    /// program ends with that process.
+    pub caller: Option<BorrowedFd<'a>>,
 }
 
 /// How it ended.
@@ -126,14 +140,18 @@ impl Launch<'_> {
             on_host_clock: self.on_host_clock,
             tokens: Tokens::default(),
         };
-        let original_mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+        let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+        let original_mask = self.inheritance.mask().unwrap_or(mask);
         let signals = front::block_signals()?;
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
         let prepared = supervise::prepare(common, &original_mask)?;
+        self.streams.close();
         // After there is a program, which has the scheduling that this process came with.
         scheduling::go_first();
         // So, too, as what reaches the witness has reached the program.
-        let witness = witness::Witness::start(&signals, self.command).ok();
+        let is_sent_signals = self.caller.is_none();
+        let witness =
+            is_sent_signals.then(|| witness::Witness::start(&signals, self.command).ok()).flatten();
         Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }

@@ -35,7 +35,13 @@ pub fn become_program(
     if front.receive().is_some_and(|message| message.kind == Kind::Go) {
         // Not before: a signal that ends it must be the program's end, not that of the launch.
         let _ = mask.thread_set_mask();
-        let Err(errno) = nix::unistd::execvp(&launch.command[0], launch.command);
+        let errno = match launch.streams.take_place() {
+            Ok(()) => {
+                let Err(errno) = nix::unistd::execvp(&launch.command[0], launch.command);
+                errno
+            }
+            Err(errno) => errno,
+        };
         front.send(Kind::ExecFailed, errno as i32, None);
     }
     // SAFETY: ends the process without running what belongs to its parent.

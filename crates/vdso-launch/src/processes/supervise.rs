@@ -139,6 +139,7 @@ fn run_first(
         Err(errno) => return Err((front, errno)),
     };
     drop((theirs, start));
+    launch.streams.close();
     take_short_turns();
     let_go_of_standard_streams(&[0, 1]);
     let inherited_fd = inherited.as_raw_fd();

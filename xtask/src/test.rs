@@ -132,6 +132,7 @@ const PACKAGES: &[&str] = &[
     "make",
     "musl-tools",
     "nodejs",
+    "openssl",
     "perl",
     "procps",
     "python3",

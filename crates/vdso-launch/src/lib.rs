@@ -50,3 +50,7 @@ pub use processes::{
 pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;
 pub use vdso_image::Source;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,11 +10,11 @@ use rand::Rng;
 use vdso_client::{Vdso, random};
 use vdso_data::arithmetic::Transform;
 use vdso_data::process::{FLAG_AVX2, Template};
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
 use vdso_measure::random::{Getrandom, State};
 use vdso_measure::{Subject, Turns, images, measure};
-use vdso_timekeeper::host::Host;
 
 use crate::reads::TURNS;
 use crate::table::{Goal, print};

@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::own::OwnPage;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
 use vdso_measure::{Call, Function, Turns, images, measure};
 use vdso_timekeeper::Timekeeper;
-use vdso_timekeeper::host::Host;
 
 use crate::table::{Goal, print};
 
@@ -86,7 +86,8 @@ pub fn steering() -> Result<()> {
     const SECONDS: u64 = 6;
     let host = Host::find()?;
     let page = OwnPage::new();
-    let mut timekeeper = Timekeeper::new(&page, &host, [Transform::IDENTITY; clock::LINES]);
+    let mut timekeeper =
+        Timekeeper::new(&page, host.sampler(), [Transform::IDENTITY; clock::LINES]);
     let (start, mut busy) = (Instant::now(), Duration::ZERO);
     while start.elapsed() < Duration::from_secs(SECONDS) {
         let update = Instant::now();
@@ -98,7 +99,7 @@ pub fn steering() -> Result<()> {
     println!("\nown page against the host, over {SECONDS} s");
     println!("  updates                      {:>10}", report.updates);
     println!("  deviation at an update, mean {:>10.4} ns", report.mean_deviation_ns());
-    println!("  deviation at an update, worst{:>10.4} ns", report.worst_deviation_ns);
+    println!("  deviation at an update, worst{:>10.4} ns", report.worst_deviation_ns());
     let share = 100.0 * busy.as_secs_f64() / start.elapsed().as_secs_f64();
     println!("  publisher's time at work     {share:>10.5} % of one CPU");
     Ok(())

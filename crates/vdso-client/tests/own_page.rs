@@ -21,10 +21,10 @@ use vdso_data::latch;
 use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_NONE, CLOCK_MODE_TIMENS};
 use vdso_data::own::CounterView;
 use vdso_data::process::{ClockTemplate, Template};
+use vdso_host::{Host, initialise};
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
-use vdso_timekeeper::host::Host;
-use vdso_timekeeper::{Timekeeper, initialise};
+use vdso_timekeeper::Timekeeper;
 
 const FINE: [ClockId; 5] = [
     ClockId::REALTIME,
@@ -73,7 +73,7 @@ impl Mapped {
     /// Publishes once: good for more than a second.
     fn publish(&self, offset_sec: i64) {
         let host = Host::find().expect("/proc is mounted");
-        Timekeeper::new(self.file.page(), &host, transforms(offset_sec)).update();
+        Timekeeper::new(self.file.page(), host.sampler(), transforms(offset_sec)).update();
     }
 
     /// Writes the same line for every clock: 5 s, and a counter that began `age_cycles` ago.
@@ -308,7 +308,7 @@ fn inlined_reads_and_the_images_are_one_clock() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let host = Host::find().expect("/proc is mounted");
-            let mut timekeeper = Timekeeper::new(mapped.file.page(), &host, transforms(0));
+            let mut timekeeper = Timekeeper::new(mapped.file.page(), host.sampler(), transforms(0));
             while !is_done.load(Ordering::Relaxed) {
                 timekeeper.update();
             }

@@ -33,7 +33,7 @@ pub fn read<S, T>(
 ) -> T {
     loop {
         let sampled = sample();
-        // Acquire: pairs with the Release store in `write`; the copy it names is complete.
+        // Acquire: pairs with the Release store in `Update::commit`; the copy it names is complete.
         let start = seq.load(Ordering::Acquire);
         let value = read(sampled, copy_of(start));
         reader_fence();
@@ -61,31 +61,51 @@ pub fn try_read<S, T>(
     (seq.load(Ordering::Relaxed) == start).then_some(value)
 }
 
-/// Writes through the latch: `write` gets the index of the copy that is being read and of the one
-/// to fill. There must be one writer only.
-pub fn write<T>(seq: &AtomicU32, write: impl FnOnce(usize, usize) -> T) -> T {
+/// Begins an update. There must be one writer only: two at a time leave readers a mixture of both.
+pub fn begin(seq: &AtomicU32) -> Update<'_> {
     // Relaxed: only this writer stores the number.
     let start = seq.load(Ordering::Relaxed);
     // A reader may still be in the copy to fill, from before the last update. The fence makes the
-    // last update's store of the number visible to whoever sees a store below.
+    // last update's store of the number visible to whoever sees a store to that copy.
     writer_fence();
-    let value = write(copy_of(start), copy_of(start.wrapping_add(1)));
-    // Release: pairs with the Acquire load in `read`.
-    seq.store(start.wrapping_add(1), Ordering::Release);
-    value
+    Update { seq, start }
 }
 
-/// As [`write`](write()), unless `write` says when it is done that it has come too late: then readers stay
-/// where they are. Whether that was so.
-pub fn write_in_time(seq: &AtomicU32, write: impl FnOnce(usize, usize) -> bool) -> bool {
-    // Relaxed, the fence and Release: as in `write`.
-    let start = seq.load(Ordering::Relaxed);
-    writer_fence();
-    if !write(copy_of(start), copy_of(start.wrapping_add(1))) {
-        return false;
+/// An update that has begun. Readers stay where they are until it is [committed](Self::commit), so it may as
+/// well be dropped, by a writer that has come too late, and begun anew.
+#[derive(Debug)]
+#[must_use = "readers see nothing of an update that is not committed"]
+pub struct Update<'seq> {
+    seq: &'seq AtomicU32,
+    start: u32,
+}
+
+impl Update<'_> {
+    /// The copy that readers read meanwhile.
+    pub fn current(&self) -> usize {
+        copy_of(self.start)
     }
-    seq.store(start.wrapping_add(1), Ordering::Release);
-    true
+
+    /// The copy to fill. It holds the update before the last, or part of one that was dropped, so all of it
+    /// has to be written.
+    pub fn spare(&self) -> usize {
+        copy_of(self.start.wrapping_add(1))
+    }
+
+    /// Moves the readers over, by one store.
+    pub fn commit(self) {
+        // Release: pairs with the Acquire load in `read`.
+        self.seq.store(self.start.wrapping_add(1), Ordering::Release);
+    }
+}
+
+/// A whole update: `write` gets the index of the copy that is being read and of the one to fill. As for
+/// [`begin`], there must be one writer only.
+pub fn write<T>(seq: &AtomicU32, write: impl FnOnce(usize, usize) -> T) -> T {
+    let update = begin(seq);
+    let value = write(update.current(), update.spare());
+    update.commit();
+    value
 }
 
 #[inline(always)]

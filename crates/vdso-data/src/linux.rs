@@ -1,7 +1,7 @@
 //! Where Linux keeps its clocks: the layouts of `[vvar]`.
 //!
 //! The layout is not an interface of the kernel's, and distributions backport changes of it, so a
-//! layout is never chosen by a version number. Here are the facts; the timekeeper compares them with
+//! layout is never chosen by a version number. Here are the facts; `vdso-host` compares them with
 //! the running kernel's type information and then with the kernel's own answers.
 //!
 //! Sources: `include/vdso/datapage.h` in Linux 5.9, 6.1, 6.12, 6.15 and 6.18; the type information of

@@ -12,7 +12,7 @@
 use crate::PAGE_BYTES;
 use crate::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform};
 use crate::clock::LINES;
-use crate::latch::COPIES;
+use crate::latch::{self, COPIES};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// "vdsopage" in ASCII, in the machine's byte order.
@@ -335,7 +335,47 @@ impl OwnPage {
         }
     }
 
-    /// Writes the words that are read without the latch. For the timekeeper.
+    /// Reads the lines under the [latch]: `sample`, mostly the counter, is taken first at each try, and `read`
+    /// is given it with the lines that were published last.
+    #[inline(always)]
+    pub fn read<S, T>(
+        &self,
+        sample: impl FnMut() -> S,
+        mut read: impl FnMut(S, &[Line; LINES]) -> T,
+    ) -> T {
+        latch::read(&self.header.seq, sample, |sampled, copy| read(sampled, self.copy(copy)))
+    }
+
+    /// Begins an update. For the page's only writer, who may be killed at any instruction of it: readers go on
+    /// with what was committed last.
+    ///
+    /// ```
+    /// use vdso_data::arithmetic::{Mult, Nanos, Transform};
+    /// use vdso_data::own::{CounterView, OwnPage};
+    ///
+    /// let page = OwnPage::new();
+    /// let update = page.begin();
+    /// for line in update.lines() {
+    ///     line.store_transform(&Transform::IDENTITY);
+    ///     // 5 s at a counter value of 1000, and a nanosecond a cycle from there, for a second.
+    ///     line.store_counter_view(&CounterView {
+    ///         cycle_last: 1000,
+    ///         stale_cycles: 1_000_000_000,
+    ///         mult: Mult { whole: 1, fraction: 0 },
+    ///         sec: 5,
+    ///         nanos: Nanos { ns: 0, fraction: 0 },
+    ///     });
+    /// }
+    /// // Here is the time to look whether it has taken too long, and drop it.
+    /// update.commit();
+    /// assert_eq!(page.read(|| (), |(), lines| lines[0].load_counter_view().sec), 5);
+    /// ```
+    pub fn begin(&self) -> Update<'_> {
+        Update { page: self, latch: latch::begin(&self.header.seq) }
+    }
+
+    /// Writes the words that are read without the latch. For whoever fills a page that nobody reads yet;
+    /// [`Update::commit`] does it for all others.
     pub fn store_seconds_offsets(&self, transforms: &[Transform; LINES]) {
         for (word, transform) in self.header.seconds_offset.iter().zip(transforms) {
             let is_whole = transform.is_offset_only() && transform.offset.nsec == 0;
@@ -378,6 +418,34 @@ impl OwnPage {
     pub fn line(&self, copy: usize, clock: u32) -> &Line {
         let index = if (clock as usize) < LINES { clock as usize } else { 0 };
         &self.copy(copy)[index]
+    }
+}
+
+/// An update of a page that has begun. If it is dropped, readers stay where they are.
+#[derive(Debug)]
+#[must_use = "readers see nothing of an update that is not committed"]
+pub struct Update<'page> {
+    page: &'page OwnPage,
+    latch: latch::Update<'page>,
+}
+
+impl Update<'_> {
+    /// The lines to write. They hold an older update, so each has to be written whole: the counter view of
+    /// the clocks that are computed from the counter, and every transform.
+    pub fn lines(&self) -> &[Line; LINES] {
+        self.page.copy(self.latch.spare())
+    }
+
+    /// What readers read meanwhile.
+    pub fn published(&self) -> &[Line; LINES] {
+        self.page.copy(self.latch.current())
+    }
+
+    /// Moves the readers over, by one store. The words that are read without the latch follow.
+    pub fn commit(self) {
+        let transforms = self.lines().each_ref().map(Line::load_transform);
+        self.latch.commit();
+        self.page.store_seconds_offsets(&transforms);
     }
 }
 

@@ -63,6 +63,14 @@ impl Latched {
         assert!(death.is_err());
     }
 
+    /// An update that is dropped, as it has come too late.
+    fn give_up(&self, update: u64) {
+        let given_up = latch::begin(&self.seq);
+        for word in &self.copies[given_up.spare()] {
+            word.store(update, Ordering::Relaxed);
+        }
+    }
+
     /// Which update is published.
     fn read(&self) -> u64 {
         let [first, second] = latch::read(
@@ -179,6 +187,23 @@ fn latch_of_a_second_writer_is_never_torn() {
             }
         });
         first.join().unwrap();
+        page.publish(3);
+        assert_eq!(page.read(), 3);
+        assert!(matches!(reader.join().unwrap(), 0 | 1 | 3));
+    });
+}
+
+/// Nobody reads an update that was dropped, and the next one takes its place.
+#[test]
+fn latch_of_a_dropped_update_is_never_torn() {
+    check(3, || {
+        let page = Latched::new();
+        let reader = thread::spawn({
+            let page = page.clone();
+            move || page.read_in_order(1)
+        });
+        page.publish(1);
+        page.give_up(2);
         page.publish(3);
         assert_eq!(page.read(), 3);
         assert!(matches!(reader.join().unwrap(), 0 | 1 | 3));

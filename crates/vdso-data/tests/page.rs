@@ -251,6 +251,36 @@ fn seconds_are_added_where_that_is_all() {
     }
 }
 
+/// All of it, or nothing.
+#[test]
+fn an_update_is_seen_when_it_is_committed() {
+    let page = OwnPage::new();
+    let view = |sec| CounterView { sec, ..CounterView::UNUSABLE };
+    let transform = |sec| Transform { offset: Timespec { sec, nsec: 0 }, ..Transform::IDENTITY };
+    let write = |sec| {
+        let update = page.begin();
+        for line in update.lines() {
+            line.store_counter_view(&view(sec));
+            line.store_transform(&transform(sec));
+        }
+        update
+    };
+    let seen = || {
+        let both = |line: &Line| (line.load_counter_view(), line.load_transform());
+        (page.read(|| (), |(), lines| lines.each_ref().map(both)), page.moved_by_seconds(0, 0))
+    };
+    let update_of = |sec| ([(view(sec), transform(sec)); clock::LINES], Some(sec));
+    for sec in 1..6 {
+        write(sec).commit();
+        assert_eq!(seen(), update_of(sec));
+        let dropped = write(-sec);
+        assert_eq!(dropped.published()[0].load_counter_view(), view(sec));
+        drop(dropped);
+        assert_eq!(seen(), update_of(sec), "an update that was dropped");
+    }
+    assert_eq!(page.header.seq.load(Relaxed), 5);
+}
+
 /// Every field that is written about stands where it is said to.
 #[test]
 #[cfg(not(miri))]

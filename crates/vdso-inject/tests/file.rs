@@ -15,7 +15,7 @@ fn a_name_with_a_zero_byte_is_an_error() {
 /// Asks nobody where that is.
 #[test]
 fn room_in_the_kernels_vdso_is_zeros_in_its_last_page() {
-    let host = vdso_timekeeper::host::Host::find().expect("/proc is mounted");
+    let host = vdso_host::Host::find().expect("/proc is mounted");
     let Some(padding) = vdso_inject::exec::find_padding() else { return };
     let padding = padding as usize;
     assert!(padding + 4096 > host.image.len());

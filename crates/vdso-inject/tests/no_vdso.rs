@@ -72,7 +72,7 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
     let file = ImageFile::create("vdso-test", &image).expect("a file in memory");
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
-    vdso_timekeeper::initialise(file.page(), &[transform; clock::LINES]);
+    vdso_host::initialise(file.page(), &[transform; clock::LINES]);
     let payload =
         Payload { file, template: Template::default(), padding: None, companions: Vec::new() };
     let inherited = fcntl(payload.file.as_fd(), FcntlArg::F_DUPFD(200)).expect("a descriptor");

@@ -5,12 +5,11 @@ use std::{fs, io};
 
 use vdso_data::clock;
 use vdso_data::process::Template;
+use vdso_host::{Host, counter, initialise};
 use vdso_image::Source;
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ImageFile, ImageRoom, LocalImage};
-use vdso_timekeeper::host::{self, Host};
-use vdso_timekeeper::{counter, initialise};
 
 use crate::clock::Plan;
 
@@ -56,7 +55,7 @@ pub enum Reason {
 #[non_exhaustive]
 pub enum Unsuitable {
     /// The kernel's data page cannot be read.
-    Page(host::PageError),
+    Page(vdso_host::PageError),
     /// Instructions around a read of the counter could be executed before it or after it.
     CounterUnordered,
     /// The kernel does not use the counter, but this clocksource.
@@ -77,9 +76,9 @@ pub enum Unsuitable {
 #[non_exhaustive]
 pub enum Lack {
     /// Where the kernel's function was to be called, a system call is made.
-    KernelFunction(host::ImageError),
+    KernelFunction(vdso_host::ImageError),
     /// `getrandom` is passed on to the kernel's function.
-    Random(host::RandomError),
+    Random(vdso_host::RandomError),
 }
 
 /// Why there is no source.
@@ -205,7 +204,7 @@ const CURRENT_CLOCKSOURCE: &str =
 
 /// Whether the counter may be read instead of the kernel.
 fn counter_is_safe(host: &Host) -> Result<(), Unsuitable> {
-    use vdso_timekeeper::host::PageError::{CounterUnused, TimeNamespace};
+    use vdso_host::PageError::{CounterUnused, TimeNamespace};
     if !counter::is_usable() {
         return Err(Unsuitable::CounterUnordered);
     }
@@ -254,7 +253,7 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {
-    use vdso_timekeeper::host::RandomError::{NoCode, NoFunction};
+    use vdso_host::RandomError::{NoCode, NoFunction};
     if source == Source::Chain {
         return host.image_error().map(Lack::KernelFunction).into_iter().collect();
     }
@@ -275,7 +274,7 @@ fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Comp
         let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
-        let template = host::functions(file.architecture(), &kernel.image);
+        let template = vdso_host::functions(file.architecture(), &kernel.image);
         Ok(Payload { file, template, padding: None, companions: Vec::new() })
     };
     Ok(Some(Companion::new(name, file, Box::new(make))))
@@ -303,7 +302,8 @@ fn twin_payload(
     };
     let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
     let file = file.twin(&tailored.bytes)?;
-    let template = Template { hres, raw, ..host::functions(file.architecture(), &kernel.image) };
+    let template =
+        Template { hres, raw, ..vdso_host::functions(file.architecture(), &kernel.image) };
     Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 

@@ -11,10 +11,10 @@ use nix::errno::Errno;
 use nix::fcntl::FdFlag;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{ForkResult, Pid, fork};
+use vdso_host::Host;
 use vdso_inject::arch::{ABIS, check_support};
 use vdso_inject::{Attempt, proc};
 use vdso_timekeeper::Timekeeper;
-use vdso_timekeeper::host::Host;
 
 use crate::Source;
 use crate::child::{Child, wait_for};
@@ -212,7 +212,7 @@ impl Front<'_> {
         let settings = self.command.settings;
         let publisher = || -> Tick<'_> {
             let page = self.selected.payload.file.page();
-            let mut timekeeper = Timekeeper::new(page, self.host, self.plan.transforms);
+            let mut timekeeper = Timekeeper::new(page, self.host.sampler(), self.plan.transforms);
             Box::new(move || timekeeper.update())
         };
         let executed = |program: Pid| {

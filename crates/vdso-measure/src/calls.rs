@@ -6,8 +6,8 @@ use std::mem::transmute;
 use vdso_client::names::{self, Abi, Purpose};
 use vdso_data::clock;
 use vdso_elf::Image;
+use vdso_host::Host;
 use vdso_inject::LocalImage;
-use vdso_timekeeper::host::Host;
 
 use crate::function::{Buffer, Code, Function, Gettimeofday};
 use crate::interleave::Subject;

@@ -5,10 +5,10 @@ use std::thread;
 use vdso_data::arithmetic::Transform;
 use vdso_data::clock;
 use vdso_data::process::Template;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::{Error, ImageFile, LocalImage};
 use vdso_timekeeper::Timekeeper;
-use vdso_timekeeper::host::Host;
 
 /// Maps the image of `source` with every clock moved by `transform`. An own page is published for as
 /// long as the process lives.
@@ -26,9 +26,9 @@ pub fn map_with(
     let transforms = [transform; clock::LINES];
     let image = vdso_image::tailor(source, &host.image).bytes;
     let file: &'static ImageFile = Box::leak(Box::new(ImageFile::create(source.name(), &image)?));
-    vdso_timekeeper::initialise(file.page(), &transforms);
+    vdso_host::initialise(file.page(), &transforms);
     if source == Source::Own {
-        let mut timekeeper = Timekeeper::new(file.page(), host, transforms);
+        let mut timekeeper = Timekeeper::new(file.page(), host.sampler(), transforms);
         timekeeper.update();
         thread::spawn(move || {
             loop {

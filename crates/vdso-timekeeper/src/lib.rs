@@ -1,16 +1,34 @@
 //! The only writer of a page of clocks.
 //!
 //! ```text
-//! the kernel's page or function --host--> samples --steering--> lines --Timekeeper--> OwnPage
+//! anybody's clocks --Reference--> samples --steering--> lines --Timekeeper--> OwnPage
 //! ```
 //!
-//! - [`host`]: what the running kernel says: its data page, if it is recognised, or its functions.
-//! - [`steering`]: how a published line is continued so that it follows the host and never goes back.
+//! - [`Reference`]: what a timekeeper follows: a kernel's own clocks, the running Linux (`vdso-host`), a
+//!   virtual machine's host. gVisor's `referenceClocks` (`pkg/sentry/time`) is the model.
+//! - [`steering`]: how a published line is continued so that it follows its reference and never goes back.
 //! - [`Timekeeper`]: puts both together and publishes.
+//! - [`counter`]: the processor's counter, for references that run on it.
+//! - [`simulated`]: a machine, its clocks and their readers, for tests.
+//!
+//! Needs no operating system, no memory but its own, and computes without floating point.
+
+#![no_std]
+
+#[cfg(test)]
+#[macro_use]
+extern crate std;
 
 pub mod counter;
-pub mod host;
 mod publish;
+mod reference;
+pub mod simulated;
 pub mod steering;
 
 pub use publish::{Report, Timekeeper, initialise};
+pub use reference::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
+
+/// The examples of the README are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,14 +1,13 @@
-//! The timekeeper: samples the host, steers the lines, publishes them.
+//! The timekeeper: samples its reference, steers the lines, publishes them.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use vdso_data::arithmetic::{Rate, Timespec, Transform};
+use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::own::{self, CounterView, OwnPage};
 use vdso_data::sync::Ordering;
 use vdso_data::{clock, latch};
 
-use crate::counter;
-use crate::host::{Host, Sample, Sampler, Slopes};
+use crate::reference::{Reference, Resolutions, Sample, Slopes};
 use crate::steering::{self, Fixed, Kind, Line};
 
 /// The first interval between updates. Each next one is twice as long, up to [`INTERVAL`]: the
@@ -31,14 +30,11 @@ const HOST_SLEW_DIVISOR: u128 = 8;
 /// How often an update is made anew that has come too late to be one, before it is left to the next.
 const TRIES: u32 = 4;
 
-/// REALTIME that moves by more than this against BOOTTIME was set, ns.
-const SET_NS: Fixed = crate::host::CALL_NOISE_NS;
-
 /// Publishes a page. There may be only one for a page.
 #[derive(Debug)]
-pub struct Timekeeper<'page> {
+pub struct Timekeeper<'page, R> {
     page: &'page OwnPage,
-    sampler: Sampler,
+    reference: R,
     nominal: Slopes,
     transforms: [Transform; clock::LINES],
     last: Option<Published>,
@@ -66,27 +62,40 @@ enum Place {
 pub struct Report {
     /// How often the page was published.
     pub updates: u64,
-    /// The largest deviation of MONOTONIC from the host's that an update found, ns.
-    pub worst_deviation_ns: f64,
-    /// The sum of all of them, ns.
-    pub deviations_ns: f64,
+    /// The largest deviation of MONOTONIC from the reference's that an update found, units of 2^-32 ns.
+    pub worst_deviation: Fixed,
+    /// The sum of all of them, units of 2^-32 ns.
+    pub deviations: Fixed,
 }
 
 impl Report {
     /// The mean deviation that an update found, ns.
     pub fn mean_deviation_ns(&self) -> f64 {
         // The first update has nothing to compare with.
-        self.deviations_ns / self.updates.saturating_sub(1).max(1) as f64
+        as_ns(self.deviations) / self.updates.saturating_sub(1).max(1) as f64
     }
+
+    /// The largest deviation that an update found, ns.
+    pub fn worst_deviation_ns(&self) -> f64 {
+        as_ns(self.worst_deviation)
+    }
+}
+
+fn as_ns(fixed: Fixed) -> f64 {
+    fixed as f64 / (1u64 << 32) as f64
 }
 
 /// Writes what never changes, and the transforms, before anybody reads the page.
 ///
 /// That is a whole page for the `host` and `chain` sources, which need no timekeeper.
-pub fn initialise(page: &OwnPage, transforms: &[Transform; clock::LINES]) {
+pub fn initialise(
+    page: &OwnPage,
+    resolutions: Resolutions,
+    transforms: &[Transform; clock::LINES],
+) {
     // Relaxed: nobody else has the page yet.
-    page.header.hrtimer_res_ns.store(resolution_ns(clock::MONOTONIC), Ordering::Relaxed);
-    page.header.coarse_res_ns.store(resolution_ns(clock::MONOTONIC_COARSE), Ordering::Relaxed);
+    page.header.hrtimer_res_ns.store(resolutions.fine_ns, Ordering::Relaxed);
+    page.header.coarse_res_ns.store(resolutions.coarse_ns, Ordering::Relaxed);
     page.store_seconds_offsets(transforms);
     for copy in 0..latch::COPIES {
         for (line, transform) in page.copy(copy).iter().zip(transforms) {
@@ -95,14 +104,13 @@ pub fn initialise(page: &OwnPage, transforms: &[Transform; clock::LINES]) {
     }
 }
 
-impl<'page> Timekeeper<'page> {
-    /// Takes over `page`, which may have been published by one that died.
-    pub fn new(page: &'page OwnPage, host: &Host, transforms: [Transform; clock::LINES]) -> Self {
-        let sampler = Sampler::new(host);
+impl<'page, R: Reference> Timekeeper<'page, R> {
+    /// Takes over `page`, which was [initialised](initialise) and may have been published by one that died.
+    pub fn new(page: &'page OwnPage, reference: R, transforms: [Transform; clock::LINES]) -> Self {
         Self {
             page,
-            nominal: sampler.slopes(),
-            sampler,
+            nominal: reference.slopes(),
+            reference,
             transforms,
             last: None,
             interval: FIRST_INTERVAL,
@@ -117,11 +125,11 @@ impl<'page> Timekeeper<'page> {
     /// counter once more when everything is written, and begins anew if it has come too late.
     pub fn update(&mut self) -> Duration {
         for _ in 0..TRIES {
-            let Some(sample) = self.sampler.sample() else {
+            let Some(sample) = self.reference.sample() else {
                 return self.give_up_counter();
             };
-            self.nominal = self.sampler.slopes();
-            if let Some(wait) = self.follow(sample, counter::read) {
+            self.nominal = self.reference.slopes();
+            if let Some(wait) = self.follow(sample) {
                 return wait;
             }
         }
@@ -129,16 +137,16 @@ impl<'page> Timekeeper<'page> {
     }
 
     /// Publishes the clocks of a sample; `None` if that has come too late.
-    fn follow(&mut self, sample: Sample, counter: impl Fn() -> u64) -> Option<Duration> {
+    fn follow(&mut self, sample: Sample) -> Option<Duration> {
         let slopes = self.slopes(&sample);
         let interval_cycles = self.cycles_in(self.interval);
         let views = self.views();
         let next: [_; clock::LINES] =
-            std::array::from_fn(|id| self.line(id, &sample, slopes[id], interval_cycles, &views));
+            core::array::from_fn(|id| self.line(id, &sample, slopes[id], interval_cycles, &views));
         let overlap_cycles =
             clock::HIGH_RESOLUTION_IDS.map(|id| next[id as usize].1).into_iter().min();
         let latest = sample.cycles.wrapping_add(overlap_cycles.expect("there are clocks"));
-        let in_time = || latest.wrapping_sub(counter()) as i64 >= 0;
+        let in_time = || latest.wrapping_sub(self.reference.counter()) as i64 >= 0;
         if !self.publish(|id| next[id].0.view(self.life_cycles(id)), in_time) {
             return None;
         }
@@ -165,7 +173,7 @@ impl<'page> Timekeeper<'page> {
 
     /// Sends every reader to the kernel, but not back behind what it may have read.
     fn give_up_counter(&mut self) -> Duration {
-        let now = counter::read();
+        let now = self.reference.counter();
         let views = self.views();
         self.publish(
             |id| match place(&views[id], now) {
@@ -187,7 +195,18 @@ impl<'page> Timekeeper<'page> {
         self.report
     }
 
-    /// A clock's next line, and for how long it is nowhere below what readers read until it is in place.
+    /// Whom it follows.
+    pub fn reference(&self) -> &R {
+        &self.reference
+    }
+
+    /// Whom it follows, to be told something.
+    pub fn reference_mut(&mut self) -> &mut R {
+        &mut self.reference
+    }
+
+    /// A clock's next line, and for how long it is nowhere below what readers read until it is in place: not
+    /// beyond the old line's end, from where on they are at the reference's time.
     fn line(
         &mut self,
         id: usize,
@@ -199,10 +218,12 @@ impl<'page> Timekeeper<'page> {
         let now = sample.cycles;
         let target = self.target(id, sample);
         let slope = steering::transformed_slope(&self.transforms[id], slope);
-        let old = match place(&views[id], now) {
-            None => Line { cycles: now, start: target, slope },
-            Some(Place::On(line)) => line,
-            Some(Place::Past(end)) => self.steepest_host(id, (now, target.max(end.start)), slope),
+        let (old, left_cycles) = match place(&views[id], now) {
+            None => (Line { cycles: now, start: target, slope }, u64::MAX),
+            Some(Place::On(line)) => (line, left_cycles(&views[id], now)),
+            Some(Place::Past(end)) => {
+                (self.steepest_host(id, (now, target.max(end.start)), slope), u64::MAX)
+            }
         };
         let is_far_ahead = old.at(now).saturating_sub(target) > slewed(&views[id]);
         let kind = match self.was_set(id, sample, is_far_ahead) {
@@ -210,7 +231,7 @@ impl<'page> Timekeeper<'page> {
             false => Kind::NeverBack,
         };
         let line = steering::continued(&old, (now, target), slope, interval_cycles, kind);
-        (line, steering::overlap_cycles(old.slope, line.slope))
+        (line, steering::overlap_cycles(old.slope, line.slope).min(left_cycles))
     }
 
     /// Where a clock should be.
@@ -238,7 +259,7 @@ impl<'page> Timekeeper<'page> {
         if !clock::is_in(id as u32, clock::SETTABLE) {
             return false;
         }
-        let has_moved = |last: Published| has_moved(id, clock::BOOTTIME, &last.sample, sample);
+        let has_moved = |last: Published| self.has_moved(id, clock::BOOTTIME, &last.sample, sample);
         self.last.map_or(is_far_ahead, has_moved)
     }
 
@@ -247,16 +268,23 @@ impl<'page> Timekeeper<'page> {
     fn renew_keys_after_standstill(&self, sample: &Sample) {
         const TELLING: [u32; 2] = [clock::BOOTTIME, clock::REALTIME];
         let Some(last) = &self.last else { return };
-        let has_moved = |&id: &u32| has_moved(id as usize, clock::MONOTONIC, &last.sample, sample);
+        let has_moved =
+            |&id: &u32| self.has_moved(id as usize, clock::MONOTONIC, &last.sample, sample);
         if TELLING.iter().any(has_moved) {
             self.page.renew_keys();
         }
     }
 
+    /// Whether a clock has gone another way than `reference` between two samples.
+    fn has_moved(&self, id: usize, reference: u32, last: &Sample, sample: &Sample) -> bool {
+        let distance = |it: &Sample| it.fixed[id].saturating_sub(it.fixed[reference as usize]);
+        let moved = distance(sample).saturating_sub(distance(last)).saturating_abs();
+        moved > Fixed::from(self.reference.noise_ns()) << 32
+    }
+
     /// What is on the page. This writer is alone with it.
     fn views(&self) -> Views {
-        let copy = latch::read(&self.page.header.seq, || (), |(), copy| copy);
-        self.page.copy(copy).each_ref().map(own::Line::load_counter_view)
+        self.page.read(|| (), |(), lines| lines.each_ref().map(own::Line::load_counter_view))
     }
 
     fn cycles_in(&self, duration: Duration) -> u64 {
@@ -265,9 +293,9 @@ impl<'page> Timekeeper<'page> {
     }
 
     fn note_deviation(&mut self, deviation: Fixed) {
-        let ns = (deviation as f64 / (1u64 << 32) as f64).abs();
-        self.report.deviations_ns += ns;
-        self.report.worst_deviation_ns = self.report.worst_deviation_ns.max(ns);
+        let deviation = deviation.saturating_abs();
+        self.report.deviations = self.report.deviations.saturating_add(deviation);
+        self.report.worst_deviation = self.report.worst_deviation.max(deviation);
     }
 
     /// The host's rates: MONOTONIC_RAW has its own, all others share one.
@@ -287,24 +315,23 @@ impl<'page> Timekeeper<'page> {
         };
         let steered = slope(clock::MONOTONIC).unwrap_or(self.nominal.steered);
         let raw = slope(clock::MONOTONIC_RAW).unwrap_or(self.nominal.raw);
-        std::array::from_fn(|id| if id == clock::MONOTONIC_RAW as usize { raw } else { steered })
+        core::array::from_fn(|id| if id == clock::MONOTONIC_RAW as usize { raw } else { steered })
     }
 
     /// Publishes a view of each clock, unless it is too late for that in the end.
     fn publish(&self, view: impl Fn(usize) -> CounterView, in_time: impl FnOnce() -> bool) -> bool {
-        let is_published = latch::write_in_time(&self.page.header.seq, |_, spare| {
-            for (id, line) in self.page.copy(spare).iter().enumerate() {
-                line.store_transform(&self.transforms[id]);
-                if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
-                    line.store_counter_view(&view(id));
-                }
+        let update = self.page.begin();
+        for (id, line) in update.lines().iter().enumerate() {
+            line.store_transform(&self.transforms[id]);
+            if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
+                line.store_counter_view(&view(id));
             }
-            in_time()
-        });
-        if is_published {
-            self.page.store_seconds_offsets(&self.transforms);
         }
-        is_published
+        let is_in_time = in_time();
+        if is_in_time {
+            update.commit();
+        }
+        is_in_time
     }
 }
 
@@ -327,6 +354,11 @@ fn place(view: &CounterView, now: u64) -> Option<Place> {
     Some(Place::Past(Line { cycles: now, start, slope: 0 }))
 }
 
+/// How much longer a line may be used whose readers are on it.
+fn left_cycles(view: &CounterView, now: u64) -> u64 {
+    view.stale_cycles - now.wrapping_sub(view.cycle_last)
+}
+
 /// A line that sends its readers to the host: of one cycle in the far future, so that it is never read, but
 /// waited at.
 fn waiting_at(time: Fixed) -> CounterView {
@@ -345,20 +377,6 @@ fn slewed(view: &CounterView) -> Fixed {
 
 /// What a line may have been ahead by before it began, ns.
 const NOISE_NS: Fixed = 1_000_000;
-
-/// Whether a clock has gone another way than `reference` between two samples.
-fn has_moved(id: usize, reference: u32, last: &Sample, sample: &Sample) -> bool {
-    let distance = |it: &Sample| it.fixed[id] - it.fixed[reference as usize];
-    (distance(sample) - distance(last)).abs() > SET_NS << 32
-}
-
-fn resolution_ns(id: u32) -> u32 {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is ours; the id is one that every Linux has.
-    unsafe { libc::clock_getres(id as libc::clockid_t, &mut ts) };
-    let res = Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec };
-    u32::try_from(res.as_nanos()).unwrap_or(0)
-}
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@
 use vdso_data::arithmetic::{Mult, Nanos, Timespec, Transform};
 use vdso_data::own::CounterView;
 
-use crate::host::Sample;
+use crate::reference::Sample;
 
 /// Time in units of 2^-32 ns.
 pub type Fixed = i128;

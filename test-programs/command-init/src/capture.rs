@@ -1,5 +1,5 @@
 //! The kernel's data page as the timekeeper's tests keep it
-//! (`crates/vdso-timekeeper/src/host/captured/README.md`): what the kernel's types say of it, its
+//! (`crates/vdso-host/src/captured/README.md`): what the kernel's types say of it, its
 //! words, and what the kernel said the time was around that.
 
 use std::fs;
@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use anyhow::{Context, Result, bail};
 use vdso_data::{PAGE_BYTES, clock};
-use vdso_timekeeper::counter;
-use vdso_timekeeper::host::{Mapping, btf, mapping};
+use vdso_host::counter;
+use vdso_host::{Mapping, btf, mapping};
 
 use crate::clocks;
 use crate::report::Report;

@@ -9,8 +9,8 @@ use object::LittleEndian as Endian;
 use object::elf::{FileHeader64, SHT_DYNSYM};
 use object::read::elf::{FileHeader, Sym};
 use vdso_client::Vdso;
+use vdso_host::Host;
 use vdso_measure::{Subject, Turns, measure};
-use vdso_timekeeper::host::Host;
 
 use crate::table::{Goal, print};
 

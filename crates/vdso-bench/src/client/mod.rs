@@ -15,9 +15,9 @@ use vdso_client::{
     read_at_once,
 };
 use vdso_data::arithmetic::Transform;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
-use vdso_timekeeper::host::Host;
 
 pub use self::first_call::{FirstCall, first_call};
 use crate::reads::TURNS;

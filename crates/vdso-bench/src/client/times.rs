@@ -6,9 +6,9 @@ use std::ptr;
 use anyhow::{Context, Result};
 use vdso_client::{Vdso, gettimeofday, time};
 use vdso_data::arithmetic::Transform;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
-use vdso_timekeeper::host::Host;
 
 use super::{forever, on};
 use crate::reads::TURNS;

@@ -11,12 +11,12 @@ use anstream::AutoStream;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use vdso_data::arithmetic::Transform;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::LocalImage;
 use vdso_measure::calls::CALLS;
 use vdso_measure::noise::Times;
 use vdso_measure::{Call, Cost, Counter, Noise, Subject, Turns, images, measure};
-use vdso_timekeeper::host::Host;
 
 use crate::exit::Exit;
 use crate::message;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vdso_data::linux::{LAYOUTS, Layout};
-use vdso_timekeeper::host::{Host, btf, described};
+use vdso_host::{Host, btf, described};
 
 /// What is known of the running kernel's data page.
 #[derive(Clone, Debug, Serialize)]

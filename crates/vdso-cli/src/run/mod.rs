@@ -13,13 +13,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use vdso_host::Host;
 use vdso_launch::follow::Tick;
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, Streams,
     end_by_signal, select,
 };
-use vdso_timekeeper::host::Host;
 use vdso_timekeeper::{Report, Timekeeper};
 
 use crate::message::{self, Hinted, quoted};
@@ -82,7 +82,7 @@ fn launch(
     let report = RefCell::new(Report::default());
     let publisher = || -> Tick<'_> {
         let page = selected.payload.file.page();
-        let mut timekeeper = Timekeeper::new(page, host, plan.transforms);
+        let mut timekeeper = Timekeeper::new(page, host.sampler(), plan.transforms);
         let report = &report;
         Box::new(move || {
             let wait = timekeeper.update();
@@ -98,7 +98,7 @@ fn launch(
                  average, {:.1} ns at worst",
                 report.updates,
                 report.mean_deviation_ns(),
-                report.worst_deviation_ns
+                report.worst_deviation_ns()
             ));
         }
     };

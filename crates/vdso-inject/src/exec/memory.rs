@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
-use vdso_timekeeper::host::mapping;
+use vdso_host::mapping;
 
 use super::companion::DataPages;
 use super::segments::Extents;

@@ -175,7 +175,7 @@ pub fn rescue(pid: Pid) -> Result<()> {
 /// process, which has the same one; `None` if it has none.
 pub fn find_padding() -> Option<u64> {
     let maps = std::fs::read("/proc/self/maps").ok()?;
-    let mapped = vdso_timekeeper::host::mapping(&String::from_utf8_lossy(&maps), "[vdso]")?;
+    let mapped = vdso_host::mapping(&String::from_utf8_lossy(&maps), "[vdso]")?;
     // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process lives, and
     // it does not change.
     let vdso = unsafe { std::slice::from_raw_parts(mapped.start as *const u8, mapped.bytes()) };

@@ -8,9 +8,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use vdso_data::clock;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_timekeeper::Timekeeper;
-use vdso_timekeeper::host::Host;
 
 use super::support::*;
 
@@ -32,7 +32,7 @@ fn publisher(mapped: &Mapped, host: &Host, transforms: Transforms) -> Pid {
             // SAFETY: sets a number of this process's.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
             assert_eq!(nix::unistd::getppid().as_raw() as u32, parent, "the test has ended");
-            let mut timekeeper = Timekeeper::new(mapped.page(), host, transforms);
+            let mut timekeeper = Timekeeper::new(mapped.page(), host.sampler(), transforms);
             loop {
                 timekeeper.update();
             }

@@ -10,10 +10,10 @@ use vdso_data::clock::{self, HIGH_RESOLUTION_IDS};
 use vdso_data::latch;
 use vdso_data::own::{CounterView, OwnPage};
 use vdso_data::process::Template;
+use vdso_host::{counter, initialise};
 use vdso_image::Source;
 use vdso_inject::ImageFile;
 use vdso_timekeeper::steering::Line;
-use vdso_timekeeper::{counter, initialise};
 
 use super::support::*;
 

@@ -11,9 +11,9 @@ use vdso_data::arithmetic::{Timespec, Transform};
 use vdso_data::clock::{self, HIGH_RESOLUTION_IDS};
 use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_NONE, CLOCK_MODE_TIMENS, LINUX_6_15};
 use vdso_data::process::{ClockTemplate, Template};
+use vdso_host::Host;
+use vdso_host::counter;
 use vdso_image::Source;
-use vdso_timekeeper::counter;
-use vdso_timekeeper::host::Host;
 
 use super::support::*;
 

@@ -8,8 +8,8 @@ use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::latch;
 use vdso_data::own::OwnPage;
+use vdso_host::counter;
 use vdso_image::Source;
-use vdso_timekeeper::counter;
 use vdso_timekeeper::steering::Line;
 
 use super::kernel_page::FakeVvar;

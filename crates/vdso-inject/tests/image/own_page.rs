@@ -8,10 +8,10 @@ use vdso_data::clock::{self, HIGH_RESOLUTION_IDS};
 use vdso_data::latch;
 use vdso_data::linux::CLOCK_MODE_NONE;
 use vdso_data::own::{CounterView, OwnPage};
+use vdso_host::{Host, PageError, counter};
 use vdso_image::Source;
-use vdso_timekeeper::host::{Host, PageError};
+use vdso_timekeeper::Timekeeper;
 use vdso_timekeeper::steering::Line;
-use vdso_timekeeper::{Timekeeper, counter};
 
 use super::kernel_page::FakeVvar;
 use super::support::*;
@@ -296,7 +296,7 @@ fn a_clock_goes_on_from_publisher_to_publisher() {
     let functions = mapped.functions();
     let (mut seen, mut random) = (Seen::nothing(), Random(7));
     for round in 0..300 {
-        let mut timekeeper = Timekeeper::new(mapped.page(), host, transforms);
+        let mut timekeeper = Timekeeper::new(mapped.page(), host.sampler(), transforms);
         for update in 0..random.below(3) + 1 {
             timekeeper.update();
             seen.read(&functions, &format!("at update {update} of publisher {round}"));
@@ -344,7 +344,7 @@ fn a_publisher_without_a_kernel_page_is_close() {
     let mapped = own_image(&transforms);
     let mut blind = Host::find().unwrap();
     blind.page = Err(PageError::NoVvar);
-    let mut timekeeper = Timekeeper::new(mapped.page(), &blind, transforms);
+    let mut timekeeper = Timekeeper::new(mapped.page(), blind.sampler(), transforms);
     let mut seen = Seen::nothing();
     for _ in 0..5 {
         let wanted = timekeeper.update();
@@ -391,7 +391,7 @@ fn a_frozen_line_outlives_its_publisher() {
     }
     let transforms = rate_from_now(Rate::ZERO, seconds(1));
     let mapped = Mapped::new(Source::Own, &transforms);
-    Timekeeper::new(mapped.page(), host(), transforms).update();
+    Timekeeper::new(mapped.page(), host().sampler(), transforms).update();
     let copy = latch::read(&mapped.page().header.seq, || (), |(), copy| copy);
     for id in HIGH_RESOLUTION_IDS {
         let view = mapped.page().line(copy, id).load_counter_view();

@@ -13,8 +13,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock::{self, HIGH_RESOLUTION_IDS};
 use vdso_data::latch;
+use vdso_host::counter;
 use vdso_image::Source;
-use vdso_timekeeper::counter;
 use vdso_timekeeper::steering::{Kind, Line, continued};
 
 use super::kernel_page::{FakeVvar, SHIFT, image_on, time_of};

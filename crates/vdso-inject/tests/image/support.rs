@@ -16,10 +16,10 @@ use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::own::OwnPage;
 use vdso_data::process::Template;
+use vdso_host::{Host, Sampler, initialise};
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
-use vdso_timekeeper::host::{Host, Sampler};
-use vdso_timekeeper::{Timekeeper, initialise};
+use vdso_timekeeper::{Reference, Timekeeper};
 
 pub type Transforms = [Transform; clock::LINES];
 
@@ -192,7 +192,7 @@ impl Publisher {
         let thread = thread::spawn({
             let (file, stop, is_published) = (file.clone(), stop.clone(), is_published.clone());
             move || {
-                let mut timekeeper = Timekeeper::new(file.page(), host(), transforms);
+                let mut timekeeper = Timekeeper::new(file.page(), host().sampler(), transforms);
                 while !stop.load(Ordering::Relaxed) {
                     let wanted = timekeeper.update();
                     is_published.store(true, Ordering::Release);

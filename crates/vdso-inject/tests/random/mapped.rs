@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use vdso_data::process::{RandomData, Template};
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
-use vdso_timekeeper::host::Host;
 
 use super::support::*;
 

@@ -11,9 +11,9 @@ use std::thread;
 
 use nix::sys::mman::ProtFlags;
 use vdso_data::process::{ProcessPage, RandomData, Template};
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::{ImageFile, LocalImage};
-use vdso_timekeeper::host::Host;
 
 use super::mapped::Mapped;
 use super::support::*;

@@ -10,9 +10,9 @@ use nix::unistd::{ForkResult, fork};
 use test_support::{Lacking, skip};
 use vdso_data::arithmetic::Transform;
 use vdso_data::process::{FLAG_AVX2, Template};
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_measure::images;
-use vdso_timekeeper::host::Host;
 
 pub const PAGE_BYTES: usize = 4096;
 /// Asks for the parameters.

@@ -17,6 +17,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
+use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{
@@ -24,7 +25,6 @@ use vdso_inject::exec::{
 };
 use vdso_inject::stub::{REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_inject::{Error, ImageFile, ImageRoom};
-use vdso_timekeeper::host::{self, Host};
 
 /// The token of these launches; its halves differ, and are in nobody's memory by chance.
 pub const TOKEN: u64 = 0x5eed_c0de_1bad_b002;
@@ -169,7 +169,7 @@ pub fn payload() -> Payload {
     let file =
         ImageFile::create("vdso-test", &vdso_image::tailor(Source::Chain, &host.image).bytes)
             .expect("a file in memory");
-    vdso_timekeeper::initialise(file.page(), &transforms());
+    vdso_host::initialise(file.page(), &transforms());
     let room = room();
     let companion_file = CompanionFile::Own(room.clone());
     let make = move |_: &'static Abi, kernel: &KernelVdso| companion(&room, kernel);
@@ -197,8 +197,8 @@ pub fn room() -> ImageRoom {
 pub fn companion(room: &ImageRoom, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
     let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
     let file = room.fill(&tailored.bytes)?;
-    vdso_timekeeper::initialise(file.page(), &transforms());
-    let template = host::functions(file.architecture(), &kernel.image);
+    vdso_host::initialise(file.page(), &transforms());
+    let template = vdso_host::functions(file.architecture(), &kernel.image);
     Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 

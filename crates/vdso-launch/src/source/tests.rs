@@ -9,7 +9,7 @@ use std::sync::Arc;
 use test_support::{Lacking, skip};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::linux::LINUX_6_15;
-use vdso_timekeeper::host::PageError;
+use vdso_host::PageError;
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn with_page(page: PageError) -> Host {
 #[test]
 fn a_page_that_is_not_read_is_a_reason_to_chain() {
     let denied = Arc::new(io::Error::from_raw_os_error(libc::ENOENT));
-    let path = vdso_timekeeper::host::btf::VMLINUX;
+    let path = vdso_host::btf::VMLINUX;
     let reasons = [
         (PageError::NoVvar, "this process has no [vvar] mapping"),
         (PageError::NoTypes { path, source: denied }, "/sys/kernel/btf/vmlinux: No such file"),

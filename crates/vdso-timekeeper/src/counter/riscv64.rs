@@ -1,9 +1,6 @@
 //! 64-bit RISC-V: the wall-clock counter.
 
-use std::arch::asm;
-
-/// What the kernel calls it.
-pub const CLOCKSOURCE: &str = "riscv_clocksource";
+use core::arch::asm;
 
 /// Reads it, ordered after every earlier access of memory.
 pub fn read() -> u64 {
@@ -19,9 +16,4 @@ pub fn read() -> u64 {
 /// The architecture has it run at one rate, the same on all CPUs.
 pub fn is_usable() -> bool {
     true
-}
-
-/// There are none.
-pub fn image_flags() -> u32 {
-    0
 }

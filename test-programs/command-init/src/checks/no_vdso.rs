@@ -48,7 +48,7 @@ fn clocks(source: Source, given: Given) -> Result<String> {
     let file = ImageFile::create("vdso-no-vdso", &image).context("cannot make a file in memory")?;
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
-    vdso_timekeeper::initialise(file.page(), &[transform; clock::LINES]);
+    vdso_host::initialise(file.page(), &[transform; clock::LINES]);
     let payload =
         Payload { file, template: Template::default(), padding: None, companions: Vec::new() };
     let other = File::open("/init").context("cannot open a file")?;

@@ -1,7 +1,8 @@
 //! `vdso run` with each source.
 
 use anyhow::{Context, Result, ensure};
-use vdso_timekeeper::host::{Host, Sampler};
+use vdso_host::{Host, Sampler};
+use vdso_timekeeper::Reference;
 
 use super::Expected;
 use crate::clocks;

@@ -1,4 +1,4 @@
-//! A kernel's data page, captured for the timekeeper's tests: as the first program printed it, in a file.
+//! A kernel's data page, captured for vdso-host's tests: as the first program printed it, in a file.
 
 use std::fs;
 use std::path::Path;

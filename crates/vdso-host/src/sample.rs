@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+use vdso_timekeeper::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
 
 use super::Host;
 use super::page::{KernelPage, Snapshot};
@@ -12,35 +13,6 @@ use crate::counter;
 
 /// How many tries a sample by calls takes; the one that took the counter the least is kept.
 const TRIES: usize = 16;
-
-/// A shift of a clock against another that is smaller than this is taken for noise of sampling by
-/// calls, ns. Real ones are made by people and leap seconds.
-pub const CALL_NOISE_NS: i128 = 2_000;
-
-/// The fine clocks at one instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// The counter then.
-    pub cycles: u64,
-    /// By clock id: the time then in units of 2^-32 ns.
-    pub fixed: [i128; clock::LINES],
-}
-
-/// How fast the host's clocks run, units of 2^-64 ns a cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slopes {
-    /// Of all but MONOTONIC_RAW.
-    pub steered: u128,
-    /// Of MONOTONIC_RAW, which nobody slews.
-    pub raw: u128,
-}
-
-impl Slopes {
-    /// By clock id.
-    pub fn of(&self, id: usize) -> u128 {
-        if id == clock::MONOTONIC_RAW as usize { self.raw } else { self.steered }
-    }
-}
 
 /// Takes samples in the best way that this host allows.
 #[derive(Debug)]
@@ -69,9 +41,15 @@ impl Sampler {
             Err(_) => Self::Calls(Calls { slope: calibrated_slope(), last: None }),
         }
     }
+}
+
+impl Reference for Sampler {
+    fn counter(&self) -> u64 {
+        counter::read()
+    }
 
     /// The rates now, to a part in a hundred thousand where no page tells: enough to start with.
-    pub fn slopes(&self) -> Slopes {
+    fn slopes(&self) -> Slopes {
         let slope = |now: Snapshot| (u128::from(now.mult) << 64) >> now.shift;
         match self {
             Self::Page(page) => Slopes {
@@ -83,7 +61,7 @@ impl Sampler {
     }
 
     /// The clocks now; `None` when the kernel no longer runs them on the counter.
-    pub fn sample(&mut self) -> Option<Sample> {
+    fn sample(&mut self) -> Option<Sample> {
         match self {
             Self::Page(page) => by_page(page, counter::read),
             Self::Calls(calls) => {
@@ -96,6 +74,26 @@ impl Sampler {
             }
         }
     }
+
+    fn resolutions(&self) -> Resolutions {
+        resolutions()
+    }
+}
+
+/// What this kernel's `clock_getres` says.
+pub(super) fn resolutions() -> Resolutions {
+    Resolutions {
+        fine_ns: resolution_ns(clock::MONOTONIC),
+        coarse_ns: resolution_ns(clock::MONOTONIC_COARSE),
+    }
+}
+
+fn resolution_ns(id: u32) -> u32 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is ours; the id is one that every Linux has.
+    unsafe { libc::clock_getres(id as libc::clockid_t, &mut ts) };
+    let res = Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec };
+    u32::try_from(res.as_nanos()).unwrap_or(0)
 }
 
 pub(super) fn by_page(page: &KernelPage, counter: impl Fn() -> u64) -> Option<Sample> {
@@ -176,7 +174,7 @@ fn keep_distances(sample: &mut Sample, last: &Sample) {
         let id = id as usize;
         let before = last.fixed[id] - last.fixed[reference];
         let now = sample.fixed[id] - sample.fixed[reference];
-        if (now - before).abs() < CALL_NOISE_NS << 32 {
+        if (now - before).abs() < i128::from(NOISE_NS) << 32 {
             sample.fixed[id] = sample.fixed[reference] + before;
         }
     }

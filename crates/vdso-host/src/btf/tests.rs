@@ -293,7 +293,7 @@ fn any_beginning_of_it_is_answered() {
 /// Runs the test of this name again, alone, with `part` to do.
 fn in_a_process_of_its_own(test: &str, part: fn()) {
     const VARIABLE: &str = "VDSO_TEST_OF_ITS_OWN";
-    let name = format!("host::btf::tests::{test}");
+    let name = format!("btf::tests::{test}");
     if std::env::var_os(VARIABLE).is_some_and(|value| value == *name) {
         return part();
     }

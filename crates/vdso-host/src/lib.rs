@@ -1,9 +1,15 @@
-//! The running kernel as a source of time.
+//! The running Linux as a source of time.
+//!
+//! ```text
+//! the kernel's page or function --Sampler--> samples --vdso-timekeeper--> OwnPage
+//! ```
 //!
 //! [`Host::find`] learns once, from this process, what holds for every process on this kernel: where
-//! the kernel's functions and clocks are, relative to its vDSO's address.
+//! the kernel's functions and clocks are, relative to its vDSO's address. Its [`Sampler`] is a
+//! [`Reference`](vdso_timekeeper::Reference), which a timekeeper follows.
 
 pub mod btf;
+pub mod counter;
 mod image;
 mod layout;
 mod page;
@@ -15,16 +21,17 @@ use std::io;
 use std::sync::Arc;
 
 use vdso_data::architecture::Architecture;
+use vdso_data::arithmetic::Transform;
+use vdso_data::clock;
 use vdso_data::linux::Layout;
+use vdso_data::own::OwnPage;
 use vdso_data::process::{ClockTemplate, Template};
-
-use crate::counter;
 
 pub use image::ImageError;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
 pub use random::RandomError;
-pub use sample::{CALL_NOISE_NS, Sample, Sampler, Slopes};
+pub use sample::{Calls, Sampler};
 
 /// What the running kernel offers.
 #[derive(Debug)]
@@ -165,6 +172,11 @@ impl Host {
         template
     }
 
+    /// Its clocks, to be followed by a timekeeper, in the best way that it allows.
+    pub fn sampler(&self) -> Sampler {
+        Sampler::new(self)
+    }
+
     /// Offset of a function within the kernel's image, by its name on this architecture without the
     /// prefix, such as `clock_gettime`.
     pub fn function_called(&self, plain: &str) -> Option<u64> {
@@ -184,6 +196,11 @@ impl Host {
         }
         image::callable(&self.image).err()
     }
+}
+
+/// Writes to a page what never changes, this kernel's resolutions among it, before anybody reads it.
+pub fn initialise(page: &OwnPage, transforms: &[Transform; clock::LINES]) {
+    vdso_timekeeper::initialise(page, sample::resolutions(), transforms);
 }
 
 /// What an image of `architecture`'s must know of a process, as far as `kernel` tells it, the kernel's
@@ -258,3 +275,8 @@ impl KernelPage {
 mod captured;
 #[cfg(test)]
 mod tests;
+
+/// The examples of the README are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,7 +32,7 @@ const KIND_ENUM64: u32 = 19;
 /// (Linux 6.16 and later) and read otherwise.
 ///
 /// ```compile_fail,E0599
-/// use vdso_timekeeper::host::btf::Vmlinux;
+/// use vdso_host::btf::Vmlinux;
 ///
 /// // Nobody says where something is mapped.
 /// let bytes = Vmlinux::Mapped(std::ptr::null(), 4096).bytes()[0];

@@ -52,7 +52,7 @@ mod tests {
     use made_images::{Recipe, make};
 
     use super::*;
-    use crate::host::{Host, PageError};
+    use crate::{Host, PageError};
 
     type Made = (made_images::Class, made_images::ByteOrder);
 

@@ -1,0 +1,166 @@
+//! The simulated machine as a stranger uses it: by what is public.
+
+use std::cell::RefCell;
+
+use vdso_data::arithmetic::{Rate, Timespec, Transform};
+use vdso_data::clock;
+use vdso_data::own::{CounterView, OwnPage};
+use vdso_timekeeper::simulated::{Random, Readers, WentBack, World, read, settled};
+use vdso_timekeeper::steering::Line;
+use vdso_timekeeper::{Reference, Resolutions, Sample, Slopes, Timekeeper};
+
+const UNMOVED: [Transform; clock::LINES] = [Transform::IDENTITY; clock::LINES];
+/// As long as a line lives, and a bit.
+const LONGEST_STANDSTILL_CYCLES: u64 = 5_000_000_000;
+
+fn rates() -> [Rate; 4] {
+    let half = Rate { whole: 0, fraction: 1 << 63 };
+    [Rate::ZERO, half, Rate::ONE, Rate { whole: 60, fraction: 0 }]
+}
+
+/// From the world's first instant on.
+fn at_rate(world: &World, rate: Rate) -> [Transform; clock::LINES] {
+    std::array::from_fn(|id| {
+        let base = world.says(id as u32, world.cycles());
+        Transform { offset: Timespec { sec: 3600, nsec: 1 }, base, rate }
+    })
+}
+
+/// A machine whose publisher is preempted between its sample and its last look at the counter, while a program
+/// goes on reading the page.
+struct Preempting<'a> {
+    world: &'a World,
+    page: &'a OwnPage,
+    readers: RefCell<Readers>,
+    random: RefCell<Random>,
+}
+
+impl Preempting<'_> {
+    fn read_until(&self, due: u64) -> Result<(), WentBack> {
+        let (mut readers, mut random) = (self.readers.borrow_mut(), self.random.borrow_mut());
+        readers.read(self.page, self.world, due, &mut random)
+    }
+
+    fn below(&self, limit: u64) -> u64 {
+        self.random.borrow_mut().below(limit)
+    }
+}
+
+impl Reference for &Preempting<'_> {
+    fn counter(&self) -> u64 {
+        let longest = [64, 1 << 20, 1 << 29, LONGEST_STANDSTILL_CYCLES][self.below(4) as usize];
+        let until = self.world.cycles() + self.below(longest);
+        self.read_until(until).expect("nothing was published");
+        self.world.advance_to(until);
+        until
+    }
+
+    fn sample(&mut self) -> Option<Sample> {
+        let mut world = self.world;
+        world.sample()
+    }
+
+    fn slopes(&self) -> Slopes {
+        self.world.slopes()
+    }
+
+    fn resolutions(&self) -> Resolutions {
+        self.world.resolutions()
+    }
+}
+
+/// Whatever happens to the clocks, and wherever the publisher stands still before it has looked at the counter.
+#[test]
+fn a_timekeeper_sets_no_clock_back() {
+    for (rate, hz) in
+        rates().into_iter().zip([24_000_000, 1_000_000_000, 2_500_000_000, 62_500_000])
+    {
+        for seed in 0..40 {
+            let (world, page) = (&World::of_hz(hz), &OwnPage::new());
+            let readers = RefCell::new(Readers::of(world, !clock::SETTABLE));
+            let random = RefCell::new(Random::new(seed));
+            let machine = Preempting { world, page, readers, random };
+            let mut timekeeper = Timekeeper::new(page, &machine, at_rate(world, rate));
+            for _ in 0..60 {
+                let wait = timekeeper.update();
+                let due = world.cycles() + world.cycles_in(wait);
+                let read = machine.read_until(due);
+                assert_eq!(read, Ok(()), "rate {rate:?}, {hz} Hz, seed {seed}");
+                world.advance_to(due);
+                world.disturb(&mut machine.random.borrow_mut());
+            }
+        }
+    }
+}
+
+/// The counter is given up, and taken back by a successor.
+#[test]
+fn a_counter_that_is_given_up_sets_no_clock_back() {
+    for seed in 0..40 {
+        let (world, page, mut random) = (World::new(), OwnPage::new(), Random::new(seed));
+        let mut readers = Readers::of(&world, u32::MAX);
+        for _ in 0..4 {
+            let mut timekeeper = Timekeeper::new(&page, &world, UNMOVED);
+            for _ in 0..random.below(6) + 1 {
+                let wait = timekeeper.update();
+                let due = world.cycles() + world.cycles_in(wait);
+                assert_eq!(readers.read(&page, &world, due, &mut random), Ok(()), "seed {seed}");
+                world.advance_to(due);
+                world.slew_at_random(&mut random);
+            }
+            world.give_up_counter();
+            timekeeper.update();
+            let until = world.cycles() + 1_000_000;
+            assert_eq!(readers.read(&page, &world, until, &mut random), Ok(()), "seed {seed}");
+            world.advance_to(until);
+            world.take_counter_back();
+        }
+        // A page that nobody publishes any more says what the kernel says.
+        world.pass(std::time::Duration::from_secs(10));
+        let host = world.says(clock::MONOTONIC, world.cycles());
+        assert_eq!(read(&page, clock::MONOTONIC, world.cycles()), None);
+        assert_eq!(settled(&page, clock::MONOTONIC, world.cycles(), host), host);
+    }
+}
+
+/// A reference may be lent, and talked to meanwhile.
+#[test]
+fn a_reference_is_lent() {
+    let (mut world, page) = (&World::new(), OwnPage::new());
+    let mut timekeeper = Timekeeper::new(&page, &mut world, UNMOVED);
+    timekeeper.update();
+    timekeeper.reference().slew(100);
+    timekeeper.reference_mut().pass(std::time::Duration::from_millis(8));
+    timekeeper.update();
+    assert_eq!(timekeeper.report().updates, 2);
+    assert_eq!(timekeeper.reference().counter(), world.cycles());
+}
+
+/// A publisher that sets each line to where the clock is, as one thinks of first: so the readers do notice.
+#[test]
+fn readers_notice_lines_that_are_not_steered() {
+    let noticed = (0..20).filter(|&seed| publish_unsteered(seed).is_err()).count();
+    assert!(noticed > 15, "only {noticed} of 20");
+}
+
+fn publish_unsteered(seed: u64) -> Result<(), WentBack> {
+    let (world, page, mut random) = (World::new(), OwnPage::new(), Random::new(seed));
+    let mut readers = Readers::of(&world, !clock::SETTABLE);
+    for _ in 0..200 {
+        let update = page.begin();
+        for (id, line) in update.lines().iter().enumerate() {
+            let (cycles, id) = (world.cycles(), id as u32);
+            let clock = Line { cycles, start: world.time(id), slope: world.slope(id) };
+            let is_fine = clock::is_in(id, clock::HIGH_RESOLUTION);
+            let view = if is_fine { clock.view(1 << 33) } else { CounterView::UNUSABLE };
+            line.store_counter_view(&view);
+            line.store_transform(&Transform::IDENTITY);
+        }
+        update.commit();
+        world.slew_at_random(&mut random);
+        let due = world.cycles() + 1_000_000_000;
+        readers.read(&page, &world, due, &mut random)?;
+        world.advance_to(due);
+    }
+    Ok(())
+}

@@ -14,7 +14,7 @@ use vdso_inject::{Error, ImageFile, ImageRoom, LocalImage};
 use crate::clock::Plan;
 
 /// How often each clock is compared with the kernel's before its page is trusted.
-const VALIDATION_READS: u32 = 500;
+const VALIDATION_READS: u32 = 100;
 
 /// A source, ready to be put into programs.
 #[derive(Debug)]

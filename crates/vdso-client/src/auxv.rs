@@ -258,10 +258,9 @@ fn by_proc() -> Answer {
 
 /// The entry in a copy of the vector, which zeros follow.
 fn in_vector(words: &[usize; VECTOR_WORDS]) -> Answer {
-    let (pairs, _) = words.as_chunks::<2>();
-    let found = pairs
-        .iter()
-        .take_while(|[key, _]| *key != AT_NULL)
-        .find(|[key, _]| *key == AT_SYSINFO_EHDR);
-    found.map_or(Answer::NoVdso, |[_, value]| Answer::of(*value))
+    let found = words
+        .chunks_exact(2)
+        .take_while(|pair| pair[0] != AT_NULL)
+        .find(|pair| pair[0] == AT_SYSINFO_EHDR);
+    found.map_or(Answer::NoVdso, |pair| Answer::of(pair[1]))
 }

@@ -18,13 +18,13 @@ pub(crate) use page::*;
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 mod page {
-    use core::hint::cold_path;
     use core::mem::MaybeUninit;
     use core::ptr;
     use core::sync::atomic::{AtomicPtr, Ordering};
 
     use vdso_data::PAGE_BYTES;
     use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at};
+    use vdso_data::hint::cold_path;
     use vdso_data::latch;
     use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER};
     use vdso_data::note::{self, OWN_PAGE, PROCESS_PAGE, Pages};

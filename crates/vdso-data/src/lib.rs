@@ -14,6 +14,7 @@
 //! - [`clock`]: the clock ids.
 //! - [`architecture`]: the architectures that there are images for.
 //! - [`gettimeofday`]: what that call writes.
+//! - [`hint`]: which way is rarely gone.
 //!
 //! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!
@@ -26,6 +27,7 @@ pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
 pub mod gettimeofday;
+pub mod hint;
 pub mod latch;
 pub mod linux;
 #[cfg(target_has_atomic = "64")]

@@ -72,10 +72,10 @@ impl GnuHash {
         loop {
             // Ends at the latest where the bytes do.
             let word = self.chain(reader, index)?;
-            if word | 1 == hash | 1
-                && let Some(found) = accept(index)
-            {
-                return Some(found);
+            if word | 1 == hash | 1 {
+                if let Some(found) = accept(index) {
+                    return Some(found);
+                }
             }
             if word & 1 != 0 {
                 return None;
@@ -213,7 +213,8 @@ fn system_v_word_bytes(class: Class, machine: Machine) -> usize {
 fn gnu_hash(name: &str) -> u32 {
     const POWERS: [u32; 4] = [33 * 33 * 33, 33 * 33, 33, 1];
     // Four bytes at once, so that they do not wait for each other.
-    let (fours, rest) = name.as_bytes().as_chunks::<4>();
+    let fours = name.as_bytes().chunks_exact(4);
+    let rest = fours.remainder();
     let mut hash = 5381_u32;
     for four in fours {
         let sum = four.iter().zip(POWERS).map(|(&byte, power)| u32::from(byte) * power).sum();

@@ -75,9 +75,10 @@ impl Versions {
     ) -> Option<(u16, &'a str)> {
         for definition in self.definitions(reader) {
             let definition = definition.ok()?;
-            if !definition.is_base
-                && let Some(name) = strings.matching(definition.name, name)
-            {
+            if definition.is_base {
+                continue;
+            }
+            if let Some(name) = strings.matching(definition.name, name) {
                 return Some((definition.index, name));
             }
         }

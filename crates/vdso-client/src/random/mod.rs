@@ -136,8 +136,8 @@ pub(crate) fn by_system_call(buffer: &mut [MaybeUninit<u8>]) -> Result<&mut [u8]
 fn ask_kernel(part: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
     let arguments = [part.as_mut_ptr().expose_provenance(), part.len(), 0, 0, 0, 0];
     // SAFETY: the kernel writes to `part` and not beyond its length.
-    Errno::check(unsafe { arch::system_call(number::GETRANDOM, arguments) })
-        .map(isize::cast_unsigned)
+    let answer = unsafe { arch::system_call(number::GETRANDOM, arguments) };
+    Errno::check(answer).map(|bytes| bytes as usize)
 }
 
 /// Asks for the vDSO's function with a state.
@@ -156,7 +156,8 @@ unsafe fn ask_function(
     let state = state.as_ptr().expose_provenance();
     let arguments = [buffer, part.len(), 0, state, state_bytes];
     // SAFETY: the caller's promise; it writes to `part` and not beyond its length.
-    Errno::check(unsafe { arch::call_with_five(function, arguments) }).map(isize::cast_unsigned)
+    let answer = unsafe { arch::call_with_five(function, arguments) };
+    Errno::check(answer).map(|bytes| bytes as usize)
 }
 
 /// Goes on until the whole buffer is filled: a signal may end a long call early.
@@ -166,9 +167,7 @@ fn in_parts(
     mut fill: impl FnMut(&mut [MaybeUninit<u8>]) -> Result<usize, Errno>,
 ) -> Result<&mut [u8], Errno> {
     let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..)
-        && !rest.is_empty()
-    {
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match fill(rest) {
             // It never says so; to ask for ever would be worse than to say that it did.
             Ok(0) => return Err(Errno::EIO),
@@ -177,8 +176,9 @@ fn in_parts(
             Err(error) => return Err(error),
         }
     }
-    // SAFETY: all of it has been written.
-    Ok(unsafe { buffer.assume_init_mut() })
+    let bytes: *mut [MaybeUninit<u8>] = buffer;
+    // SAFETY: of the same layout, and all of it has been written.
+    Ok(unsafe { &mut *(bytes as *mut [u8]) })
 }
 
 /// As bytes that are only written.

@@ -326,7 +326,7 @@ mod tests {
             let mut end = 0;
             for index in 0..3 * layout.per_page {
                 let start = layout.offset(index);
-                assert!(start >= end && start.is_multiple_of(CACHE_LINE_BYTES), "{layout:?}");
+                assert!(start >= end && start % CACHE_LINE_BYTES == 0, "{layout:?}");
                 end = start + layout.mark_at + 4;
                 assert_eq!(start / PAGE_BYTES, (end - 1) / PAGE_BYTES, "{layout:?}");
             }

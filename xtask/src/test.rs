@@ -90,7 +90,7 @@ const STEPS: &[Step] = &[
     step("command", 40, Speed::Slow, &["build", "--release", "--package", "vdso-cli"]),
     step("test", 420, Speed::Slow, &["test", "--workspace"]),
     step("dist", 40, Speed::Slow, &["xtask", "dist"]),
-    step("package", 90, Speed::Slow, PACKAGE),
+    step("package", 90, Speed::Slow, &["xtask", "package"]),
     step("fuzz", 40, Speed::Slow, &["xtask", "fuzz"]),
     step("loom", 60, Speed::Slow, &["xtask", "loom"]),
     step("miri", 10, Speed::Slow, &["xtask", "miri"]),
@@ -142,18 +142,6 @@ const PACKAGES: &[&str] = &[
     "xz-utils",
 ];
 
-/// Every crate that is to be published, built from what its package has and from each other's packages.
-const PACKAGE: &[&str] = &[
-    "package",
-    "--quiet",
-    "--allow-dirty",
-    "--workspace",
-    "--exclude=made-images",
-    "--exclude=test-support",
-    "--exclude=vdso-bench",
-    "--exclude=xtask",
-];
-
 /// Programs that are no members of the workspace.
 const KERNEL_INIT: &str = "--manifest-path=test-programs/kernel-init/Cargo.toml";
 const DLOPEN: &str = "--manifest-path=test-programs/dlopen/Cargo.toml";
@@ -194,28 +182,9 @@ fn list() {
 
 fn steps(args: &Args, skips: &Path) -> Result<()> {
     for step in STEPS.iter().filter(|step| args.takes(step)) {
-        if step.arguments == PACKAGE {
-            forget_packages();
-        }
         step.run(skips)?;
     }
     Ok(())
-}
-
-/// Cargo unpacks what it packages into its registry's folder, under one name for all states of a
-/// version, and believes what it finds there: crates would be built against others of an earlier run.
-fn forget_packages() {
-    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
-    let begins = |entry: &fs::DirEntry, with| entry.file_name().to_string_lossy().starts_with(with);
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    let Some(home) = home else { return };
-    // Registries without a host are folders: those that cargo makes for this.
-    for registry in entries(home.join("registry/src")).filter(|entry| begins(entry, "-")) {
-        for package in entries(registry.path()).filter(|entry| begins(entry, "vdso-")) {
-            let _ = fs::remove_dir_all(package.path());
-        }
-    }
 }
 
 impl Step {

@@ -104,3 +104,8 @@ pub use system_time::{SystemTime, SystemTimeError, UNIX_EPOCH};
 pub use timespec::Timespec;
 pub use unordered::UnorderedInstant;
 pub use vdso::{NotAdopted, NotFound, Vdso};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,11 +3,11 @@
 //!
 //! The image says by a note (`vdso_data::note`) that two pages lie behind it, and what they are. It
 //! reads them itself in every call, so a client that trusts the image's functions may as well read
-//! them: no new trust is needed. The reader is that of `crates/vdso-image/image/source/own.rs`, on the
-//! same arithmetic and latch: the counter, the clock's line, and the word that says whether the
-//! counter may be used at all, which changes when the kernel gives it up or the process enters a time
-//! namespace. Whatever is unusual (a page that nobody publishes any more, a counter given up) is
-//! left to the image's function, which knows it all.
+//! them: no new trust is needed. The reader is that of the image (`image/source/own.rs` in the package
+//! of `vdso-image`), on the same arithmetic and latch: the counter, the clock's line, and the word that
+//! says whether the counter may be used at all, which changes when the kernel gives it up or the process
+//! enters a time namespace. Whatever is unusual (a page that nobody publishes any more, a counter given
+//! up) is left to the image's function, which knows it all.
 //!
 //! There is one such image, for x86-64. Elsewhere nothing of this is compiled in.
 

@@ -42,3 +42,13 @@ pub mod sync;
 /// Bytes of each of the two pages. A page of memory may be larger; how far apart they are mapped then is
 /// the [`architecture`]'s.
 pub const PAGE_BYTES: usize = 4096;
+
+/// The folder of this source, on the machine that has compiled it. An image is compiled from the same source
+/// with flags of its own, so its build script cannot use the library that cargo builds.
+#[cfg(feature = "source")]
+pub const SOURCE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -14,3 +14,8 @@ mod publish;
 pub mod steering;
 
 pub use publish::{Report, Timekeeper, initialise};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -66,7 +66,8 @@
 //! }
 //! ```
 //!
-//! `examples/getrandom` in the repository is such a program.
+//! The repository has such a program:
+//! <https://github.com/vdso-rs/vdso/tree/main/crates/vdso-client/examples/getrandom>.
 //!
 //! # What a copy of the memory is
 //!

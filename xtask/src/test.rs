@@ -89,6 +89,9 @@ const STEPS: &[Step] = &[
     step("images", 60, Speed::Slow, &["xtask", "check-image", "--rebuild"]),
     step("command", 40, Speed::Slow, &["build", "--release", "--package", "vdso-cli"]),
     step("test", 420, Speed::Slow, &["test", "--workspace"]),
+    // Without what can be left out.
+    step("lean", 40, Speed::Slow, LEAN),
+    step("no-alloc", 10, Speed::Slow, NO_ALLOC),
     step("dist", 40, Speed::Slow, &["xtask", "dist"]),
     step("package", 90, Speed::Slow, &["xtask", "package"]),
     step("fuzz", 40, Speed::Slow, &["xtask", "fuzz"]),
@@ -140,6 +143,27 @@ const PACKAGES: &[&str] = &[
     "util-linux",
     "valgrind",
     "xz-utils",
+];
+
+/// The command without its disassemblers, which says so.
+const LEAN: &[&str] = &[
+    "test",
+    "--package=vdso-cli",
+    "--no-default-features",
+    "--test=inspect",
+    "without_disassemblers",
+];
+
+/// The crates that can do with `core` alone.
+const NO_ALLOC: &[&str] = &[
+    "clippy",
+    "--package=vdso-client",
+    "--package=vdso-data",
+    "--package=vdso-elf",
+    "--package=vdso-image",
+    "--no-default-features",
+    "--",
+    "-Dwarnings",
 ];
 
 /// Programs that are no members of the workspace.

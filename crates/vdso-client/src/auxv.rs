@@ -18,6 +18,7 @@
 //!
 //! Source: getauxval(3), prctl(2); `fs/binfmt_elf.c` (Linux 6.18).
 
+use core::fmt;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -33,6 +34,7 @@ const AT_NULL: usize = 0;
 
 /// A way to the auxiliary vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Source {
     /// The C library's `getauxval`. Without the feature `libc-auxv` there is none.
@@ -64,6 +66,17 @@ impl Source {
             Self::Prctl => by_prctl(),
             Self::ProcSelf => by_proc(),
         }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Getauxval => "getauxval",
+            Self::StartupStack => "the start-up stack",
+            Self::Prctl => "prctl(PR_GET_AUXV)",
+            Self::ProcSelf => "/proc/self/auxv",
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::reader::{Class, Format, Reader, element};
 
 /// Which of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HashKind {
     /// `DT_GNU_HASH`.
     Gnu,

@@ -20,6 +20,7 @@ const VER_FLG_BASE: u16 = 1;
 
 /// A version that the image defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VersionDefinition<'a> {
     /// Its name, such as `LINUX_2.6`.
     pub name: &'a str,

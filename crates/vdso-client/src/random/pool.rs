@@ -83,17 +83,27 @@ struct Parameters {
 /// `include/uapi/linux/mman.h` (Linux 6.18).
 const MAP_DROPPABLE: usize = 0x08;
 
-impl Layout {
-    fn of(function: NonNull<()>) -> Option<Self> {
-        let mut parameters =
-            Parameters { state_bytes: 0, protection: 0, flags: 0, reserved: [0; 13] };
+impl Parameters {
+    /// What the function says.
+    fn of(function: NonNull<()>) -> Result<Self, Errno> {
+        let mut parameters = Self { state_bytes: 0, protection: 0, flags: 0, reserved: [0; 13] };
         let out = (&raw mut parameters).expose_provenance();
         // SAFETY: these arguments ask for the parameters, which have a place.
         let answer = unsafe { arch::call_with_five(function, [0, 0, 0, out, usize::MAX]) };
-        Errno::check(answer).ok()?;
+        Errno::check(answer)?;
         // SAFETY: `out` was exposed: the function may have written there.
-        let parameters = unsafe { (&raw const parameters).read_volatile() };
-        Self::from_parameters(&parameters)
+        Ok(unsafe { (&raw const parameters).read_volatile() })
+    }
+}
+
+/// Whether a getrandom says that it does not know.
+pub(crate) fn answers_enosys(function: NonNull<()>) -> bool {
+    matches!(Parameters::of(function), Err(Errno::ENOSYS))
+}
+
+impl Layout {
+    fn of(function: NonNull<()>) -> Option<Self> {
+        Self::from_parameters(&Parameters::of(function).ok()?)
     }
 
     fn from_parameters(parameters: &Parameters) -> Option<Self> {
@@ -261,10 +271,10 @@ impl Place {
 
     /// Fills a buffer, or its beginning. The caller is the owner.
     #[inline]
-    pub fn fill(&self, part: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+    pub fn fill(&self, part: &mut [MaybeUninit<u8>], flags: usize) -> Result<usize, Errno> {
         let Block { function, layout, .. } = *self.block;
         // SAFETY: the block was made for this function, and the state has one owner, which is the caller.
-        unsafe { ask_function(function, part, self.state, layout.state_bytes) }
+        unsafe { ask_function(function, part, flags, self.state, layout.state_bytes) }
     }
 
     /// For the next one. The caller is `owner`.

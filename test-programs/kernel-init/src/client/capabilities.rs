@@ -45,7 +45,7 @@ fn expected(call: Call, answer: Answer, is_readable: bool) -> Measured {
     match answer {
         Answer::SystemCall(_) => Measured::Kernel,
         Answer::Function { .. } if needs_clocksource && !is_readable || is_stub => Measured::Kernel,
-        Answer::Function { .. } => Measured::UserSpace,
+        _ => Measured::UserSpace,
     }
 }
 

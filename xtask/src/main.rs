@@ -13,6 +13,7 @@ mod kernels;
 mod licences;
 mod loom;
 mod miri;
+mod package;
 mod process;
 mod random_test;
 mod selftests;
@@ -42,6 +43,7 @@ enum Task {
     Kernels(kernels::Args),
     Loom(loom::Args),
     Miri(miri::Args),
+    Package(package::Args),
     RandomTest(random_test::Args),
     Selftests(selftests::Args),
     Test(test::Args),
@@ -58,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Kernels(args) => kernels::run(&args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
+        Task::Package(args) => package::run(&args),
         Task::RandomTest(args) => random_test::run(args),
         Task::Selftests(args) => selftests::run(args),
         Task::Test(args) => test::run(&args),

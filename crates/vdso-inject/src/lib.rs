@@ -20,3 +20,8 @@ pub mod stub;
 pub use error::{Attempt, Error, Result};
 pub use file::{Identity, ImageFile, ImageRoom};
 pub use local::LocalImage;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! Puts a vDSO image into a process.
 //!
-//! - [`ImageFile`]: the file that is mapped, and [`LocalImage`]: mapped in this very process.
+//! - [`ProgramFile`]: the file that a program maps.
 //! - [`exec`]: into a program that stands at its first instruction, or has begun to run.
 //! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
 //!   [`arch`].
@@ -12,14 +12,12 @@ pub mod arch;
 mod error;
 pub mod exec;
 mod file;
-mod local;
 pub mod proc;
 pub mod ptrace;
 pub mod stub;
 
 pub use error::{Attempt, Error, Result};
-pub use file::{Identity, ImageFile, ImageRoom};
-pub use local::LocalImage;
+pub use file::{ProgramFile, ProgramRoom};
 
 /// Runs the example of the README.
 #[cfg(doctest)]

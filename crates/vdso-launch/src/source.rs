@@ -9,7 +9,8 @@ use vdso_host::{Host, counter, initialise};
 use vdso_image::Source;
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
-use vdso_inject::{Error, ImageFile, ImageRoom, LocalImage};
+use vdso_inject::{Error, ProgramFile, ProgramRoom};
+use vdso_map::LocalImage;
 
 use crate::clock::Plan;
 
@@ -99,6 +100,9 @@ pub enum SourceError {
     /// The image cannot be made ready.
     #[error(transparent)]
     Inject(#[from] Error),
+    /// The image cannot be mapped to be compared.
+    #[error(transparent)]
+    Map(#[from] vdso_map::Error),
     /// A function without which nothing can be compared.
     #[error("{0} lacks clock_gettime")]
     NoFunction(&'static str),
@@ -235,7 +239,7 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
     let lacks = lacks(host, source);
     let tailored = vdso_image::tailor(source, &host.image);
     let name = format!("vdso-{}", source.name());
-    let file = ImageFile::create(&name, &tailored.bytes)?;
+    let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
     let mut template = host.template(&vdso_image::FORWARDED);
     if source == Source::Chain {
@@ -268,7 +272,7 @@ fn lacks(host: &Host, source: Source) -> Vec<Lack> {
 fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Companion>> {
     let Some(abi) = ABIS.iter().find(|abi| abi.name == name) else { return Ok(None) };
     let transforms = plan.transforms;
-    let room = ImageRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
+    let room = ProgramRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
     let file = CompanionFile::Own(room.clone());
     let make = move |_: &'static Abi, kernel: &KernelVdso| {
         let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
@@ -282,7 +286,7 @@ fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Comp
 
 /// What programs get that differ from this one in the size of their pointers alone: the same source, page of
 /// clocks, and places in the kernel's page.
-fn twin(abi: &'static str, source: Source, file: &ImageFile, template: &Template) -> Companion {
+fn twin(abi: &'static str, source: Source, file: &ProgramFile, template: &Template) -> Companion {
     let (file, template) = (file.clone(), template.clone());
     let make =
         move |_: &'static Abi, kernel: &KernelVdso| twin_payload(source, &file, &template, kernel);
@@ -291,7 +295,7 @@ fn twin(abi: &'static str, source: Source, file: &ImageFile, template: &Template
 
 fn twin_payload(
     source: Source,
-    file: &ImageFile,
+    file: &ProgramFile,
     template: &Template,
     kernel: &KernelVdso,
 ) -> vdso_inject::Result<Payload> {

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::exec::Payload;
-use vdso_inject::{Error, ImageFile};
+use vdso_inject::{Error, ProgramFile};
 use vdso_launch::{Follow, Inheritance, Launch, OnHostClock, Streams};
 
 /// A lock that another thread holds would be held in the forked supervisor for ever.
@@ -17,7 +17,7 @@ fn a_process_with_other_threads_does_not_launch() {
     let other = std::thread::spawn(move || ended.recv());
     let image = vdso_image::bytes(Source::Chain);
     let payload = Payload {
-        file: ImageFile::create("launch", image).expect("an image has a file"),
+        file: ProgramFile::create("launch", image).expect("an image has a file"),
         template: Template::default(),
         padding: None,
         companions: Vec::new(),

@@ -12,7 +12,7 @@ use vdso_data::own::{CounterView, OwnPage};
 use vdso_data::process::Template;
 use vdso_host::{counter, initialise};
 use vdso_image::Source;
-use vdso_inject::ImageFile;
+use vdso_map::ImageFile;
 use vdso_timekeeper::steering::Line;
 
 use super::support::*;

@@ -102,7 +102,7 @@ impl Drop for LocalImage {
 }
 
 fn failed(errno: nix::errno::Errno) -> Error {
-    Error::on_self(Attempt::Map, errno)
+    Error::System { attempt: Attempt::Map, errno }
 }
 
 #[cfg(test)]
@@ -111,7 +111,6 @@ mod tests {
     use vdso_image::Source;
 
     use super::*;
-    use crate::arch::ABIS;
     use crate::file::ImageRoom;
 
     #[test]
@@ -122,14 +121,13 @@ mod tests {
         let map = |file: &ImageFile| LocalImage::map(file, &Template::default(), 0);
         assert!(map(&native).is_ok());
         if native.architecture().twin.is_some() {
-            let twin = native.twin(image).expect("there is room");
+            let twin = native.twin(image, &[]).expect("there is room");
             assert!(matches!(map(&twin), Err(Error::Architecture)));
         }
         let name = native.architecture().companion;
         if let Some(companion) = name.and_then(Architecture::named) {
-            let abi = ABIS.iter().find(|abi| abi.name == companion.name).expect("a kind");
-            let room = ImageRoom::create(abi, "test").expect("memory");
-            let file = room.fill(image).expect("there is room");
+            let room = ImageRoom::create(companion, "test").expect("memory");
+            let file = room.fill(image, &[]).expect("there is room");
             assert!(matches!(map(&file), Err(Error::Architecture)));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use vdso_data::process::{RandomData, Template};
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::{ImageFile, LocalImage};
+use vdso_map::{ImageFile, LocalImage};
 
 use super::support::*;
 

@@ -15,7 +15,7 @@ use vdso_data::PAGE_BYTES;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::{clock, latch};
 use vdso_image::{IMAGE, OWN_PAGE, PROCESS_PAGE, Source};
-use vdso_inject::{Error, ImageFile};
+use vdso_map::{Error, ImageFile};
 
 use super::support::*;
 
@@ -178,11 +178,11 @@ fn a_twin_is_written_once() {
             "this architecture has one kind of programs to a file",
         );
     }
-    let twin = file.twin(image(Source::Host)).unwrap();
+    let twin = file.twin(image(Source::Host), &[]).unwrap();
     assert!(twin.is_in_file_of(&file) && twin.offset() > 0);
-    file.twin(image(Source::Host)).expect("the same again");
+    file.twin(image(Source::Host), &[]).expect("the same again");
     for other in [Source::Own, Source::Chain] {
-        let error = file.twin(image(other)).expect_err("programs run on another");
+        let error = file.twin(image(other), &[]).expect_err("programs run on another");
         assert!(matches!(error, Error::System { errno: Errno::EEXIST, .. }), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use nix::sys::mman::ProtFlags;
 use vdso_data::process::{ProcessPage, RandomData, Template};
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::{ImageFile, LocalImage};
+use vdso_map::{ImageFile, LocalImage};
 
 use super::mapped::Mapped;
 use super::support::*;

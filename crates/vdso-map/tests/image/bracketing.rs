@@ -2,7 +2,7 @@
 //! and offset, and none outside.
 //!
 //! `VDSO_BRACKET_READS` says how many reads each clock of each source gets; the long run is
-//! `VDSO_BRACKET_READS=100000000 cargo test --release -p vdso-inject --test image bracketing`.
+//! `VDSO_BRACKET_READS=100000000 cargo test --release -p vdso-map --test image bracketing`.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use vdso_data::own::OwnPage;
 use vdso_data::process::Template;
 use vdso_host::{Host, Sampler, initialise};
 use vdso_image::Source;
-use vdso_inject::{ImageFile, LocalImage};
+use vdso_map::{ImageFile, LocalImage};
 use vdso_timekeeper::{Reference, Timekeeper};
 
 pub type Transforms = [Transform; clock::LINES];

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use vdso_data::architecture::{Architecture, ByteOrder};
+use vdso_data::note::Pages;
 
 #[path = "build/images.rs"]
 mod images;
@@ -22,13 +23,23 @@ fn main() {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=image");
     println!("cargo::rerun-if-env-changed={SYSROOT}");
+    println!("cargo::rerun-if-env-changed={}", images::LINKER);
     let build = from_cargo();
     println!("cargo::rerun-if-changed={}", build.data_source.display());
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
+    write_pages(&build);
     build_other(&build, "companion", build.architecture.companion, COMPANION_SYSROOT);
     build_other(&build, "twin", build.architecture.twin, TWIN_SYSROOT);
+}
+
+/// For the crate, which compares: whoever maps an image writes the pages of the vdso-data that it is linked
+/// with, and the image reads those of the one that it is compiled from.
+fn write_pages(build: &images::Build) {
+    let Pages { own_version, own_offset, process_version, process_offset } = Pages::CURRENT;
+    let text = format!("[{own_version}, {own_offset}, {process_version}, {process_offset}]");
+    std::fs::write(build.out.join("pages.rs"), text).expect("OUT_DIR is writable");
 }
 
 /// The images for another kind of programs that the same kernel executes, into a folder of this name, where
@@ -65,14 +76,22 @@ fn has_core(build: &images::Build, target: &str) -> bool {
 
 fn from_cargo() -> images::Build {
     let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+    let architecture = architecture();
+    // Programs of Linux's kind call an image, whatever is below: a kernel's own target lacks registers.
+    let target = match variable("CARGO_CFG_TARGET_OS").as_str() {
+        "linux" | "android" => variable("TARGET"),
+        _ => architecture.target.to_owned(),
+    };
     images::Build {
         rustc: variable("RUSTC").into(),
-        target: variable("TARGET"),
-        architecture: architecture(),
+        target,
+        architecture,
         sysroot: env::var_os(SYSROOT).map(PathBuf::from),
         image_source: manifest.join("image"),
-        // Told by vdso-data's build script.
-        data_source: PathBuf::from(variable("DEP_VDSO_DATA_SOURCE_SOURCE")),
+        data_source: PathBuf::from(vdso_data::SOURCE_FOLDER),
+        linker: env::var_os(images::LINKER).map(PathBuf::from),
+        // A compiler that is younger than this crate may warn of more.
+        warnings: images::Warnings::Allowed,
         out: PathBuf::from(variable("OUT_DIR")),
     }
 }

@@ -94,6 +94,8 @@ pub fn build(
         image_source: root.join("crates/vdso-image/image"),
         data_source: root.join("crates/vdso-data/src"),
         out: out.to_owned(),
+        linker: std::env::var_os(build::LINKER).map(PathBuf::from),
+        warnings: build::Warnings::Denied,
     };
     build.images().map_err(anyhow::Error::msg)
 }
@@ -104,4 +106,72 @@ pub fn parse_architecture(name: &str) -> Result<&'static Architecture, String> {
         let names: Vec<_> = ALL.iter().map(|row| row.name).collect();
         format!("there are images for {}", names.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::build::{Build, SOURCES, Warnings};
+    use super::{Architecture, rustc, workspace};
+
+    /// For this machine, by its own compiler.
+    fn build(out: &Path) -> Build {
+        let architecture = Architecture::CURRENT.expect("there is an image for this machine");
+        Build {
+            rustc: rustc(),
+            target: architecture.target.to_owned(),
+            architecture,
+            sysroot: None,
+            image_source: workspace().join("crates/vdso-image/image"),
+            data_source: workspace().join("crates/vdso-data/src"),
+            out: out.to_owned(),
+            linker: None,
+            warnings: Warnings::Denied,
+        }
+    }
+
+    fn program(path: &Path, text: &str) {
+        fs::write(path, format!("#!/bin/sh\n{text}\n")).expect("a folder of the test's");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of the test's");
+    }
+
+    /// As a compiler of a distribution's has none.
+    #[test]
+    fn a_missing_linker_is_named_with_its_remedy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let without = folder.path().join("rustc");
+        program(&without, "echo /nowhere");
+        let error = Build { rustc: without.into(), ..build(folder.path()) }.images().unwrap_err();
+        assert!(error.contains("rust-lld"), "{error}");
+        assert!(error.contains("VDSO_IMAGE_LINKER=ld.lld"), "{error}");
+    }
+
+    /// Which of LLVM's linkers is to be is told by the name of the program.
+    #[test]
+    fn another_linker_gives_the_same_images() {
+        let [usual, others] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        build(usual.path()).images().expect("images");
+        let linker = others.path().join("ld.lld");
+        program(&linker, "exec \"$(dirname \"$0\")\"/rust-lld -flavor gnu \"$@\"");
+        let own = own_linker();
+        std::os::unix::fs::symlink(own, others.path().join("rust-lld")).expect("a link");
+        Build { linker: Some(linker), ..build(others.path()) }.images().expect("images");
+        for source in SOURCES {
+            let [usual, other] = [&usual, &others]
+                .map(|folder| fs::read(folder.path().join(format!("{source}.so"))).expect("it"));
+            assert!(usual == other, "{source} differs");
+        }
+    }
+
+    fn own_linker() -> std::path::PathBuf {
+        let say = |what| {
+            let output = std::process::Command::new(rustc()).args(["--print", what]).output();
+            String::from_utf8(output.expect("it runs").stdout).expect("text").trim().to_owned()
+        };
+        let folder = Path::new(&say("sysroot")).join("lib/rustlib").join(say("host-tuple"));
+        folder.join("bin/rust-lld")
+    }
 }

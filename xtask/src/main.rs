@@ -14,6 +14,7 @@ mod licences;
 mod loom;
 mod miri;
 mod no_std;
+mod package;
 mod process;
 mod random_test;
 mod selftests;
@@ -44,6 +45,7 @@ enum Task {
     Loom(loom::Args),
     Miri(miri::Args),
     NoStd(no_std::Args),
+    Package(package::Args),
     RandomTest(random_test::Args),
     Selftests(selftests::Args),
     Test(test::Args),
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
         Task::NoStd(args) => no_std::run(args),
+        Task::Package(args) => package::run(&args),
         Task::RandomTest(args) => random_test::run(args),
         Task::Selftests(args) => selftests::run(args),
         Task::Test(args) => test::run(&args),

@@ -90,8 +90,11 @@ const STEPS: &[Step] = &[
     step("images", 60, Speed::Slow, &["xtask", "check-image", "--rebuild"]),
     step("command", 40, Speed::Slow, &["build", "--release", "--package", "vdso-cli"]),
     step("test", 420, Speed::Slow, &["test", "--workspace"]),
+    // Without what can be left out.
+    step("lean", 40, Speed::Slow, LEAN),
+    step("no-alloc", 10, Speed::Slow, NO_ALLOC),
     step("dist", 40, Speed::Slow, &["xtask", "dist"]),
-    step("package", 90, Speed::Slow, PACKAGE),
+    step("package", 90, Speed::Slow, &["xtask", "package"]),
     step("fuzz", 40, Speed::Slow, &["xtask", "fuzz"]),
     step("loom", 60, Speed::Slow, &["xtask", "loom"]),
     step("miri", 10, Speed::Slow, &["xtask", "miri"]),
@@ -133,6 +136,7 @@ const PACKAGES: &[&str] = &[
     "make",
     "musl-tools",
     "nodejs",
+    "openssl",
     "perl",
     "procps",
     "python3",
@@ -143,16 +147,25 @@ const PACKAGES: &[&str] = &[
     "xz-utils",
 ];
 
-/// Every crate that is to be published, built from what its package has and from each other's packages.
-const PACKAGE: &[&str] = &[
-    "package",
-    "--quiet",
-    "--allow-dirty",
-    "--workspace",
-    "--exclude=made-images",
-    "--exclude=test-support",
-    "--exclude=vdso-bench",
-    "--exclude=xtask",
+/// The command without its disassemblers, which says so.
+const LEAN: &[&str] = &[
+    "test",
+    "--package=vdso-cli",
+    "--no-default-features",
+    "--test=inspect",
+    "without_disassemblers",
+];
+
+/// The crates that can do with `core` alone.
+const NO_ALLOC: &[&str] = &[
+    "clippy",
+    "--package=vdso-client",
+    "--package=vdso-data",
+    "--package=vdso-elf",
+    "--package=vdso-image",
+    "--no-default-features",
+    "--",
+    "-Dwarnings",
 ];
 
 /// Programs that are no members of the workspace.
@@ -195,28 +208,9 @@ fn list() {
 
 fn steps(args: &Args, skips: &Path) -> Result<()> {
     for step in STEPS.iter().filter(|step| args.takes(step)) {
-        if step.arguments == PACKAGE {
-            forget_packages();
-        }
         step.run(skips)?;
     }
     Ok(())
-}
-
-/// Cargo unpacks what it packages into its registry's folder, under one name for all states of a
-/// version, and believes what it finds there: crates would be built against others of an earlier run.
-fn forget_packages() {
-    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
-    let begins = |entry: &fs::DirEntry, with| entry.file_name().to_string_lossy().starts_with(with);
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    let Some(home) = home else { return };
-    // Registries without a host are folders: those that cargo makes for this.
-    for registry in entries(home.join("registry/src")).filter(|entry| begins(entry, "-")) {
-        for package in entries(registry.path()).filter(|entry| begins(entry, "vdso-")) {
-            let _ = fs::remove_dir_all(package.path());
-        }
-    }
 }
 
 impl Step {

@@ -12,7 +12,7 @@ use vdso_data::arithmetic::Transform;
 use vdso_data::process::{FLAG_AVX2, Template};
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::LocalImage;
+use vdso_map::LocalImage;
 use vdso_measure::random::{Getrandom, State};
 use vdso_measure::{Subject, Turns, images, measure};
 

@@ -10,7 +10,7 @@ use vdso_data::clock;
 use vdso_data::own::OwnPage;
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::LocalImage;
+use vdso_map::LocalImage;
 use vdso_measure::{Call, Function, Turns, images, measure};
 use vdso_timekeeper::Timekeeper;
 

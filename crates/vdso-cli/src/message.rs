@@ -1,62 +1,23 @@
 //! What the command says of itself, on standard error.
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs;
 use std::io::{Stdout, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use vdso_inject::Error;
+use vdso_launch::hint;
 
-use crate::run::notice::hint;
 use crate::run::startup;
+
+pub use vdso_launch::text::{printable, printable_path, quoted};
 
 /// Says something. In one write, so that lines of several processes do not mix; nobody may be
 /// listening, and that is no reason to fail.
 pub fn say(text: impl Display) {
     let _ = std::io::stderr().write_all(format!("vdso: {text}\n").as_bytes());
-}
-
-/// A text of somebody else's, a name or a path, for a terminal and for one line: what controls, what is not
-/// seen, and what turns the direction of writing is written as Rust does, `\n` and `\u{202e}`.
-pub fn printable(text: &str) -> String {
-    escape(text.as_bytes(), is_seen)
-}
-
-/// The same of a path or another argument, which may be no text: what is none is written as `\xff`.
-pub fn printable_path(path: impl AsRef<OsStr>) -> String {
-    escape(path.as_ref().as_bytes(), is_seen)
-}
-
-/// The same between quotes that it cannot end.
-pub fn quoted(name: impl AsRef<OsStr>) -> String {
-    let is_plain = |character| is_seen(character) && !['\'', '\\'].contains(&character);
-    format!("'{}'", escape(name.as_ref().as_bytes(), is_plain))
-}
-
-fn escape(bytes: &[u8], is_plain: impl Fn(char) -> bool) -> String {
-    let mut shown = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match is_plain(character) {
-                true => shown.push(character),
-                false => shown.extend(character.escape_default()),
-            }
-        }
-        shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
-    }
-    shown
-}
-
-/// Whether Rust writes it as it is behind another character, as accents are; quotes aside.
-fn is_seen(character: char) -> bool {
-    let behind: String = ['a', character].iter().collect();
-    let written: Vec<char> = behind.escape_debug().skip(1).collect();
-    written.last() == Some(&character) && written.len() <= 2
 }
 
 /// What was attempted when results could not be written.
@@ -142,36 +103,7 @@ pub fn fail(error: &anyhow::Error) {
     if let Some(hinted) = error.downcast_ref::<Hinted>() {
         say(format_args!("hint: {}", hinted.hint));
     }
-    if let Some(error) = error.downcast_ref::<Error>()
-        && let Some(hint) = hint(error)
-    {
+    if let Some(hint) = error.downcast_ref().and_then(hint) {
         say(format_args!("hint: {hint}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_terminal_obeys_is_escaped_and_what_it_shows_is_not() {
-        for shown in ["plain", "two words", "caf\u{e9}", "cafe\u{301}", "\u{5b57}", r#"a"b\c"#] {
-            assert_eq!(printable(shown), shown);
-        }
-        for (text, shown) in [
-            ("\u{1b}[2J\r\n", r"\u{1b}[2J\r\n"),
-            ("a\u{202e}b\u{2066}", r"a\u{202e}b\u{2066}"),
-            ("\u{9b}\u{200b}\u{feff}\u{2028}", r"\u{9b}\u{200b}\u{feff}\u{2028}"),
-        ] {
-            assert_eq!(printable(text), shown);
-        }
-        assert_eq!(printable_path(OsStr::from_bytes(b"a\xff\xc3")), r"a\xff\xc3");
-    }
-
-    #[test]
-    fn a_name_does_not_end_its_quotes() {
-        assert_eq!(quoted("sh"), "'sh'");
-        assert_eq!(quoted("a' (pid 1)\n"), r"'a\' (pid 1)\n'");
-        assert_eq!(quoted(r"a\"), r"'a\\'");
     }
 }

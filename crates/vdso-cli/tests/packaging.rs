@@ -108,3 +108,17 @@ fn bash_completes_commands_and_options() {
     assert_eq!(complete("vdso inspect --dis", 2), "--disassemble\n");
     assert!(complete("vdso dump --", 2).contains("--output\n"));
 }
+
+/// The commands of the package's README print what it says.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../README.md");
+    let example = readme.split_once("```console\n").expect("an example").1;
+    let example = example.split_once("```").expect("its end").0;
+    for shown in example.split("$ vdso ").skip(1) {
+        let (arguments, expected) = shown.split_once('\n').expect("a command in one line");
+        let mut vdso = Command::new(VDSO);
+        vdso.args(arguments.split(' ')).env("LC_ALL", "C").env("TZ", "UTC0");
+        assert_eq!(finish(&mut vdso).succeeded().stdout, expected, "{arguments}");
+    }
+}

@@ -8,6 +8,7 @@ use crate::timespec::Timespec;
 
 /// Times of several clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AtOnce<const N: usize> {
     /// In the order in which they were asked for.
     pub times: [Timespec; N],
@@ -41,6 +42,53 @@ pub fn read_at_once<const N: usize>(ids: [ClockId; N]) -> Result<AtOnce<N>, Errn
         Some(now) => Ok(now),
         None => one_after_another(ids),
     }
+}
+
+/// The same, but with a spread of at most `spread_ns`: repeated until it is, a hundred times at most.
+///
+/// `None` if none of these was as close: where the clocks take longer to read, as they do by system calls, or
+/// where this thread is interrupted again and again. A spread of zero is had on an own page alone.
+///
+/// # Errors
+/// As [`clock_gettime`], of the first clock that has one.
+///
+/// ```
+/// use vdso_client::{ClockId, read_at_once_within};
+///
+/// match read_at_once_within([ClockId::REALTIME, ClockId::BOOTTIME], 1_000)? {
+///     Some(now) => println!("{} and {}, within {} ns", now.times[0], now.times[1], now.spread_ns),
+///     None => println!("clocks are slow here"),
+/// }
+/// # Ok::<(), vdso_client::Errno>(())
+/// ```
+#[inline(always)]
+pub fn read_at_once_within<const N: usize>(
+    ids: [ClockId; N],
+    spread_ns: u64,
+) -> Result<Option<AtOnce<N>>, Errno> {
+    match from_page(ids) {
+        Some(now) => Ok(Some(now)),
+        None => one_after_another_within(ids, spread_ns),
+    }
+}
+
+#[inline(never)]
+fn one_after_another_within<const N: usize>(
+    ids: [ClockId; N],
+    spread_ns: u64,
+) -> Result<Option<AtOnce<N>>, Errno> {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        let now = read_in_turn(ids)?;
+        if now.spread_ns <= spread_ns {
+            return Ok(Some(now));
+        }
+        // As in `one_after_another`.
+        if let Some(now) = from_page(ids) {
+            return Ok(Some(now));
+        }
+    }
+    Ok(None)
 }
 
 /// From the own page, if there is one and it knows all of them.

@@ -18,6 +18,7 @@
 //!
 //! Source: getauxval(3), prctl(2); `fs/binfmt_elf.c` (Linux 6.18).
 
+use core::fmt;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -33,6 +34,7 @@ const AT_NULL: usize = 0;
 
 /// A way to the auxiliary vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Source {
     /// The C library's `getauxval`. Without the feature `libc-auxv` there is none.
@@ -64,6 +66,17 @@ impl Source {
             Self::Prctl => by_prctl(),
             Self::ProcSelf => by_proc(),
         }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Getauxval => "getauxval",
+            Self::StartupStack => "the start-up stack",
+            Self::Prctl => "prctl(PR_GET_AUXV)",
+            Self::ProcSelf => "/proc/self/auxv",
+        })
     }
 }
 
@@ -258,10 +271,9 @@ fn by_proc() -> Answer {
 
 /// The entry in a copy of the vector, which zeros follow.
 fn in_vector(words: &[usize; VECTOR_WORDS]) -> Answer {
-    let (pairs, _) = words.as_chunks::<2>();
-    let found = pairs
-        .iter()
-        .take_while(|[key, _]| *key != AT_NULL)
-        .find(|[key, _]| *key == AT_SYSINFO_EHDR);
-    found.map_or(Answer::NoVdso, |[_, value]| Answer::of(*value))
+    let found = words
+        .chunks_exact(2)
+        .take_while(|pair| pair[0] != AT_NULL)
+        .find(|pair| pair[0] == AT_SYSINFO_EHDR);
+    found.map_or(Answer::NoVdso, |pair| Answer::of(pair[1]))
 }

@@ -8,6 +8,7 @@ use crate::clock_id::ClockId;
 use crate::errno::Errno;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own::OwnPages;
+use crate::random;
 use crate::resolve;
 use crate::system_call;
 use crate::vdso::{NotFound, Vdso};
@@ -19,7 +20,7 @@ use crate::vdso::{NotFound, Vdso};
 ///
 /// let capabilities = Capabilities::probe();
 /// for call in Call::ALL {
-///     println!("{}: {}", call.name(), capabilities.answer(call));
+///     println!("{call}: {}", capabilities.answer(call));
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,7 @@ pub struct Capabilities {
 
 /// Who answers a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// This function of the vDSO's. For some clocks it may itself ask the kernel.
     Function {
@@ -164,8 +166,7 @@ fn answers_enosys(function: NonNull<()>, purpose: Purpose) -> bool {
         Call::ClockGettime | Call::ClockGetres => (monotonic, first),
         Call::Getcpu => (first, second),
         Call::Gettimeofday | Call::Time => (first, 0),
-        // It is not called: a null would be taken for its state.
-        Call::Getrandom => return false,
+        Call::Getrandom => return random::answers_enosys(function),
     };
     // SAFETY: a function of this purpose, which writes to `written`.
     let result = unsafe { arch::call(function, first, second) };

@@ -1,5 +1,7 @@
 //! Which clock.
 
+use core::fmt;
+
 use vdso_data::clock;
 
 /// The id of a clock, as clock_gettime(2) takes it.
@@ -26,6 +28,22 @@ impl ClockId {
     pub const BOOTTIME: Self = Self(clock::BOOTTIME as i32);
     /// International atomic time.
     pub const TAI: Self = Self(clock::TAI as i32);
+    /// [`REALTIME`](Self::REALTIME), for timers that wake a suspended machine. Always a system call, which
+    /// fails with [`EINVAL`](crate::Errno::EINVAL) where no device could wake it.
+    pub const REALTIME_ALARM: Self = Self(8);
+    /// [`BOOTTIME`](Self::BOOTTIME), likewise.
+    pub const BOOTTIME_ALARM: Self = Self(9);
+    /// The kernel's auxiliary clocks, which are steered by themselves (Linux 6.17). One that nobody has
+    /// turned on is an error, [`ENODEV`](crate::Errno::ENODEV).
+    pub const AUX: [Self; 8] = {
+        let mut ids = [Self(16); 8];
+        let mut index = 0;
+        while index < ids.len() {
+            ids[index] = Self(16 + index as i32);
+            index += 1;
+        }
+        ids
+    };
 
     /// The clocks that a vDSO may answer.
     pub const OF_VDSO: [Self; 7] = [
@@ -61,6 +79,13 @@ impl ClockId {
             Self::MONOTONIC_COARSE => "MONOTONIC_COARSE",
             Self::BOOTTIME => "BOOTTIME",
             Self::TAI => "TAI",
+            Self::REALTIME_ALARM => "REALTIME_ALARM",
+            Self::BOOTTIME_ALARM => "BOOTTIME_ALARM",
+            Self(id @ 16..=23) => {
+                const NAMES: [&str; 8] =
+                    ["AUX0", "AUX1", "AUX2", "AUX3", "AUX4", "AUX5", "AUX6", "AUX7"];
+                NAMES[id as usize - 16]
+            }
             _ => return None,
         })
     }
@@ -75,5 +100,15 @@ impl ClockId {
     #[inline(always)]
     pub(crate) const fn is_coarse(self) -> bool {
         clock::is_in(self.0 as u32, clock::COARSE)
+    }
+}
+
+/// The name without `CLOCK_`, or the number.
+impl fmt::Display for ClockId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => formatter.pad(name),
+            None => fmt::Display::fmt(&self.0, formatter),
+        }
     }
 }

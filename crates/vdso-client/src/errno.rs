@@ -13,10 +13,14 @@ impl Errno {
     pub const EINTR: Self = Self(4);
     /// Something is broken.
     pub const EIO: Self = Self(5);
+    /// It would have to wait, and was asked not to.
+    pub const EAGAIN: Self = Self(11);
     /// There is no memory left, or none where the address says.
     pub const ENOMEM: Self = Self(12);
     /// The address is not the program's.
     pub const EFAULT: Self = Self(14);
+    /// There is no such device, or a clock is turned off.
+    pub const ENODEV: Self = Self(19);
     /// There is no such clock.
     pub const EINVAL: Self = Self(22);
     /// A seccomp filter does not allow the call, or the clock is not the program's.
@@ -58,8 +62,10 @@ impl Errno {
             Self::ESRCH => Some("ESRCH"),
             Self::EINTR => Some("EINTR"),
             Self::EIO => Some("EIO"),
+            Self::EAGAIN => Some("EAGAIN"),
             Self::ENOMEM => Some("ENOMEM"),
             Self::EFAULT => Some("EFAULT"),
+            Self::ENODEV => Some("ENODEV"),
             Self::EINVAL => Some("EINVAL"),
             Self::ENOSYS => Some("ENOSYS"),
             _ => None,

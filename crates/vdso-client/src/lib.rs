@@ -6,7 +6,7 @@
 //!
 //! let start = Instant::now();
 //! let now = clock_gettime(ClockId::REALTIME)?;
-//! println!("{} s since 1970, on CPU {}, in {:?}", now.sec, getcpu()?.cpu, start.elapsed());
+//! println!("{now} s since 1970, on CPU {}, in {:?}", getcpu()?.cpu, start.elapsed());
 //! # Ok::<(), vdso_client::Errno>(())
 //! ```
 //!
@@ -86,7 +86,7 @@ mod timespec;
 mod unordered;
 mod vdso;
 
-pub use at_once::{AtOnce, read_at_once};
+pub use at_once::{AtOnce, read_at_once, read_at_once_within};
 pub use calls::clock_getres::clock_getres;
 pub use calls::clock_gettime::clock_gettime;
 pub use calls::getcpu::{Cpu, getcpu};
@@ -104,3 +104,10 @@ pub use system_time::{SystemTime, SystemTimeError, UNIX_EPOCH};
 pub use timespec::Timespec;
 pub use unordered::UnorderedInstant;
 pub use vdso::{NotAdopted, NotFound, Vdso};
+/// The reader of the image: its types are in [`Vdso`], [`names`] and [`NotFound`].
+pub use vdso_elf as elf;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,11 +4,14 @@
 //! wrong about mips. A kernel may lack any of the functions: newer ones came with newer kernels, and
 //! some depend on its configuration.
 
+use core::fmt;
+
 use vdso_elf::Class;
 use vdso_elf::abi::Machine;
 
 /// A call that the C library would make, and that a vDSO may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Call {
     /// `clock_gettime(2)`.
     ClockGettime,
@@ -20,14 +23,20 @@ pub enum Call {
     Time,
     /// `getcpu(2)`.
     Getcpu,
-    /// `getrandom(2)`, which needs a state of its own for each thread: not called here.
+    /// `getrandom(2)`, which needs a state of its own for each thread: see [`random`](crate::random).
     Getrandom,
 }
 
 impl Call {
     /// All that this crate makes.
-    pub const ALL: [Self; 5] =
-        [Self::ClockGettime, Self::ClockGetres, Self::Gettimeofday, Self::Time, Self::Getcpu];
+    pub const ALL: [Self; 6] = [
+        Self::ClockGettime,
+        Self::ClockGetres,
+        Self::Gettimeofday,
+        Self::Time,
+        Self::Getcpu,
+        Self::Getrandom,
+    ];
 
     /// The name of its manual page.
     pub const fn name(self) -> &'static str {
@@ -42,8 +51,15 @@ impl Call {
     }
 }
 
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
 /// What an exported function is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Purpose {
     /// Answers this call, with times in the architecture's own `long`: 64 bits on 64-bit ones and
     /// on x32, 32 bits on the others, which end in 2038.
@@ -56,6 +72,7 @@ pub enum Purpose {
 
 /// How a function reports an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorConvention {
     /// The result is the negative errno.
     NegativeErrno,
@@ -66,6 +83,7 @@ pub enum ErrorConvention {
 
 /// A function that a vDSO exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Function {
     /// The symbol.
     pub name: &'static str,
@@ -77,6 +95,7 @@ pub struct Function {
 
 /// What a vDSO is like on one architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Abi {
     /// The architecture's name.
     pub name: &'static str,

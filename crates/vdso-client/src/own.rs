@@ -3,11 +3,11 @@
 //!
 //! The image says by a note (`vdso_data::note`) that two pages lie behind it, and what they are. It
 //! reads them itself in every call, so a client that trusts the image's functions may as well read
-//! them: no new trust is needed. The reader is that of `crates/vdso-image/image/source/own.rs`, on the
-//! same arithmetic and latch: the counter, the clock's line, and the word that says whether the
-//! counter may be used at all, which changes when the kernel gives it up or the process enters a time
-//! namespace. Whatever is unusual (a page that nobody publishes any more, a counter given up) is
-//! left to the image's function, which knows it all.
+//! them: no new trust is needed. The reader is that of the image (`image/source/own.rs` in the package
+//! of `vdso-image`), on the same arithmetic and latch: the counter, the clock's line, and the word that
+//! says whether the counter may be used at all, which changes when the kernel gives it up or the process
+//! enters a time namespace. Whatever is unusual (a page that nobody publishes any more, a counter given
+//! up) is left to the image's function, which knows it all.
 //!
 //! There is one such image, for x86-64. Elsewhere nothing of this is compiled in.
 
@@ -18,13 +18,13 @@ pub(crate) use page::*;
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 mod page {
-    use core::hint::cold_path;
     use core::mem::MaybeUninit;
     use core::ptr;
     use core::sync::atomic::{AtomicPtr, Ordering};
 
     use vdso_data::PAGE_BYTES;
     use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at};
+    use vdso_data::hint::cold_path;
     use vdso_data::latch;
     use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER};
     use vdso_data::note::{self, OWN_PAGE, PROCESS_PAGE, Pages};

@@ -1,5 +1,7 @@
 //! Compares what this crate answers with what the kernel says.
 
+use core::fmt;
+
 use crate::calls::{
     clock_getres::clock_getres, clock_gettime::clock_gettime, getcpu::getcpu,
     gettimeofday::gettimeofday, time::time,
@@ -7,10 +9,12 @@ use crate::calls::{
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
 use crate::names::Call;
+use crate::random;
 use crate::system_call;
 
 /// What came of one comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The call.
     pub call: Call,
@@ -22,8 +26,9 @@ pub struct Finding {
 
 /// How an answer compares with the system call's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
-    /// They agree: a time lies between two of the kernel's.
+    /// They agree: a time lies between two of the kernel's, and random bytes are like no others.
     Agrees,
     /// The answer is this much more than the kernel's, or less. Under `vdso run` that is what was
     /// asked for.
@@ -32,6 +37,8 @@ pub enum Outcome {
         /// CPU's numbers.
         by: i128,
     },
+    /// Bytes of [`Call::Getrandom`] are like others, or like none were written.
+    Repeats,
     /// One of the two is an error.
     Fails(Errno),
 }
@@ -42,7 +49,7 @@ impl Outcome {
         match self {
             Self::Agrees => true,
             Self::Differs { by } => by.unsigned_abs() <= u128::from(tolerance_ns),
-            Self::Fails(_) => false,
+            Self::Repeats | Self::Fails(_) => false,
         }
     }
 }
@@ -56,7 +63,7 @@ const TRIES: u32 = 5;
 ///
 /// ```
 /// for finding in vdso_client::self_test() {
-///     println!("{finding:?}");
+///     println!("{finding}");
 /// }
 /// ```
 pub fn self_test() -> impl Iterator<Item = Finding> {
@@ -70,15 +77,51 @@ pub fn self_test() -> impl Iterator<Item = Finding> {
         let ask = || system_call::clock_getres(id).map(|resolution| resolution.as_nanos());
         Finding { call: Call::ClockGetres, clock: Some(id), outcome: compare(read, ask) }
     });
-    let others = [Call::Gettimeofday, Call::Time, Call::Getcpu].into_iter().map(|call| {
-        let outcome = match call {
-            Call::Gettimeofday => compare_gettimeofday(),
-            Call::Time => compare_time(),
-            _ => compare_getcpu(),
-        };
-        Finding { call, clock: None, outcome }
-    });
+    let others: [(Call, fn() -> Outcome); 4] = [
+        (Call::Gettimeofday, compare_gettimeofday),
+        (Call::Time, compare_time),
+        (Call::Getcpu, compare_getcpu),
+        (Call::Getrandom, compare_getrandom),
+    ];
+    let others = others.into_iter();
+    let others = others.map(|(call, compare)| Finding { call, clock: None, outcome: compare() });
     clock_gettime.chain(clock_getres).chain(others)
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(formatter)?;
+        if let Some(clock) = self.clock {
+            write!(formatter, " ({clock})")?;
+        }
+        write!(formatter, ": {}", self.outcome)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agrees => formatter.write_str("agrees"),
+            Self::Differs { by } => write!(formatter, "differs by {by}"),
+            Self::Repeats => formatter.write_str("the same bytes twice"),
+            Self::Fails(error) => write!(formatter, "fails: {error}"),
+        }
+    }
+}
+
+/// By a state of its own: as a program without the feature `std` gets them.
+fn compare_getrandom() -> Outcome {
+    const BYTES: usize = 32;
+    let mut state = random::State::new();
+    let mut blocks = [[0_u8; BYTES]; 4];
+    let [_, kernels, first, second] = &mut blocks;
+    let asked = random::by_system_call(random::as_uninit(kernels), 0).map(drop);
+    let filled = asked.and_then(|()| state.fill(first)).and_then(|()| state.fill(second));
+    if let Err(error) = filled {
+        return Outcome::Fails(error);
+    }
+    let is_repeated = |index: usize| blocks[..index].contains(&blocks[index]);
+    if (1..blocks.len()).any(is_repeated) { Outcome::Repeats } else { Outcome::Agrees }
 }
 
 fn compare_gettimeofday() -> Outcome {

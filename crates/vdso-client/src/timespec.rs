@@ -1,5 +1,6 @@
 //! Points in time and spans, as the kernel writes them.
 
+use core::fmt;
 use core::num::TryFromIntError;
 use core::time::Duration;
 
@@ -75,6 +76,16 @@ impl Timespec {
         }
         let Some(sec) = sec.checked_sub(1) else { return None };
         Some(Self { sec, nsec: nsec + NSEC_PER_SEC as i64 })
+    }
+}
+
+/// Seconds with nine decimals, as in `-0.500000000`.
+impl fmt::Display for Timespec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ns = self.as_nanos();
+        let (sign, ns) = (if ns < 0 { "-" } else { "" }, ns.unsigned_abs());
+        let per_sec = u128::from(NSEC_PER_SEC);
+        write!(formatter, "{sign}{}.{:09}", ns / per_sec, ns % per_sec)
     }
 }
 

@@ -38,10 +38,10 @@ impl UnorderedInstant {
     #[inline(always)]
     #[must_use]
     pub fn now() -> Self {
-        if let Some(pages) = OwnPages::get()
-            && let Some([now]) = pages.fine().read([ClockId::MONOTONIC], own::unordered)
-        {
-            return Self(now);
+        if let Some(pages) = OwnPages::get() {
+            if let Some([now]) = pages.fine().read([ClockId::MONOTONIC], own::unordered) {
+                return Self(now);
+            }
         }
         match by_function(ClockId::MONOTONIC) {
             Ok(now) => Self(now),

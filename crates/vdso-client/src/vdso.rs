@@ -77,7 +77,7 @@ impl Vdso<'static> {
         if address.is_null() {
             return Err(NotFound::NotInAuxiliaryVector);
         }
-        if !address.addr().is_multiple_of(PAGE_BYTES) {
+        if address.addr() % PAGE_BYTES != 0 {
             return Err(NotFound::NotThere);
         }
         if source.may_be_stale() {
@@ -129,7 +129,7 @@ impl<'a> Vdso<'a> {
     /// the image's first segment must be mapped there, readable, and must stay so and unchanged for `'a`.
     #[inline]
     pub unsafe fn from_ptr(address: *const u8) -> Result<Self, vdso_elf::Error> {
-        debug_assert!(address.addr().is_multiple_of(PAGE_BYTES), "an image begins with a page");
+        debug_assert!(address.addr() % PAGE_BYTES == 0, "an image begins with a page");
         // SAFETY: the caller promises that a page is here.
         let bytes = unsafe { extent(address) }?;
         // SAFETY: the caller promises that the first segment is mapped, and so all of its pages.
@@ -171,7 +171,7 @@ impl<'a> Vdso<'a> {
 
     /// Whether [`from_ptr`](Self::from_ptr), given the base, reads these bytes and none beyond them.
     pub(crate) fn check_pages(&self) -> Result<(), NotAdopted> {
-        if !self.base().addr().is_multiple_of(PAGE_BYTES) {
+        if self.base().addr() % PAGE_BYTES != 0 {
             return Err(NotAdopted::NotAtPage);
         }
         let bytes = self.image.bytes();

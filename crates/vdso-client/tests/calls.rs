@@ -6,13 +6,15 @@
 mod support;
 
 use support::{
-    ANSWERS_EINVAL, ANSWERS_ENOSYS, ANSWERS_EPERM, Draft, OneAtATime, TIME_IS_7, TIME_IS_MINUS_38,
-    WRITES_3_AND_4, WRITES_7_9_TO_FIRST, WRITES_7_9_TO_SECOND, assert_between,
+    ANSWERS_EINVAL, ANSWERS_ENOSYS, ANSWERS_EPERM, Draft, GETRANDOM_SAYS_THAT_IT_WROTE, OneAtATime,
+    TIME_IS_7, TIME_IS_MINUS_38, WRITES_3_AND_4, WRITES_7_9_TO_FIRST, WRITES_7_9_TO_SECOND,
+    assert_between,
 };
+use test_support::{Lacking, skip};
 use vdso_client::{
     Answer, Call, Capabilities, ClockId, Cpu, Errno, Instant, NotAdopted, NotFound, Outcome,
     Reason, SystemTime, Timespec, Timeval, UnorderedInstant, Vdso, clock_getres, clock_gettime,
-    getcpu, gettimeofday, read_at_once, self_test, time, timezone,
+    getcpu, gettimeofday, read_at_once, read_at_once_within, self_test, time, timezone,
 };
 
 const SEVEN_NINE: Timespec = Timespec { sec: 7, nsec: 9 };
@@ -87,6 +89,42 @@ fn a_function_that_answers_enosys_is_retried() {
         let is_told = matches!(answer, Answer::SystemCall(Reason::AnswersEnosys { .. }));
         assert!(is_told, "{}: {answer}", call.name());
     }
+}
+
+#[test]
+fn a_findings_text_names_the_call_and_the_clock() {
+    let _one = OneAtATime::begin();
+    let findings: Vec<String> = self_test().map(|finding| finding.to_string()).collect();
+    assert!(findings.contains(&"clock_gettime (MONOTONIC): agrees".to_owned()), "{findings:?}");
+    assert!(findings.contains(&"getrandom: agrees".to_owned()), "{findings:?}");
+    telling().adopt();
+    let differs = self_test().find(|finding| finding.call == Call::Time).expect("a finding");
+    assert!(differs.to_string().starts_with("time: differs by -"), "{differs}");
+}
+
+/// Bytes that are always the same are found out, and a function that does not know is said to be none.
+#[test]
+fn random_bytes_that_repeat_are_no_random_bytes() {
+    let _one = OneAtATime::begin();
+    let outcome = || {
+        let mut findings = self_test().filter(|finding| finding.call == Call::Getrandom);
+        findings.next().expect("a finding").outcome
+    };
+    assert_eq!(outcome(), Outcome::Agrees);
+    Draft::new().code("getrandom", GETRANDOM_SAYS_THAT_IT_WROTE).adopt();
+    let symbol = "__vdso_getrandom";
+    let expected = Answer::Function { symbol, version: "LINUX_2.6" };
+    assert_eq!(Capabilities::probe().answer(Call::Getrandom), expected);
+    if vdso_client::random::State::new().is_by_function() {
+        assert_eq!(outcome(), Outcome::Repeats);
+    } else {
+        let name = "random_bytes_that_repeat_are_no_random_bytes";
+        skip(Lacking::Kernel, name, "it has no memory that may be dropped (Linux 6.11)");
+    }
+    Draft::new().adopt();
+    let answer = Capabilities::probe().answer(Call::Getrandom);
+    assert_eq!(answer, Answer::SystemCall(Reason::AnswersEnosys { symbol }));
+    assert_eq!(outcome(), Outcome::Agrees);
 }
 
 /// Whatever is adopted is read again at each first call, by its address alone.
@@ -204,6 +242,21 @@ fn clocks_that_are_read_one_after_another_tell_their_spread() {
     let apart_ns = last.as_nanos() - first.as_nanos();
     assert!(0 <= apart_ns && apart_ns <= i128::from(now.spread_ns), "{now:?}");
     assert_eq!(read_at_once([ClockId::MONOTONIC, NO_CLOCK]), Err(Errno::EINVAL));
+}
+
+#[test]
+fn clocks_that_are_read_within_a_spread_are_or_are_none() {
+    let _one = OneAtATime::begin();
+    let ids = [ClockId::MONOTONIC, ClockId::MONOTONIC_RAW];
+    let now = read_at_once_within(ids, u64::MAX).expect("clocks").expect("it is within that");
+    assert!(now.spread_ns > 0);
+    // Two reads are no instant, and nobody says that they are.
+    assert_eq!(read_at_once_within(ids, 0), Ok(None));
+    assert_eq!(read_at_once_within([NO_CLOCK], 0), Err(Errno::EINVAL));
+    // An image whose clock stands still: whatever is asked for but an instant is had at once.
+    telling().adopt();
+    let now = read_at_once_within(ids, 1).expect("clocks").expect("it is within that");
+    assert_eq!((now.times, now.spread_ns), ([SEVEN_NINE; 2], 1));
 }
 
 /// Threads and signal handlers make first calls, while another thread makes them first again.

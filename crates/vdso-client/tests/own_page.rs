@@ -23,7 +23,7 @@ use vdso_data::own::CounterView;
 use vdso_data::process::{ClockTemplate, Template};
 use vdso_host::{Host, initialise};
 use vdso_image::Source;
-use vdso_inject::{ImageFile, LocalImage};
+use vdso_map::{ImageFile, LocalImage};
 use vdso_timekeeper::Timekeeper;
 
 const FINE: [ClockId; 5] = [

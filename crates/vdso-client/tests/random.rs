@@ -384,6 +384,10 @@ fn filter(numbers: &[libc::c_long], to_these: u32, to_others: u32) {
         filter.push(step(RETURN, 0, 0, to_these));
     }
     filter.push(step(RETURN, 0, 0, to_others));
+    install(filter);
+}
+
+fn install(mut filter: Vec<libc::sock_filter>) {
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: numbers alone.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
@@ -438,4 +442,48 @@ fn drop_states() {
         }
     }
     assert!(dropped > 0, "there is such memory");
+}
+
+#[test]
+fn numbers_are_not_repeated_and_have_all_their_bits() {
+    let (mut all, mut seen_32, mut seen_64) = (HashSet::new(), 0, 0);
+    for _ in 0..100 {
+        let (small, large) = (random::u32().expect("bits"), random::u64().expect("bits"));
+        assert!(all.insert(large), "the same number twice");
+        seen_32 |= small;
+        seen_64 |= large;
+    }
+    assert_eq!((seen_32, seen_64), (u32::MAX, u64::MAX));
+}
+
+#[test]
+fn who_does_not_want_to_wait_is_told_when_that_is_needed() {
+    let mut blocks = [[0; 32]; 2];
+    blocks.iter_mut().for_each(|block| random::try_fill(block).expect("random bytes"));
+    assert_ne!(blocks[0], blocks[1]);
+    assert_ne!(blocks[0], [0; 32]);
+    // As a kernel is that has just been booted: it would have to wait.
+    in_child(|| {
+        vdso_client::without_vdso();
+        answer_eagain_to_who_does_not_wait();
+        assert_eq!(random::try_fill(&mut [0; 8]), Err(vdso_client::Errno::EAGAIN));
+        assert_eq!(random::fill(&mut [0; 8]), Ok(()));
+    });
+}
+
+/// To getrandom with this flag; everything else goes on.
+fn answer_eagain_to_who_does_not_wait() {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const IS_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    const FLAGS_AT: u32 = if cfg!(target_endian = "big") { 36 } else { 32 };
+    let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    install(vec![
+        step(LOAD, 0, 0),
+        step(IS_EQUAL, 3, libc::SYS_getrandom as u32),
+        step(LOAD, 0, FLAGS_AT),
+        step(IS_EQUAL, 1, libc::GRND_NONBLOCK),
+        step(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EAGAIN as u32),
+        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ]);
 }

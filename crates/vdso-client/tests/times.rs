@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vdso_client::{Instant, SystemTime, Timespec, UNIX_EPOCH};
+use vdso_client::{ClockId, Instant, SystemTime, Timespec, UNIX_EPOCH};
 
 const SPANS: [Duration; 6] = [
     Duration::ZERO,
@@ -147,4 +147,52 @@ fn rustixs_types_are_the_same() {
     }
     let last = rustix::io::Errno::from(vdso_client::Errno::from_raw(4095));
     assert_eq!(last.raw_os_error(), 4095);
+}
+
+#[test]
+fn times_are_shown_as_numbers_of_seconds() {
+    for (sec, nsec, shown) in [
+        (12, 345, "12.000000345"),
+        (0, 0, "0.000000000"),
+        (-1, 500_000_000, "-0.500000000"),
+        (-2, 0, "-2.000000000"),
+        (i64::MIN, 0, "-9223372036854775808.000000000"),
+        (1, 2_000_000_000, "3.000000000"),
+    ] {
+        assert_eq!(Timespec { sec, nsec }.to_string(), shown);
+    }
+}
+
+#[test]
+fn clocks_are_shown_by_their_names() {
+    for (id, number, shown) in [
+        (ClockId::MONOTONIC, 1, "MONOTONIC"),
+        (ClockId::REALTIME_ALARM, 8, "REALTIME_ALARM"),
+        (ClockId::BOOTTIME_ALARM, 9, "BOOTTIME_ALARM"),
+        (ClockId::AUX[0], 16, "AUX0"),
+        (ClockId::AUX[7], 23, "AUX7"),
+        (ClockId::from_raw(-6), -6, "-6"),
+    ] {
+        assert_eq!((id.raw(), id.to_string()), (number, shown.to_owned()));
+        assert_eq!(ClockId::from_raw(number), id);
+    }
+    assert_eq!(format!("{:>10}|", ClockId::TAI), "       TAI|");
+}
+
+/// A clock that few kernels have is what the kernel says of it, and nothing else is read in its place.
+#[cfg(not(miri))]
+#[test]
+fn rare_clocks_are_the_kernels() {
+    use vdso_client::{clock_gettime, system_call};
+
+    let rare = [ClockId::REALTIME_ALARM, ClockId::BOOTTIME_ALARM];
+    for id in rare.into_iter().chain(ClockId::AUX) {
+        let before = system_call::clock_gettime(id);
+        let now = clock_gettime(id);
+        match (before, now, system_call::clock_gettime(id)) {
+            (Ok(before), Ok(now), Ok(after)) => assert!(before <= now && now <= after, "{id}"),
+            (Err(before), now, _) => assert_eq!(now, Err(before), "{id}"),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
 }

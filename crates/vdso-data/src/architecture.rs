@@ -222,7 +222,7 @@ mod tests {
             let by_target = Architecture::of(row.folder, row.bits, row.byte_order);
             assert!(core::ptr::eq(by_target.unwrap(), *row), "{}", row.name);
             assert!(row.page_bytes.is_power_of_two() && row.page_bytes >= crate::PAGE_BYTES);
-            assert!(row.image_bytes.is_multiple_of(row.page_bytes) && row.image_bytes > 0);
+            assert!(row.image_bytes % row.page_bytes == 0 && row.image_bytes > 0);
             assert!(row.passed_on().count() <= FORWARDED, "{}", row.name);
             for (slot, export) in row.passed_on().enumerate() {
                 assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);

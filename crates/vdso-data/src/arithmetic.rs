@@ -3,7 +3,7 @@
 //! All of it is exact integer arithmetic without division by a variable, without panic and without
 //! a call: it is compiled into the image.
 
-use core::hint::cold_path;
+use crate::hint::cold_path;
 
 /// Nanoseconds in a second.
 pub const NSEC_PER_SEC: u64 = 1_000_000_000;

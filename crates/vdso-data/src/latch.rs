@@ -7,8 +7,7 @@
 //!
 //! Same idea as `seqcount_latch_t` in `include/linux/seqlock.h` (Linux 6.18).
 
-use core::hint::cold_path;
-
+use crate::hint::cold_path;
 use crate::sync::{AtomicU32, Ordering, reader_fence, writer_fence};
 
 /// The copies, so their number and the latch's arithmetic stay together.

@@ -14,6 +14,7 @@
 //! - [`clock`]: the clock ids.
 //! - [`architecture`]: the architectures that there are images for.
 //! - [`gettimeofday`]: what that call writes.
+//! - [`hint`]: which way is rarely gone.
 //!
 //! Machines without 64-bit atomics have no pages of ours, and of this crate the rest.
 //!
@@ -26,6 +27,7 @@ pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
 pub mod gettimeofday;
+pub mod hint;
 pub mod latch;
 pub mod linux;
 #[cfg(target_has_atomic = "64")]
@@ -40,3 +42,13 @@ pub mod sync;
 /// Bytes of each of the two pages. A page of memory may be larger; how far apart they are mapped then is
 /// the [`architecture`]'s.
 pub const PAGE_BYTES: usize = 4096;
+
+/// The folder of this source, on the machine that has compiled it. An image is compiled from the same source
+/// with flags of its own, so its build script cannot use the library that cargo builds.
+#[cfg(feature = "source")]
+pub const SOURCE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -67,20 +67,19 @@ impl Pages {
 
     /// The same in this byte order, for an image of another machine's.
     pub fn read_in(byte_order: ByteOrder, description: &[u8]) -> Option<Self> {
-        let word = |bytes: &[u8; 4]| match byte_order {
-            ByteOrder::Little => u32::from_le_bytes(*bytes),
-            ByteOrder::Big => u32::from_be_bytes(*bytes),
-        };
         let description: &[u8; Self::BYTES] = description.try_into().ok()?;
-        let (words, _) = description.as_chunks::<4>();
-        let [own_version, own_offset, process_version, process_offset] = words else {
-            return None;
+        let word = |index: usize| {
+            let bytes = [0, 1, 2, 3].map(|byte| description[4 * index + byte]);
+            match byte_order {
+                ByteOrder::Little => u32::from_le_bytes(bytes),
+                ByteOrder::Big => u32::from_be_bytes(bytes),
+            }
         };
         Some(Self {
-            own_version: word(own_version),
-            own_offset: word(own_offset),
-            process_version: word(process_version),
-            process_offset: word(process_offset),
+            own_version: word(0),
+            own_offset: word(1),
+            process_version: word(2),
+            process_offset: word(3),
         })
     }
 }

@@ -409,7 +409,7 @@ impl OwnPage {
     /// One of the two copies; the latch says which.
     #[inline(always)]
     pub fn copy(&self, copy: usize) -> &[Line; LINES] {
-        if copy.is_multiple_of(COPIES) { &self.first } else { &self.second }
+        if copy % COPIES == 0 { &self.first } else { &self.second }
     }
 
     /// The line of `clock` in one of the copies. An id without a line gets that of REALTIME: whoever

@@ -17,8 +17,7 @@
 //! behind the branch on the number, and a load that depends on the counter; on RISC-V a fence on both
 //! sides.
 
-use core::hint::cold_path;
-
+use crate::hint::cold_path;
 use crate::sync::{AtomicU32, Ordering, reader_fence, spin_hint};
 
 /// Reads under the lock; `read` gets a sample that was taken under it, too. Both are repeated until no

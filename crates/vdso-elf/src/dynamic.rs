@@ -48,9 +48,8 @@ impl<'a> Tables<'a> {
         dynamic: &Segment,
     ) -> Result<Self, Error> {
         let raw = RawDynamic::read(reader, dynamic)?;
-        if let Some(bytes) = raw.symbol_bytes
-            && bytes != symbol::entry_bytes(reader.class()) as u64
-        {
+        let read_bytes = symbol::entry_bytes(reader.class()) as u64;
+        if let Some(bytes) = raw.symbol_bytes.filter(|&bytes| bytes != read_bytes) {
             return Err(Error::SymbolSize { bytes });
         }
         let place = |table, vaddr: Option<u64>| match vaddr {

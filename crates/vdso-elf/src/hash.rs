@@ -13,6 +13,7 @@ use crate::reader::{Class, Format, Reader, element};
 
 /// Which of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HashKind {
     /// `DT_GNU_HASH`.
     Gnu,
@@ -72,10 +73,10 @@ impl GnuHash {
         loop {
             // Ends at the latest where the bytes do.
             let word = self.chain(reader, index)?;
-            if word | 1 == hash | 1
-                && let Some(found) = accept(index)
-            {
-                return Some(found);
+            if word | 1 == hash | 1 {
+                if let Some(found) = accept(index) {
+                    return Some(found);
+                }
             }
             if word & 1 != 0 {
                 return None;
@@ -213,7 +214,8 @@ fn system_v_word_bytes(class: Class, machine: Machine) -> usize {
 fn gnu_hash(name: &str) -> u32 {
     const POWERS: [u32; 4] = [33 * 33 * 33, 33 * 33, 33, 1];
     // Four bytes at once, so that they do not wait for each other.
-    let (fours, rest) = name.as_bytes().as_chunks::<4>();
+    let fours = name.as_bytes().chunks_exact(4);
+    let rest = fours.remainder();
     let mut hash = 5381_u32;
     for four in fours {
         let sum = four.iter().zip(POWERS).map(|(&byte, power)| u32::from(byte) * power).sum();

@@ -56,7 +56,7 @@ pub use reader::{ByteOrder, Class};
 pub use symbol::{Binding, Kind, Symbol, Symbols};
 pub use version::{VersionDefinition, VersionDefinitions};
 
-/// Compiles the example of the README.
+/// Runs the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

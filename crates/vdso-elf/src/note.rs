@@ -8,6 +8,7 @@ use crate::reader::Reader;
 
 /// A note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note<'a> {
     /// Whose note it is, such as `GNU` or `Linux`; the owner decides what `kind` means.
     pub owner: &'a str,

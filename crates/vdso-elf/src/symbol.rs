@@ -9,6 +9,7 @@ use crate::reader::{Class, Format, Reader, element};
 
 /// A dynamic symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Symbol<'a> {
     /// Its name.
     pub name: &'a str,

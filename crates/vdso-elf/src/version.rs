@@ -20,6 +20,7 @@ const VER_FLG_BASE: u16 = 1;
 
 /// A version that the image defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VersionDefinition<'a> {
     /// Its name, such as `LINUX_2.6`.
     pub name: &'a str,
@@ -75,9 +76,10 @@ impl Versions {
     ) -> Option<(u16, &'a str)> {
         for definition in self.definitions(reader) {
             let definition = definition.ok()?;
-            if !definition.is_base
-                && let Some(name) = strings.matching(definition.name, name)
-            {
+            if definition.is_base {
+                continue;
+            }
+            if let Some(name) = strings.matching(definition.name, name) {
                 return Some((definition.index, name));
             }
         }

@@ -18,6 +18,7 @@ mod sample;
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 use vdso_data::architecture::Architecture;
 use vdso_data::arithmetic::Transform;
@@ -48,7 +49,7 @@ pub struct Host {
 }
 
 /// Why the kernel's data page is not read directly. Never fatal: `chain` needs none.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PageError {
     /// Booted with `vdso=0`, or on an architecture or emulator without one.
@@ -63,7 +64,7 @@ pub enum PageError {
         /// Which file.
         path: &'static str,
         /// Why.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// They are not those of a data page.
     #[error("the kernel's type information does not describe its data page: {0}")]
@@ -106,7 +107,7 @@ pub enum PageError {
 impl PageError {
     fn no_types(error: &io::Error) -> Self {
         let source = error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error);
-        Self::NoTypes { path: btf::VMLINUX, source }
+        Self::NoTypes { path: btf::VMLINUX, source: source.into() }
     }
 }
 

@@ -22,7 +22,7 @@ const PLACE_BEFORE_6_15: usize = 640;
 const PAGE_SINCE_6_15: &str = "VDSO_RNG_PAGE_OFFSET";
 
 /// Why images leave `getrandom` to the kernel's function.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RandomError {
     /// Images have no code for it on this architecture.

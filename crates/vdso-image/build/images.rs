@@ -7,7 +7,7 @@
 //! same from every profile, and paths are mapped to fixed ones, so they are the same from every
 //! folder.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +21,19 @@ pub const SOURCES: [&str; 3] = ["own", "host", "chain"];
 const MAPPED_IMAGE: &str = "/vdso-image/image";
 const MAPPED_DATA: &str = "/vdso-data/src";
 const MAPPED_STANDARD_LIBRARY: &str = "/rust";
+
+/// The environment variable that names a linker to use instead of the toolchain's own.
+pub const LINKER: &str = "VDSO_IMAGE_LINKER";
+
+/// What becomes of the warnings of the compiler and the linker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the build script and xtask each name one of them")]
+pub enum Warnings {
+    /// They are shown, where the build's output is.
+    Allowed,
+    /// There is no image.
+    Denied,
+}
 
 /// What images are built from, and where to.
 #[derive(Clone)]
@@ -39,6 +52,10 @@ pub struct Build {
     pub data_source: PathBuf,
     /// An existing folder.
     pub out: PathBuf,
+    /// Instead of the toolchain's rust-lld; see [`LINKER`].
+    pub linker: Option<PathBuf>,
+    /// What becomes of warnings.
+    pub warnings: Warnings,
 }
 
 /// Why there is no image.
@@ -47,7 +64,7 @@ pub type Error = String;
 impl Build {
     /// Writes `own.so`, `own.debug` and so on to the folder `out`.
     pub fn images(&self) -> Result<(), Error> {
-        let compiler = Compiler::ask(&self.rustc)?;
+        let compiler = Compiler::ask(&self.rustc, self.linker.as_deref())?;
         let data = self.compile_data(&compiler)?;
         for source in SOURCES {
             let object = self.compile_image(&compiler, source, &data)?;
@@ -81,7 +98,10 @@ impl Build {
         if source != "chain" && self.architecture.has_own_getrandom() {
             rustc.arg("--cfg=own_getrandom");
         }
-        rustc.args(["-Dwarnings", "-Dunsafe-op-in-unsafe-fn"]);
+        rustc.arg("-Dunsafe-op-in-unsafe-fn");
+        if self.warnings == Warnings::Denied {
+            rustc.arg("-Dwarnings");
+        }
         let mut extern_data = OsString::from("vdso_data=");
         extern_data.push(data);
         rustc.arg("--extern").arg(extern_data);
@@ -95,6 +115,7 @@ impl Build {
         rustc.current_dir(source);
         // Flags for the rest of the build are not for the image.
         rustc.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        rustc.env_remove("RUSTC_BOOTSTRAP");
         rustc.args(["--edition=2024", "--target", &self.target]);
         if let Some(sysroot) = &self.sysroot {
             rustc.arg("--sysroot").arg(sysroot);
@@ -157,7 +178,11 @@ impl Build {
 
     fn linker(&self, compiler: &Compiler, versions: &Path, object: &Path) -> Command {
         let mut linker = Command::new(&compiler.linker);
-        linker.args(["-flavor", "gnu", "-shared"]);
+        // These are linkers of every kind, which the others are told by their name.
+        if matches!(compiler.linker.file_name().and_then(OsStr::to_str), Some("rust-lld" | "lld")) {
+            linker.args(["-flavor", "gnu"]);
+        }
+        linker.arg("-shared");
         linker.arg(format!("-soname={}", self.architecture.soname));
         linker.arg(match self.architecture.hash_style {
             HashStyle::Both => "--hash-style=both",
@@ -174,7 +199,10 @@ impl Build {
         linker.arg(if enters { "--entry=enter_program" } else { "--entry=0" });
         linker.arg(format!("-zmax-page-size={}", self.architecture.page_bytes));
         linker.arg(format!("--defsym=IMAGE_BYTES={}", self.architecture.image_bytes));
-        linker.arg("--fatal-warnings").arg("--version-script").arg(versions);
+        if self.warnings == Warnings::Denied {
+            linker.arg("--fatal-warnings");
+        }
+        linker.arg("--version-script").arg(versions);
         // What an architecture adds comes first, as the first rule that fits a section decides.
         let added = self.image_source.join("arch").join(self.architecture.folder).join("image.ld");
         if added.exists() {
@@ -192,11 +220,20 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn ask(rustc: &OsString) -> Result<Self, Error> {
+    fn ask(rustc: &OsString, linker: Option<&Path>) -> Result<Self, Error> {
         let sysroot = PathBuf::from(stdout_of(Command::new(rustc).args(["--print", "sysroot"]))?);
         let host = stdout_of(Command::new(rustc).args(["--print", "host-tuple"]))?;
+        let own = sysroot.join("lib/rustlib").join(host).join("bin/rust-lld");
+        if linker.is_none() && !own.exists() {
+            return Err(format!(
+                "this toolchain has no linker of its own ({} is missing). Toolchains of rustup have one; \
+                 with any other, install LLVM's (Debian's package lld) and name it by {LINKER}, as in \
+                 {LINKER}=ld.lld",
+                own.display()
+            ));
+        }
         Ok(Self {
-            linker: sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"),
+            linker: linker.map_or(own, Path::to_owned),
             standard_library_source: sysroot.join("lib/rustlib/src/rust"),
         })
     }

@@ -11,12 +11,23 @@
 //! | [`OWN_PAGE`] | [`vdso_data::own::OwnPage`], shared | read |
 //! | [`PROCESS_PAGE`] | [`vdso_data::process::ProcessPage`], private | read |
 
+//!
+//! Nothing but `core` is needed; with the feature `alloc`, which is on unless it is turned off, [`tailor`]
+//! fits an image to a kernel.
+
+#![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+#[cfg(feature = "alloc")]
 mod tailor;
 
 use vdso_data::architecture::Architecture;
+use vdso_data::note::Pages;
 
+#[cfg(feature = "alloc")]
 pub use tailor::{Tailored, tailor, tailor_companion, tailor_twin};
 
 /// Offset of the image in a mapping.
@@ -51,6 +62,14 @@ const fn forwarded() -> [&'static str; vdso_data::process::FORWARDED] {
 pub const ARCHITECTURE: &Architecture = match Architecture::CURRENT {
     Some(architecture) => architecture,
     None => panic!("the build script has found an architecture"),
+};
+
+/// What the images of this build read is what this crate says.
+const _: () = {
+    const READ: [u32; 4] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+    let Pages { own_version, own_offset, process_version, process_offset } = Pages::CURRENT;
+    assert!(READ[0] == own_version && READ[1] == own_offset);
+    assert!(READ[2] == process_version && READ[3] == process_offset);
 };
 
 /// Where an image takes its time from.
@@ -126,3 +145,8 @@ pub const fn debug_file(source: Source) -> &'static [u8] {
         Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain.debug")),
     }
 }
+
+/// Runs the example of the README.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

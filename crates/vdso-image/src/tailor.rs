@@ -1,5 +1,9 @@
 //! Fits an image to the kernel that it will run on, in two small ways that leave its build-id.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use vdso_elf::{Image, Kind};
 
 use vdso_data::architecture::Architecture;

@@ -20,9 +20,12 @@ pub enum Error {
         /// Why.
         errno: Errno,
     },
-    /// The image is not one.
-    #[error("the image cannot be read: {0}")]
+    /// The kernel's image in a process is not one.
+    #[error("the kernel's image cannot be read: {0}")]
     Image(vdso_elf::Error),
+    /// The image has no file.
+    #[error(transparent)]
+    File(#[from] vdso_map::Error),
     /// The program's stack is not as `execve` leaves it.
     #[error("process {pid} has no readable initial stack")]
     Stack {
@@ -112,9 +115,6 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Attempt {
-    /// `memfd_create` and what follows.
-    #[error("create a file in memory for the image")]
-    CreateFile,
     /// `fork`, `execveat`, `ptrace`.
     #[error("look at the kernel's vDSO for 32-bit programs in a process of vdso's own")]
     Probe,

@@ -17,7 +17,7 @@ pub fn is_ours() -> bool {
 
 /// The state of a process or a thread whose folder is `/proc/PATH`, as `proc_pid_stat(5)` has it: `R`, `S`,
 /// `T` ... `None` if there is none.
-pub(crate) fn state(path: impl Display) -> Option<char> {
+pub fn state(path: impl Display) -> Option<char> {
     let stat = std::fs::read(format!("/proc/{path}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // It comes after the name, which may have anything in it.
@@ -25,7 +25,7 @@ pub(crate) fn state(path: impl Display) -> Option<char> {
 }
 
 /// A number of `/proc/PID/status`, by its name there: `TracerPid`.
-pub(crate) fn status<T: FromStr>(pid: Pid, name: &str) -> Option<T> {
+pub fn status<T: FromStr>(pid: Pid, name: &str) -> Option<T> {
     let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let mut fields = status.lines().filter_map(|line| line.split_once(':'));
@@ -34,7 +34,7 @@ pub(crate) fn status<T: FromStr>(pid: Pid, name: &str) -> Option<T> {
 }
 
 /// A descriptor that is ready when a process has ended. `None` before Linux 5.3, or if it is gone.
-pub(crate) fn open(pid: Pid) -> Option<OwnedFd> {
+pub fn open(pid: Pid) -> Option<OwnedFd> {
     // SAFETY: takes two numbers.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) }).ok()?;
     // SAFETY: the kernel has just made this descriptor for us.
@@ -42,7 +42,7 @@ pub(crate) fn open(pid: Pid) -> Option<OwnedFd> {
 }
 
 /// Whether this process has one thread, which so is the caller. No if nothing tells.
-pub(crate) fn has_one_thread() -> bool {
+pub fn has_one_thread() -> bool {
     /// A thread that has been joined is still one of the kernel's for a moment.
     const TRIES: u32 = 50;
     (0..TRIES).any(|tried| {

@@ -24,7 +24,7 @@ use vdso_data::PAGE_BYTES;
 use vdso_data::process::ProcessPage;
 
 use crate::error::{Attempt, Error};
-use crate::file::Identity;
+use vdso_map::Identity;
 
 /// How far below the stack pointer [`StubData`] lies.
 pub const DATA_BELOW_STACK: u64 = 2 * PAGE_BYTES as u64;

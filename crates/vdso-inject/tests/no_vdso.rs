@@ -15,7 +15,7 @@ use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_image::Source;
-use vdso_inject::ImageFile;
+use vdso_inject::ProgramFile;
 use vdso_inject::exec::{Announce, FileBy, Payload, inject};
 
 const OFFSET_SEC: i64 = 1_000_000;
@@ -69,7 +69,7 @@ fn without_injection_the_program_has_none() {
 /// Runs a program whose auxiliary vector names no vDSO.
 fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) -> String {
     let image = vdso_image::tailor(source, &[]).bytes;
-    let file = ImageFile::create("vdso-test", &image).expect("a file in memory");
+    let file = ProgramFile::create("vdso-test", &image).expect("a file in memory");
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
     vdso_host::initialise(file.page(), &[transform; clock::LINES]);

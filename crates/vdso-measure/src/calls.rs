@@ -7,7 +7,7 @@ use vdso_client::names::{self, Abi, Purpose};
 use vdso_data::clock;
 use vdso_elf::Image;
 use vdso_host::Host;
-use vdso_inject::LocalImage;
+use vdso_map::LocalImage;
 
 use crate::function::{Buffer, Code, Function, Gettimeofday};
 use crate::interleave::Subject;

@@ -16,7 +16,7 @@ use crate::random::{Getrandom, State};
 /// A function, ready to be called any number of times for as long as the image that has it is mapped.
 ///
 /// ```compile_fail,E0505
-/// fn call_what_was_unmapped(image: vdso_inject::LocalImage) {
+/// fn call_what_was_unmapped(image: vdso_map::LocalImage) {
 ///     let function = unsafe { vdso_measure::Call::Time.ours(&image) };
 ///     drop(image);
 ///     function.map(|function| function.call());

@@ -7,7 +7,7 @@ use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::{Error, ImageFile, LocalImage};
+use vdso_map::{Error, ImageFile, LocalImage};
 use vdso_timekeeper::Timekeeper;
 
 /// Maps the image of `source` with every clock moved by `transform`. An own page is published for as

@@ -22,3 +22,8 @@ pub use function::Function;
 pub use interleave::{Cost, Subject, Turns, measure};
 pub use noise::Noise;
 pub use statistics::Summary;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -17,7 +17,7 @@ use vdso_client::{
 use vdso_data::arithmetic::Transform;
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::LocalImage;
+use vdso_map::LocalImage;
 
 pub use self::first_call::{FirstCall, first_call};
 use crate::reads::TURNS;

@@ -8,7 +8,7 @@ use vdso_client::{Vdso, gettimeofday, time};
 use vdso_data::arithmetic::Transform;
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::LocalImage;
+use vdso_map::LocalImage;
 
 use super::{forever, on};
 use crate::reads::TURNS;

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use vdso_data::arithmetic::Transform;
 use vdso_host::Host;
 use vdso_image::Source;
-use vdso_inject::LocalImage;
+use vdso_map::LocalImage;
 use vdso_measure::calls::CALLS;
 use vdso_measure::noise::Times;
 use vdso_measure::{Call, Cost, Counter, Noise, Subject, Turns, images, measure};

@@ -60,7 +60,7 @@ pub fn expected(machine: Machine, class: Class) -> Vec<Function> {
             let call = match function.purpose {
                 Purpose::Call(call) => call.name().to_owned(),
                 Purpose::Time64(call) => format!("{} with 64-bit time", call.name()),
-                Purpose::Other => return None,
+                _ => return None,
             };
             Some(Function { symbol: function.name, call, since: since(abi, function.name) })
         })

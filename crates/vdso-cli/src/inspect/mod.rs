@@ -37,6 +37,11 @@ pub struct Inspect {
     target: Option<OsString>,
 
     /// Show the instructions of this function
+    #[cfg_attr(
+        not(feature = "disassemble"),
+        doc = "",
+        doc = "This build of vdso lacks what that takes."
+    )]
     #[arg(long, value_name = "SYMBOL")]
     disassemble: Option<String>,
 

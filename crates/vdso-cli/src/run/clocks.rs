@@ -1,15 +1,14 @@
-//! From what a person writes to how each clock is moved.
+//! From what a person writes to the clock that is meant.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
-use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
-use vdso_data::clock;
+use vdso_data::arithmetic::Rate;
+use vdso_launch::{Clock, ClockError, ClockSet, Clocks, Plan, host_time};
 
 use super::args::{ClockGroup, Run};
 
@@ -22,7 +21,7 @@ pub struct At(pub Timestamp);
 pub struct Offset(pub Span);
 
 /// The fastest clock there is.
-const MAX_RATE: u64 = 1_000_000;
+const MAX_RATE: u64 = Clock::MAX_RATE;
 
 /// Reads `--at`.
 pub fn parse_at(text: &str) -> Result<At> {
@@ -137,148 +136,106 @@ pub fn parse_rate(text: &str) -> Result<Rate> {
     Ok(rate)
 }
 
-/// How each clock is moved, by its id.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// For the page.
-    pub transforms: [Transform; clock::LINES],
-    /// What is added, whichever clocks it is added to.
-    pub offset: Timespec,
-    /// How fast they run.
-    pub rate: Rate,
-}
-
-impl Plan {
-    /// For what was asked, from now on.
-    pub fn of(run: &Run) -> Result<Self> {
-        Self::from_now(run, &Now::read())
-    }
-
-    fn from_now(run: &Run, now: &Now) -> Result<Self> {
-        let offset = now.offset(run)?;
-        let rate = if run.freeze { Rate::ZERO } else { run.rate.unwrap_or(Rate::ONE) };
-        let mut transforms = [Transform::IDENTITY; clock::LINES];
-        for &(id, base) in &now.clocks {
-            if !run.clocks.iter().any(|group| group.has(id)) {
-                continue;
-            }
-            let moved = base.wrapping_add(offset);
-            if moved.sec < 0 && !clock::is_in(id, clock::SETTABLE | 1 << clock::REALTIME_COARSE) {
-                bail!(
-                    "the monotonic clocks would start before zero: this machine has been up for \
-                     {} s only; leave them out of --clocks or use a smaller --offset",
-                    base.sec
-                );
-            }
-            transforms[id as usize] = Transform { offset, base, rate };
+/// How each clock is moved for what was asked, from now on.
+pub fn plan(run: &Run) -> Result<Plan> {
+    Plan::of(&clock(run)?).map_err(|error| match error {
+        ClockError::BeforeZero { .. } => {
+            anyhow::anyhow!("{error}; leave them out of --clocks or use a smaller --offset")
         }
-        Ok(Self { transforms, offset, rate })
-    }
-
-    /// Whether any clock runs at a speed of its own.
-    pub fn has_rate(&self) -> bool {
-        self.rate != Rate::ONE
-    }
+        ClockError::OutOfRange => anyhow::anyhow!("--at or --offset is out of range"),
+        error => error.into(),
+    })
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ns = self.offset.as_nanos();
-        let (sign, ns) = (if ns < 0 { '-' } else { '+' }, ns.unsigned_abs());
-        let per_sec = u128::from(NSEC_PER_SEC);
-        write!(f, "offset {sign}{}.{:09} s", ns / per_sec, ns % per_sec)?;
-        match self.rate {
-            Rate::ONE => Ok(()),
-            Rate::ZERO => write!(f, ", frozen"),
-            rate => {
-                write!(f, ", rate {}", rate.whole as f64 + rate.fraction as f64 / 2f64.powi(64))
-            }
+fn clock(run: &Run) -> Result<Clock> {
+    let mut clock =
+        Clock::builder().clocks(run.clocks.iter().map(|&group| group.into()).collect::<ClockSet>());
+    if let Some(At(then)) = run.at {
+        clock = clock.at(then);
+    }
+    if let Some(Offset(span)) = &run.offset {
+        let now = Timestamp::try_from(host_time()).context("the host's clock is out of range")?;
+        // In UTC, where a day is 24 hours.
+        let then = now
+            .to_zoned(TimeZone::UTC)
+            .checked_add(span)
+            .context("--offset leads out of the years from -9999 to 9999; use a smaller one")?
+            .timestamp();
+        let by = now.duration_until(then);
+        clock = if by.is_negative() {
+            clock.behind(by.unsigned_abs())
+        } else {
+            clock.ahead(by.unsigned_abs())
+        };
+    }
+    if run.freeze {
+        clock = clock.freeze();
+    } else if let Some(rate) = run.rate {
+        clock = clock.exact_rate(rate);
+    }
+    Ok(clock.build()?)
+}
+
+impl From<ClockGroup> for Clocks {
+    fn from(group: ClockGroup) -> Self {
+        match group {
+            ClockGroup::Realtime => Self::Realtime,
+            ClockGroup::Monotonic => Self::Monotonic,
+            ClockGroup::Boottime => Self::Boottime,
+            ClockGroup::All => Self::All,
         }
     }
-}
-
-impl ClockGroup {
-    fn has(self, id: u32) -> bool {
-        let set = match self {
-            Self::Realtime => clock::SETTABLE | 1 << clock::REALTIME_COARSE,
-            Self::Monotonic => {
-                1 << clock::MONOTONIC | 1 << clock::MONOTONIC_RAW | 1 << clock::MONOTONIC_COARSE
-            }
-            Self::Boottime => 1 << clock::BOOTTIME,
-            Self::All => u32::MAX,
-        };
-        clock::is_in(id, set)
-    }
-}
-
-/// The host's clocks at its last tick.
-///
-/// Coarse clocks stand there until the next one. What is computed from an earlier moment than they show
-/// would have them begin before the time that was asked for.
-struct Now {
-    clocks: [(u32, Timespec); 7],
-}
-
-impl Now {
-    fn read() -> Self {
-        Self::by(read)
-    }
-
-    fn by(mut read: impl FnMut(u32) -> Timespec) -> Self {
-        let (realtime, monotonic) = loop {
-            let realtime = read(clock::REALTIME_COARSE);
-            let monotonic = read(clock::MONOTONIC_COARSE);
-            // No tick in between.
-            if read(clock::REALTIME_COARSE) == realtime {
-                break (realtime, monotonic);
-            }
-        };
-        // The tick was the same time ago on all clocks.
-        let ago = read(clock::MONOTONIC).wrapping_sub(monotonic);
-        // TAI is whole seconds ahead of REALTIME; taking them from the same reading keeps it so.
-        let ahead = read(clock::TAI).wrapping_sub(ago).wrapping_sub(realtime);
-        let ahead = Timespec { sec: ahead.wrapping_add(HALF_A_SECOND).sec, nsec: 0 };
-        Self {
-            clocks: [
-                (clock::REALTIME, realtime),
-                (clock::REALTIME_COARSE, realtime),
-                (clock::TAI, realtime.wrapping_add(ahead)),
-                (clock::MONOTONIC, monotonic),
-                (clock::MONOTONIC_COARSE, monotonic),
-                (clock::MONOTONIC_RAW, read(clock::MONOTONIC_RAW).wrapping_sub(ago)),
-                (clock::BOOTTIME, read(clock::BOOTTIME).wrapping_sub(ago)),
-            ],
-        }
-    }
-
-    fn offset(&self, run: &Run) -> Result<Timespec> {
-        let realtime = self.clocks[0].1;
-        let now = Timestamp::new(realtime.sec, realtime.nsec as i32)
-            .context("the host's clock is out of range")?;
-        let then = match (&run.at, &run.offset) {
-            (Some(At(then)), _) => *then,
-            // In UTC, where a day is 24 hours.
-            (None, Some(Offset(span))) => now
-                .to_zoned(TimeZone::UTC)
-                .checked_add(*span)
-                .context("--offset leads out of the years from -9999 to 9999; use a smaller one")?
-                .timestamp(),
-            (None, None) => now,
-        };
-        let ns = then.as_nanosecond() - now.as_nanosecond();
-        Timespec::from_nanos(ns).context("--at or --offset is out of range")
-    }
-}
-
-const HALF_A_SECOND: Timespec = Timespec { sec: 0, nsec: NSEC_PER_SEC as i64 / 2 };
-
-/// The host's clock, by the system call: this process may itself run on an image that moves it.
-fn read(id: u32) -> Timespec {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is ours; the id is one that every Linux has.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
-    Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        run: Run,
+    }
+
+    fn run(options: &[&str]) -> Run {
+        let words = ["vdso"].iter().chain(options).chain(&["--", "true"]);
+        Command::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).run
+    }
+
+    #[test]
+    fn a_time_before_the_year_1_needs_no_equals_sign() {
+        let expected = "-000044-03-15T00:00:00Z".parse().unwrap();
+        for time in ["-000044-03-15T00:00:00Z", "-0044-03-15T00:00:00Z"] {
+            assert_eq!(run(&["--at", time]).at, Some(At(expected)));
+            assert_eq!(run(&[&format!("--at={time}")]).at, Some(At(expected)));
+        }
+    }
+
+    #[test]
+    fn a_zone_that_is_not_known_is_refused() {
+        for time in
+            ["2020-01-01[No/Zone]", "2020-01-01T00:00:00[X]", "2020-01-01T00:00:00Z[No/Zone]"]
+        {
+            let error = parse_at(time).expect_err(time);
+            assert!(format!("{error:#}").contains("zone is not known"), "{time}: {error:#}");
+        }
+    }
+
+    #[test]
+    fn options_say_which_clock_is_meant() {
+        let clock = |options: &[&str]| clock(&run(options)).unwrap();
+        let builder = Clock::builder;
+        assert_eq!(clock(&[]), Clock::default());
+        let expected =
+            builder().ahead(std::time::Duration::from_secs(30 * 86_400)).build().unwrap();
+        assert_eq!(clock(&["--offset", "+30d"]), expected);
+        let expected = builder().behind(std::time::Duration::from_millis(1500)).build().unwrap();
+        assert_eq!(clock(&["--offset", "-1.5s"]), expected);
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(5);
+        let expected = builder().at(at).rate(0.5).clocks(Clocks::All).build().unwrap();
+        assert_eq!(clock(&["--at", "@5", "--rate", "0.5", "--clocks", "all"]), expected);
+        assert_eq!(clock(&["--freeze"]), builder().freeze().build().unwrap());
+    }
+}

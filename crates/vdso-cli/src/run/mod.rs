@@ -2,34 +2,29 @@
 
 mod args;
 mod clocks;
-mod ending;
 pub mod notice;
-mod source;
 pub mod startup;
 
 use std::cell::RefCell;
 use std::ffi::CString;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use vdso_host::Host;
-use vdso_image::Source;
-use vdso_inject::follow::Tick;
-use vdso_inject::launch::{Follow, Launch, OnHostClock, Outcome};
-use vdso_inject::privilege::{self, Privilege};
+use vdso_launch::follow::Tick;
+use vdso_launch::privilege::{self, Privilege};
+use vdso_launch::{
+    Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, Streams,
+    end_by_signal, select,
+};
 use vdso_timekeeper::{Report, Timekeeper};
 
-use crate::message::{self, quoted};
+use crate::message::{self, Hinted, quoted};
 
 pub use args::Run;
-use clocks::Plan;
-use ending::Core;
-use source::{Selected, select};
 
 /// A mistake in the arguments.
 const USAGE: u8 = 2;
@@ -40,7 +35,7 @@ const NOT_FOUND: u8 = 127;
 
 /// Runs the command, and gives its exit code.
 pub fn run(run: &Run) -> ExitCode {
-    let plan = match Plan::of(run) {
+    let plan = match clocks::plan(run) {
         Ok(plan) => plan,
         Err(error) => {
             message::fail(&error);
@@ -49,8 +44,8 @@ pub fn run(run: &Run) -> ExitCode {
     };
     match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
-        Ok(Outcome::Signaled(signal)) => ending::by_signal(signal, Core::NotDumped),
-        Ok(Outcome::Dumped(signal)) => ending::by_signal(signal, Core::Dumped),
+        Ok(Outcome::Signaled(signal)) => end_by_signal(signal, Core::NotDumped).into(),
+        Ok(Outcome::Dumped(signal)) => end_by_signal(signal, Core::Dumped).into(),
         Ok(Outcome::EndedOnHostClock) => ExitCode::from(FAILED),
         Ok(Outcome::NotExecuted(errno)) => {
             let name = quoted(&run.command[0]);
@@ -72,7 +67,7 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
         return Ok(on_host_clock(run, &command, privilege, &path));
     }
     let host = Host::find().context("cannot read /proc/self/maps")?;
-    let selected = select(&host, plan, run.source.map(Source::from))?;
+    let selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
     explain(run, plan, &selected);
     launch(run, &command, plan, &host, &selected)
 }
@@ -117,15 +112,31 @@ fn launch(
         tell_addresses: run.verbose,
         farewell: &farewell,
         inheritance: startup::inheritance(),
+        streams: &Streams::inherited(),
+        executed: &|_| {},
+        caller: None,
     };
     Ok(launch.run()?)
+}
+
+fn with_hint(error: SourceError) -> anyhow::Error {
+    let what = error.to_string();
+    match error {
+        SourceError::Refused { .. } => {
+            Hinted::new(what, "leave --source out to have a safe one chosen").into()
+        }
+        SourceError::NoRate => {
+            Hinted::new(what, "use 'own' or 'chain' with --rate and --freeze").into()
+        }
+        error => error.into(),
+    }
 }
 
 fn explain(run: &Run, plan: &Plan, selected: &Selected) {
     if !run.verbose {
         return;
     }
-    message::say(format_args!("source {}: {}", selected.source.name(), selected.reason));
+    message::say(selected);
     message::say(plan);
     if !selected.missing.is_empty() {
         message::say(format_args!(
@@ -145,7 +156,7 @@ fn c_strings(run: &Run) -> Result<Vec<CString>> {
 
 /// What the program would lose if it were traced and followed, and the file that gives it.
 pub fn privileged_program(name: &std::ffi::OsStr) -> Option<(Privilege, PathBuf)> {
-    privilege::at_stake(&find_in_path(Path::new(name))?)
+    privilege::at_stake_of(name, std::env::var_os("PATH").as_deref())
 }
 
 /// Runs a program as it is that cannot have both its privilege and a clock; or not, if that is what is
@@ -164,17 +175,6 @@ fn on_host_clock(run: &Run, command: &[CString], privilege: Privilege, path: &Pa
     ));
     message::say("hint: run vdso inside it, for example: sudo vdso run ...");
     untouched(command)
-}
-
-fn find_in_path(name: &Path) -> Option<PathBuf> {
-    if name.as_os_str().as_bytes().contains(&b'/') {
-        return Some(name.to_owned());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| {
-        fs::metadata(file)
-            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    })
 }
 
 /// Becomes the program.

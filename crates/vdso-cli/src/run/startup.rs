@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use vdso_inject::launch::Inheritance;
+use vdso_launch::Inheritance;
 
 static INHERITANCE: OnceLock<Inheritance> = OnceLock::new();
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::images::{self, Image};
+use crate::images;
 use crate::support::{VDSO, finish, scratch};
 
 /// What `vdso inspect` prints of a file that is called the same on every machine.
@@ -35,7 +35,8 @@ fn images_as_json() {
 }
 
 /// The first function of each machine whose instructions are known.
-const DISASSEMBLED: [(&str, Image); 6] = [
+#[cfg(feature = "disassemble")]
+const DISASSEMBLED: [(&str, images::Image); 6] = [
     ("x86-64", images::X86_64),
     ("i386", images::I386),
     ("arm64", images::ARM64),
@@ -44,6 +45,7 @@ const DISASSEMBLED: [(&str, Image); 6] = [
     ("ppc", images::POWERPC),
 ];
 
+#[cfg(feature = "disassemble")]
 #[test]
 fn instructions_in_words() {
     let mut all = String::new();
@@ -58,6 +60,7 @@ fn instructions_in_words() {
     insta::assert_snapshot!("instructions-text", all);
 }
 
+#[cfg(feature = "disassemble")]
 #[test]
 fn instructions_as_json() {
     let options = ["--json", "--disassemble", "__vdso_clock_gettime"];

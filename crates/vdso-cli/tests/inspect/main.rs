@@ -5,6 +5,7 @@
 //! `INSTA_UPDATE=always cargo test -p vdso-cli --test inspect` writes them anew; look at the
 //! difference.
 
+#[cfg(feature = "disassemble")]
 mod disassembly;
 mod dumps;
 mod files;

@@ -133,3 +133,12 @@ fn a_process_of_ones_own_is_not_refused_to_an_ordinary_user() {
     let subject = Subject::by(command, &[], |pid| pid);
     shared.inspect(subject.pid).succeeded().quiet();
 }
+
+/// It goes on to say everything else.
+#[cfg(not(feature = "disassemble"))]
+#[test]
+fn a_build_without_disassemblers_says_so() {
+    let run = vdso(["inspect", "--disassemble", "__vdso_time"]).exited(1);
+    run.said(&["vdso: error: ", "built without its feature 'disassemble'", "vdso: hint: "]);
+    vdso(["inspect", "--help"]).succeeded();
+}

@@ -51,10 +51,10 @@ fn from_page(id: ClockId) -> Option<Timespec> {
 
 #[inline(always)]
 pub(crate) fn by_function(id: ClockId) -> Result<Timespec, Errno> {
-    if let Some(function) = slots::CLOCK_GETTIME.resolved()
-        && let Ok(now) = call(function, id)
-    {
-        return Ok(now);
+    if let Some(function) = slots::CLOCK_GETTIME.resolved() {
+        if let Ok(now) = call(function, id) {
+            return Ok(now);
+        }
     }
     unusual(id)
 }

@@ -38,15 +38,15 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
     if !HAS_64_BIT_LONG_TIMES {
         return Ok(clock_gettime(ClockId::REALTIME)?.into());
     }
-    if let Some(pages) = OwnPages::get()
-        && let Some([now]) = pages.fine().read([ClockId::REALTIME], own::ordered)
-    {
-        return Ok(now.into());
+    if let Some(pages) = OwnPages::get() {
+        if let Some([now]) = pages.fine().read([ClockId::REALTIME], own::ordered) {
+            return Ok(now.into());
+        }
     }
-    if let Some(function) = slots::GETTIMEOFDAY.resolved()
-        && let Ok(now) = read(function)
-    {
-        return Ok(now);
+    if let Some(function) = slots::GETTIMEOFDAY.resolved() {
+        if let Ok(now) = read(function) {
+            return Ok(now);
+        }
     }
     unusual()
 }

@@ -27,10 +27,10 @@ pub fn time() -> Result<i64, Errno> {
             }
         }
         Found::OnPage => {
-            if let Some(pages) = OwnPages::get()
-                && let Some(now) = pages.coarse().read(ClockId::REALTIME_COARSE)
-            {
-                return Ok(now.sec);
+            if let Some(pages) = OwnPages::get() {
+                if let Some(now) = pages.coarse().read(ClockId::REALTIME_COARSE) {
+                    return Ok(now.sec);
+                }
             }
         }
         Found::Function(_) | Found::NoFunction => {}

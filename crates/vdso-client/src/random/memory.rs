@@ -19,12 +19,12 @@ pub fn map(bytes: usize, protection: usize, flags: usize) -> Option<NonNull<u8>>
     let no_file = usize::MAX;
     let arguments = [0, bytes, protection, flags, no_file, 0];
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let mapped = unsafe { arch::system_call(number::MMAP, arguments) };
+    let mapped = unsafe { arch::system_call(number::MMAP, arguments) } as usize;
     // The last page of the address space has error numbers in place of addresses.
-    if mapped.cast_unsigned() > PAGE_BYTES.wrapping_neg() {
+    if mapped > PAGE_BYTES.wrapping_neg() {
         return None;
     }
-    NonNull::new(ptr::with_exposed_provenance_mut(mapped.cast_unsigned()))
+    NonNull::new(ptr::with_exposed_provenance_mut(mapped))
 }
 
 /// # Safety

@@ -30,7 +30,7 @@
 //!
 //! | when | system calls |
 //! |---|---|
-//! | each [`fill`], where there is no function | getrandom |
+//! | each [`fill`] ([`try_fill`], [`u32()`], [`u64()`]), where there is no function | getrandom |
 //! | a later [`fill`] of a thread, or of a [`State`] | none; getrandom when the kernel has a new key, if a signal handler has interrupted another fill, or if it needs one for itself |
 //! | the first of a process | mmap three times, madvise |
 //! | the next one of a thread after the kernel has taken the memory back, or after a [`reset`](crate::reset) | gettid, getrandom |
@@ -66,7 +66,8 @@
 //! }
 //! ```
 //!
-//! `examples/getrandom` in the repository is such a program.
+//! The repository has such a program:
+//! <https://github.com/vdso-rs/vdso/tree/main/crates/vdso-client/examples/getrandom>.
 //!
 //! # What a copy of the memory is
 //!
@@ -90,6 +91,7 @@ use core::ptr::NonNull;
 use crate::arch::{self, number};
 use crate::errno::Errno;
 
+pub(crate) use self::pool::answers_enosys;
 #[cfg(feature = "rand_core")]
 pub use self::rand_core::Random;
 pub use self::state::State;
@@ -114,30 +116,74 @@ pub fn prepare() -> Result<(), Errno> {
     fill(&mut [0])
 }
 
+/// As [`fill`], but it does not wait.
+///
+/// # Errors
+/// [`Errno::EAGAIN`] where [`fill`] would wait: after boot, until the kernel has seen enough. Otherwise as
+/// there.
+pub fn try_fill(buffer: &mut [u8]) -> Result<(), Errno> {
+    fill_with(as_uninit(buffer), GRND_NONBLOCK).map(|_| ())
+}
+
+/// A number, each as likely as any other.
+///
+/// ```
+/// let coin = vdso_client::random::u32()? % 2;
+/// assert!(coin < 2);
+/// # Ok::<(), vdso_client::Errno>(())
+/// ```
+///
+/// # Errors
+/// As [`fill`].
+pub fn u32() -> Result<u32, Errno> {
+    let mut bytes = [0; 4];
+    fill(&mut bytes).map(|()| u32::from_ne_bytes(bytes))
+}
+
+/// A number, each as likely as any other.
+///
+/// # Errors
+/// As [`fill`].
+pub fn u64() -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    fill(&mut bytes).map(|()| u64::from_ne_bytes(bytes))
+}
+
 /// Fills `buffer`, and gives it back as what it is then.
 ///
 /// # Errors
 /// As [`fill`].
+#[inline]
 pub fn fill_uninit(buffer: &mut [MaybeUninit<u8>]) -> Result<&mut [u8], Errno> {
+    fill_with(buffer, 0)
+}
+
+/// For [`try_fill`]. Source: getrandom(2).
+const GRND_NONBLOCK: usize = 1;
+
+fn fill_with(buffer: &mut [MaybeUninit<u8>], flags: usize) -> Result<&mut [u8], Errno> {
     #[cfg(feature = "std")]
     let call = thread::Call::begin();
     #[cfg(feature = "std")]
     if let Some(place) = call.place() {
-        return in_parts(buffer, |part| place.fill(part));
+        return in_parts(buffer, |part| place.fill(part, flags));
     }
-    by_system_call(buffer)
+    by_system_call(buffer, flags)
 }
 
 /// The system call alone.
-pub(crate) fn by_system_call(buffer: &mut [MaybeUninit<u8>]) -> Result<&mut [u8], Errno> {
-    in_parts(buffer, ask_kernel)
+pub(crate) fn by_system_call(
+    buffer: &mut [MaybeUninit<u8>],
+    flags: usize,
+) -> Result<&mut [u8], Errno> {
+    in_parts(buffer, |part| ask_kernel(part, flags))
 }
 
-fn ask_kernel(part: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
-    let arguments = [part.as_mut_ptr().expose_provenance(), part.len(), 0, 0, 0, 0];
+fn ask_kernel(part: &mut [MaybeUninit<u8>], flags: usize) -> Result<usize, Errno> {
+    let arguments = [part.as_mut_ptr().expose_provenance(), part.len(), flags, 0, 0, 0];
     // SAFETY: the kernel writes to `part` and not beyond its length.
-    Errno::check(unsafe { arch::system_call(number::GETRANDOM, arguments) })
-        .map(isize::cast_unsigned)
+    let answer = unsafe { arch::system_call(number::GETRANDOM, arguments) };
+    Errno::check(answer).map(|bytes| bytes as usize)
 }
 
 /// Asks for the vDSO's function with a state.
@@ -149,14 +195,16 @@ fn ask_kernel(part: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
 unsafe fn ask_function(
     function: NonNull<()>,
     part: &mut [MaybeUninit<u8>],
+    flags: usize,
     state: NonNull<u8>,
     state_bytes: usize,
 ) -> Result<usize, Errno> {
     let buffer = part.as_mut_ptr().expose_provenance();
     let state = state.as_ptr().expose_provenance();
-    let arguments = [buffer, part.len(), 0, state, state_bytes];
+    let arguments = [buffer, part.len(), flags, state, state_bytes];
     // SAFETY: the caller's promise; it writes to `part` and not beyond its length.
-    Errno::check(unsafe { arch::call_with_five(function, arguments) }).map(isize::cast_unsigned)
+    let answer = unsafe { arch::call_with_five(function, arguments) };
+    Errno::check(answer).map(|bytes| bytes as usize)
 }
 
 /// Goes on until the whole buffer is filled: a signal may end a long call early.
@@ -166,9 +214,7 @@ fn in_parts(
     mut fill: impl FnMut(&mut [MaybeUninit<u8>]) -> Result<usize, Errno>,
 ) -> Result<&mut [u8], Errno> {
     let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..)
-        && !rest.is_empty()
-    {
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match fill(rest) {
             // It never says so; to ask for ever would be worse than to say that it did.
             Ok(0) => return Err(Errno::EIO),
@@ -177,12 +223,13 @@ fn in_parts(
             Err(error) => return Err(error),
         }
     }
-    // SAFETY: all of it has been written.
-    Ok(unsafe { buffer.assume_init_mut() })
+    let bytes: *mut [MaybeUninit<u8>] = buffer;
+    // SAFETY: of the same layout, and all of it has been written.
+    Ok(unsafe { &mut *(bytes as *mut [u8]) })
 }
 
 /// As bytes that are only written.
-fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+pub(crate) fn as_uninit(buffer: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let bytes: *mut [u8] = buffer;
     // SAFETY: of the same layout, and nobody here writes what is not initialised.
     unsafe { &mut *(bytes as *mut [MaybeUninit<u8>]) }

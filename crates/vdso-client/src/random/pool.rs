@@ -9,6 +9,11 @@
 //! Owners change by compare-and-exchange alone. A thread that has ended says so to nobody: whoever needs
 //! a state, and finds none free, takes those of threads that are gone.
 //!
+//! Nobody looks through all owners for one that is free: a block knows how many of its states are, and
+//! where to look next, which is where one was given back last, or behind the one that was taken last. Both
+//! are hints. Who is interrupted between two stores, or has forked then, leaves one that is wrong: that costs
+//! a look through the block, or leaves a state unused.
+//!
 //! After a fork the list is a copy, with the parent's threads in it, all of which are gone here. So is
 //! the one that forked: it has another number now, and its state may be taken from it. The mark is how it
 //! learns that. It is in the memory that is wiped, so it is not there after a fork, and whoever takes the
@@ -17,7 +22,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use core::slice;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::memory::{self, MAP_PRIVATE_ANONYMOUS, PAGE_BYTES, PROT_READ_WRITE};
 use super::{ask_function, process};
@@ -49,10 +54,16 @@ struct Block {
     count: usize,
     states: NonNull<u8>,
     owners: NonNull<AtomicU32>,
+    /// How many states are free, more or less.
+    free: AtomicUsize,
+    /// Where to look for one that is free.
+    next_free: AtomicUsize,
+    /// Where to look for one whose owner is gone.
+    next_gone: AtomicUsize,
 }
 
-// SAFETY: a block never changes, and what its pointers lead to is changed by the owner of each state
-// alone, but for the owners, which are atomics.
+// SAFETY: a block changes in its hints alone, which are atomics, and what its pointers lead to is changed by
+// the owner of each state alone, but for the owners, which are atomics.
 unsafe impl Sync for Block {}
 
 /// What a function asks for, and what follows from it.
@@ -83,17 +94,27 @@ struct Parameters {
 /// `include/uapi/linux/mman.h` (Linux 6.18).
 const MAP_DROPPABLE: usize = 0x08;
 
-impl Layout {
-    fn of(function: NonNull<()>) -> Option<Self> {
-        let mut parameters =
-            Parameters { state_bytes: 0, protection: 0, flags: 0, reserved: [0; 13] };
+impl Parameters {
+    /// What the function says.
+    fn of(function: NonNull<()>) -> Result<Self, Errno> {
+        let mut parameters = Self { state_bytes: 0, protection: 0, flags: 0, reserved: [0; 13] };
         let out = (&raw mut parameters).expose_provenance();
         // SAFETY: these arguments ask for the parameters, which have a place.
         let answer = unsafe { arch::call_with_five(function, [0, 0, 0, out, usize::MAX]) };
-        Errno::check(answer).ok()?;
+        Errno::check(answer)?;
         // SAFETY: `out` was exposed: the function may have written there.
-        let parameters = unsafe { (&raw const parameters).read_volatile() };
-        Self::from_parameters(&parameters)
+        Ok(unsafe { (&raw const parameters).read_volatile() })
+    }
+}
+
+/// Whether a getrandom says that it does not know.
+pub(crate) fn answers_enosys(function: NonNull<()>) -> bool {
+    matches!(Parameters::of(function), Err(Errno::ENOSYS))
+}
+
+impl Layout {
+    fn of(function: NonNull<()>) -> Option<Self> {
+        Self::from_parameters(&Parameters::of(function).ok()?)
     }
 
     fn from_parameters(parameters: &Parameters) -> Option<Self> {
@@ -130,8 +151,20 @@ impl Block {
         // SAFETY: the owners' place, behind the block in the same mapping; zeros, which is `FREE`.
         let owners = unsafe { block.add(1) }.cast();
         // SAFETY: mapped above, with room for a block, at the beginning of a page.
-        unsafe { block.write(Self { function, layout, count, states, owners }) };
+        unsafe { block.write(Self::new(function, layout, count, states, owners)) };
         Some(block)
+    }
+
+    const fn new(
+        function: NonNull<()>,
+        layout: Layout,
+        count: usize,
+        states: NonNull<u8>,
+        owners: NonNull<AtomicU32>,
+    ) -> Self {
+        let (next_free, next_gone) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let free = AtomicUsize::new(count);
+        Self { function, layout, count, states, owners, free, next_free, next_gone }
     }
 
     /// Undoes [`make`](Self::make).
@@ -160,22 +193,71 @@ impl Block {
         Place { block: self, owner: &self.owners()[index], state }
     }
 
-    /// The first state whose owner can be changed from one of whom `is_gone` says so.
-    fn claim(&'static self, by: u32, is_gone: impl Fn(u32) -> bool) -> Option<Place> {
-        self.owners().iter().enumerate().find_map(|(index, owner)| {
-            // Relaxed: the exchange says whether it still holds.
-            let before = owner.load(Ordering::Relaxed);
-            if !is_gone(before) {
-                return None;
-            }
-            // Acquire: pairs with the Release in `give_back`; what the last owner has left there is seen.
-            owner.compare_exchange(before, by, Ordering::Acquire, Ordering::Relaxed).ok()?;
-            let place = self.place(index);
-            place.wipe();
-            place.mark(by);
-            Some(place)
-        })
+    /// A state that nobody has.
+    fn claim_free(&'static self, by: u32) -> Option<Place> {
+        // Relaxed, here and below: hints.
+        if self.free.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let found =
+            claim(self.owners(), by, self.next_free.load(Ordering::Relaxed), |it| it == FREE);
+        let Some(index) = found else {
+            // Of states that nobody has given back; they are counted when somebody does.
+            self.free.store(0, Ordering::Relaxed);
+            return None;
+        };
+        let less = |free: usize| free.checked_sub(1);
+        let _ = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.next_free.store(index + 1, Ordering::Relaxed);
+        Some(self.taken(index, by))
     }
+
+    /// A state of one of whom `is_gone` says so.
+    fn claim_gone(&'static self, by: u32, is_gone: impl Fn(u32) -> bool) -> Option<Place> {
+        // Relaxed, here and below: hints. Threads that come and go one by one find the last one's first.
+        let start = self.next_gone.load(Ordering::Relaxed);
+        let index = claim(self.owners(), by, start, is_gone)?;
+        self.next_gone.store(index, Ordering::Relaxed);
+        Some(self.taken(index, by))
+    }
+
+    /// The state of this index, whose owner `by` has just become.
+    fn taken(&'static self, index: usize, by: u32) -> Place {
+        let place = self.place(index);
+        place.wipe();
+        place.mark(by);
+        place
+    }
+
+    /// That this state is free.
+    fn note_free(&self, owner: &AtomicU32) {
+        let at = ptr::from_ref(owner).addr() - self.owners.as_ptr().addr();
+        self.next_free.store(at / size_of::<AtomicU32>(), Ordering::Relaxed);
+        self.free.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The first, from `start` on and around, whose owner can be changed from one of whom `is_gone` says so.
+fn claim(
+    owners: &[AtomicU32],
+    by: u32,
+    start: usize,
+    is_gone: impl Fn(u32) -> bool,
+) -> Option<usize> {
+    let (before, behind) = owners.split_at(start.min(owners.len()));
+    let indices = (before.len()..owners.len()).chain(0..before.len());
+    indices.zip(behind.iter().chain(before)).find_map(|(index, owner)| {
+        #[cfg(all(test, feature = "std"))]
+        tests::LOOKS.with(|looks| looks.set(looks.get() + 1));
+        // Relaxed: the exchange says whether it still holds.
+        let last = owner.load(Ordering::Relaxed);
+        if !is_gone(last) {
+            return None;
+        }
+        // Acquire: pairs with the Release in `give_back`; what the last owner has left there is seen.
+        owner.compare_exchange(last, by, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        Some(index)
+    })
 }
 
 /// All blocks for a function.
@@ -219,12 +301,14 @@ impl Place {
         let function = slots::GETRANDOM.get()?;
         // Another process's threads are never found alive.
         let is_gone = |thread| {
-            thread != FREE && thread != HELD && process::owns_pool() && !memory::is_alive(thread)
+            let is_another = thread != FREE && thread != HELD;
+            // Free, and not noted so.
+            thread == FREE || is_another && process::owns_pool() && !memory::is_alive(thread)
         };
         for _ in 0..MOST_BLOCKS {
-            let free = blocks_for(function).find_map(|block| block.claim(owner, |by| by == FREE));
-            let place =
-                free.or_else(|| blocks_for(function).find_map(|block| block.claim(owner, is_gone)));
+            let free = blocks_for(function).find_map(|block| block.claim_free(owner));
+            let gone = || blocks_for(function).find_map(|block| block.claim_gone(owner, is_gone));
+            let place = free.or_else(gone);
             if place.is_some() {
                 return place;
             }
@@ -261,10 +345,10 @@ impl Place {
 
     /// Fills a buffer, or its beginning. The caller is the owner.
     #[inline]
-    pub fn fill(&self, part: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+    pub fn fill(&self, part: &mut [MaybeUninit<u8>], flags: usize) -> Result<usize, Errno> {
         let Block { function, layout, .. } = *self.block;
         // SAFETY: the block was made for this function, and the state has one owner, which is the caller.
-        unsafe { ask_function(function, part, self.state, layout.state_bytes) }
+        unsafe { ask_function(function, part, flags, self.state, layout.state_bytes) }
     }
 
     /// For the next one. The caller is `owner`.
@@ -274,6 +358,7 @@ impl Place {
             self.wipe();
             // Release: pairs with the Acquire in `claim`.
             self.owner.store(FREE, Ordering::Release);
+            self.block.note_free(self.owner);
         }
     }
 
@@ -309,6 +394,49 @@ impl Place {
 mod tests {
     use super::{CACHE_LINE_BYTES, Layout, MAP_DROPPABLE, PAGE_BYTES, Parameters};
 
+    #[cfg(feature = "std")]
+    std::thread_local! {
+        /// How many owners this thread has looked at.
+        pub static LOOKS: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+    }
+
+    /// Counted, as time would not tell it on every machine.
+    #[cfg(all(feature = "std", not(miri)))]
+    #[test]
+    fn of_twenty_thousand_states_one_that_is_free_is_found_at_once() {
+        use super::{HELD, Place};
+
+        const MANY: usize = 20_000;
+        let mut places: std::vec::Vec<Place> =
+            (0..MANY).map_while(|_| Place::claim(HELD)).collect();
+        let looks = |body: &mut dyn FnMut()| {
+            LOOKS.set(0);
+            body();
+            LOOKS.get()
+        };
+        if places.len() == MANY {
+            // One is made and dropped; one is made before another is dropped.
+            let count = looks(&mut || {
+                (0..1_000).for_each(|_| Place::claim(HELD).expect("a state").give_back(HELD));
+            });
+            assert!(count < 4_000, "{count}");
+            let count = looks(&mut || {
+                for index in 0..1_000 {
+                    let new = Place::claim(HELD).expect("a state");
+                    std::mem::replace(&mut places[index * 7_919 % MANY], new).give_back(HELD);
+                }
+            });
+            assert!(count < 4_000, "{count}");
+            // Many are dropped here and there, and then as many made.
+            places.iter().step_by(7).for_each(|place| place.give_back(HELD));
+            let count = looks(&mut || {
+                places.iter_mut().step_by(7).for_each(|it| *it = Place::claim(HELD).expect("one"));
+            });
+            assert!(count < 2 * MANY, "{count}");
+        }
+        places.iter().for_each(|place| place.give_back(HELD));
+    }
+
     fn layout(state_bytes: u32) -> Option<Layout> {
         let flags = MAP_DROPPABLE as u32 | 0x20;
         Layout::from_parameters(&Parameters {
@@ -326,7 +454,7 @@ mod tests {
             let mut end = 0;
             for index in 0..3 * layout.per_page {
                 let start = layout.offset(index);
-                assert!(start >= end && start.is_multiple_of(CACHE_LINE_BYTES), "{layout:?}");
+                assert!(start >= end && start % CACHE_LINE_BYTES == 0, "{layout:?}");
                 end = start + layout.mark_at + 4;
                 assert_eq!(start / PAGE_BYTES, (end - 1) / PAGE_BYTES, "{layout:?}");
             }

@@ -52,8 +52,8 @@ impl State {
         buffer: &'a mut [MaybeUninit<u8>],
     ) -> Result<&'a mut [u8], Errno> {
         match &self.place {
-            Some(place) => in_parts(buffer, |part| place.fill(part)),
-            None => by_system_call(buffer),
+            Some(place) => in_parts(buffer, |part| place.fill(part, 0)),
+            None => by_system_call(buffer, 0),
         }
     }
 }

@@ -95,9 +95,7 @@ fn look(known: Option<(Place, u32)>) -> Option<Place> {
     }
     let thread = thread_id();
     // Of a thread that has forked, what is known is the parent's.
-    if let Some((place, owner)) = known
-        && owner == thread
-    {
+    if let Some((place, owner)) = known.filter(|(_, owner)| *owner == thread) {
         if place.is_current() && place.confirm(owner) {
             return Some(place);
         }

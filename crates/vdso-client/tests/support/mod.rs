@@ -40,6 +40,13 @@ pub const TIME_IS_MINUS_38: &[u8] = &[
 /// `test rdi, rdi; je +7; mov qword [rdi], 7; mov eax, 7; ret`.
 pub const TIME_IS_7: &[u8] =
     &[0x48, 0x85, 0xff, 0x74, 7, 0x48, 0xc7, 0x07, 7, 0, 0, 0, 0xb8, 7, 0, 0, 0, 0xc3];
+/// A getrandom that writes nothing and says that it did, but for what it needs: 144 bytes of memory that may
+/// be dropped. `cmp r8, -1; jne +23; mov dword [rcx], 144; mov dword [rcx + 4], 3; mov dword [rcx + 8], 0x28;
+/// xor eax, eax; ret; mov rax, rsi; ret`.
+pub const GETRANDOM_SAYS_THAT_IT_WROTE: &[u8] = &[
+    0x49, 0x83, 0xf8, 0xff, 0x75, 23, 0xc7, 0x01, 144, 0, 0, 0, 0xc7, 0x41, 4, 3, 0, 0, 0, 0xc7,
+    0x41, 8, 0x28, 0, 0, 0, 0x31, 0xc0, 0xc3, 0x48, 0x89, 0xf0, 0xc3,
+];
 /// `mov eax, -22; ret`.
 pub const ANSWERS_EINVAL: &[u8] = &[0xb8, 0xea, 0xff, 0xff, 0xff, 0xc3];
 /// `mov qword [rsi], 7; mov qword [rsi + 8], 9; xor eax, eax; ret`.
@@ -60,7 +67,9 @@ impl Draft {
     /// Every function answers `ENOSYS`.
     pub fn new() -> Self {
         let mut draft = Self(vdso_image::bytes(Source::Chain).to_vec());
-        for name in ["clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu"] {
+        let calls =
+            ["clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu", "getrandom"];
+        for name in calls {
             draft.code(name, ANSWERS_ENOSYS);
         }
         draft

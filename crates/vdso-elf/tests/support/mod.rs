@@ -57,8 +57,9 @@ fn files(folder: &Path, is_wanted: impl Fn(&Path) -> bool) -> Vec<Sample> {
 pub fn own_image(test: &str) -> Option<Sample> {
     const AT_SYSINFO_EHDR: usize = 33;
     let auxv = fs::read("/proc/self/auxv").ok()?;
-    let (words, _) = auxv.as_chunks::<{ size_of::<usize>() }>();
-    let words: Vec<usize> = words.iter().map(|word| usize::from_ne_bytes(*word)).collect();
+    let words = auxv.chunks_exact(size_of::<usize>());
+    let words: Vec<usize> =
+        words.map(|word| usize::from_ne_bytes(word.try_into().expect("a word"))).collect();
     let address = words.chunks(2).find(|pair| pair[0] == AT_SYSINFO_EHDR).map(|pair| pair[1]);
     let Some(address) = address else {
         skip(Lacking::Kernel, test, "this process has no vDSO");

@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::{FileBy, Payload, padding_in, probe};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
-use crate::file::ImageRoom;
+use crate::file::ProgramRoom;
 use crate::stub::{Stub, WithoutEntry};
 
 /// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there
@@ -51,7 +51,7 @@ pub enum CompanionFile {
     /// That of the launcher's own kind, which has room for it.
     SameAsPayload,
     /// One of its own.
-    Own(ImageRoom),
+    Own(ProgramRoom),
 }
 
 impl Companion {

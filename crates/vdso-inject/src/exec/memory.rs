@@ -13,9 +13,9 @@ use vdso_host::mapping;
 use super::companion::DataPages;
 use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
-use crate::file::Identity;
 use crate::proc;
 use crate::stub::MemoryMap;
+use vdso_map::Identity;
 
 /// The memory of a process whose tracer this is.
 ///

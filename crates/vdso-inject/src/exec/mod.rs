@@ -15,7 +15,7 @@ use vdso_data::process::{ProcessPage, Template};
 
 use crate::arch::{ABIS, Abi, Registers};
 use crate::error::{Error, Result};
-use crate::file::ImageFile;
+use crate::file::ProgramFile;
 use crate::stub::{
     DATA_BELOW_STACK, MAX_FIRST_STAGE_BYTES, MemoryMap, PROCESS_PAGE_WORDS, Stub, StubData,
 };
@@ -33,7 +33,7 @@ use stack::{InitialStack, Words};
 #[derive(Debug)]
 pub struct Payload {
     /// The image and its page.
-    pub file: ImageFile,
+    pub file: ProgramFile,
     /// For the process pages.
     pub template: Template,
     /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].

@@ -24,7 +24,7 @@ use super::{Payload, page_words};
 use crate::arch::Registers;
 use crate::arch::jump::{self, Patch};
 use crate::error::{Attempt, Error, Result};
-use crate::file::ImageFile;
+use crate::file::ProgramFile;
 use crate::stub::{MemoryMap, REQUEST, REQUEST_FILE};
 
 /// What is to be known if a tracer is killed in the middle.
@@ -133,7 +133,7 @@ pub fn inject_running(
 }
 
 /// What is written over the kernel's functions, from where the image will be on.
-fn patches(pid: Pid, file: &ImageFile, vdso_addr: u64, vdso: &[u8]) -> Result<Vec<Patch>> {
+fn patches(pid: Pid, file: &ProgramFile, vdso_addr: u64, vdso: &[u8]) -> Result<Vec<Patch>> {
     let kernels = Image::parse(vdso).map_err(Error::Image)?;
     let mut room = jump::Room::behind(vdso_addr, vdso);
     let mut patches = Vec::new();

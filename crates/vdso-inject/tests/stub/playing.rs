@@ -24,7 +24,7 @@ use vdso_inject::exec::{
     Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, find_padding, inject,
 };
 use vdso_inject::stub::{REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
-use vdso_inject::{Error, ImageFile, ImageRoom};
+use vdso_inject::{Error, ProgramFile, ProgramRoom};
 
 /// The token of these launches; its halves differ, and are in nobody's memory by chance.
 pub const TOKEN: u64 = 0x5eed_c0de_1bad_b002;
@@ -167,7 +167,7 @@ pub fn payload() -> Payload {
     static HOST: OnceLock<Host> = OnceLock::new();
     let host = HOST.get_or_init(|| Host::find().expect("/proc is mounted"));
     let file =
-        ImageFile::create("vdso-test", &vdso_image::tailor(Source::Chain, &host.image).bytes)
+        ProgramFile::create("vdso-test", &vdso_image::tailor(Source::Chain, &host.image).bytes)
             .expect("a file in memory");
     vdso_host::initialise(file.page(), &transforms());
     let room = room();
@@ -189,12 +189,12 @@ fn transforms() -> [Transform; clock::LINES] {
 }
 
 /// For the image of i386 programs.
-pub fn room() -> ImageRoom {
+pub fn room() -> ProgramRoom {
     let i386 = ABIS.iter().find(|abi| abi.name == "i386").expect("it is known");
-    ImageRoom::create(i386, "vdso-test-i386").expect("a file")
+    ProgramRoom::create(i386, "vdso-test-i386").expect("a file")
 }
 
-pub fn companion(room: &ImageRoom, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
+pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result<Payload> {
     let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
     let file = room.fill(&tailored.bytes)?;
     vdso_host::initialise(file.page(), &transforms());

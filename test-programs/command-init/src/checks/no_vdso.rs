@@ -15,7 +15,7 @@ use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_image::Source;
-use vdso_inject::ImageFile;
+use vdso_inject::ProgramFile;
 use vdso_inject::exec::{Announce, FileBy, Payload, inject};
 
 use crate::report::Report;
@@ -45,7 +45,8 @@ enum Given {
 /// Has a program without a vDSO read clocks.
 fn clocks(source: Source, given: Given) -> Result<String> {
     let image = vdso_image::tailor(source, &[]).bytes;
-    let file = ImageFile::create("vdso-no-vdso", &image).context("cannot make a file in memory")?;
+    let file =
+        ProgramFile::create("vdso-no-vdso", &image).context("cannot make a file in memory")?;
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
     vdso_host::initialise(file.page(), &[transform; clock::LINES]);

@@ -64,7 +64,7 @@ fn resolved(vdso: &Vdso<'_>, abi: &Abi, exports: &Exports, export: &Export, repo
 
 /// Twins without the prefix are the same functions.
 fn aliases(vdso: &Vdso<'_>, abi: &Abi, report: &mut Report) {
-    for Function { name, version, purpose } in abi.functions {
+    for Function { name, version, purpose, .. } in abi.functions {
         let vdso_client::names::Purpose::Call(call) = purpose else { continue };
         let found = vdso.lookup(name, Some(version));
         let alias = vdso.lookup(call.name(), Some(version));

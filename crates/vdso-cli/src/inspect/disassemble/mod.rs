@@ -1,9 +1,13 @@
 //! A function's instructions. One file for each decoder; here is what they have in common: where a
 //! function ends, and the names of the addresses that instructions refer to.
 
+#[cfg(feature = "disassemble")]
 mod arm;
+#[cfg(feature = "disassemble")]
 mod powerpc;
+#[cfg(feature = "disassemble")]
 mod riscv;
+#[cfg(feature = "disassemble")]
 mod x86;
 
 use std::io::{self, Write};
@@ -65,6 +69,9 @@ struct Code<'a> {
 impl Function {
     /// The function called `name` in the image that the target uses, or in the kernel's.
     pub fn find(target: &Target, kernels: bool, name: &str) -> Result<Self> {
+        if !cfg!(feature = "disassemble") {
+            return Err(without_decoders().into());
+        }
         let found = target.image(kernels)?;
         let image = Image::parse(&found.bytes)?;
         let Some(symbol) = image.lookup(name, None).filter(|symbol| !symbol.is_absolute()) else {
@@ -98,6 +105,13 @@ fn unknown(target: &Target, image: &Image<'_>, name: &str) -> Hinted {
     Hinted::new(format!("the image of {} has no symbol '{name}'", target.origin), hint)
 }
 
+fn without_decoders() -> Hinted {
+    Hinted::new(
+        "cannot show instructions: this vdso was built without its feature 'disassemble'",
+        "cargo install vdso-cli builds one with it; objdump -d reads what vdso dump writes",
+    )
+}
+
 fn without_decoder(image: &Image<'_>, abi: &str) -> Hinted {
     let machine = if image.machine() == Machine::ARM { "arm's Thumb code" } else { abi };
     Hinted::new(
@@ -112,6 +126,7 @@ fn without_decoder(image: &Image<'_>, abi: &str) -> Hinted {
 type Decode = Box<dyn Fn(&Code<'_>) -> Option<Decoded>>;
 
 /// What knows the image's instructions; each function gives `None` for bytes that are none.
+#[cfg(feature = "disassemble")]
 fn decoder(image: &Image<'_>, symbol: &Symbol<'_>) -> Option<Decode> {
     let (class, byte_order) = (image.class(), image.byte_order());
     match image.machine() {
@@ -127,6 +142,12 @@ fn decoder(image: &Image<'_>, symbol: &Symbol<'_>) -> Option<Decode> {
         }
         _ => None,
     }
+}
+
+/// Nothing, in this build.
+#[cfg(not(feature = "disassemble"))]
+fn decoder(_: &Image<'_>, _: &Symbol<'_>) -> Option<Decode> {
+    None
 }
 
 /// The symbol's bytes. Where it has no size, it ends at the next symbol, or with the image.

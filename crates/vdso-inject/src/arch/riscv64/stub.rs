@@ -19,11 +19,11 @@ use vdso_data::process::{
     CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
 };
 
-use crate::file::Identity;
 use crate::stub::{
     MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
     StubData, WithoutEntry, step,
 };
+use vdso_map::Identity;
 
 unsafe extern "C" {
     static vdso_riscv64_first_stage: u8;

@@ -18,11 +18,11 @@ use vdso_data::process::{
 };
 
 use super::X32_BIT;
-use crate::file::Identity;
 use crate::stub::{
     MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
     StubData, WithoutEntry, step,
 };
+use vdso_map::Identity;
 
 unsafe extern "C" {
     static vdso_x86_64_first_stage: u8;

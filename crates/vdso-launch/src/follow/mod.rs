@@ -1,0 +1,28 @@
+//! Follows a program's children through every later `execve`.
+//!
+//! A seccomp filter, which children inherit, reports `execve` (and the little else that concerns an
+//! injection) to the [`Supervisor`]; the supervisor traces the process for just that call, so signals and
+//! all other system calls cost the program what they always do.
+//!
+//! - `filter`: what is reported; `listener`: how that is received and answered; `report`: what it says.
+//! - [`InFlight`]: what is being worked on, in memory that survives a supervisor.
+//! - [`Tracer`]: programs on their way through `execve`, and those whose tracer was killed; `whereabouts`: those whose call
+//!   has failed.
+//! - `foreign`: filters of the programs' own, and whether a stub can do its work under them.
+
+mod filter;
+mod foreign;
+mod in_flight;
+mod listener;
+mod notice;
+mod report;
+mod supervisor;
+mod target;
+mod tracer;
+mod whereabouts;
+
+pub use in_flight::{InFlight, SharedInFlight};
+pub use listener::{Listener, install};
+pub use notice::{Notice, OnHostClock, Severity, hint};
+pub use supervisor::{Observer, Supervisor, Tick};
+pub use tracer::{Heard, Settings, Tokens, Tracer};

@@ -1,0 +1,318 @@
+//! Answers reports and hears news of those who made them, for as long as anybody is left who could make
+//! one.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+
+use super::foreign;
+use super::in_flight::InFlight;
+use super::listener::Listener;
+use super::notice::Notice;
+use super::report::{Call, Report};
+use super::target::Target;
+use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
+use vdso_inject::Result;
+use vdso_inject::exec::FileBy;
+use vdso_inject::ptrace::{self, Alarm};
+use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+
+/// Publishes the page of clocks and says when to be called again.
+pub type Tick<'a> = Box<dyn FnMut() -> Duration + 'a>;
+
+/// Hears what the supervisor does.
+pub trait Observer {
+    /// A child of the supervisor's ended, or was stopped or continued; as from `waitpid`.
+    fn child(&mut self, pid: Pid, status: i32);
+    /// Descriptors to watch besides, and to call [`input`](Self::input) for.
+    fn watched(&self) -> Vec<BorrowedFd<'_>>;
+    /// One of the watched descriptors is ready, or closed. Gives a process of ours that has ended, if
+    /// that may have traced somebody.
+    fn input(&mut self) -> Option<Pid>;
+}
+
+/// Watches over all that came from one launch.
+pub struct Supervisor<'a, O> {
+    settings: &'a Settings<'a>,
+    in_flight: &'a InFlight,
+    listener: Option<Listener<'a>>,
+    tick: Option<Tick<'a>>,
+    next_tick: Instant,
+    alarm: Option<Alarm>,
+    tracer: Tracer<'a>,
+    /// Reports of threads beside one that is in `execve` already.
+    deferred: Vec<Report>,
+    observer: O,
+}
+
+impl<'a, O: Observer> Supervisor<'a, O> {
+    /// A supervisor; without a listener it follows nobody. Its `tracer` may have taken over from another
+    /// already.
+    pub fn new(
+        tracer: Tracer<'a>,
+        listener: Option<Listener<'a>>,
+        tick: Option<Tick<'a>>,
+        observer: O,
+    ) -> Self {
+        let (settings, in_flight) = (tracer.settings(), tracer.in_flight());
+        let (next_tick, alarm, deferred) = (Instant::now(), Alarm::new().ok(), Vec::new());
+        Self { settings, in_flight, listener, tick, next_tick, alarm, tracer, deferred, observer }
+    }
+
+    /// Who hears of it.
+    pub fn observer(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Publishes if it is time. To be called before the first program starts, too.
+    pub fn tick(&mut self) {
+        if let Some(tick) = &mut self.tick
+            && Instant::now() >= self.next_tick
+        {
+            self.next_tick = Instant::now() + tick();
+        }
+    }
+
+    /// Traces `pid`, which is about to exec, without a filter.
+    pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
+        self.tracer.trace_exec(pid, by)
+    }
+
+    /// Answers what predecessors left unanswered.
+    pub fn take_over(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let unanswered = |report: &Report| self.in_flight.slot(report.slot).tracer().is_none();
+        let left: Vec<_> = self.in_flight.taken().filter(unanswered).collect();
+        for report in left {
+            if listener.is_gone(report) {
+                self.in_flight.slot(report.slot).clear();
+            } else {
+                self.deferred.push(report);
+            }
+        }
+    }
+
+    /// Works until `is_done`, or until nobody is left who could report anything.
+    pub fn run(&mut self, signals: &SignalFd, is_done: impl Fn(&O, bool) -> bool) {
+        let mut has_reporters = self.listener.is_some();
+        while !is_done(&self.observer, has_reporters) {
+            self.tick();
+            self.tracer.look();
+            if let Some(alarm) = &mut self.alarm {
+                alarm.stop_if_unused();
+            }
+            for report in std::mem::take(&mut self.deferred) {
+                self.handle(report);
+            }
+            let ready = self.wait(signals, has_reporters);
+            if ready.input
+                && let Some(dead) = self.observer.input()
+            {
+                self.tracer.adopt(dead, self.listener.as_ref().map(Listener::fd));
+            }
+            if ready.child {
+                let _ = signals.read_signal();
+                self.reap();
+            }
+            // It may have been taken since, while a program was repaired.
+            if ready.report
+                && let Some(report) = self.listener.as_ref().and_then(Listener::receive_waiting)
+            {
+                self.handle(report);
+            }
+            has_reporters &= !ready.hang_up;
+        }
+    }
+
+    fn wait(&self, signals: &SignalFd, has_reporters: bool) -> Ready {
+        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        for fd in self.observer.watched() {
+            push(&mut fds, fd);
+        }
+        let inputs = 1..fds.len();
+        // While all slots are taken, reports wait in the kernel's queue.
+        let can_receive = has_reporters && self.in_flight.has_room();
+        let listener = self.listener.as_ref().filter(|_| can_receive);
+        let listener_at = listener.map(|listener| push(&mut fds, listener.fd()));
+        if poll(&mut fds, self.longest_wait()).is_err() {
+            return Ready::default();
+        }
+        let events =
+            |at: Option<usize>| at.and_then(|at| fds[at].revents()).unwrap_or(PollFlags::empty());
+        let has_input = |at| !events(Some(at)).is_empty();
+        Ready {
+            child: has_input(0),
+            input: inputs.into_iter().any(has_input),
+            report: events(listener_at).contains(PollFlags::POLLIN),
+            hang_up: events(listener_at).contains(PollFlags::POLLHUP),
+        }
+    }
+
+    fn longest_wait(&self) -> PollTimeout {
+        let until =
+            |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let until_tick = self.tick.as_ref().map(|_| until(self.next_tick));
+        let until_look = self.tracer.looks_at().map(until);
+        let until_alarm = self.alarm.as_ref().and_then(Alarm::looks_again_in);
+        let timeout = [until_tick, until_look, until_alarm].into_iter().flatten().min();
+        timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
+        })
+    }
+
+    fn handle(&mut self, report: Report) {
+        match report.call {
+            Call::Exec { .. } if self.tracer.has_traced_thread_beside(report.pid) => {
+                // Kept where a successor finds it; looked at again after the next news.
+                return self.deferred.push(report);
+            }
+            Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
+            Call::Stub { .. } => self.handle_stub(report),
+            Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
+        }
+        self.in_flight.note_progress();
+    }
+
+    fn handle_exec(&mut self, report: Report, folder: i32, name_addr: u64) {
+        let Some(listener) = &self.listener else { return };
+        let _here = StayHere::new();
+        let target = Target::read(report.pid, folder, name_addr);
+        if self.tracer.follow_exec(report, listener, &target) == Followed::Untraced
+            || target.may_be_missing()
+        {
+            return;
+        }
+        // What comes of the exec, usually; others that want to exec wait meanwhile, but not for one that
+        // reads from something slow.
+        if let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any) {
+            self.news(pid, status);
+        }
+    }
+
+    fn handle_stub(&mut self, report: Report) {
+        let Some(listener) = &self.listener else { return };
+        let Call::Stub { request, argument, .. } = report.call else { return };
+        let pid = report.pid;
+        match request {
+            // Not a stub of ours: what the kernel would say.
+            _ if !is_from_stub(self.settings, report) => listener.refuse(report, Errno::EINVAL),
+            REQUEST_FILE => give_file(self.settings, listener, report),
+            REQUEST_ANNOUNCE => {
+                (self.settings.notice)(&Notice::Injected { pid, image_addr: argument });
+                listener.refuse(report, Errno::EINVAL);
+            }
+            REQUEST_RESCUE => self.tracer.rescue(report, listener, argument),
+            _ => listener.refuse(report, Errno::EINVAL),
+        }
+        self.in_flight.slot(report.slot).clear();
+    }
+
+    /// A program installs a filter of its own, which its children inherit, as they do ours.
+    fn handle_confinement(&mut self, report: Report) {
+        let Some(listener) = &self.listener else { return };
+        let pid = report.pid;
+        match (report.call, report.abi()) {
+            // A launch within this one finds out, and says so, itself.
+            (Call::Filter { flags, .. }, _)
+                if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 && is_one_of_us(pid) => {}
+            (Call::Filter { flags, .. }, _)
+                if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 =>
+            {
+                (self.settings.notice)(&Notice::ListenerRefused { pid });
+            }
+            (Call::Filter { program_addr, .. }, Some(installer)) => {
+                // Where they cannot be counted, all are taken for confined from now on.
+                let filters = || foreign::filters_of(pid).map_or(1, |filters| filters + 1);
+                for abi in foreign::confined(pid, installer, program_addr) {
+                    self.in_flight.note_confined(abi, filters());
+                }
+            }
+            (Call::StrictMode, _) => (self.settings.notice)(&Notice::StrictModeRefused { pid }),
+            _ => {}
+        }
+        listener.carry_on(report);
+        self.in_flight.slot(report.slot).clear();
+    }
+
+    fn reap(&mut self) {
+        while let Some((pid, status)) = ptrace::wait_any() {
+            self.news(pid, status);
+        }
+    }
+
+    fn news(&mut self, pid: Pid, status: i32) {
+        let mut serve = || {
+            let report = self.listener.as_ref().and_then(Listener::receive_waiting);
+            match (report, &self.listener) {
+                (Some(report), Some(listener)) if is_for_file(self.settings, report) => {
+                    give_file(self.settings, listener, report);
+                    self.in_flight.slot(report.slot).clear();
+                }
+                (Some(report), _) => self.deferred.push(report),
+                (None, _) => {}
+            }
+        };
+        if self.tracer.hear(pid, status, &mut serve) == Heard::OfChild {
+            self.observer.child(pid, status);
+        }
+    }
+}
+
+fn is_from_stub(settings: &Settings<'_>, report: Report) -> bool {
+    let Call::Stub { token, .. } = report.call else { return false };
+    report.abi().is_some_and(|abi| settings.tokens.is_from_stub(report.pid, abi, token))
+}
+
+fn is_for_file(settings: &Settings<'_>, report: Report) -> bool {
+    matches!(report.call, Call::Stub { request: REQUEST_FILE, .. })
+        && is_from_stub(settings, report)
+}
+
+fn give_file(settings: &Settings<'_>, listener: &Listener<'_>, report: Report) {
+    let Call::Stub { argument, .. } = report.call else { return };
+    match report.abi().and_then(|abi| settings.payload.file_for(abi)) {
+        Some(file) => listener.give(report, file, argument as u32),
+        // It was made by a supervisor that is no more: the stub asks to be taken away.
+        None => listener.refuse(report, Errno::ENOENT),
+    }
+}
+
+/// Keeps this process on the CPU that it is on, which is usually the reporter's: woken elsewhere, it
+/// would find every other step's data in the wrong cache, and an idle CPU takes long to wake.
+struct StayHere(CpuSet);
+
+impl StayHere {
+    /// `None` where that is not allowed; then it only takes longer.
+    fn new() -> Option<Self> {
+        let this_process = Pid::from_raw(0);
+        let all = sched_getaffinity(this_process).ok()?;
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu().ok()?).ok()?;
+        sched_setaffinity(this_process, &here).ok()?;
+        Some(Self(all))
+    }
+}
+
+impl Drop for StayHere {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.0);
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    child: bool,
+    input: bool,
+    report: bool,
+    hang_up: bool,
+}
+
+fn push<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: BorrowedFd<'fd>) -> usize {
+    fds.push(PollFd::new(fd, PollFlags::POLLIN));
+    fds.len() - 1
+}

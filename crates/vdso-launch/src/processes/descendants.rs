@@ -1,0 +1,55 @@
+//! Ends all that came from a program, for a caller that has ended.
+
+use std::collections::{HashMap, HashSet};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vdso_inject::proc;
+
+/// Kills the descendants of this process, but for `spared`, which starts nothing. Orphans among them are this process's children,
+/// as it is their subreaper. One that may not be killed, as it runs as another user, is left.
+pub fn end_all(spared: Option<Pid>) {
+    const LONGEST: Duration = Duration::from_secs(5);
+    const INTERVAL: Duration = Duration::from_millis(1);
+    let start = Instant::now();
+    // Somebody may fork between a look and a signal.
+    while start.elapsed() < LONGEST {
+        let living = below(Pid::this());
+        let killed = living
+            .into_iter()
+            .filter(|&pid| Some(pid) != spared)
+            .filter(|&pid| kill(pid, Signal::SIGKILL).is_ok())
+            .count();
+        if killed == 0 {
+            return;
+        }
+        sleep(INTERVAL);
+    }
+}
+
+/// All living processes that came from one.
+fn below(ancestor: Pid) -> HashSet<Pid> {
+    let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw);
+        let Some(pid) = pid else { continue };
+        if proc::state(pid).is_none_or(|state| matches!(state, 'Z' | 'X')) {
+            continue;
+        }
+        if let Some(parent) = proc::status(pid, "PPid").map(Pid::from_raw) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = HashSet::new();
+    let mut next = vec![ancestor];
+    while let Some(parent) = next.pop() {
+        for &child in children.get(&parent).into_iter().flatten() {
+            if found.insert(child) {
+                next.push(child);
+            }
+        }
+    }
+    found
+}

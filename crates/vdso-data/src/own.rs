@@ -47,7 +47,7 @@ pub struct Header {
     pub version: AtomicU32,
     /// Bytes of the page.
     pub size_bytes: AtomicU32,
-    /// The [latch](crate::latch): even names the first copy, odd the second.
+    /// The [latch]: even names the first copy, odd the second.
     pub seq: AtomicU32,
     /// Resolution of the clocks computed from the counter, ns.
     pub hrtimer_res_ns: AtomicU32,

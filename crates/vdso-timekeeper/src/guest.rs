@@ -1,5 +1,7 @@
 //! A virtual machine's counter: its host's, scaled and moved, as processors do it for a guest.
 
+use vdso_data::gettimeofday::Timezone;
+
 use crate::reference::{Reference, Resolutions, Sample, Slopes};
 use crate::steering::Fixed;
 
@@ -133,6 +135,10 @@ impl<R: Reference> Reference for Guest<R> {
 
     fn resolutions(&self) -> Resolutions {
         self.host.resolutions()
+    }
+
+    fn time_zone(&self) -> Option<Timezone> {
+        self.host.time_zone()
     }
 
     fn noise_ns(&self) -> u32 {

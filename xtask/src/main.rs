@@ -13,6 +13,7 @@ mod kernels;
 mod licences;
 mod loom;
 mod miri;
+mod no_std;
 mod package;
 mod process;
 mod random_test;
@@ -43,6 +44,7 @@ enum Task {
     Kernels(kernels::Args),
     Loom(loom::Args),
     Miri(miri::Args),
+    NoStd(no_std::Args),
     Package(package::Args),
     RandomTest(random_test::Args),
     Selftests(selftests::Args),
@@ -60,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Kernels(args) => kernels::run(&args),
         Task::Loom(args) => loom::run(args),
         Task::Miri(args) => miri::run(args),
+        Task::NoStd(args) => no_std::run(args),
         Task::Package(args) => package::run(&args),
         Task::RandomTest(args) => random_test::run(args),
         Task::Selftests(args) => selftests::run(args),

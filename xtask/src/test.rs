@@ -85,6 +85,7 @@ const STEPS: &[Step] = &[
         Speed::Slow,
         &["clippy", "--locked", APART, DLOPEN, "--", "-Dwarnings"],
     ),
+    step("no-std", 15, Speed::Slow, &["xtask", "no-std"]),
     step("doc", 15, Speed::Slow, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
     step("images", 60, Speed::Slow, &["xtask", "check-image", "--rebuild"]),
     step("command", 40, Speed::Slow, &["build", "--release", "--package", "vdso-cli"]),

@@ -12,6 +12,7 @@
 use crate::PAGE_BYTES;
 use crate::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform};
 use crate::clock::LINES;
+use crate::gettimeofday::Timezone;
 use crate::latch::{self, COPIES};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -47,7 +48,7 @@ pub struct Header {
     pub version: AtomicU32,
     /// Bytes of the page.
     pub size_bytes: AtomicU32,
-    /// The [latch](crate::latch): even names the first copy, odd the second.
+    /// The [latch]: even names the first copy, odd the second.
     pub seq: AtomicU32,
     /// Resolution of the clocks computed from the counter, ns.
     pub hrtimer_res_ns: AtomicU32,
@@ -61,9 +62,16 @@ pub struct Header {
     /// Grows when keys that were made before may be known elsewhere, as after a virtual machine was
     /// restored from a copy: all processes make new ones. An image adds it to the kernel's. Never zero.
     pub random_generation: AtomicU64,
+    /// What `gettimeofday` says of the time zone: [`TIME_ZONE_KNOWN`], minutes west of Greenwich in the 31 bits
+    /// below that, the kind of summer time in the lower half. Zero: ask the kernel. One word, so it can be read
+    /// without the latch.
+    pub time_zone: AtomicU64,
     /// Zero.
-    pub reserved_too: [AtomicU64; 43],
+    pub reserved_too: [AtomicU64; 42],
 }
+
+/// See [`Header::time_zone`].
+pub const TIME_ZONE_KNOWN: u64 = 1 << 63;
 
 /// See [`Header::seconds_offset`]. No time after 1970 can be moved by as much without overflow.
 pub const MORE_THAN_SECONDS: i64 = i64::MAX;
@@ -327,6 +335,7 @@ impl OwnPage {
                 reserved: core::array::from_fn(|_| AtomicU32::new(0)),
                 seconds_offset: core::array::from_fn(|_| AtomicU64::new(0)),
                 random_generation: AtomicU64::new(1),
+                time_zone: AtomicU64::new(0),
                 reserved_too: core::array::from_fn(|_| AtomicU64::new(0)),
             },
             first: lines(),
@@ -391,6 +400,28 @@ impl OwnPage {
         // Relaxed: one word that stands for itself.
         let offset = self.header.seconds_offset[index].load(Ordering::Relaxed) as i64;
         (offset != MORE_THAN_SECONDS).then(|| sec.wrapping_add(offset))
+    }
+
+    /// Writes what `gettimeofday` says of the time zone; `None` has readers ask the kernel. Of the minutes 31
+    /// bits are kept.
+    pub fn store_time_zone(&self, zone: Option<Timezone>) {
+        let word = |zone: Timezone| {
+            let minutes = u64::from(zone.minutes_west as u32) << 32;
+            TIME_ZONE_KNOWN | minutes | u64::from(zone.dst_time as u32)
+        };
+        // Relaxed: one word that stands for itself.
+        self.header.time_zone.store(zone.map_or(0, word), Ordering::Relaxed);
+    }
+
+    /// The time zone, if the page has it.
+    #[inline(always)]
+    pub fn time_zone(&self) -> Option<Timezone> {
+        // Relaxed: as above.
+        let word = self.header.time_zone.load(Ordering::Relaxed);
+        // The sign of 31 bits.
+        let minutes_west = ((word >> 32) as u32 as i32) << 1 >> 1;
+        let zone = Timezone { minutes_west, dst_time: word as i32 };
+        (word & TIME_ZONE_KNOWN != 0).then_some(zone)
     }
 
     /// Has every process that shares the page make new keys before it gives out another random byte.

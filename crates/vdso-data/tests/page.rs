@@ -6,6 +6,7 @@ use std::mem::{align_of, offset_of, size_of};
 
 use proptest::prelude::*;
 use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform};
+use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::{self, CounterView, Halves, Header, Line, NOT_ONLY_OFFSET, OwnPage};
 use vdso_data::process::{
     self, ClockTemplate, Functions, KernelClock, ProcessPage, RandomData, Template,
@@ -150,7 +151,8 @@ fn our_page_has_version_1s_layout() {
         (offset_of!(Header, reserved), 28),
         (offset_of!(Header, seconds_offset), 0x40),
         (offset_of!(Header, random_generation), 0xa0),
-        (offset_of!(Header, reserved_too), 0xa8),
+        (offset_of!(Header, time_zone), 0xa8),
+        (offset_of!(Header, reserved_too), 0xb0),
     ];
     let line = [
         (offset_of!(Line, cycle_last_low), 0),
@@ -251,6 +253,22 @@ fn seconds_are_added_where_that_is_all() {
     }
 }
 
+/// As a kernel may have it, and none.
+#[test]
+fn a_time_zone_comes_out_as_it_went_in() {
+    let page = OwnPage::new();
+    assert_eq!(page.time_zone(), None, "a new page has none");
+    for minutes_west in [0, -1, 1, -840, 900, (1 << 30) - 1, -(1 << 30)] {
+        for dst_time in [0, 1, -1, i32::MIN, i32::MAX] {
+            let zone = Some(Timezone { minutes_west, dst_time });
+            page.store_time_zone(zone);
+            assert_eq!(page.time_zone(), zone);
+            page.store_time_zone(None);
+            assert_eq!(page.time_zone(), None);
+        }
+    }
+}
+
 /// All of it, or nothing.
 #[test]
 fn an_update_is_seen_when_it_is_committed() {
@@ -296,7 +314,7 @@ fn the_document_has_the_layout() {
         };
     }
     documented!(own_page, Header: magic version size_bytes seq hrtimer_res_ns coarse_res_ns);
-    documented!(own_page, Header: seconds_offset random_generation);
+    documented!(own_page, Header: seconds_offset random_generation time_zone);
     documented!(line, Line: cycle_last_low cycle_last_high stale_cycles mult_whole mult_fraction);
     documented!(line, Line: sec nsec fraction offset_sec offset_nsec rate_whole rate_fraction);
     documented!(line, Line: base_sec base_nsec);

@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use vdso_data::arithmetic::Timespec;
+use vdso_data::arithmetic::{NSEC_PER_SEC, Timespec};
 use vdso_data::clock;
+use vdso_timekeeper::calibration::{Error, Pace, Timer, Wanted, calibrate};
 use vdso_timekeeper::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
 
 use super::Host;
@@ -30,8 +31,8 @@ pub struct Calls {
     last: Option<Sample>,
 }
 
-/// How long the counter is compared with the clock to learn its frequency.
-const CALIBRATION: Duration = Duration::from_millis(10);
+/// For how long the counter is compared with the clock to learn its frequency, and how well.
+pub(super) const CALIBRATION: Wanted = Wanted { uncertainty_ppb: 5_000, at_most_ns: 10_000_000 };
 
 impl Sampler {
     /// Chooses for `host`.
@@ -145,26 +146,33 @@ fn aligned(at: [u64; clock::LINES], mut fixed: [i128; clock::LINES], slope: u128
     Sample { cycles, fixed }
 }
 
-fn calibrated_slope() -> u128 {
-    let (cycles, ns) = raw_at_counter();
-    thread::sleep(CALIBRATION);
-    let (later_cycles, later_ns) = raw_at_counter();
-    let passed = later_cycles.wrapping_sub(cycles).max(1);
-    ((later_ns - ns).max(0) as u128).wrapping_shl(64) / u128::from(passed)
+/// MONOTONIC_RAW, which nobody slews.
+pub(super) struct RawClock;
+
+impl Timer for RawClock {
+    fn read(&mut self) -> u64 {
+        read(clock::MONOTONIC_RAW).as_nanos() as u64
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::NANOSECONDS
+    }
+
+    fn bits(&self) -> u32 {
+        u64::BITS
+    }
+
+    fn pause(&mut self, at_most_ns: u64) {
+        thread::sleep(Duration::from_nanos(at_most_ns));
+    }
 }
 
-/// MONOTONIC_RAW, and the counter when it was read: the best of some tries, as this process may lose its
-/// CPU between the two.
-fn raw_at_counter() -> (u64, i128) {
-    let one_try = |_| {
-        let before = counter::read();
-        let ns = read(clock::MONOTONIC_RAW).as_nanos();
-        let took = counter::read().wrapping_sub(before);
-        (took, before.wrapping_add(took / 2), ns)
-    };
-    let best = (0..TRIES).map(one_try).min_by_key(|(took, ..)| *took);
-    let (_, cycles, ns) = best.expect("there is at least one try");
-    (cycles, ns)
+/// As good as it gets in that time. A counter that is none has no slope; nobody is given a page over it.
+fn calibrated_slope() -> u128 {
+    match calibrate(counter::read, &mut RawClock, CALIBRATION) {
+        Ok(calibrated) | Err(Error::Imprecise(calibrated)) => calibrated.slopes().raw,
+        Err(_) => Slopes::of_hz(NSEC_PER_SEC).raw,
+    }
 }
 
 /// Clocks that only differ by a constant keep the difference they had, unless one was set.

@@ -8,9 +8,11 @@ use vdso_data::own::OwnPage;
 use vdso_data::sync::{AtomicU32, Ordering};
 use vdso_data::{PAGE_BYTES, clock, latch};
 
+use vdso_timekeeper::calibration::{Error, calibrate};
 use vdso_timekeeper::steering::Line;
 use vdso_timekeeper::{Reference, Slopes, Timekeeper};
 
+use super::sample::{CALIBRATION, RawClock};
 use super::*;
 
 const SHIFT: u32 = 24;
@@ -364,4 +366,30 @@ fn this_process_is_found_out() {
 fn a_layout_that_cannot_be_is_told_as_any_other() {
     let layout = Layout { hres: usize::MAX, raw: 0, seq: 0, cycle_last: 0, mult: 0, basetime: 0 };
     assert!(PageError::UnknownLayout { layout }.to_string().contains("clocks of 0x1 bytes"));
+}
+
+/// Where the kernel's page may not be read, the counter is measured, and where it may it tells what that must
+/// give.
+#[test]
+fn a_calibrated_counter_is_as_fast_as_the_kernels() {
+    let host = Host::find().unwrap();
+    let Ok(page) = &host.page else {
+        return test_support::skip(
+            test_support::Lacking::Kernel,
+            "calibrated-counter",
+            "the kernel's page is not read",
+        );
+    };
+    let kernels_hz = (10u128.pow(9) << 64) / Sampler::Page(*page).slopes().raw;
+    // However busy the machine is: then it is the more uncertain.
+    match calibrate(counter::read, &mut RawClock, CALIBRATION) {
+        Ok(calibrated) | Err(Error::Imprecise(calibrated)) => {
+            let range = calibrated.hz_range();
+            assert!(range.contains(&(kernels_hz as u64)), "{kernels_hz} is not in {range:?}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+    let blind = Host { page: Err(PageError::NoVvar), ..Host::without_vdso() };
+    let slopes = blind.sampler().slopes();
+    assert_eq!(slopes.steered, slopes.raw);
 }

@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::gettimeofday::Timezone;
 use vdso_data::{clock, latch};
 
 use crate::arch::Long;
@@ -57,7 +58,7 @@ pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
     }
 }
 
-/// `gettimeofday` with a time zone, without a time, or when the source could not read it.
+/// `gettimeofday` with a time zone, which is the page's or else the kernel's, without a time, or when the source could not read it.
 ///
 /// # Safety
 /// What is not null must be writable.
@@ -65,7 +66,10 @@ pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg_attr(not(inline_all), inline(never))]
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
-    if !tz.is_null() {
+    if !tz.is_null() && let Some(zone) = pages::own().time_zone() {
+        // SAFETY: not null, and the caller promises that it is writable then.
+        unsafe { tz.cast::<Timezone>().write(zone) };
+    } else if !tz.is_null() {
         let error = match kernel::gettimeofday(&pages::process().functions) {
             // SAFETY: the kernel's own function; the caller's promise is passed on.
             Some(function) => unsafe { arch::call_gettimeofday(function, ptr::null_mut(), tz) },

@@ -8,7 +8,9 @@
 //!   virtual machine's host. gVisor's `referenceClocks` (`pkg/sentry/time`) is the model.
 //! - [`steering`]: how a published line is continued so that it follows its reference and never goes back.
 //! - [`Timekeeper`]: puts both together and publishes.
+//! - [`calibration`]: how fast a counter counts, against a timer.
 //! - [`counter`]: the processor's counter, for references that run on it.
+//! - [`Guest`]: a virtual machine's counter, its host's scaled and moved.
 //! - [`simulated`]: a machine, its clocks and their readers, for tests.
 //!
 //! Needs no operating system, no memory but its own, and computes without floating point.
@@ -19,12 +21,15 @@
 #[macro_use]
 extern crate std;
 
+pub mod calibration;
 pub mod counter;
+mod guest;
 mod publish;
 mod reference;
 pub mod simulated;
 pub mod steering;
 
+pub use guest::{Guest, Scaling};
 pub use publish::{Report, Timekeeper, initialise};
 pub use reference::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
 

@@ -329,6 +329,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         }
         let is_in_time = in_time();
         if is_in_time {
+            self.page.store_time_zone(self.reference.time_zone());
             update.commit();
         }
         is_in_time

@@ -1,6 +1,7 @@
 //! Whom a timekeeper follows.
 
 use vdso_data::clock;
+use vdso_data::gettimeofday::Timezone;
 
 use crate::steering::Fixed;
 
@@ -30,6 +31,11 @@ pub trait Reference {
 
     /// What `clock_getres` is to say.
     fn resolutions(&self) -> Resolutions;
+
+    /// What `gettimeofday` is to say of the time zone; `None` where readers are to ask the kernel below them.
+    fn time_zone(&self) -> Option<Timezone> {
+        None
+    }
 
     /// By how much the distance between two clocks may seem to change though nobody has set one, ns.
     fn noise_ns(&self) -> u32 {
@@ -95,6 +101,10 @@ impl<R: Reference + ?Sized> Reference for &mut R {
 
     fn resolutions(&self) -> Resolutions {
         (**self).resolutions()
+    }
+
+    fn time_zone(&self) -> Option<Timezone> {
+        (**self).time_zone()
     }
 
     fn noise_ns(&self) -> u32 {

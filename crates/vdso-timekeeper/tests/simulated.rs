@@ -4,10 +4,11 @@ use std::cell::RefCell;
 
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
+use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::{CounterView, OwnPage};
 use vdso_timekeeper::simulated::{Random, Readers, WentBack, World, read, settled};
 use vdso_timekeeper::steering::Line;
-use vdso_timekeeper::{Reference, Resolutions, Sample, Slopes, Timekeeper};
+use vdso_timekeeper::{Guest, Reference, Resolutions, Sample, Scaling, Slopes, Timekeeper};
 
 const UNMOVED: [Transform; clock::LINES] = [Transform::IDENTITY; clock::LINES];
 /// As long as a line lives, and a bit.
@@ -134,6 +135,22 @@ fn a_reference_is_lent() {
     timekeeper.update();
     assert_eq!(timekeeper.report().updates, 2);
     assert_eq!(timekeeper.reference().counter(), world.cycles());
+}
+
+/// One that has none leaves it to the kernel below.
+#[test]
+fn a_time_zone_is_published() {
+    let (world, page) = (World::new(), OwnPage::new());
+    let mut timekeeper = Timekeeper::new(&page, &world, UNMOVED);
+    timekeeper.update();
+    assert_eq!(page.time_zone(), None);
+    let zone = Timezone { minutes_west: -120, dst_time: 0 };
+    world.set_time_zone(zone);
+    timekeeper.update();
+    assert_eq!(page.time_zone(), Some(zone));
+    // Through the adapters.
+    let mut guest = Guest::new(&world, Scaling::NONE);
+    assert_eq!((guest.time_zone(), (&mut guest).time_zone()), (Some(zone), Some(zone)));
 }
 
 /// A publisher that sets each line to where the clock is, as one thinks of first: so the readers do notice.

@@ -176,6 +176,26 @@ fn gettimeofday_takes_any_pointer_for_null() {
     }
 }
 
+/// Another than the kernel's, as only the page can say it, with and without a time.
+#[test]
+fn gettimeofday_says_the_pages_time_zone() {
+    let zone = vdso_data::gettimeofday::Timezone { minutes_west: -345, dst_time: 7 };
+    let variants = variants("gettimeofday_says_the_pages_time_zone");
+    // The host's publisher would take it back.
+    for (name, mapped, _) in variants.into_iter().filter(|(.., publisher)| publisher.is_none()) {
+        mapped.page().store_time_zone(Some(zone));
+        let gettimeofday = mapped.functions().gettimeofday;
+        let mut ours = Timezone { minutes_west: 0, dst_time: 0 };
+        let mut now = Timeval { sec: -77, usec: -77 };
+        for tv in [ptr::null_mut(), &raw mut now] {
+            // SAFETY: a gettimeofday, and the pointers are null or ours.
+            assert_eq!(unsafe { gettimeofday(tv, &mut ours) }, 0, "{name}");
+            assert_eq!((ours.minutes_west, ours.dst_time), (-345, 7), "{name}");
+        }
+        assert_ne!(now.usec, -77, "{name}");
+    }
+}
+
 fn syscall_time() -> i64 {
     // SAFETY: takes null.
     unsafe { libc::syscall(libc::SYS_time, ptr::null_mut::<i64>()) }

@@ -6,6 +6,7 @@
 //! - [`World`] is a [`Reference`](crate::Reference) whose clocks are bent as NTP, people and sleep bend them.
 //! - [`Readers`] are a program's reads, as the image of the `own` source makes them, at any time; they notice
 //!   a clock that goes back.
+//! - [`Hardware`] is a timer of that machine's, for calibration: with jitter, interruptions and faults.
 //! - [`Random`] chooses, the same for the same seed.
 //!
 //! ```
@@ -27,10 +28,12 @@
 //! # Ok::<(), vdso_timekeeper::simulated::WentBack>(())
 //! ```
 
+mod hardware;
 mod random;
 mod readers;
 mod world;
 
+pub use hardware::Hardware;
 pub use random::Random;
 pub use readers::{Readers, WentBack, read, settled};
 pub use world::World;

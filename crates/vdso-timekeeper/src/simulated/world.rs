@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+use vdso_data::gettimeofday::Timezone;
 
 use crate::reference::{Reference, Resolutions, Sample, Slopes};
 use crate::steering::Fixed;
@@ -25,6 +26,7 @@ pub struct World {
     told: Cell<Option<Slopes>>,
     standstill_cycles: Cell<u64>,
     has_counter: Cell<bool>,
+    time_zone: Cell<Option<Timezone>>,
 }
 
 impl World {
@@ -49,6 +51,7 @@ impl World {
             told: Cell::new(None),
             standstill_cycles: Cell::new(0),
             has_counter: Cell::new(true),
+            time_zone: Cell::new(None),
         }
     }
 
@@ -143,6 +146,11 @@ impl World {
         self.has_counter.set(true);
     }
 
+    /// `settimeofday` of a time zone.
+    pub fn set_time_zone(&self, zone: Timezone) {
+        self.time_zone.set(Some(zone));
+    }
+
     /// What it says of its slopes, if not the truth: a calibration may be wrong.
     pub fn tell(&self, slopes: Slopes) {
         self.told.set(Some(slopes));
@@ -199,6 +207,10 @@ impl Reference for &World {
         let truth =
             Slopes { steered: self.slope(clock::MONOTONIC), raw: self.slope(clock::MONOTONIC_RAW) };
         self.told.get().unwrap_or(truth)
+    }
+
+    fn time_zone(&self) -> Option<Timezone> {
+        self.time_zone.get()
     }
 
     /// Those of a kernel with a tick of 250 Hz.

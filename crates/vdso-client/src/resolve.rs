@@ -25,6 +25,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
+use crate::line;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
 use crate::vdso::{NotAdopted, NotFound, Vdso};
@@ -226,8 +227,15 @@ fn forget(adopted: *mut ()) {
     forget_all();
 }
 
+/// Counts the changes of the image.
+pub(crate) fn generation() -> u32 {
+    // Acquire: pairs with the Release in `forget`.
+    GENERATION.load(Ordering::Acquire)
+}
+
 fn forget_all() {
     own::forget();
+    line::forget();
     for (slot, _) in SLOTS {
         // Release: as every store to a slot, so that the chain of releases is not broken.
         slot.function.store(ptr::null_mut(), Ordering::Release);

@@ -80,6 +80,7 @@ mod own;
 mod page_reader;
 pub mod random;
 mod readable;
+mod recent;
 mod resolve;
 mod self_test;
 pub mod system_call;

@@ -28,6 +28,7 @@ use crate::auxv;
 use crate::line;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
+use crate::recent;
 use crate::vdso::{NotAdopted, NotFound, Vdso};
 
 /// The image that was named by [`adopt`]; null: the auxiliary vector's; [`FALLBACK`]: none.
@@ -236,6 +237,7 @@ pub(crate) fn generation() -> u32 {
 fn forget_all() {
     own::forget();
     line::forget();
+    recent::forget();
     for (slot, _) in SLOTS {
         // Release: as every store to a slot, so that the chain of releases is not broken.
         slot.function.store(ptr::null_mut(), Ordering::Release);

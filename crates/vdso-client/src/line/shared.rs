@@ -1,10 +1,14 @@
 //! The one line of the process.
+//!
+//! It is under a sequence lock, and a reader tries once: while somebody writes, and while there is no line, the
+//! number is odd, and the function is asked.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, nanos_at};
 use vdso_data::hint::cold_path;
-use vdso_data::latch;
+use vdso_data::seqlock;
+use vdso_data::sync::writer_fence;
 
 use super::Read;
 use super::steering::{Line, Next, SHORTEST_SPAN_CYCLES, Sample, next};
@@ -16,41 +20,12 @@ use crate::own::{self, FIRST};
 use crate::resolve::{self, slots};
 use crate::timespec::Timespec;
 
-/// [`Shared::state`]: nobody has looked, or there is no line yet.
-const WITHOUT: u32 = 0;
-/// There is a line.
-const ACTIVE: u32 = 1;
-/// There will be none.
-const REFUSED: u32 = 2;
-
-/// The line and what belongs to it.
+/// The line and what belongs to it. A [`Line`] is in parts: whole seconds need no division then.
 #[repr(align(64))]
 pub(crate) struct Shared {
-    state: AtomicU32,
-    /// Which of the two lines is read.
     seq: AtomicU32,
-    lines: [Parts; latch::COPIES],
-}
-
-impl Shared {
-    pub const fn new() -> Self {
-        let (state, seq) = (AtomicU32::new(WITHOUT), AtomicU32::new(0));
-        Self { state, seq, lines: [const { Parts::new() }; latch::COPIES] }
-    }
-
-    /// The line that is read. For the writer.
-    fn current(&self) -> &Parts {
-        self.copy(self.seq.load(Ordering::Relaxed) as usize)
-    }
-
-    #[inline(always)]
-    fn copy(&self, copy: usize) -> &Parts {
-        &self.lines[copy % latch::COPIES]
-    }
-}
-
-/// A [`Line`], in parts: whole seconds need no division then.
-struct Parts {
+    /// Whether there will be none, until calls go to another image.
+    is_refused: AtomicBool,
     cycle_last: AtomicU64,
     life_cycles: AtomicU64,
     mult_fraction: AtomicU64,
@@ -58,9 +33,11 @@ struct Parts {
     nsec: AtomicU64,
 }
 
-impl Parts {
-    const fn new() -> Self {
+impl Shared {
+    pub const fn new() -> Self {
         Self {
+            seq: AtomicU32::new(1),
+            is_refused: AtomicBool::new(false),
             cycle_last: AtomicU64::new(0),
             life_cycles: AtomicU64::new(0),
             mult_fraction: AtomicU64::new(0),
@@ -69,31 +46,10 @@ impl Parts {
         }
     }
 
-    /// Under the latch, as `load`.
-    fn store(&self, line: &Line) {
-        self.cycle_last.store(line.cycle_last, Ordering::Relaxed);
-        self.life_cycles.store(line.life_cycles, Ordering::Relaxed);
-        self.mult_fraction.store(line.mult_fraction, Ordering::Relaxed);
-        self.sec.store(line.ns / NSEC_PER_SEC, Ordering::Relaxed);
-        self.nsec.store(line.ns % NSEC_PER_SEC, Ordering::Relaxed);
-    }
-
-    /// For the writer, which alone changes it.
-    fn load(&self) -> Line {
-        let sec = self.sec.load(Ordering::Relaxed);
-        Line {
-            cycle_last: self.cycle_last.load(Ordering::Relaxed),
-            life_cycles: self.life_cycles.load(Ordering::Relaxed),
-            mult_fraction: self.mult_fraction.load(Ordering::Relaxed),
-            ns: sec * NSEC_PER_SEC + self.nsec.load(Ordering::Relaxed),
-        }
-    }
-
-    /// The time at `cycles`; `None` if the line is not for that.
+    /// The time at `cycles`; `None` if the line is not for that. Under the lock, so all of it is Relaxed.
     #[inline(always)]
     fn at(&self, cycles: u64) -> Option<Timespec> {
         let delta_cycles = cycles.wrapping_sub(self.cycle_last.load(Ordering::Relaxed));
-        // Relaxed: under the latch.
         if delta_cycles > self.life_cycles.load(Ordering::Relaxed) {
             cold_path();
             return None;
@@ -112,21 +68,64 @@ impl Parts {
         cold_path();
         None
     }
+
+    /// The line, for the writer, which alone changes it; `None` if there is none.
+    fn load(&self) -> Option<Line> {
+        let sec = self.sec.load(Ordering::Relaxed);
+        let line = Line {
+            cycle_last: self.cycle_last.load(Ordering::Relaxed),
+            life_cycles: self.life_cycles.load(Ordering::Relaxed),
+            mult_fraction: self.mult_fraction.load(Ordering::Relaxed),
+            ns: sec * NSEC_PER_SEC + self.nsec.load(Ordering::Relaxed),
+        };
+        (self.seq.load(Ordering::Relaxed) & 1 == 0).then_some(line)
+    }
+
+    /// Makes it the line, unless calls have gone to another image since `generation`.
+    fn store(&self, line: &Line, generation: u32) {
+        // Relaxed: the fence orders it before the data.
+        let odd = self.seq.fetch_or(1, Ordering::Relaxed) | 1;
+        writer_fence();
+        self.cycle_last.store(line.cycle_last, Ordering::Relaxed);
+        self.life_cycles.store(line.life_cycles, Ordering::Relaxed);
+        self.mult_fraction.store(line.mult_fraction, Ordering::Relaxed);
+        self.sec.store(line.ns / NSEC_PER_SEC, Ordering::Relaxed);
+        self.nsec.store(line.ns % NSEC_PER_SEC, Ordering::Relaxed);
+        // Release: pairs with the Acquire of `seqlock::try_read_at`.
+        self.seq.store(odd.wrapping_add(1), Ordering::Release);
+        // SeqCst: the store and the load must not pass each other, as in `Slot::resolve`.
+        fence(Ordering::SeqCst);
+        if resolve::generation() != generation {
+            self.drop_line();
+        }
+    }
+
+    /// From now on there is no line.
+    fn drop_line(&self) {
+        // Release: as every store to it.
+        self.seq.fetch_or(1, Ordering::Release);
+    }
+
+    /// There will be none, for the image of `generation`.
+    fn refuse(&self, generation: u32) {
+        self.is_refused.store(true, Ordering::Release);
+        // SeqCst: as above.
+        fence(Ordering::SeqCst);
+        if resolve::generation() != generation {
+            self.is_refused.store(false, Ordering::Release);
+        }
+    }
 }
 
 /// The time by the line.
 #[inline(always)]
 pub(crate) fn read() -> Read {
-    // Acquire: pairs with the Release in `publish`.
-    match FIRST.line.state.load(Ordering::Acquire) {
-        ACTIVE => {}
-        REFUSED => return Read::Nothing,
-        _ => return Read::Expired,
-    }
+    let line = &FIRST.line;
     let counter = || own::unordered().joined();
-    match latch::try_read(&FIRST.line.seq, counter, |cycles, copy| FIRST.line.copy(copy).at(cycles))
-    {
+    match seqlock::try_read_at(&line.seq, counter, |cycles| line.at(cycles)) {
         Some(now) => Read::Now(now),
+        // Relaxed: one word that stands for itself.
+        None if line.is_refused.load(Ordering::Relaxed) => Read::Nothing,
         None => Read::Expired,
     }
 }
@@ -134,83 +133,37 @@ pub(crate) fn read() -> Read {
 /// What the writer has from last time. Relaxed all of it: under [`Writer`].
 static LAST_CYCLES: AtomicU64 = AtomicU64::new(0);
 static LAST_NS: AtomicU64 = AtomicU64::new(0);
-/// Of the image that the last sample is of, and one more; zero: there is none.
-static LAST_GENERATION: AtomicU64 = AtomicU64::new(0);
+/// One more than the generation of the image that the last sample is of; zero: there is none.
+static LAST_MARK: AtomicU64 = AtomicU64::new(0);
 /// How often in a row it had to begin anew.
 static FAILURES: AtomicU32 = AtomicU32::new(0);
 
-/// More often the clock is not set: it is another than the counter's.
+/// A clock that was set more often is another than the counter's, and one that takes so long to be read each time
+/// is an emulator's.
 const MOST_FAILURES: u32 = 16;
 
-/// Makes or renews the line, and gives the time by it; `None` if there is none yet, or if somebody else is at it.
+/// Makes or renews the line, and gives the time by it; `None` if there is none yet, or if somebody else is at
+/// it.
 #[cold]
 #[inline(never)]
 pub(crate) fn renew() -> Option<Timespec> {
     let generation = resolve::generation();
     if slots::CLOCK_GETTIME.get().is_none() {
-        return refuse(generation);
+        FIRST.line.refuse(generation);
+        return None;
     }
-    let _writer = Writer::begin()?;
+    let writer = Writer::begin()?;
     // Somebody else has done so.
     if let Read::Now(now) = read() {
         return Some(now);
     }
-    let mark = u64::from(generation) + 1;
-    let is_begun = LAST_GENERATION.load(Ordering::Relaxed) == mark;
-    if !is_begun && !is_clocksource() {
-        return refuse(generation);
-    }
-    let last =
-        Sample { cycles: LAST_CYCLES.load(Ordering::Relaxed), ns: LAST_NS.load(Ordering::Relaxed) };
-    if is_begun && fenced_counter().wrapping_sub(last.cycles) < SHORTEST_SPAN_CYCLES {
-        return None;
-    }
-    let now = sample()?;
-    // Relaxed: who reads it is the writer, and who forgets it changes the generation.
-    let is_active = FIRST.line.state.load(Ordering::Relaxed) == ACTIVE;
-    let line = (is_begun && is_active).then(|| FIRST.line.current().load());
-    let next = if is_begun { next(last, line, now) } else { Next::Anew };
-    if next != Next::TooEarly {
-        LAST_CYCLES.store(now.cycles, Ordering::Relaxed);
-        LAST_NS.store(now.ns, Ordering::Relaxed);
-        LAST_GENERATION.store(mark, Ordering::Relaxed);
-    }
-    match next {
-        Next::Line(line) => {
-            FAILURES.store(0, Ordering::Relaxed);
-            latch::write(&FIRST.line.seq, |_, copy| FIRST.line.copy(copy).store(&line));
-            set_state(ACTIVE, generation);
-            FIRST.line.current().at(line.cycle_last)
-        }
-        Next::TooEarly => None,
-        Next::TooSlow => refuse(generation),
-        Next::Anew => {
-            set_state(WITHOUT, generation);
-            let failures = FAILURES.fetch_add(1, Ordering::Relaxed);
-            if failures < MOST_FAILURES { None } else { refuse(generation) }
-        }
-    }
-}
-
-fn refuse(generation: u32) -> Option<Timespec> {
-    set_state(REFUSED, generation);
-    None
-}
-
-/// Sets [`Shared::state`], unless the program's calls have gone to another image since `generation`.
-fn set_state(state: u32, generation: u32) {
-    // Release: pairs with the Acquire in `read`.
-    FIRST.line.state.store(state, Ordering::Release);
-    // SeqCst: the store and the load must not pass each other, as in `Slot::resolve`.
-    fence(Ordering::SeqCst);
-    if resolve::generation() != generation {
-        FIRST.line.state.store(WITHOUT, Ordering::Release);
-    }
+    writer.renew(generation)
 }
 
 /// For a change of the image, which has changed the generation before.
 pub(crate) fn forget() {
-    FIRST.line.state.store(WITHOUT, Ordering::Release);
+    FIRST.line.drop_line();
+    FIRST.line.is_refused.store(false, Ordering::Release);
     FAILURES.store(0, Ordering::Relaxed);
 }
 
@@ -225,6 +178,59 @@ impl Writer {
         // Acquire: pairs with the Release in `drop`; what the last writer has stored is seen.
         let taken = IS_TAKEN.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         taken.is_ok().then_some(Self)
+    }
+
+    fn renew(&self, generation: u32) -> Option<Timespec> {
+        let line = &FIRST.line;
+        let last = self.last(generation);
+        match last {
+            None if !is_clocksource() => {
+                line.refuse(generation);
+                return None;
+            }
+            // Not worth the samples.
+            Some(last) if fenced_counter().wrapping_sub(last.cycles) < SHORTEST_SPAN_CYCLES => {
+                return None;
+            }
+            _ => {}
+        }
+        let Some(now) = sample() else {
+            self.fail(generation);
+            return None;
+        };
+        match last.map_or(Next::Anew, |last| next(last, line.load(), now)) {
+            Next::TooEarly => return None,
+            Next::TooSlow => line.refuse(generation),
+            Next::Line(next) => {
+                FAILURES.store(0, Ordering::Relaxed);
+                line.store(&next, generation);
+            }
+            Next::Anew => {
+                line.drop_line();
+                self.fail(generation);
+            }
+        }
+        self.note(now, generation);
+        if line.load().is_some() { line.at(now.cycles) } else { None }
+    }
+
+    fn fail(&self, generation: u32) {
+        if FAILURES.fetch_add(1, Ordering::Relaxed) >= MOST_FAILURES {
+            FIRST.line.refuse(generation);
+        }
+    }
+
+    /// The last sample, if it is of the image of `generation`.
+    fn last(&self, generation: u32) -> Option<Sample> {
+        let is_noted = LAST_MARK.load(Ordering::Relaxed) == u64::from(generation) + 1;
+        let (cycles, ns) = (LAST_CYCLES.load(Ordering::Relaxed), LAST_NS.load(Ordering::Relaxed));
+        is_noted.then_some(Sample { cycles, ns })
+    }
+
+    fn note(&self, sample: Sample, generation: u32) {
+        LAST_CYCLES.store(sample.cycles, Ordering::Relaxed);
+        LAST_NS.store(sample.ns, Ordering::Relaxed);
+        LAST_MARK.store(u64::from(generation) + 1, Ordering::Relaxed);
     }
 }
 
@@ -271,7 +277,22 @@ fn is_counter(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_counter;
+    use super::{FIRST, Ordering, Read, is_counter, read, renew};
+
+    /// Whoever goes on asking has a line at some time, or is told that there will be none.
+    #[test]
+    fn a_line_is_made_or_refused() {
+        let line = &FIRST.line;
+        while line.load().is_none() && !line.is_refused.load(Ordering::Relaxed) {
+            renew();
+        }
+        // The line may have ended meanwhile.
+        let is_read = (0..1_000).any(|_| {
+            renew();
+            matches!(read(), Read::Now(_))
+        });
+        assert_ne!(is_read, line.is_refused.load(Ordering::Relaxed));
+    }
 
     #[test]
     fn only_clocks_of_the_counter_are_taken() {

@@ -53,7 +53,7 @@ pub fn package(
     for (name, content) in members {
         let mut header = String::new();
         write!(header, "{name:<16}{modified_sec:<12}{:<6}{:<6}{:<8}", 0, 0, "100644")?;
-        write!(header, "{:<10}`\n", content.len())?;
+        writeln!(header, "{:<10}`", content.len())?;
         package.extend(header.as_bytes());
         package.extend(&content);
         // Members begin at even places.

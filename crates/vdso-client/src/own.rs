@@ -39,7 +39,8 @@ mod page {
     use crate::timespec::Timespec;
     use crate::vdso::Vdso;
 
-    /// What a read looks at first. In one piece, as each static of a program costs a load of its address.
+    /// What a read looks at first. In one piece, as each static of a program costs a load of its address; of
+    /// zeros, which need nothing from its file.
     pub(crate) struct First {
         /// The page of clocks; null while none is known.
         page: AtomicPtr<OwnPage>,

@@ -1,6 +1,6 @@
 //! The one line of the process.
 //!
-//! It is under a sequence lock, and a reader tries once: while somebody writes, and while there is no line, the
+//! It is under a sequence lock, and a reader tries once: while somebody writes, and when the line was dropped, the
 //! number is odd, and the function is asked.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -34,9 +34,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Zeros, which need nothing from the program's file: a line that has no life.
     pub const fn new() -> Self {
         Self {
-            seq: AtomicU32::new(1),
+            seq: AtomicU32::new(0),
             is_refused: AtomicBool::new(false),
             cycle_last: AtomicU64::new(0),
             life_cycles: AtomicU64::new(0),
@@ -78,7 +79,8 @@ impl Shared {
             mult_fraction: self.mult_fraction.load(Ordering::Relaxed),
             ns: sec * NSEC_PER_SEC + self.nsec.load(Ordering::Relaxed),
         };
-        (self.seq.load(Ordering::Relaxed) & 1 == 0).then_some(line)
+        let is_line = self.seq.load(Ordering::Relaxed) & 1 == 0 && line.life_cycles > 0;
+        is_line.then_some(line)
     }
 
     /// Makes it the line, unless calls have gone to another image since `generation`.

@@ -229,6 +229,7 @@ fn forget(adopted: *mut ()) {
 }
 
 /// Counts the changes of the image.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 pub(crate) fn generation() -> u32 {
     // Acquire: pairs with the Release in `forget`.
     GENERATION.load(Ordering::Acquire)

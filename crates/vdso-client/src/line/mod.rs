@@ -43,12 +43,14 @@ mod none {
 }
 
 /// What a look at the line has led to.
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))),
+    allow(dead_code, reason = "there is none")
+)]
 pub(crate) enum Read {
     /// The time.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there is none"))]
     Now(crate::timespec::Timespec),
     /// It has to be renewed, or made.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there is none"))]
     Expired,
     /// There will be none.
     Nothing,

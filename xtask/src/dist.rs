@@ -1,9 +1,10 @@
-//! `cargo xtask dist`: the package that a person downloads, with the command, its manual pages and
+//! `cargo xtask dist`: the packages that a person downloads, with the command, its manual pages and
 //! completions, and the licences: ours, and those of the crates that are in it.
 //!
-//! It is laid out as a prefix is, so that unpacking installs it:
-//! `tar -xf vdso-….tar.gz -C ~/.local --strip-components 1`. The same sources give the same bytes,
-//! whoever builds them where and when.
+//! The command is one static file, for any Linux of this architecture. The archive is laid out as a prefix is,
+//! so that unpacking installs it: `tar -xf vdso-….tar.gz -C ~/.local --strip-components 1`. There is a
+//! package of Debian's form, too, and the checksums of both. The same sources give the same bytes, whoever
+//! builds them where and when.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,23 +12,31 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use flate2::{Compression, GzBuilder};
+use sha2::{Digest, Sha256};
+use test_support::{Clock, Lacking, Program, Readings};
 
 use crate::cargo::{cargo, target_folder, workspace};
 use crate::images::add_companions;
 use crate::licences;
 
-/// Build the release binary and pack it with manual pages, completions and licences
+mod debian;
+
+/// Build the static binary and pack it with manual pages, completions and licences
 #[derive(clap::Args)]
 pub struct Args {
-    /// Write the package to this folder; target/dist, if not given
+    /// Write the packages to this folder; target/dist, if not given
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// What the package is for.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What the packages are for: this machine's architecture.
+const TARGET: &str = if cfg!(target_arch = "aarch64") {
+    "aarch64-unknown-linux-gnu"
+} else {
+    "x86_64-unknown-linux-gnu"
+};
 /// Where the package is built, with flags of its own.
 const BUILD_FOLDER: &str = "dist-build";
 /// The time of every file in the package, seconds since 1970: 2026-01-01. `SOURCE_DATE_EPOCH` changes
@@ -46,13 +55,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| target_folder().join("dist"));
     let binary = build()?;
     let files = files_of(&binary)?;
-    let name = format!("vdso-{}-x86_64-linux", env!("CARGO_PKG_VERSION"));
-    let package = pack(&name, &files)?;
-    try_out(&name, &package)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let name = format!("vdso-{version}-{}-linux", std::env::consts::ARCH);
+    let archive = pack(&name, &files)?;
+    try_out(&name, &archive)?;
+    try_without_anything(&binary)?;
+    let debian = debian::package(version, &files, modified_sec()?)?;
+    debian::try_out(&debian)?;
     fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-    let path = out.join(format!("{name}.tar.gz"));
-    fs::write(&path, &package).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}: {} files, {} bytes", path.display(), files.len(), package.len());
+    let mut sums = String::new();
+    for (name, content) in
+        [(format!("{name}.tar.gz"), archive), (debian::file_name(version), debian)]
+    {
+        let path = out.join(&name);
+        fs::write(&path, &content).with_context(|| format!("cannot write {}", path.display()))?;
+        sums.extend(Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")));
+        sums += &format!("  {name}\n");
+        println!("{}: {} files, {} bytes", path.display(), files.len(), content.len());
+    }
+    fs::write(out.join("SHA256SUMS"), sums).context("cannot write SHA256SUMS")?;
+    println!("the command has {} bytes", fs::metadata(&binary)?.len());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,22 +82,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn build() -> Result<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    let mut flags = format!("--remap-path-prefix={}=/vdso", workspace().display());
+    let mut flags =
+        format!("-Ctarget-feature=+crt-static --remap-path-prefix={}=/vdso", workspace().display());
     if let Some(home) = home {
         flags += &format!(" --remap-path-prefix={}=/cargo", home.display());
     }
     let mut command = cargo(BUILD_FOLDER);
     add_companions(&mut command)?;
+    // With a target the flags are not for build scripts and macros, which are no static programs.
     let status = command
-        .args(["build", "--quiet", "--release", "--locked", "--package", "vdso-cli"])
+        .args(["build", "--quiet", "--profile", "dist", "--locked", "--package", "vdso-cli"])
+        .args(["--target", TARGET])
         .env("RUSTFLAGS", flags)
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .status()
         .context("cannot run cargo")?;
     if !status.success() {
         bail!("the command could not be built ({status})");
     }
-    Ok(target_folder().join(BUILD_FOLDER).join("release/vdso"))
+    Ok(target_folder().join(BUILD_FOLDER).join(TARGET).join("dist/vdso"))
 }
 
 /// A file of the package.
@@ -123,26 +147,44 @@ fn output(command: &mut Command) -> Result<Vec<u8>> {
 
 /// The archive: sorted, everything owned by root, nothing of this machine or this moment in it.
 fn pack(name: &str, files: &BTreeMap<PathBuf, Packed>) -> Result<Vec<u8>> {
-    let asked = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let modified_sec = match asked {
-        Some(text) => text.parse().context("SOURCE_DATE_EPOCH is no number of seconds")?,
-        None => MODIFIED_SEC,
-    };
+    let modified_sec = modified_sec()?;
     let mut archive = tar::Builder::new(Vec::new());
     for (path, file) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_mode(file.mode);
-        header.set_size(file.content.len() as u64);
-        header.set_mtime(modified_sec);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_username("root")?;
-        header.set_groupname("root")?;
-        archive.append_data(&mut header, Path::new(name).join(path), file.content.as_slice())?;
+        let path = Path::new(name).join(path);
+        append(&mut archive, &path, file.mode, &file.content, modified_sec)?;
     }
-    let archive = archive.into_inner()?;
+    gzip(&archive.into_inner()?)
+}
+
+fn modified_sec() -> Result<u64> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().context("SOURCE_DATE_EPOCH is no number of seconds"),
+        Err(_) => Ok(MODIFIED_SEC),
+    }
+}
+
+/// Adds a file that root owns.
+fn append(
+    archive: &mut tar::Builder<Vec<u8>>,
+    path: &Path,
+    mode: u32,
+    content: &[u8],
+    modified_sec: u64,
+) -> Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(mode);
+    header.set_size(content.len() as u64);
+    header.set_mtime(modified_sec);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_username("root")?;
+    header.set_groupname("root")?;
+    Ok(archive.append_data(&mut header, path, content)?)
+}
+
+fn gzip(content: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    gzip.write_all(&archive)?;
+    gzip.write_all(content)?;
     Ok(gzip.finish()?)
 }
 
@@ -157,6 +199,55 @@ fn try_out(name: &str, package: &[u8]) -> Result<()> {
     let expected = format!("vdso {}\n", env!("CARGO_PKG_VERSION"));
     if version != expected.as_bytes() {
         bail!("the packed command says {:?}, not {expected:?}", String::from_utf8_lossy(&version));
+    }
+    Ok(())
+}
+
+/// Runs the command, and a program by it, where there is nothing else: no C library, no shell, no time zones.
+fn try_without_anything(binary: &Path) -> Result<()> {
+    const NAME: &str = "the packed command in an empty root";
+    let program = match test_support::build(Program::CStatic) {
+        Ok(program) => program,
+        Err(skip) => {
+            skip.report();
+            return Ok(());
+        }
+    };
+    let root = tempfile::tempdir().context("cannot create a folder")?;
+    for (from, to) in [(binary, "vdso"), (&program, "program")] {
+        fs::copy(from, root.path().join(to)).context("cannot copy a program")?;
+    }
+    for folder in ["proc", "dev"] {
+        fs::create_dir(root.path().join(folder)).context("cannot create a folder")?;
+    }
+    let enter = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" \"$@\"";
+    let inside = |arguments: &[&str]| -> Result<std::process::Output> {
+        let mut unshare = Command::new("unshare");
+        unshare.args([
+            "--map-root-user",
+            "--user",
+            "--mount",
+            "--pid",
+            "--fork",
+            "sh",
+            "-c",
+            enter,
+        ]);
+        unshare.arg(root.path()).args(arguments).output().context("cannot run unshare")
+    };
+    let plain = inside(&["/program"])?;
+    if !plain.status.success() {
+        let reason = String::from_utf8_lossy(&plain.stderr);
+        test_support::skip(Lacking::Privilege, NAME, reason.trim_end());
+        return Ok(());
+    }
+    let run = inside(&["/vdso", "run", "--offset", "1000s", "--", "/program"])?;
+    let (said, errors) =
+        (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    ensure!(run.status.success() && errors.is_empty(), "{NAME}: {}, {errors}", run.status);
+    let readings = Readings::parse(&said).map_err(|error| anyhow!("{NAME}: {error}: {said}"))?;
+    for reading in readings.of(Clock::Realtime) {
+        ensure!(reading.shift_range().contains(&1_000_000_000_000), "{NAME}: {reading:?}");
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use clap::ValueHint;
 use crate::args::target_parser;
 use crate::exit::Exit;
 use crate::message::{self, Hinted, printable_path};
-use crate::target::{FoundImage, Origin, Target, source_of};
+use crate::subject::{FoundImage, Origin, Target, source_of};
 
 /// The arguments of `vdso dump`.
 #[derive(Clone, Debug, clap::Args)]

@@ -9,8 +9,9 @@ mod inspect;
 mod manual;
 mod message;
 mod run;
+mod startup;
+mod subject;
 mod system;
-mod target;
 
 use std::io::Write;
 use std::process::ExitCode;

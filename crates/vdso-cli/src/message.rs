@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use vdso_launch::hint;
 
-use crate::run::startup;
+use crate::startup;
 
 pub use vdso_launch::text::{printable, printable_path, quoted};
 

@@ -20,12 +20,14 @@
 
 use core::fmt;
 use core::ptr;
+use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::arch::{self, number};
 #[cfg(all(feature = "libc-auxv", not(miri)))]
 use crate::c_errno::keeping_errno;
 use crate::errno::Errno;
+use crate::file;
 
 /// The key of the vDSO's address. Source: `include/uapi/linux/auxvec.h`.
 const AT_SYSINFO_EHDR: usize = 33;
@@ -245,26 +247,13 @@ fn by_prctl() -> Answer {
 }
 
 fn by_proc() -> Answer {
-    const AT_FDCWD: usize = -100isize as usize;
-    /// Not for a program that another thread starts meanwhile. The same on each architecture here.
-    /// Source: `include/uapi/asm-generic/fcntl.h`.
-    const O_RDONLY_CLOEXEC: usize = 0o2_000_000;
-    let path = c"/proc/self/auxv".as_ptr().expose_provenance();
     let mut words = [0usize; VECTOR_WORDS];
-    // SAFETY: a path that ends with a zero byte, and flags that create nothing.
-    let opened =
-        unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY_CLOEXEC, 0, 0, 0]) };
-    let Ok(file) = Errno::check(opened) else { return Answer::NoSource };
-    let buffer = (&raw mut words).expose_provenance();
+    let bytes = words.as_mut_ptr().cast::<u8>();
+    // SAFETY: the bytes of `words`, any of which make words.
+    let bytes = unsafe { slice::from_raw_parts_mut(bytes, size_of::<[usize; VECTOR_WORDS]>()) };
     // The kernel gives all of it in one piece.
-    // SAFETY: the kernel writes to `words` and not beyond its size.
-    let read = unsafe {
-        arch::system_call(number::READ, [file as usize, buffer, size_of_val(&words), 0, 0, 0])
-    };
-    // SAFETY: this file was opened above, and nobody else knows of it.
-    unsafe { arch::system_call(number::CLOSE, [file as usize, 0, 0, 0, 0, 0]) };
-    match Errno::check(read) {
-        Ok(bytes) if bytes > 0 => in_vector(&words),
+    match file::read(c"/proc/self/auxv", bytes) {
+        Some(bytes) if bytes > 0 => in_vector(&words),
         _ => Answer::NoSource,
     }
 }

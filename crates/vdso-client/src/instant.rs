@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::calls::clock_gettime::clock_gettime;
 use crate::clock_id::ClockId;
+use crate::recent;
 use crate::timespec::Timespec;
 
 /// A moment of the clock that never goes back, [`ClockId::MONOTONIC`]; the same clock as
@@ -33,6 +34,42 @@ impl Instant {
             Ok(now) => Self(now),
             Err(error) => refused(error),
         }
+    }
+
+    /// The moment of the last [`update_recent`](Self::update_recent), on whatever thread: for whoever asks so often
+    /// that a read of the clock is too much, and is content with when the program last looked, as in an event loop.
+    /// It costs one load. The first of a process, and the next one after a [`reset`](crate::reset), reads the
+    /// clock, as each does where there are no 64-bit atomics.
+    ///
+    /// It never goes back, and is not later than any [`now`](Self::now) that comes after it.
+    ///
+    /// ```
+    /// use vdso_client::Instant;
+    ///
+    /// let turn = Instant::update_recent();
+    /// assert!(Instant::recent() >= turn);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`now`](Self::now).
+    #[inline(always)]
+    #[must_use]
+    pub fn recent() -> Self {
+        match recent::load() {
+            Some(time) => Self(time),
+            None => Self::update_recent(),
+        }
+    }
+
+    /// Reads the clock, for all who ask for a [`recent`](Self::recent) moment from now on.
+    ///
+    /// # Panics
+    /// As [`now`](Self::now).
+    #[inline]
+    pub fn update_recent() -> Self {
+        let now = Self::now();
+        recent::update(now.0);
+        now
     }
 
     /// The span since `earlier`; zero if that is later.

@@ -35,11 +35,21 @@ mod page {
 
     use crate::arch;
     use crate::clock_id::ClockId;
+    use crate::line::Shared;
     use crate::timespec::Timespec;
     use crate::vdso::Vdso;
 
-    /// The page of clocks; null while none is known.
-    static PAGE: AtomicPtr<OwnPage> = AtomicPtr::new(ptr::null_mut());
+    /// What a read looks at first. In one piece, as each static of a program costs a load of its address; of
+    /// zeros, which need nothing from its file.
+    pub(crate) struct First {
+        /// The page of clocks; null while none is known.
+        page: AtomicPtr<OwnPage>,
+        /// For reads that do not wait, where there is no page.
+        pub line: Shared,
+    }
+
+    pub(crate) static FIRST: First =
+        First { page: AtomicPtr::new(ptr::null_mut()), line: Shared::new() };
 
     /// Two pages that a note has been found for. The process page is where it is in every image of
     /// this version, a fixed distance from the page of clocks.
@@ -53,14 +63,14 @@ mod page {
     pub(crate) fn resolve(vdso: Option<&Vdso<'static>>) -> Option<OwnPages> {
         let page = vdso.and_then(find).map_or(ptr::null_mut(), |page| page.cast_mut());
         // Release: pairs with the Acquire in `OwnPages::get`, for pages that another thread mapped.
-        PAGE.store(page, Ordering::Release);
+        FIRST.page.store(page, Ordering::Release);
         // SAFETY: null, or a page that `find` has looked at, which stays mapped as long as the image.
         unsafe { page.as_ref() }.map(|clocks| OwnPages { clocks })
     }
 
     /// Forgets them.
     pub(crate) fn forget() {
-        PAGE.store(ptr::null_mut(), Ordering::Release);
+        FIRST.page.store(ptr::null_mut(), Ordering::Release);
     }
 
     /// How far an image and the pages that a note of its names reach, bytes; `None` if there is no such
@@ -96,7 +106,7 @@ mod page {
         #[inline(always)]
         pub fn get() -> Option<Self> {
             // Acquire: pairs with the Release in `resolve`.
-            let page = PAGE.load(Ordering::Acquire);
+            let page = FIRST.page.load(Ordering::Acquire);
             // SAFETY: null, or a page that `find` has looked at, which stays mapped as long as the
             // image.
             unsafe { page.as_ref() }.map(|clocks| Self { clocks })

@@ -25,8 +25,10 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
+use crate::line;
 use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
+use crate::recent;
 use crate::vdso::{NotAdopted, NotFound, Vdso};
 
 /// The image that was named by [`adopt`]; null: the auxiliary vector's; [`FALLBACK`]: none.
@@ -226,8 +228,17 @@ fn forget(adopted: *mut ()) {
     forget_all();
 }
 
+/// Counts the changes of the image.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+pub(crate) fn generation() -> u32 {
+    // Acquire: pairs with the Release in `forget`.
+    GENERATION.load(Ordering::Acquire)
+}
+
 fn forget_all() {
     own::forget();
+    line::forget();
+    recent::forget();
     for (slot, _) in SLOTS {
         // Release: as every store to a slot, so that the chain of releases is not broken.
         slot.function.store(ptr::null_mut(), Ordering::Release);

@@ -166,7 +166,12 @@ fn telling() -> Draft {
 #[test]
 fn the_functions_of_an_image_are_called() {
     let _one = OneAtATime::begin();
+    // What is remembered of the kernel's clock is not that of another image.
+    Instant::update_recent();
+    for_some_time(|_| _ = UnorderedInstant::now());
     telling().adopt();
+    assert_eq!(UnorderedInstant::now().assume_ordered(), Instant::now());
+    assert_eq!(Instant::recent(), Instant::now());
     assert_eq!(clock_gettime(ClockId::REALTIME), Ok(SEVEN_NINE));
     assert_eq!(clock_getres(ClockId::REALTIME), Ok(SEVEN_NINE));
     assert_eq!(gettimeofday(), Ok(Timeval { sec: 7, usec: 9 }));
@@ -257,6 +262,52 @@ fn clocks_that_are_read_within_a_spread_are_or_are_none() {
     telling().adopt();
     let now = read_at_once_within(ids, 1).expect("clocks").expect("it is within that");
     assert_eq!((now.times, now.spread_ns), ([SEVEN_NINE; 2], 1));
+}
+
+/// Long enough for a line over the counter to be made and renewed.
+fn for_some_time(mut body: impl FnMut(Instant)) {
+    let start = Instant::now();
+    let mut now = start;
+    while now.duration_since(start) < std::time::Duration::from_millis(100) {
+        body(now);
+        now = Instant::now();
+    }
+}
+
+/// Wide enough for any host: the kernel slews a clock by a tenth at most, and a line is used for 40 ms.
+#[test]
+fn unordered_reads_follow_the_clock() {
+    const TOLERANCE: std::time::Duration = std::time::Duration::from_millis(5);
+    let _one = OneAtATime::begin();
+    let follow = || {
+        let mut last = UnorderedInstant::now().assume_ordered();
+        for_some_time(|before| {
+            let now = UnorderedInstant::now();
+            let now = now.assume_ordered();
+            assert!(now + TOLERANCE >= last, "{now:?} after {last:?}");
+            last = now;
+            assert!(now + TOLERANCE >= before, "{now:?}, and before it {before:?}");
+            let after = Instant::now();
+            assert!(after + TOLERANCE >= now, "{now:?}, and after it {after:?}");
+        });
+    };
+    std::thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(follow)));
+}
+
+#[test]
+fn a_recent_moment_is_that_of_the_last_look() {
+    let _one = OneAtATime::begin();
+    let before = Instant::now();
+    let first = Instant::recent();
+    assert!(before <= first && first <= Instant::now());
+    assert_eq!(Instant::recent(), first);
+    let look = Instant::update_recent();
+    assert!(look >= first);
+    assert_eq!((Instant::recent(), Instant::recent()), (look, look));
+    // A look on another thread counts as well; it is the later one.
+    let there = std::thread::spawn(Instant::update_recent).join().expect("it ends");
+    assert_eq!(Instant::recent(), there);
+    assert!(there >= look);
 }
 
 /// Threads and signal handlers make first calls, while another thread makes them first again.

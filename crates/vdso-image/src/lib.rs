@@ -12,7 +12,7 @@
 //! | [`PROCESS_PAGE`] | [`vdso_data::process::ProcessPage`], private | read |
 
 //!
-//! Nothing but `core` is needed; with the feature `alloc`, which is on unless it is turned off, [`tailor`]
+//! Nothing but `core` is needed; with the feature `alloc`, which is on unless it is turned off, `tailor`
 //! fits an image to a kernel.
 
 #![no_std]

@@ -149,13 +149,11 @@ fn a_time_zone_is_published() {
     timekeeper.update();
     assert_eq!(page.time_zone(), Some(zone));
     // Through the adapters.
+    fn zone_of(reference: impl Reference) -> Option<Timezone> {
+        reference.time_zone()
+    }
     let mut guest = Guest::new(&world, Scaling::NONE);
-    assert_eq!(guest.time_zone(), Some(zone));
-    assert_eq!(zone_of(&mut guest), Some(zone));
-}
-
-fn zone_of(reference: impl Reference) -> Option<Timezone> {
-    reference.time_zone()
+    assert_eq!((zone_of(&mut guest), zone_of(guest)), (Some(zone), Some(zone)));
 }
 
 /// A publisher that sets each line to where the clock is, as one thinks of first: so the readers do notice.

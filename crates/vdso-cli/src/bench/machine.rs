@@ -36,11 +36,16 @@ impl Machine {
 
 #[cfg(target_env = "gnu")]
 fn libc_version() -> Option<String> {
-    // SAFETY: gives a string, and takes nothing.
-    let version = unsafe { libc::gnu_get_libc_version() };
-    // SAFETY: that string lives as long as the program.
-    let version = unsafe { std::ffi::CStr::from_ptr(version) };
-    Some(format!("glibc {}", version.to_str().ok()?))
+    const LONGEST_BYTES: usize = 64;
+    let mut text = [0_u8; LONGEST_BYTES];
+    // Not by `gnu_get_libc_version`, to which the standard library refers weakly: in a static program that
+    // may lead nowhere.
+    // SAFETY: writes that many bytes at most, a zero among them.
+    let bytes = unsafe {
+        libc::confstr(libc::_CS_GNU_LIBC_VERSION, text.as_mut_ptr().cast(), LONGEST_BYTES)
+    };
+    let text = std::ffi::CStr::from_bytes_until_nul(&text).ok()?;
+    (bytes > 0).then(|| text.to_str().ok().map(str::to_owned))?
 }
 
 #[cfg(not(target_env = "gnu"))]

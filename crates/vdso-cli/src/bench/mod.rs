@@ -20,7 +20,7 @@ use vdso_measure::{Call, Cost, Counter, Noise, Subject, Turns, images, measure};
 
 use crate::exit::Exit;
 use crate::message;
-use crate::target::refusal;
+use crate::subject::refusal;
 use machine::Machine;
 use report::{Report, Row, Table};
 

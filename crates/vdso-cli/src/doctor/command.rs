@@ -25,8 +25,9 @@ use super::read::process::Process;
 use super::trace::{self, Event, SystemCall, Until};
 use crate::message::quoted;
 use crate::run;
+use crate::startup;
+use crate::subject::refusal;
 use crate::system::Root;
-use crate::target::refusal;
 
 /// What is said of the program in the report.
 #[derive(Clone, Debug, Serialize)]
@@ -153,7 +154,7 @@ fn why_it_did_not_run(refusal: OwnedFd) -> &'static str {
 fn become_program(arguments: &[CString], wait_for_tracer: OwnedFd, refuse: OwnedFd) -> ! {
     let is_traced = std::fs::File::from(wait_for_tracer).read_exact(&mut [0]).is_ok();
     if is_traced {
-        run::startup::inheritance().restore();
+        startup::inheritance().restore();
         let Err(errno) = nix::unistd::execvp(&arguments[0], arguments);
         let _ = std::fs::File::from(refuse).write_all(&(errno as i32).to_ne_bytes());
     }

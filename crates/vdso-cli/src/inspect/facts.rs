@@ -10,8 +10,8 @@ use vdso_elf::{Binding, ByteOrder, Class, HashKind, Image, Kind, Segment, Symbol
 use super::layout::{self, KernelLayout};
 use super::users::{self, User};
 use super::warnings;
+use crate::subject::{FoundImage, Origin, Target, source_of};
 use crate::system::maps::Mapping;
-use crate::target::{FoundImage, Origin, Target, source_of};
 
 /// Goes up with every change that a reader of the JSON document could notice, other than new keys.
 pub const SCHEMA_VERSION: u32 = 1;

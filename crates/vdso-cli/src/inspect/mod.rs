@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::args::target_parser;
 use crate::exit::Exit;
 use crate::message;
-use crate::target::Target;
+use crate::subject::Target;
 use disassemble::Function;
 use facts::Facts;
 

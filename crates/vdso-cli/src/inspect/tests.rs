@@ -8,7 +8,7 @@ use vdso_image::Source;
 use super::disassemble::{self, Function};
 use super::facts::Facts;
 use super::{text, write_json};
-use crate::target::{FoundImage, Origin, Target};
+use crate::subject::{FoundImage, Origin, Target};
 
 /// `e_machine`, and those that instructions are shown of.
 const E_MACHINE: usize = 18;

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::facts::{ElfFacts, Facts, ImageFacts, SymbolFacts};
 use super::layout::KernelLayout;
 use crate::message::printable;
-use crate::target::{Origin, Target};
+use crate::subject::{Origin, Target};
 
 pub const HEADING: Style = Style::new().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();

@@ -2,7 +2,7 @@
 
 use vdso_elf::{HashKind, Image, Kind, abi};
 
-use crate::target::{Origin, Target};
+use crate::subject::{Origin, Target};
 
 /// Of the target as a whole.
 pub fn of_target(target: &Target) -> Vec<String> {

@@ -3,7 +3,6 @@
 mod args;
 mod clocks;
 pub mod notice;
-pub mod startup;
 
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -23,6 +22,7 @@ use vdso_launch::{
 use vdso_timekeeper::{Report, Timekeeper};
 
 use crate::message::{self, Hinted, quoted};
+use crate::startup;
 
 pub use args::Run;
 

@@ -3,7 +3,7 @@
 //!
 //! [`Root`] is where these folders are, [`machine`] reads what holds for every process; [`maps`],
 //! [`auxv`] and [`status`] read three files of a process. What `inspect` and `dump` make of them is in
-//! [`target`](crate::target), and what `doctor` does, in its `read`.
+//! [`subject`](crate::subject), and what `doctor` does, in its `read`.
 
 pub mod auxv;
 pub mod machine;

@@ -71,6 +71,21 @@ pub(crate) unsafe fn counter_halves() -> Halves {
     Halves { low, high }
 }
 
+/// The counter, after all earlier instructions and before all later ones, on any processor.
+///
+/// # Safety
+/// The program must be allowed to read the counter.
+#[cfg(target_pointer_width = "64")]
+#[inline(always)]
+pub(crate) unsafe fn counter_fenced() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: the caller's promise. Not `nomem`: as above.
+    unsafe {
+        asm!("lfence", "rdtsc", "lfence", out("eax") low, out("edx") high, options(nostack));
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
 /// The counter at any moment that the processor likes: before or after its neighbours.
 ///
 /// # Safety

@@ -78,8 +78,11 @@ fn is_executable_by_anybody(file: &OwnedFd) -> bool {
     let mut status: libc::statx = unsafe { std::mem::zeroed() };
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     let (fd, none) = (file.as_raw_fd(), c"".as_ptr());
-    // SAFETY: the structure is ours.
-    let result = unsafe { libc::statx(fd, none, flags, libc::STATX_MODE, &mut status) };
+    let (wanted, place) = (libc::STATX_MODE, &raw mut status);
+    // Not by the C library's function: the standard library refers to that weakly, link-time optimisation
+    // makes one reference of both, and in a static program it then leads nowhere.
+    // SAFETY: the kernel writes to the structure, which is ours.
+    let result = unsafe { libc::syscall(libc::SYS_statx, fd, none, flags, wanted, place) };
     result != 0 || status.stx_mode & 0o111 != 0
 }
 

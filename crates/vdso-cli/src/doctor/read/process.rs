@@ -10,11 +10,11 @@ use vdso_elf::Class;
 
 use super::image::Vdso;
 use super::libc::{self, Libc};
+use crate::subject::refusal;
 use crate::system::Root;
 use crate::system::auxv::{self, NATIVE};
 use crate::system::maps::{self, Mapping};
 use crate::system::status::{self, Status};
-use crate::target::refusal;
 
 /// The inode of the time namespace that a system starts with. `include/linux/proc_ns.h`.
 const INITIAL_TIME_NAMESPACE: u64 = 0xefff_fffa;

@@ -20,8 +20,8 @@ use vdso_elf::{Class, Image, Symbol};
 use super::facts::{Addr, SCHEMA_VERSION, TargetFacts, is_export};
 use super::{abi, text};
 use crate::message::{Hinted, printable};
+use crate::subject::{FoundImage, Target};
 use crate::system::maps::Mapping;
-use crate::target::{FoundImage, Target};
 
 /// A function: the whole document of `--json`.
 #[derive(Clone, Debug, Serialize)]

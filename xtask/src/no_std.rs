@@ -40,11 +40,23 @@ pub fn run(Args {}: Args) -> Result<ExitCode> {
     Ok(exit)
 }
 
+/// What is a kernel's whole part in a vDSO, and has a start for this target.
+const EXAMPLE: (&str, [&str; 2]) = ("x86_64-unknown-none", ["--example", "kernel_page"]);
+
 /// `None` where there is nothing to compile them with.
 fn compiles(target: &str) -> Result<Option<bool>> {
+    let Some(packages) = check(target, &PACKAGES, &[])? else { return Ok(None) };
+    let (for_target, example) = EXAMPLE;
+    if for_target != target {
+        return Ok(Some(packages));
+    }
+    Ok(check(target, &["vdso-timekeeper"], &example)?.map(|example| packages && example))
+}
+
+fn check(target: &str, packages: &[&str], what: &[&str]) -> Result<Option<bool>> {
     let mut command = cargo::cargo("no-std");
     command.env_remove("RUSTFLAGS").args(["check", "--quiet", "--locked", "--target", target]);
-    command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    command.args(packages.iter().flat_map(|package| ["--package", package])).args(what);
     if !standard_library::is_installed(target)? {
         let Some(library) = standard_library::source()? else { return Ok(None) };
         // A feature of cargo's nightly versions.

@@ -121,7 +121,8 @@ pub struct Functions {
 pub const FORWARDED: usize = 4;
 
 impl ProcessPage {
-    /// A page for a process without any vDSO of the kernel's: every slow path is a system call.
+    /// A page for a process without any vDSO of the kernel's, which does not know its place yet: see
+    /// [`at`](Self::at).
     pub fn new() -> Self {
         Self {
             magic: AtomicU64::new(MAGIC),
@@ -139,6 +140,28 @@ impl ProcessPage {
             random_data_addr: AtomicU64::new(0),
             always_ready: RandomData { is_ready: AtomicU8::new(1), ..RandomData::default() },
             unused: core::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// The page of a process without any vDSO of the kernel's, to be mapped at `page_addr` there: every slow
+    /// path is a system call.
+    pub fn at(page_addr: u64) -> Self {
+        let page = Self::new();
+        page.place_at(page_addr);
+        page
+    }
+
+    /// Has the page name itself where the kernel's is unknown: `page_addr` is where the process will have it.
+    /// One of the kernel's clocks may be known without the other.
+    pub fn place_at(&self, page_addr: u64) {
+        for (place, within) in [
+            (&self.clock_mode_addr, COUNTER_MODE),
+            (&self.hres.seq_addr, NEVER_EVEN_SEQ),
+            (&self.raw.seq_addr, NEVER_EVEN_SEQ),
+        ] {
+            if place.load(Ordering::Relaxed) == 0 {
+                place.store(page_addr.wrapping_add(within as u64), Ordering::Relaxed);
+            }
         }
     }
 }
@@ -202,8 +225,8 @@ pub const RAW_SEQ_ADDR: usize = core::mem::offset_of!(ProcessPage, raw);
 impl Template {
     /// The page of a process that has the kernel's vDSO at `vdso_addr`, zero for none. Addresses wrap.
     ///
-    /// Where the kernel's page is unknown, `clock_mode_addr` and the two `seq_addr` are zero: whoever
-    /// maps the page puts its own address plus [`COUNTER_MODE`] and [`NEVER_EVEN_SEQ`] there.
+    /// Where the kernel's page is unknown, `clock_mode_addr` and the two `seq_addr` are zero:
+    /// [`ProcessPage::place_at`] puts what belongs there.
     pub fn page_for(&self, vdso_addr: u64) -> ProcessPage {
         let page = ProcessPage::new();
         page.flags.store(self.flags, Ordering::Relaxed);

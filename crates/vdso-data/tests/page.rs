@@ -456,6 +456,24 @@ fn addresses_of_a_process_page_wrap() {
     assert_eq!(page.clock_mode_addr.load(Relaxed), 3);
 }
 
+/// Where the kernel's page is unknown, or half of it, the page names itself.
+#[test]
+fn a_process_page_names_itself_where_nothing_is_known() {
+    let page_addr = 0x7fff_1000_0000;
+    let (mode, odd) = (process::COUNTER_MODE as u64, process::NEVER_EVEN_SEQ as u64);
+    let page = ProcessPage::at(page_addr);
+    assert_eq!(page.clock_mode_addr.load(Relaxed), page_addr + mode);
+    for clock in [&page.hres, &page.raw] {
+        assert_eq!(clock.seq_addr.load(Relaxed), page_addr + odd);
+    }
+    let vdso_addr = 0x7fff_0000_0000;
+    let page = Template { raw: None, ..template() }.page_for(vdso_addr);
+    page.place_at(page_addr);
+    assert_eq!(page.clock_mode_addr.load(Relaxed), vdso_addr - 0x6000 + 4);
+    assert_eq!(page.hres.seq_addr.load(Relaxed), vdso_addr - 0x6000);
+    assert_eq!(page.raw.seq_addr.load(Relaxed), page_addr + odd);
+}
+
 /// Zero says "none" in every place; where a reader would follow it, injection must put its own.
 #[test]
 fn a_process_without_a_kernel_vdso_gets_no_addresses() {

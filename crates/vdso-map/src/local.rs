@@ -6,8 +6,7 @@ use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 use vdso_data::PAGE_BYTES;
-use vdso_data::process::{self, ProcessPage, Template};
-use vdso_data::sync::Ordering;
+use vdso_data::process::{ProcessPage, Template};
 
 use crate::error::{Attempt, Error, Result};
 use crate::file::ImageFile;
@@ -66,17 +65,7 @@ impl LocalImage {
     fn map_process_page(&self, page: ProcessPage) -> Result<()> {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
         let at = self.page_addr(vdso_image::PROCESS_PAGE);
-        // One of the kernel's clocks may be known without the other.
-        let places = [
-            (&page.clock_mode_addr, process::COUNTER_MODE),
-            (&page.hres.seq_addr, process::NEVER_EVEN_SEQ),
-            (&page.raw.seq_addr, process::NEVER_EVEN_SEQ),
-        ];
-        for (place, within) in places {
-            if place.load(Ordering::Relaxed) == 0 {
-                place.store((at.get() + within) as u64, Ordering::Relaxed);
-            }
-        }
+        page.place_at(at.get() as u64);
         let length = NonZeroUsize::new(PAGE_BYTES).expect("a page is not empty");
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: replaces a page of our own mapping that nobody has looked at yet.

@@ -11,7 +11,7 @@
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use vdso_data::PAGE_BYTES;
-use vdso_data::process::{self, ProcessPage};
+use vdso_data::process::ProcessPage;
 use vdso_data::sync::Ordering;
 use vdso_elf::Image;
 
@@ -148,17 +148,6 @@ fn patches(pid: Pid, file: &ProgramFile, vdso_addr: u64, vdso: &[u8]) -> Result<
     Ok(patches)
 }
 
-/// Addresses within the page itself, where nothing of the kernel's is known.
-fn complete(page: &ProcessPage, page_addr: u64) {
-    if page.clock_mode_addr.load(Ordering::Relaxed) == 0 {
-        let within = |offset| page_addr + offset as u64;
-        page.clock_mode_addr.store(within(process::COUNTER_MODE), Ordering::Relaxed);
-        for clock in [&page.hres, &page.raw] {
-            clock.seq_addr.store(within(process::NEVER_EVEN_SEQ), Ordering::Relaxed);
-        }
-    }
-}
-
 /// The parts of one repair.
 struct Repair<'a> {
     payload: &'a Payload,
@@ -249,7 +238,7 @@ impl Repair<'_> {
         let page = self.payload.template.page_for(self.vdso_addr);
         page.functions.clock_gettime.store(0, Ordering::Relaxed);
         page.functions.gettimeofday.store(0, Ordering::Relaxed);
-        complete(&page, page_addr);
+        page.place_at(page_addr);
         page
     }
 

@@ -18,6 +18,11 @@ const SYSROOT: &str = "VDSO_IMAGE_SYSROOT";
 const COMPANION_SYSROOT: &str = "VDSO_IMAGE_COMPANION_SYSROOT";
 const TWIN_SYSROOT: &str = "VDSO_IMAGE_TWIN_SYSROOT";
 
+/// Names further architectures, as `arm64,riscv64`, whose images are wanted as well.
+const ALSO: &str = "VDSO_IMAGE_ALSO";
+/// Names a folder with one for each target like that of [`SYSROOT`], where the toolchain has no `core` for them.
+const SYSROOTS: &str = "VDSO_IMAGE_SYSROOTS";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
@@ -32,6 +37,39 @@ fn main() {
     write_pages(&build);
     build_other(&build, "companion", build.architecture.companion, COMPANION_SYSROOT);
     build_other(&build, "twin", build.architecture.twin, TWIN_SYSROOT);
+    build_also(&build);
+}
+
+/// The images for other machines that somebody has asked for, and a list of them for the crate.
+fn build_also(build: &images::Build) {
+    println!("cargo::rerun-if-env-changed={ALSO}");
+    println!("cargo::rerun-if-env-changed={SYSROOTS}");
+    let names = env::var(ALSO).unwrap_or_default();
+    let sysroots = env::var_os(SYSROOTS).map(PathBuf::from);
+    let mut list = String::from("&[");
+    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let architecture = Architecture::named(name).unwrap_or_else(|| {
+            let known: Vec<_> = vdso_data::architecture::ALL.iter().map(|row| row.name).collect();
+            panic!("{ALSO}: there is no image for {name}, only for {}", known.join(", "))
+        });
+        let target = architecture.target;
+        let sysroot = sysroots.as_ref().map(|folder| folder.join(target));
+        let sysroot = sysroot.filter(|folder| folder.is_dir());
+        if sysroot.is_none() && !has_core(build, target) {
+            panic!("{ALSO}: the toolchain cannot compile for {name}: rustup target add {target}");
+        }
+        let out = build.out.join("also").join(name);
+        std::fs::create_dir_all(&out).expect("OUT_DIR is writable");
+        let target = target.to_owned();
+        let other = images::Build { target, architecture, sysroot, out, ..build.clone() };
+        if let Err(error) = other.images() {
+            panic!("there is no image for {}: {error}", other.target);
+        }
+        let file =
+            |source: &str| format!("include_bytes!(r\"{}/{source}.so\")", other.out.display());
+        list += &format!("(\"{name}\", [{}, {}, {}]),", file("own"), file("host"), file("chain"));
+    }
+    std::fs::write(build.out.join("also.rs"), list + "]").expect("OUT_DIR is writable");
 }
 
 /// For the crate, which compares: whoever maps an image writes the pages of the vdso-data that it is linked

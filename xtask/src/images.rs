@@ -115,7 +115,10 @@ mod tests {
     use std::path::Path;
 
     use super::build::{Build, SOURCES, Warnings};
-    use super::{Architecture, rustc, workspace};
+    use test_support::Lacking;
+
+    use super::{Architecture, Images, built, rustc, workspace};
+    use crate::cargo::{cargo, target_folder};
 
     /// For this machine, by its own compiler.
     fn build(out: &Path) -> Build {
@@ -164,6 +167,24 @@ mod tests {
                 .map(|folder| fs::read(folder.path().join(format!("{source}.so"))).expect("it"));
             assert!(usual == other, "{source} differs");
         }
+    }
+
+    /// Cargo itself builds for one machine.
+    #[test]
+    fn a_crate_has_the_images_that_were_asked_for() {
+        let arm64 = Architecture::named("arm64").expect("a row");
+        let images = match built(arm64).expect("images, or a reason") {
+            Images::In(folder) => folder,
+            Images::Missing(reason) => {
+                return test_support::skip(Lacking::Toolchain, "images on request", &reason);
+            }
+        };
+        let mut cargo = cargo("also");
+        cargo.args(["test", "--quiet", "--package", "vdso-image", "--test", "architectures"]);
+        cargo.env("VDSO_IMAGE_ALSO", "arm64").env("VDSO_IMAGE_ALSO_ARE_IN", &images);
+        cargo.env("VDSO_IMAGE_SYSROOTS", target_folder().join("sysroots"));
+        let output = cargo.output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn own_linker() -> std::path::PathBuf {

@@ -137,6 +137,30 @@ pub fn twin(_source: Source) -> Option<(&'static Architecture, &'static [u8])> {
     None
 }
 
+/// The image for any architecture, if this build has it: for its own, for those of the other kinds of programs that
+/// the same kernels execute, and for those that the environment variable `VDSO_IMAGE_ALSO` named when this crate was
+/// built, as `VDSO_IMAGE_ALSO=arm64,riscv64 cargo build`. Names are those of [`vdso_data::architecture::ALL`].
+///
+/// i386 programs have the image `chain` alone beside x86-64's own, and all three where `i386` was named.
+pub fn bytes_for(architecture: &Architecture, source: Source) -> Option<&'static [u8]> {
+    const ALSO: &[(&str, [&[u8]; 3])] = include!(concat!(env!("OUT_DIR"), "/also.rs"));
+    let name = architecture.name;
+    if name == ARCHITECTURE.name {
+        return Some(bytes(source));
+    }
+    if let Some((_, images)) = ALSO.iter().find(|(also, _)| *also == name) {
+        let [own, host, chain] = *images;
+        return Some(match source {
+            Source::Own => own,
+            Source::Host => host,
+            Source::Chain => chain,
+        });
+    }
+    let companion = companion().filter(|_| source == Source::Chain);
+    let others = [twin(source), companion];
+    others.into_iter().flatten().find(|(other, _)| other.name == name).map(|(_, bytes)| bytes)
+}
+
 /// The image with symbols and DWARF, under the same build-id: what a debugger looks for.
 pub const fn debug_file(source: Source) -> &'static [u8] {
     match source {

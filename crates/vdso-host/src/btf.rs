@@ -3,10 +3,12 @@
 //! Only what is needed to find one structure by name. Format:
 //! <https://docs.kernel.org/bpf/btf.html>. Any bytes give an answer or `None`, never a panic.
 
-use std::fs::{self, File};
+use std::cell::RefCell;
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::ptr;
+use std::os::unix::fs::FileExt;
+
+use memchr::memmem::Finder;
 
 /// Where the running kernel keeps its type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -28,148 +30,293 @@ const KIND_DATASEC: u32 = 15;
 const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
 
-/// The bytes of [`VMLINUX`]: megabytes, of which few are looked at, so mapped where that is possible
-/// (Linux 6.16 and later) and read otherwise.
+/// Type information.
 ///
-/// ```compile_fail,E0599
-/// use vdso_host::btf::Vmlinux;
-///
-/// // Nobody says where something is mapped.
-/// let bytes = Vmlinux::Mapped(std::ptr::null(), 4096).bytes()[0];
-/// ```
-pub struct Vmlinux(Content);
-
-/// Not to be made by anybody else: what is mapped is a promise.
-enum Content {
-    /// Mapped for as long as this lives.
-    Mapped(*const u8, usize),
-    /// Read.
-    Read(Vec<u8>),
+/// It is megabytes, of which few are looked at: those are read, a piece at a time, and searched. To map it all
+/// (Linux 6.16 and later) takes longer than that, as does a walk from type to type.
+pub struct Btf<'a> {
+    content: Content<'a>,
+    types: Section,
+    strings: Section,
+    /// What [`find`](Self::find) has been asked for: kind, name, and the first such type's place, if there is one.
+    known: RefCell<Vec<(u32, String, Option<usize>)>>,
 }
 
-impl Vmlinux {
-    /// Maps or reads the file.
-    pub fn open() -> io::Result<Self> {
+enum Content<'a> {
+    File(File),
+    Memory(&'a [u8]),
+}
+
+#[derive(Clone, Copy)]
+struct Section {
+    start: usize,
+    bytes: usize,
+}
+
+/// How much is read at a time.
+const PIECE_BYTES: usize = 1 << 17;
+/// How many names are looked for at a time.
+const GROUP: usize = 4;
+
+impl Content<'_> {
+    fn read(&self, at: usize, place: &mut [u8]) -> Option<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(place, at as u64).ok(),
+            Self::Memory(bytes) => {
+                place.copy_from_slice(bytes.get(at..at.checked_add(place.len())?)?);
+                Some(())
+            }
+        }
+    }
+}
+
+impl Btf<'static> {
+    /// Opens [`VMLINUX`]; `None` if it is not BTF of this machine's byte order.
+    pub fn open() -> io::Result<Option<Self>> {
         let file = File::open(VMLINUX)?;
         let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-        let (protection, flags) = (libc::PROT_READ, libc::MAP_PRIVATE);
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let mapping =
-            unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, file.as_raw_fd(), 0) };
-        if mapping == libc::MAP_FAILED {
-            return fs::read(VMLINUX).map(|bytes| Self(Content::Read(bytes)));
-        }
-        Ok(Self(Content::Mapped(mapping.cast_const().cast(), bytes)))
+        Ok(Btf::new(Content::File(file), bytes))
     }
-
-    /// What is in it.
-    pub fn bytes(&self) -> &[u8] {
-        match &self.0 {
-            // SAFETY: mapped by `open` with this length until drop; the kernel's types do not change.
-            Content::Mapped(start, bytes) => unsafe { std::slice::from_raw_parts(*start, *bytes) },
-            Content::Read(bytes) => bytes,
-        }
-    }
-}
-
-impl Drop for Vmlinux {
-    fn drop(&mut self) {
-        if let Content::Mapped(start, bytes) = &self.0 {
-            // SAFETY: mapped by `open` with this length, and no reference outlives `self`.
-            unsafe { libc::munmap(start.cast_mut().cast(), *bytes) };
-        }
-    }
-}
-
-/// Type information, as read from [`VMLINUX`].
-pub struct Btf<'a> {
-    types: &'a [u8],
-    strings: &'a [u8],
 }
 
 impl<'a> Btf<'a> {
     /// Finds the two sections; `None` if this is not BTF of this machine's byte order.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
-        if word(bytes, 0)? & 0xffff != MAGIC {
+        Self::new(Content::Memory(bytes), bytes.len())
+    }
+
+    fn new(content: Content<'a>, bytes: usize) -> Option<Self> {
+        let mut header = [0; HEADER_BYTES];
+        content.read(0, &mut header)?;
+        if word(&header, 0)? & 0xffff != MAGIC {
             return None;
         }
-        let header_bytes = word(bytes, 4)? as usize;
+        let header_bytes = word(&header, 4)? as usize;
         if header_bytes < HEADER_BYTES {
             return None;
         }
         let section = |offset: usize, length: usize| {
-            let start = header_bytes.checked_add(word(bytes, offset)? as usize)?;
-            bytes.get(start..start.checked_add(word(bytes, length)? as usize)?)
+            let start = header_bytes.checked_add(word(&header, offset)? as usize)?;
+            let length = word(&header, length)? as usize;
+            (start.checked_add(length)? <= bytes).then_some(Section { start, bytes: length })
         };
-        Some(Self { types: section(8, 12)?, strings: section(16, 20)? })
+        let (types, strings) = (section(8, 12)?, section(16, 20)?);
+        Some(Self { content, types, strings, known: RefCell::default() })
+    }
+
+    /// Looks for several structures at once, which is faster than one after another.
+    pub fn prepare(&self, structures: &[&str]) {
+        let wanted: Vec<_> = structures.iter().map(|&name| (KIND_STRUCT, name)).collect();
+        self.find(&wanted);
     }
 
     /// The structure called `name`.
     pub fn structure(&self, name: &str) -> Option<Structure<'_>> {
-        let wanted = self.string_offset(name)?;
-        let (at, found) =
-            self.types().find(|(_, found)| found.kind == KIND_STRUCT && found.name == wanted)?;
-        self.members_at(at, &found)
+        let at = self.place(KIND_STRUCT, name)?;
+        self.members_at(at, &self.type_at(at)?)
     }
 
     /// The value of `enumerator` in the enumeration called `name`.
     pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
-        let (wanted, enumerator) = (self.string_offset(name)?, self.string_offset(enumerator)?);
-        let is_it = |(_, found): &(usize, Type)| found.kind == KIND_ENUM && found.name == wanted;
-        let (at, found) = self.types().find(is_it)?;
-        let start = at + TYPE_BYTES;
-        let values = self.types.get(start..start + found.count * ENUMERATOR_BYTES)?;
-        let has_name = |value: &&[u8]| word(value, 0) == Some(enumerator);
-        word(values.chunks_exact(ENUMERATOR_BYTES).find(has_name)?, 4)
+        let at = self.place(KIND_ENUM, name)?;
+        let values = self.tail(at, self.type_at(at)?.count * ENUMERATOR_BYTES)?;
+        let is_it =
+            |value: &&[u8]| word(value, 0).is_some_and(|stored| self.is_called(stored, enumerator));
+        word(values.chunks_exact(ENUMERATOR_BYTES).find(is_it)?, 4)
     }
 
-    /// All types with their places; the first has id 1.
-    fn types(&self) -> impl Iterator<Item = (usize, Type)> {
+    fn place(&self, kind: u32, name: &str) -> Option<usize> {
+        self.find(&[(kind, name)]);
+        let known = self.known.borrow();
+        known.iter().find(|known| known.0 == kind && known.1 == name)?.2
+    }
+
+    /// Sees to it that the first type of each kind and name is known.
+    ///
+    /// What has a type's name in it and is no type is a member, a parameter or a value of that name: a kind in
+    /// the word behind it would make that the number of a type far beyond the last, or a huge value.
+    fn find(&self, wanted: &[(u32, &str)]) {
+        let is_known = |&&(kind, name): &&(u32, &str)| {
+            self.known.borrow().iter().any(|known| known.0 == kind && known.1 == name)
+        };
+        let wanted: Vec<_> = wanted.iter().filter(|it| !is_known(it)).copied().collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let names = self.string_offsets(&wanted.iter().map(|it| it.1).collect::<Vec<_>>());
+        let mut places = vec![None; wanted.len()];
+        let groups = names.chunks(GROUP).zip(wanted.chunks(GROUP)).zip(places.chunks_mut(GROUP));
+        for ((names, wanted), places) in groups {
+            self.find_group(names, wanted, places);
+        }
+        let mut known = self.known.borrow_mut();
+        for ((kind, name), place) in wanted.into_iter().zip(places) {
+            known.push((kind, name.to_owned(), place));
+        }
+    }
+
+    /// The same for a few whose names stand there.
+    fn find_group(
+        &self,
+        names: &[Option<u32>],
+        wanted: &[(u32, &str)],
+        places: &mut [Option<usize>],
+    ) {
+        const BLOCK_WORDS: usize = 64;
+        // As many as the loop below is made for: one without a name is never found.
+        let mut sought = [u32::MAX; GROUP];
+        for (sought, name) in sought.iter_mut().zip(names) {
+            *sought = name.unwrap_or(u32::MAX);
+        }
+        self.pieces(self.types, 8, &mut |start, piece| {
+            let words = piece.as_chunks::<4>().0;
+            for (block_index, block) in words.chunks(BLOCK_WORDS).enumerate() {
+                // Most have none, which is found out without a branch for each word.
+                let has_one = block.iter().fold(false, |has_one, word| {
+                    let word = u32::from_ne_bytes(*word);
+                    sought.iter().fold(has_one, |has_one, sought| has_one | (word == *sought))
+                });
+                if !has_one {
+                    continue;
+                }
+                let first = block_index * BLOCK_WORDS;
+                let pairs = words.get(first..).unwrap_or_default().windows(2).take(BLOCK_WORDS);
+                for (index, pair) in pairs.enumerate() {
+                    let [name, info] = [pair[0], pair[1]].map(u32::from_ne_bytes);
+                    for ((place, it), (kind, _)) in places.iter_mut().zip(names).zip(wanted) {
+                        if place.is_none() && *it == Some(name) && kind_of(info) == *kind {
+                            *place = Some(start + 4 * (first + index));
+                        }
+                    }
+                }
+            }
+            places.iter().zip(names).all(|(place, name)| place.is_some() || name.is_none())
+        });
+    }
+
+    /// Where names stand as whole strings. Each is stored once.
+    fn string_offsets(&self, names: &[&str]) -> Vec<Option<u32>> {
+        let wanted: Vec<String> = names.iter().map(|name| format!("\0{name}\0")).collect();
+        let finders: Vec<_> = wanted.iter().map(|name| Finder::new(name.as_bytes())).collect();
+        let longest = wanted.iter().map(String::len).max().unwrap_or(0);
+        let mut offsets = vec![None; names.len()];
+        self.pieces(self.strings, longest, &mut |start, piece| {
+            for (offset, finder) in offsets.iter_mut().zip(&finders) {
+                if offset.is_none() {
+                    *offset = finder.find(piece).and_then(|at| u32::try_from(start + at + 1).ok());
+                }
+            }
+            offsets.iter().all(Option::is_some)
+        });
+        offsets
+    }
+
+    /// Gives a section to `is_done` in pieces of which each begins with the last `overlap` bytes of the one before.
+    fn pieces(
+        &self,
+        section: Section,
+        overlap: usize,
+        is_done: &mut dyn FnMut(usize, &[u8]) -> bool,
+    ) {
+        // Whole words.
+        let overlap = overlap.next_multiple_of(4);
+        let mut buffer = vec![0; PIECE_BYTES.min(section.bytes)];
         let mut at = 0;
-        std::iter::from_fn(move || {
-            let found = self.type_at(at)?;
-            let here = at;
-            at += TYPE_BYTES + found.tail_bytes()?;
-            Some((here, found))
-        })
+        while at < section.bytes {
+            let length = buffer.len().min(section.bytes - at);
+            let Some(piece) = buffer.get_mut(..length) else { return };
+            if self.content.read(section.start + at, piece).is_none() || is_done(at, piece) {
+                return;
+            }
+            if at + length == section.bytes {
+                return;
+            }
+            // A piece is longer than any overlap.
+            at += length.saturating_sub(overlap).max(4);
+        }
+    }
+
+    /// Bytes behind the three words of the type at a place.
+    fn tail(&self, at: usize, bytes: usize) -> Option<Vec<u8>> {
+        let start = at.checked_add(TYPE_BYTES)?;
+        if start.checked_add(bytes)? > self.types.bytes {
+            return None;
+        }
+        let mut tail = vec![0; bytes];
+        self.content.read(self.types.start + start, &mut tail)?;
+        Some(tail)
     }
 
     fn members_at(&self, at: usize, found: &Type) -> Option<Structure<'_>> {
-        let start = at + TYPE_BYTES;
-        let members = self.types.get(start..start + found.count * MEMBER_BYTES)?;
+        let members = self.tail(at, found.count * MEMBER_BYTES)?;
         Some(Structure { btf: self, members, bytes: found.size as usize })
     }
 
     fn type_at(&self, at: usize) -> Option<Type> {
-        let entry = self.types.get(at..at.checked_add(TYPE_BYTES)?)?;
-        let info = word(entry, 4)?;
-        Some(Type {
-            name: word(entry, 0)?,
-            kind: info >> 24 & 0x1f,
-            count: (info & 0xffff) as usize,
-            size: word(entry, 8)?,
-        })
+        if at.checked_add(TYPE_BYTES)? > self.types.bytes {
+            return None;
+        }
+        let mut entry = [0; TYPE_BYTES];
+        self.content.read(self.types.start + at, &mut entry)?;
+        Type::of(&entry)
     }
 
-    /// Where `name` stands as a whole string. Names are stored once each.
-    fn string_offset(&self, name: &str) -> Option<u32> {
-        let mut wanted = Vec::with_capacity(name.len() + 2);
-        wanted.push(0);
-        wanted.extend_from_slice(name.as_bytes());
-        wanted.push(0);
-        let at = memchr::memmem::find(self.strings, &wanted)?;
-        u32::try_from(at + 1).ok()
+    /// The place of the type with a number; the first has 1. They stand one behind another.
+    fn place_of(&self, type_id: u32) -> Option<usize> {
+        let mut left = type_id.checked_sub(1)?;
+        // Of the next type.
+        let mut place = 0;
+        let mut found = None;
+        self.pieces(self.types, TYPE_BYTES, &mut |start, piece| {
+            while let Some(entry) =
+                place_in(place, start).and_then(|at| piece.get(at..at + TYPE_BYTES))
+            {
+                if left == 0 {
+                    found = Some(place);
+                    return true;
+                }
+                let Some(tail_bytes) = Type::of(entry).and_then(|found| found.tail_bytes()) else {
+                    return true;
+                };
+                left -= 1;
+                place += TYPE_BYTES + tail_bytes;
+            }
+            false
+        });
+        found
+    }
+
+    /// Whether the string that begins there is this one.
+    fn is_called(&self, stored: u32, name: &str) -> bool {
+        let mut there = vec![0; name.len() + 1];
+        let start = stored as usize;
+        let fits = start.checked_add(there.len()).is_some_and(|end| end <= self.strings.bytes);
+        fits && self.content.read(self.strings.start + start, &mut there).is_some()
+            && there.strip_prefix(name.as_bytes()) == Some(&[0])
     }
 }
 
+/// Where in a piece that begins at `start` a place is, if not before it.
+fn place_in(place: usize, start: usize) -> Option<usize> {
+    place.checked_sub(start)
+}
+
+fn kind_of(info: u32) -> u32 {
+    info >> 24 & 0x1f
+}
+
 struct Type {
-    name: u32,
     kind: u32,
     count: usize,
     size: u32,
 }
 
 impl Type {
+    fn of(entry: &[u8]) -> Option<Self> {
+        let info = word(entry, 4)?;
+        Some(Self { kind: kind_of(info), count: (info & 0xffff) as usize, size: word(entry, 8)? })
+    }
+
     /// Bytes that follow the type's three words; `None` for a kind from the future.
     fn tail_bytes(&self) -> Option<usize> {
         Some(match self.kind {
@@ -186,7 +333,7 @@ impl Type {
 /// A structure's members.
 pub struct Structure<'a> {
     btf: &'a Btf<'a>,
-    members: &'a [u8],
+    members: Vec<u8>,
     bytes: usize,
 }
 
@@ -207,19 +354,19 @@ impl Structure<'_> {
         self.members.chunks_exact(MEMBER_BYTES).find_map(|member| {
             // The upper byte is a bit-field's width; none of ours is one.
             let offset = (word(member, 8)? & 0xff_ffff) as usize / 8;
-            let stored = self.btf.strings.get(word(member, 0)? as usize..)?;
-            if stored.first() == Some(&0) {
+            let stored = word(member, 0)?;
+            if self.btf.is_called(stored, "") {
                 let nameless = self.nameless(word(member, 4)?)?;
                 return Some(offset + nameless.offset_within(name, deepest.checked_sub(1)?)?);
             }
-            let is_it = stored.strip_prefix(name.as_bytes())?.first() == Some(&0);
-            is_it.then_some(offset)
+            self.btf.is_called(stored, name).then_some(offset)
         })
     }
 
     /// The union or structure that a nameless member is.
     fn nameless(&self, type_id: u32) -> Option<Structure<'_>> {
-        let (at, found) = self.btf.types().nth(type_id.checked_sub(1)? as usize)?;
+        let at = self.btf.place_of(type_id)?;
+        let found = self.btf.type_at(at)?;
         // A type's nameless parts stand before it, so this ends.
         let is_one = matches!(found.kind, KIND_STRUCT | KIND_UNION);
         if is_one { self.btf.members_at(at, &found) } else { None }

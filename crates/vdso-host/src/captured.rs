@@ -6,6 +6,7 @@ use vdso_data::linux::{
 };
 use vdso_data::{PAGE_BYTES, clock};
 
+use super::btf::Btf;
 use super::btf::writer::{Member, Writer};
 use super::sample::by_page;
 use super::*;
@@ -108,7 +109,7 @@ impl Captured {
     fn recognise(&self) -> Result<KernelPage, PageError> {
         let start = self.page.0.as_ptr().addr() as u64;
         let vvar = Mapping { start, end: start + PAGE_BYTES as u64 };
-        KernelPage::recognise(vvar.end, vvar, &layout::known(&self.types())?)
+        KernelPage::recognise(vvar.end, vvar, &layout::known(Btf::parse(&self.types()).as_ref())?)
     }
 
     /// Why it is not.

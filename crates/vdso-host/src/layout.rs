@@ -54,9 +54,9 @@ pub struct Described {
     pub is_placed: bool,
 }
 
-/// The known layouts that types fit.
-pub fn known(types: &[u8]) -> Result<Vec<KnownLayout>, PageError> {
-    let described = described(types)?;
+/// The known layouts that types fit, if they are types.
+pub fn known(types: Option<&Btf<'_>>) -> Result<Vec<KnownLayout>, PageError> {
+    let described = described(types.ok_or(Undescribed::NotTypes)?)?;
     let fitting: Vec<_> = LAYOUTS.iter().filter(|(_, it)| described.fits(it)).copied().collect();
     if fitting.is_empty() {
         return Err(PageError::UnknownLayout { layout: described.layout });
@@ -73,16 +73,15 @@ impl Described {
 }
 
 /// Reads what types say.
-pub fn described(types: &[u8]) -> Result<Described, Undescribed> {
+pub fn described(types: &Btf<'_>) -> Result<Described, Undescribed> {
     const PAGE: &str = "struct vdso_time_data";
     const BEFORE_6_15: &str = "struct vdso_data";
-    let btf = Btf::parse(types).ok_or(Undescribed::NotTypes)?;
-    if let Ok(page) = Named::find(&btf, PAGE) {
+    if let Ok(page) = Named::find(types, PAGE) {
         let place = page.offset("clock_data")?;
-        let layout = Named::find(&btf, "struct vdso_clock")?.layout()?.moved(place);
+        let layout = Named::find(types, "struct vdso_clock")?.layout()?.moved(place);
         return Ok(Described { layout, is_placed: true });
     }
-    let clock = Named::find(&btf, BEFORE_6_15).map_err(|_| Undescribed::NoStructure {
+    let clock = Named::find(types, BEFORE_6_15).map_err(|_| Undescribed::NoStructure {
         name: "struct vdso_time_data, nor a struct vdso_data",
     })?;
     Ok(Described { layout: clock.layout()?, is_placed: false })

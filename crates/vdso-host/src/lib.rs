@@ -121,9 +121,12 @@ impl Host {
             return Ok(Self::without_vdso());
         };
         let vvar = mapping(&maps, "[vvar]");
-        let types = btf::Vmlinux::open();
+        let types = btf::Btf::open();
+        if let Ok(Some(types)) = &types {
+            types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"]);
+        }
         let layouts = |vvar| match &types {
-            Ok(types) => Ok((vvar, layout::known(types.bytes())?)),
+            Ok(types) => Ok((vvar, layout::known(types.as_ref())?)),
             Err(error) => Err(PageError::no_types(error)),
         };
         let page = vvar.ok_or(PageError::NoVvar).and_then(layouts);
@@ -132,7 +135,7 @@ impl Host {
         // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process
         // lives, and it does not change.
         let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
-        let types = types.as_ref().ok().map(btf::Vmlinux::bytes);
+        let types = types.as_ref().ok().map(Option::as_ref);
         let random_data = random::find(vdso, vvar, image, types);
         let (vdso_addr, mapped) = (vdso.start, image);
         Ok(Self { vdso_addr, image: image.to_vec(), page, random_data, mapped })

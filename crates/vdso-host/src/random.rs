@@ -50,19 +50,21 @@ pub enum RandomError {
     NotFollowed,
 }
 
-/// The kernel's [`RandomData`], bytes from its vDSO: the same in every process.
+/// The kernel's [`RandomData`], bytes from its vDSO: the same in every process. `types` are what could be
+/// opened, if those are types.
 pub(super) fn find(
     vdso: Mapping,
     vvar: Option<Mapping>,
     image: &[u8],
-    types: Option<&[u8]>,
+    types: Option<Option<&Btf<'_>>>,
 ) -> Result<i64, RandomError> {
     let row = Architecture::CURRENT.filter(|row| row.has_own_getrandom());
     let export = row.and_then(|row| row.export("getrandom")).ok_or(RandomError::NoCode)?;
     let is_callable = image::callable(image).is_ok();
     let offset = function(image, export.name).filter(|_| is_callable);
     let function_addr = vdso.start + offset.ok_or(RandomError::NoFunction)?;
-    let place = place(types.ok_or(RandomError::NoTypes)?)?;
+    let types = types.ok_or(RandomError::NoTypes)?;
+    let place = place(types.ok_or(RandomError::Undescribed)?)?;
     let vvar = vvar.ok_or(RandomError::NoVvar)?;
     if place + size_of::<RandomData>() > vvar.bytes() {
         return Err(RandomError::NoVvar);
@@ -82,8 +84,7 @@ pub(super) fn find(
 }
 
 /// Where the structure is in `[vvar]`.
-fn place(types: &[u8]) -> Result<usize, RandomError> {
-    let btf = Btf::parse(types).ok_or(RandomError::Undescribed)?;
+fn place(btf: &Btf<'_>) -> Result<usize, RandomError> {
     let data = btf.structure("vdso_rng_data").ok_or(RandomError::Undescribed)?;
     if (data.offset("generation"), data.offset("is_ready")) != (Some(0), Some(8)) {
         return Err(RandomError::Undescribed);
@@ -176,8 +177,9 @@ mod tests {
 
     #[test]
     fn types_say_where_it_is() {
-        assert_eq!(place(&types(2).finish()).unwrap(), 2 * PAGE_BYTES);
-        assert_eq!(place(&before_6_15().finish()).unwrap(), PLACE_BEFORE_6_15);
+        let place = |types: Writer| place(&Btf::parse(&types.finish()).unwrap()).unwrap();
+        assert_eq!(place(types(2)), 2 * PAGE_BYTES);
+        assert_eq!(place(before_6_15()), PLACE_BEFORE_6_15);
     }
 
     #[test]
@@ -188,9 +190,9 @@ mod tests {
         let mut without_page = before_6_15();
         without_page.structure("vdso_time_data", btf::KIND_STRUCT, 64, &[]);
         for types in [Writer::new(), moved, without_page] {
-            assert!(matches!(place(&types.finish()), Err(RandomError::Undescribed)));
+            let place = place(&Btf::parse(&types.finish()).unwrap());
+            assert!(matches!(place, Err(RandomError::Undescribed)));
         }
-        assert!(matches!(place(b"none"), Err(RandomError::Undescribed)));
     }
 
     /// With this machine's kernel, and with types that send us to a wrong place.
@@ -214,7 +216,12 @@ mod tests {
         }
         let displacement = host.random_data.as_ref().expect("the kernel has the function");
         let right = vdso.start.wrapping_add_signed(*displacement) - vvar.start;
-        let find = |types: Writer| find(vdso, Some(vvar), &host.image, Some(&types.finish()));
+        let none = find(vdso, Some(vvar), &host.image, Some(None));
+        assert!(matches!(none, Err(RandomError::Undescribed)));
+        let find = |types: Writer| {
+            let types = types.finish();
+            find(vdso, Some(vvar), &host.image, Some(Btf::parse(&types).as_ref()))
+        };
         let right_page = types((right / PAGE_BYTES as u64) as u32);
         if right.is_multiple_of(PAGE_BYTES as u64) {
             assert_eq!(find(right_page).unwrap(), *displacement);

@@ -65,8 +65,8 @@ fn try_run(report: &mut Report) -> Result<()> {
 
 /// `struct NAME BYTES`, and a `member STRUCT NAME OFFSET` for each.
 fn types() -> Result<Vec<(String, String)>> {
-    let types = btf::Vmlinux::open().with_context(|| format!("cannot read {}", btf::VMLINUX))?;
-    let types = btf::Btf::parse(types.bytes()).context("no type information")?;
+    let types = btf::Btf::open().with_context(|| format!("cannot read {}", btf::VMLINUX))?;
+    let types = types.context("no type information")?;
     let mut lines = Vec::new();
     for &(name, members) in STRUCTURES {
         let Some(structure) = types.structure(name) else { continue };

@@ -53,8 +53,8 @@ pub fn find() -> Option<KernelLayout> {
     if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
         return None;
     }
-    let types = btf::Vmlinux::open().ok();
-    let described = types.and_then(|types| described(types.bytes()).ok());
+    let types = btf::Btf::open().ok().flatten();
+    let described = types.and_then(|types| described(&types).ok());
     let page = match Host::find() {
         Ok(host) => host.page.map_err(|error| error.to_string()),
         Err(error) => Err(format!("cannot read /proc/self/maps: {error}")),

@@ -7,9 +7,13 @@ use std::process::Command;
 
 use vdso_data::linux::{LAYOUTS, LINUX_6_15, Layout};
 
-use super::super::layout::{Described, Undescribed, described};
+use super::super::layout::{self, Described, Undescribed};
 use super::writer::Writer;
 use super::*;
+
+fn described(bytes: &[u8]) -> Result<Described, Undescribed> {
+    layout::described(&Btf::parse(bytes).ok_or(Undescribed::NotTypes)?)
+}
 
 /// One type of each kind, which are to be passed over.
 fn add_every_kind(writer: &mut Writer) {
@@ -246,17 +250,64 @@ fn a_longer_header_is_passed_over() {
     assert_eq!(described(&longer), Ok(placed(LINUX_6_15)));
 }
 
-/// The types end at one whose kind is from the future: what comes behind it cannot be found.
+/// What comes behind a type whose kind is from the future is found by its name, but not by its number.
 #[test]
-fn a_kind_from_the_future_ends_the_search() {
+fn a_kind_from_the_future_ends_the_count() {
     let mut writer = Writer::new();
-    writer.structure("before", KIND_STRUCT, 4, &[]);
+    writer.add("int", KIND_INT, 0, 4, &[32]);
+    let before = writer.structure("", KIND_STRUCT, 4, &[("a", 1, 0)]);
     writer.add("new", 20, 0, 0, &[]);
-    writer.structure("behind", KIND_STRUCT, 4, &[]);
+    let behind = writer.structure("", KIND_STRUCT, 4, &[("b", 1, 0)]);
+    writer.structure("whole", KIND_STRUCT, 8, &[("c", 1, 4), ("", before, 0)]);
+    writer.structure("other", KIND_STRUCT, 8, &[("c", 1, 4), ("", behind, 0)]);
     let bytes = writer.finish();
     let btf = Btf::parse(&bytes).unwrap();
-    assert!(btf.structure("before").is_some());
-    assert!(btf.structure("behind").is_none());
+    let [whole, other] = ["whole", "other"].map(|name| btf.structure(name).unwrap());
+    assert_eq!((whole.offset("a"), whole.offset("c")), (Some(0), Some(4)));
+    assert_eq!((other.offset("b"), other.offset("c")), (None, Some(4)));
+}
+
+/// A member, a parameter or a value with the name of a structure is none.
+#[test]
+fn what_has_a_structures_name_and_is_none_is_passed_over() {
+    let mut writer = Writer::new();
+    writer.add("int", KIND_INT, 0, 4, &[32]);
+    writer.structure("first", KIND_STRUCT, 4, &[("vdso_clock", 1, 0)]);
+    let name = writer.string("vdso_clock");
+    writer.add("", KIND_FUNC_PROTO, 2, 1, &[name, 1, name, 5]);
+    writer.add("colour", KIND_ENUM, 1, 4, &[name, 1 << 23]);
+    writer.structure("vdso_clock", KIND_UNION, 4, &[("one", 1, 0)]);
+    writer.structure("vdso_clock", KIND_STRUCT, 12, &[("seq", 1, 8)]);
+    let bytes = writer.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    let found = btf.structure("vdso_clock").unwrap();
+    assert_eq!((found.bytes(), found.offset("seq")), (12, Some(8)));
+}
+
+/// Longer than what is read at a time, with everything at the places where two pieces meet.
+#[test]
+fn what_lies_across_pieces_is_found() {
+    // Types of 16 bytes, and a string of 8: each place within a word comes to lie at a border.
+    for shift in 0..20 {
+        let mut writer = Writer::new();
+        writer.string("int");
+        writer.fill_strings(PIECE_BYTES - 40 + shift);
+        for name in ["vdso_clock", "seq", "vdso_pages", "far"] {
+            writer.string(name);
+        }
+        while writer.types.len() < PIECE_BYTES - 16 * (shift + 1) {
+            writer.add("int", KIND_INT, 0, 4, &[32]);
+        }
+        let inner = writer.structure("", KIND_UNION, 8, &[("far", 1, 4)]);
+        writer.structure("vdso_clock", KIND_STRUCT, 12, &[("seq", 1, 8), ("", inner, 16)]);
+        writer.enumeration("vdso_pages", &[("seq", 7)]);
+        let bytes = writer.finish();
+        let btf = Btf::parse(&bytes).unwrap();
+        let found = btf.structure("vdso_clock").unwrap();
+        assert_eq!((found.offset("seq"), found.offset("far")), (Some(8), Some(20)), "{shift}");
+        assert_eq!(btf.enumerator("vdso_pages", "seq"), Some(7), "{shift}");
+        assert!(btf.structure("vdso_pages").is_none());
+    }
 }
 
 /// Asks everything that can be asked.
@@ -354,19 +405,20 @@ fn a_structure_within_itself_is_answered() {
 
 #[test]
 fn the_running_kernel_is_described_as_it_is() {
-    let types = match Vmlinux::open() {
-        Ok(types) => types,
+    let btf = match Btf::open() {
+        Ok(types) => types.expect("the kernel writes BTF"),
         Err(error) => {
             let reason = format!("cannot read {VMLINUX}: {error}");
             return test_support::skip(test_support::Lacking::Kernel, "btf", &reason);
         }
     };
-    assert_eq!(types.bytes(), fs::read(VMLINUX).unwrap(), "mapped as it is read");
-    let btf = Btf::parse(types.bytes()).expect("the kernel writes BTF");
     // In every kernel, and of a size that is known.
     assert_eq!(btf.structure("list_head").map(|list| list.bytes()), Some(2 * size_of::<usize>()));
     assert_eq!(btf.structure("list_head").unwrap().offset("prev"), Some(size_of::<usize>()));
-    let found = match described(types.bytes()) {
+    // As by its bytes.
+    let bytes = std::fs::read(VMLINUX).unwrap();
+    assert_eq!(layout::described(&btf), described(&bytes));
+    let found = match layout::described(&btf) {
         Ok(found) => found,
         Err(error) => {
             let reason = format!("the running kernel's types describe no data page: {error}");

@@ -30,6 +30,12 @@ impl Writer {
         at as u32
     }
 
+    /// One long string, up to that many bytes of all strings.
+    pub fn fill_strings(&mut self, bytes: usize) {
+        self.strings.resize(bytes - 1, b'x');
+        self.strings.push(0);
+    }
+
     /// A type's three words and what follows them; gives its id.
     pub fn add(&mut self, name: &str, kind: u32, count: usize, size: u32, tail: &[u32]) -> u32 {
         let name = self.string(name);

@@ -45,7 +45,7 @@ pub use command::{Command, Notices};
 pub use error::Error;
 pub use follow::hint;
 pub use processes::{
-    Core, Follow, Inheritance, Launch, OnHostClock, Outcome, Streams, end_by_signal,
+    Caller, Core, Follow, Inheritance, Launch, OnHostClock, Outcome, Streams, end_by_signal,
 };
 pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;

@@ -114,7 +114,7 @@ fn launch(
         inheritance: startup::inheritance(),
         streams: &Streams::inherited(),
         executed: &|_| {},
-        caller: None,
+        caller: vdso_launch::Caller::None,
     };
     Ok(launch.run()?)
 }

@@ -35,7 +35,8 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     check_support()?;
     let variables = command.environment.variables();
     let path = variables.get(OsStr::new("PATH")).map(OsString::as_os_str);
-    if let Some((privilege, program)) = privilege::at_stake_of(&command.program, path) {
+    let start = command.folder.as_deref();
+    if let Some((privilege, program)) = privilege::at_stake_of(&command.program, path, start) {
         return Err(Error::Privileged { program, privilege });
     }
     let _held = hold_standard_numbers()?;

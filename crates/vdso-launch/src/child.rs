@@ -31,13 +31,24 @@ pub struct Child {
     /// The process that stands for it, which is the caller's child.
     pub(crate) front: Pid,
     pub(crate) socket: Socket,
-    pub(crate) status: Option<ExitStatus>,
-    /// The program, or what it has started, was ended as it would have run on the host's clock.
-    pub(crate) is_ended_by_us: bool,
+    pub(crate) end: End,
+}
+
+/// What is known of a program's end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// It may not have ended.
+    Unknown,
+    /// It has, like this.
+    Ended(ExitStatus),
+    /// It, or what it has started, was ended as it would have run on the host's clock.
+    OnHostClock,
+    /// Who stood for it has ended without a word, and it may live.
+    Lost,
 }
 
 impl Child {
-    /// The program's process.
+    /// The program's process. It is not a child of the calling process, and cannot be waited for by this number.
     pub fn id(&self) -> u32 {
         self.program.as_raw() as u32
     }
@@ -47,7 +58,7 @@ impl Child {
     /// # Errors
     /// [`Error::System`].
     pub fn kill(&mut self) -> Result<(), Error> {
-        if self.status.is_some() {
+        if self.program_fd.is_none() && !matches!(self.end, End::Unknown) {
             return Ok(());
         }
         let killed = match &self.program_fd {
@@ -70,8 +81,8 @@ impl Child {
     /// Waits for its end, and gives how it ended. Its standard input is closed first.
     ///
     /// # Errors
-    /// [`Error::OnHostClock`] after [`strict`](crate::Command::strict). [`Error::System`], as where somebody
-    /// else in this process has waited for any of its children.
+    /// [`Error::OnHostClock`] after [`strict`](crate::Command::strict). [`Error::Lost`] if the process that
+    /// stands for it was killed.
     pub fn wait(&mut self) -> Result<ExitStatus, Error> {
         self.stdin.take();
         loop {
@@ -90,26 +101,34 @@ impl Child {
     }
 
     fn look(&mut self, flags: libc::c_int) -> Result<Option<ExitStatus>, Error> {
-        if self.status.is_none() {
-            self.status = wait_for(self.front, flags)
-                .map_err(|errno| Error::System { attempt: "wait for the program", errno })?;
+        if matches!(self.end, End::Unknown) {
+            match wait_for(self.front, flags) {
+                Ok(None) => return Ok(None),
+                // Who ignores `SIGCHLD` or waits for any child gets no status, but the front has told it.
+                Ok(Some(_)) | Err(Errno::ECHILD) => self.end = self.hear(),
+                Err(errno) => return Err(Error::System { attempt: "wait for the program", errno }),
+            }
         }
-        if self.status.is_some() {
-            self.hear();
+        match self.end {
+            End::Unknown => Ok(None),
+            End::Ended(status) => Ok(Some(status)),
+            End::OnHostClock => Err(Error::OnHostClock { program: self.name.clone() }),
+            End::Lost => Err(Error::Lost { program: self.name.clone() }),
         }
-        if self.is_ended_by_us {
-            return Err(Error::OnHostClock { program: self.name.clone() });
-        }
-        Ok(self.status)
     }
 
     /// What the front has said before it ended.
-    fn hear(&mut self) {
+    fn hear(&self) -> End {
         while self.socket.is_ready()
             && let Some(message) = self.socket.receive()
         {
-            self.is_ended_by_us |= message.kind == Kind::OnHostClock;
+            match message.kind {
+                Kind::Ended => return End::Ended(ExitStatus::from_raw(message.number)),
+                Kind::OnHostClock => return End::OnHostClock,
+                _ => {}
+            }
         }
+        End::Lost
     }
 
     /// Waits for its end, and gives how it ended and what it has written to piped streams.

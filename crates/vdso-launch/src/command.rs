@@ -269,8 +269,8 @@ impl Command {
     }
 }
 
-/// Program, arguments, environment and folder are taken over; streams, and what belongs to the platform, as
-/// `pre_exec`, cannot be seen, and are not.
+/// Program, arguments, changes to the environment and folder are taken over; streams, what belongs to the platform,
+/// as `pre_exec`, and `env_clear` cannot be seen, and are not.
 impl From<&std::process::Command> for Command {
     fn from(command: &std::process::Command) -> Self {
         let mut new = Self::new(command.get_program());

@@ -48,6 +48,12 @@ pub enum Error {
         /// What was started.
         program: OsString,
     },
+    /// The process that stands for the program was killed: how the program ends is not known, and it may live.
+    #[error("the process that stood for {} was killed", quoted(.program))]
+    Lost {
+        /// What was started.
+        program: OsString,
+    },
     /// An argument, or a part of the environment, has a zero byte.
     #[error("an argument or a part of the environment has a zero byte: {}", quoted(.text))]
     ZeroByte {

@@ -45,16 +45,21 @@ pub fn at_stake(path: &Path) -> Option<(Privilege, PathBuf)> {
     Some((privilege, file))
 }
 
-/// The same of a program as it is named to `execvp`, which looks it up in `path` if there is no slash in it.
-pub fn at_stake_of(program: &OsStr, path: Option<&OsStr>) -> Option<(Privilege, PathBuf)> {
-    at_stake(&find(Path::new(program), path)?)
+/// The same of a program as it is named to `execvp`, which looks it up in `path` if there is no slash in it. Paths
+/// that are not absolute begin in `start`, or else where this process is.
+pub fn at_stake_of(
+    program: &OsStr,
+    path: Option<&OsStr>,
+    start: Option<&Path>,
+) -> Option<(Privilege, PathBuf)> {
+    at_stake(&find(Path::new(program), path, start.unwrap_or(Path::new("")))?)
 }
 
-fn find(name: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
+fn find(name: &Path, path: Option<&OsStr>, start: &Path) -> Option<PathBuf> {
     if name.as_os_str().as_bytes().contains(&b'/') {
-        return Some(name.to_owned());
+        return Some(start.join(name));
     }
-    std::env::split_paths(path?).map(|folder| folder.join(name)).find(|file| {
+    std::env::split_paths(path?).map(|folder| start.join(folder).join(name)).find(|file| {
         fs::metadata(file)
             .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })
@@ -211,6 +216,15 @@ fn executed(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_found_from_the_folder_that_it_starts_in() {
+        let start = Path::new("/usr");
+        let (path, name) = (Some(OsStr::new("no-such:bin")), Path::new("sh"));
+        assert_eq!(find(name, path, start), Some(start.join("bin/sh")));
+        assert_eq!(find(Path::new("bin/sh"), None, start), Some(start.join("bin/sh")));
+        assert_eq!(find(Path::new("/bin/sh"), None, start), Some(PathBuf::from("/bin/sh")));
+    }
 
     #[test]
     fn an_id_is_mapped_or_not() {

@@ -17,14 +17,15 @@ use vdso_inject::{Attempt, proc};
 use vdso_timekeeper::Timekeeper;
 
 use crate::Source;
-use crate::child::{Child, wait_for};
+use crate::child::{Child, End, wait_for};
 use crate::clock::Plan;
 use crate::command::{Command, Notices};
 use crate::error::Error;
 use crate::follow::{Notice, Severity, Tick, hint};
 use crate::privilege;
 use crate::processes::{
-    Core, Follow, Inheritance, Kind, Launch, OnHostClock, Outcome, Socket, Streams, end_by_signal,
+    Caller, Core, Follow, Inheritance, Kind, Launch, OnHostClock, Outcome, Socket, Streams,
+    end_by_signal,
 };
 use crate::source::{Selected, select};
 use crate::stdio::{Direction, Stdio};
@@ -34,9 +35,11 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     check_support()?;
     let variables = command.environment.variables();
     let path = variables.get(OsStr::new("PATH")).map(OsString::as_os_str);
-    if let Some((privilege, program)) = privilege::at_stake_of(&command.program, path) {
+    let start = command.folder.as_deref();
+    if let Some((privilege, program)) = privilege::at_stake_of(&command.program, path, start) {
         return Err(Error::Privileged { program, privilege });
     }
+    let _held = hold_standard_numbers()?;
     let plan = Plan::of(&command.clock.build()?)?;
     let host = Host::find().map_err(|error| {
         failed("read /proc/self/maps", error.raw_os_error().map(Errno::from_raw))
@@ -78,13 +81,25 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
         program_fd,
         front: pid,
         socket,
-        status: None,
-        is_ended_by_us: false,
+        end: End::Unknown,
     })
 }
 
 fn failed(attempt: &'static str, errno: Option<Errno>) -> Error {
     Error::System { attempt, errno: errno.unwrap_or(Errno::EIO) }
+}
+
+/// Nothing that is opened here may get the number of a standard stream that is closed: the program's streams
+/// take their place. So they are taken until the fork, by the null device.
+fn hold_standard_numbers() -> Result<Vec<std::fs::File>, Error> {
+    let mut held = Vec::new();
+    while (0..=libc::STDERR_FILENO).any(|number| inherited(number).is_none()) {
+        let null = std::fs::File::options().read(true).write(true).open("/dev/null");
+        held.push(null.map_err(|error| {
+            failed("open the null device", error.raw_os_error().map(Errno::from_raw))
+        })?);
+    }
+    Ok(held)
 }
 
 /// A stream of the caller's; `None` if that is closed, which to the program is one that leads nowhere.
@@ -232,12 +247,15 @@ impl Front<'_> {
             inheritance,
             streams: &self.streams,
             executed: &executed,
-            caller: self.caller.as_ref().map(AsFd::as_fd),
+            caller: self.caller.as_ref().map_or(Caller::Known, |fd| Caller::Watched(fd.as_fd())),
         }
         .run()
     }
 
     fn end_as(&self, outcome: Outcome) -> i32 {
+        if let Some(status) = outcome.status() {
+            self.socket.send(Kind::Ended, status, None);
+        }
         match outcome {
             Outcome::Exited(code) => code,
             Outcome::Signaled(signal) => end_by_signal(signal, Core::NotDumped).into(),

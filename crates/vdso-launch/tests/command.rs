@@ -132,6 +132,48 @@ fn it_ends_as_the_program_ends() {
     child.kill().unwrap();
 }
 
+/// The one child of this thread's process whose child or grandchild is `program`.
+fn front_of(program: u32) -> Pid {
+    let parent = |pid: String| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+        line.trim().to_owned()
+    };
+    let front = parent(parent(program.to_string()));
+    assert_eq!(parent(front.clone()), std::process::id().to_string());
+    Pid::from_raw(front.parse().unwrap())
+}
+
+/// How the program ended is not how its front did.
+#[test]
+fn a_front_that_was_killed_is_no_end_of_the_program() {
+    let mut child =
+        shell("cat; sleep 1000").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    kill(front_of(child.id()), Signal::SIGKILL).unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for _ in 0..2 {
+        let error = child.wait().unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }), "{error}");
+    }
+    // It lives, and can be ended.
+    stdin.write_all(b"alive").unwrap();
+    stdout.read_exact(&mut [0; 5]).unwrap();
+    child.kill().unwrap();
+    drop(stdin);
+    assert_eq!(stdout.read(&mut [0; 1]).unwrap(), 0);
+}
+
+/// Some wait for any child of their process.
+#[test]
+fn a_front_that_somebody_else_has_waited_for_has_told_how_the_program_ended() {
+    let mut child = shell("read line; exit 7").stdin(Stdio::piped()).spawn().unwrap();
+    let front = front_of(child.id());
+    drop(child.stdin.take());
+    nix::sys::wait::waitpid(front, None).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+}
+
 /// A caller that stops the program knows that it has.
 #[test]
 fn a_program_that_was_stopped_goes_on() {

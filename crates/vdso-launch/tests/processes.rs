@@ -8,7 +8,7 @@ use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::exec::Payload;
 use vdso_inject::{Error, ProgramFile};
-use vdso_launch::{Follow, Inheritance, Launch, OnHostClock, Streams};
+use vdso_launch::{Caller, Follow, Inheritance, Launch, OnHostClock, Streams};
 
 /// A lock that another thread holds would be held in the forked supervisor for ever.
 #[test]
@@ -34,7 +34,7 @@ fn a_process_with_other_threads_does_not_launch() {
         inheritance: Inheritance::capture(),
         streams: &Streams::inherited(),
         executed: &|_| {},
-        caller: None,
+        caller: Caller::None,
     };
     assert!(matches!(launch.run(), Err(Error::Threads)));
     drop(end);

@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::resource::{Resource, getrlimit};
 use vdso_data::PAGE_BYTES;
 use vdso_data::architecture::Architecture;
 use vdso_data::own::OwnPage;
@@ -250,6 +251,11 @@ impl SharedFile {
         let file =
             memfd_create(name.as_c_str(), MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
                 .map_err(failed)?;
+        // A signal would end this process where a file may not grow as far.
+        let limit = getrlimit(Resource::RLIMIT_FSIZE).map_err(failed)?.0;
+        if limit < bytes.get() as u64 {
+            return Err(failed(Errno::EFBIG));
+        }
         nix::unistd::ftruncate(&file, bytes.get() as libc::off_t).map_err(failed)?;
         let identity = identity(&file)?;
         let mapping = map_writable(&file, bytes)?;

@@ -114,7 +114,7 @@ fn launch(
         inheritance: startup::inheritance(),
         streams: &Streams::inherited(),
         executed: &|_| {},
-        caller: None,
+        caller: vdso_launch::Caller::None,
     };
     Ok(launch.run()?)
 }
@@ -156,7 +156,7 @@ fn c_strings(run: &Run) -> Result<Vec<CString>> {
 
 /// What the program would lose if it were traced and followed, and the file that gives it.
 pub fn privileged_program(name: &std::ffi::OsStr) -> Option<(Privilege, PathBuf)> {
-    privilege::at_stake_of(name, std::env::var_os("PATH").as_deref())
+    privilege::at_stake_of(name, std::env::var_os("PATH").as_deref(), None)
 }
 
 /// Runs a program as it is that cannot have both its privilege and a clock; or not, if that is what is

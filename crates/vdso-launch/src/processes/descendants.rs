@@ -1,18 +1,24 @@
 //! Ends all that came from a program, for a caller that has ended.
 
 use std::collections::{HashMap, HashSet};
+use std::os::fd::BorrowedFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vdso_inject::proc;
 
 /// Kills the descendants of this process, but for `spared`, which starts nothing. Orphans among them are this process's children,
-/// as it is their subreaper. One that may not be killed, as it runs as another user, is left.
+/// as it is their subreaper. One that may not be killed, as it runs as another user, is left; all are where `/proc`
+/// has other ids than this process.
 pub fn end_all(spared: Option<Pid>) {
     const LONGEST: Duration = Duration::from_secs(5);
     const INTERVAL: Duration = Duration::from_millis(1);
+    if !proc::is_ours() {
+        return;
+    }
     let start = Instant::now();
     // Somebody may fork between a look and a signal.
     while start.elapsed() < LONGEST {
@@ -27,6 +33,13 @@ pub fn end_all(spared: Option<Pid>) {
         }
         sleep(INTERVAL);
     }
+}
+
+/// Whether a process has ended that is known by a descriptor.
+pub fn has_ended(process: Option<BorrowedFd<'_>>) -> bool {
+    let Some(process) = process else { return false };
+    let mut fds = [PollFd::new(process, PollFlags::POLLIN)];
+    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
 }
 
 /// All living processes that came from one.

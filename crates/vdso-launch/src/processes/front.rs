@@ -11,7 +11,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{Pid, getpgid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 
 use super::arrivals::{Arrival, Arrivals, Program, Reading};
-use super::descendants::end_all;
+use super::descendants::{end_all, has_ended};
 use super::guard::Guard;
 use super::message::{Kind, Socket};
 use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_streams};
@@ -70,7 +70,7 @@ pub struct Front<'a, 'launch> {
     progress: u64,
     witness: Option<Witness>,
     arrivals: Arrivals,
-    /// See [`Launch::caller`](super::Launch::caller); `None` when that has ended.
+    /// The end of a [`Caller`](super::Caller); `None` when that has ended, or is not watched.
     caller: Option<BorrowedFd<'launch>>,
 }
 
@@ -97,7 +97,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             progress: 0,
             witness,
             arrivals: Arrivals::default(),
-            caller: common.launch.caller,
+            caller: common.launch.caller.end(),
         }
     }
 
@@ -163,7 +163,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// Gives the program what was sent for it to this process alone.
     fn take_signals(&mut self, program: Pid) {
         // Nobody sends to this process alone who knows the program itself.
-        if self.common.launch.caller.is_some() {
+        if !self.common.launch.caller.is_none() {
             while let Ok(Some(_)) = self.signals.read_signal() {}
             return;
         }
@@ -256,9 +256,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Nothing is left when the caller is gone.
     fn end_with_caller(&mut self) {
-        let Some(caller) = self.caller else { return };
-        let mut fds = [PollFd::new(caller, PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
+        if !has_ended(self.caller) {
             return;
         }
         self.caller = None;
@@ -346,7 +344,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// Stops as the program has, so that the shell sees its job stopped; returns when continued.
     fn stop_like(&mut self, program: Pid, signal: i32) {
         // Whoever knows the program itself lets that go on, and not this process.
-        if self.common.launch.caller.is_some() {
+        if !self.common.launch.caller.is_none() {
             return;
         }
         // The terminal's own signal may have stopped this process, too, in the moment after an

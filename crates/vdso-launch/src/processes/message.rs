@@ -30,7 +30,8 @@ pub enum Kind {
     NotTraced,
     /// Supervisor to front: it could not be set up; the errno.
     Refused,
-    /// Supervisor to front: the program has ended, and with it the supervisor; the wait status.
+    /// Supervisor to front: the program has ended, and with it the supervisor; the wait status. Front to a calling
+    /// process: the same of itself.
     Ended,
     /// Supervisor to front: the program has ended, but others that came from it live on, and so does
     /// the supervisor; the wait status.

@@ -84,10 +84,32 @@ pub struct Launch<'a> {
     pub streams: &'a Streams,
     /// Called in the front when the program has been executed.
     pub executed: &'a dyn Fn(Pid),
-    /// A process that knows the program itself, by a descriptor that is ready when that process has ended.
-    /// The front then passes no signals on and does not stop when the program does, and all that came from the
-    /// program ends with that process.
-    pub caller: Option<BorrowedFd<'a>>,
+    /// Who has started this process for the launch.
+    pub caller: Caller<'a>,
+}
+
+/// A process that knows the program itself. The front then passes no signals on, and does not stop when the
+/// program does.
+#[derive(Clone, Copy, Debug)]
+pub enum Caller<'a> {
+    /// There is none: whoever started this process takes it for the program.
+    None,
+    /// There is one. All that came from the program lives on when that ends.
+    Known,
+    /// There is one, and all that came from the program ends with it. The descriptor is ready when it has ended.
+    Watched(BorrowedFd<'a>),
+}
+
+impl<'a> Caller<'a> {
+    /// Whether this process stands for the program.
+    fn is_none(self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// What is ready when it has ended.
+    fn end(self) -> Option<BorrowedFd<'a>> {
+        if let Self::Watched(fd) = self { Some(fd) } else { None }
+    }
 }
 
 /// How it ended.
@@ -107,6 +129,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As wait(2) gives it; `None` if it says more than that.
+    pub(crate) fn status(self) -> Option<i32> {
+        const CORE_DUMPED: i32 = 0x80;
+        match self {
+            Self::Exited(code) => Some(code << 8),
+            Self::Signaled(signal) => Some(signal),
+            Self::Dumped(signal) => Some(signal | CORE_DUMPED),
+            Self::NotExecuted(_) | Self::EndedOnHostClock => None,
+        }
+    }
+
     fn of(status: i32) -> Self {
         if libc::WIFSIGNALED(status) && libc::WCOREDUMP(status) {
             Self::Dumped(libc::WTERMSIG(status))

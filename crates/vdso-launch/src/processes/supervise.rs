@@ -9,6 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, fork, getppid};
 
+use super::descendants::{end_all, has_ended};
 use super::guard::Guard;
 use super::message::{Kind, Socket};
 use super::program::become_program;
@@ -122,7 +123,7 @@ fn run_first(
     mask: &SigSet,
 ) -> std::result::Result<(), (Socket, Errno)> {
     let launch = common.launch;
-    keep_ancestry_for_yama();
+    keep_ancestry(launch);
     let prepared =
         || -> nix::Result<_> { Ok((own_signals()?, Socket::pair()?, inheritable(launch)?)) };
     let (signals, (ours, theirs), inherited) = match prepared() {
@@ -208,7 +209,7 @@ fn run_successor(
 ) {
     take_short_turns();
     let Ok(signals) = own_signals() else { return };
-    keep_ancestry_for_yama();
+    keep_ancestry(common.launch);
     let_go_of_standard_streams(&[0, 1]);
     let spare = listener.try_clone().ok();
     let watcher = Watcher::new(common, front, None, spare);
@@ -230,6 +231,8 @@ struct Watcher<'a, 'launch> {
     /// For the supervisor that is its parent: the program, until its end.
     program: Option<Pid>,
     spare_listener: Option<OwnedFd>,
+    /// The end of a [`Caller`](super::Caller), for when there is no front; `None` when that has ended.
+    caller: Option<BorrowedFd<'launch>>,
 }
 
 impl<'a, 'launch> Watcher<'a, 'launch> {
@@ -239,7 +242,8 @@ impl<'a, 'launch> Watcher<'a, 'launch> {
         program: Option<Pid>,
         spare_listener: Option<OwnedFd>,
     ) -> Self {
-        Self { common, front, front_pid: getppid(), program, spare_listener }
+        let (front_pid, caller) = (getppid(), common.launch.caller.end());
+        Self { common, front, front_pid, program, spare_listener, caller }
     }
 
     fn is_done(&self, has_reporters: bool) -> bool {
@@ -317,10 +321,16 @@ impl Observer for Watcher<'_, '_> {
     }
 
     fn watched(&self) -> Vec<BorrowedFd<'_>> {
-        self.front.iter().map(|socket| socket.0.as_fd()).collect()
+        let front = self.front.iter().map(|socket| socket.0.as_fd());
+        front.chain(self.caller).collect()
     }
 
     fn input(&mut self) -> Option<Pid> {
+        if has_ended(self.caller) {
+            self.caller = None;
+            // A standby ends by itself when nobody is left.
+            end_all(Some(self.front_pid));
+        }
         if !self.front.as_ref().is_some_and(Socket::is_ready) {
             return None;
         }
@@ -341,11 +351,14 @@ fn own_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-/// Yama may allow tracing of descendants only (`ptrace_scope` 1). Then orphans must stay with the
-/// supervisor, which they otherwise need not notice.
-fn keep_ancestry_for_yama() {
-    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
-    if scope.is_ok_and(|scope| scope.trim() == "1") {
+/// Orphans must stay with the supervisor, which they otherwise need not notice, where it is to end them with
+/// a caller, or where Yama allows tracing of descendants only (`ptrace_scope` 1).
+fn keep_ancestry(launch: &Launch<'_>) {
+    let is_scoped = || {
+        let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+        scope.is_ok_and(|scope| scope.trim() == "1")
+    };
+    if launch.caller.end().is_some() || is_scoped() {
         let _ = nix::sys::prctl::set_child_subreaper(true);
     }
 }

@@ -11,7 +11,6 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Pid;
@@ -113,12 +112,8 @@ fn takes_nothing() -> bool {
     const SYS_ADMIN: u64 = 1 << 21;
     let may_all =
         |own: Credentials| own.effective & (SYS_PTRACE | SYS_ADMIN) == SYS_PTRACE | SYS_ADMIN;
-    // Nothing in this process changes it.
-    static TAKES_NOTHING: OnceLock<bool> = OnceLock::new();
-    *TAKES_NOTHING.get_or_init(|| {
-        nix::sys::prctl::get_no_new_privs() == Ok(true)
-            || Credentials::of("self").is_some_and(may_all)
-    })
+    // Not to be kept: a process gives up what it may, and then launches.
+    nix::sys::prctl::get_no_new_privs() == Ok(true) || Credentials::of("self").is_some_and(may_all)
 }
 
 /// What a process may, from `/proc/PID/status`.

@@ -301,6 +301,18 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 
 /// Those that a launching process needs in a way of its own; the program gets back what was captured before.
 fn set_own_dispositions() {
+    // The program's signals are let through just before its exec, which would do this.
+    const SIGNALS: std::ops::RangeInclusive<libc::c_int> = 1..=64;
+    for signal in SIGNALS {
+        // SAFETY: all zeros is a valid value.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: only asks; the structure is ours. What is no signal of the C library's is refused.
+        let known = unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) } == 0;
+        if known && ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction) {
+            // SAFETY: the default disposition runs no code of the caller's.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
     for (signal, disposition) in [
         (libc::SIGCHLD, libc::SIG_DFL),
         (libc::SIGPIPE, libc::SIG_IGN),

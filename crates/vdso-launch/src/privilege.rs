@@ -108,12 +108,23 @@ fn is_ignored(file: &Path) -> bool {
 /// Whether to be followed by this process takes nothing: because it may trace and filter whom it likes, or
 /// because nobody below it gains anything in a plain run either.
 fn takes_nothing() -> bool {
-    const SYS_PTRACE: u64 = 1 << 19;
-    const SYS_ADMIN: u64 = 1 << 21;
-    let may_all =
-        |own: Credentials| own.effective & (SYS_PTRACE | SYS_ADMIN) == SYS_PTRACE | SYS_ADMIN;
+    const SYS_PTRACE: u32 = 1 << 19;
+    const SYS_ADMIN: u32 = 1 << 21;
     // Not to be kept: a process gives up what it may, and then launches.
-    nix::sys::prctl::get_no_new_privs() == Ok(true) || Credentials::of("self").is_some_and(may_all)
+    nix::sys::prctl::get_no_new_privs() == Ok(true)
+        || effective_capabilities() & (SYS_PTRACE | SYS_ADMIN) == SYS_PTRACE | SYS_ADMIN
+}
+
+/// The first 32 effective capabilities of this thread. By capget(2), as this is asked at each exec.
+fn effective_capabilities() -> u32 {
+    // `_LINUX_CAPABILITY_VERSION_3`, and this thread; `include/uapi/linux/capability.h`.
+    let mut header = [0x2008_0522_u32, 0];
+    // Two of the effective, permitted and inheritable ones.
+    let mut sets = [0_u32; 6];
+    let (header, place) = (header.as_mut_ptr(), sets.as_mut_ptr());
+    // SAFETY: the kernel reads and writes as much as the version says, which both have.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header, place) };
+    if result == 0 { sets[0] } else { 0 }
 }
 
 /// What a process may, from `/proc/PID/status`.
@@ -122,9 +133,8 @@ struct Credentials {
     /// The effective ones.
     user: u32,
     group: u32,
-    /// Sets of capabilities: the permitted, effective and bounding one.
+    /// Sets of capabilities: the permitted and the bounding one.
     capabilities: u64,
-    effective: u64,
     most_capabilities: u64,
 }
 
@@ -142,7 +152,6 @@ impl Credentials {
             user: effective_id("Uid:")?,
             group: effective_id("Gid:")?,
             capabilities: set("CapPrm:")?,
-            effective: set("CapEff:")?,
             most_capabilities: set("CapBnd:")?,
         })
     }

@@ -13,6 +13,10 @@ pub fn is_first_process() -> bool {
 }
 
 /// A copy of this process: its PID, and `None` in the copy.
+///
+/// A function: to its caller vector registers are lost, of which a copy on LoongArch has the lower halves alone,
+/// but not to an instruction in the caller's own code.
+#[inline(never)]
 pub fn fork() -> Result<Option<usize>, Errno> {
     const SIGCHLD: usize = if IS_MIPS { 18 } else { 17 };
     // The stack goes first on IBM Z. Source: clone(2).

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{MetadataCommand, Package};
 
-use crate::cargo::{cargo, workspace};
+use crate::cargo::{cargo, target_folder, workspace};
 
 /// Check and build the packages of the crates that are to be published
 #[derive(clap::Args)]
@@ -225,8 +225,8 @@ fn alone(manifest: &str, version: &str) -> String {
 /// Each from what its package has, with the others' packages.
 fn verify(kept: &[Package]) -> Result<()> {
     forget_packages();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace()).args(["package", "--quiet", "--allow-dirty", "--workspace"]);
+    let mut cargo = cargo(BUILD_FOLDER);
+    cargo.args(["package", "--quiet", "--allow-dirty", "--workspace"]);
     cargo.args(kept.iter().map(|package| format!("--exclude={}", package.name)));
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {
@@ -235,13 +235,20 @@ fn verify(kept: &[Package]) -> Result<()> {
     Ok(())
 }
 
-/// Cargo unpacks what it packages into its registry's folder, under one name for all states of a
+/// Where the packages are built: nothing else is, so that what was built there can be forgotten.
+const BUILD_FOLDER: &str = "packages";
+
+/// Cargo unpacks what it packages into its registry's folder, and builds it, under one name for all states of a
 /// version, and believes what it finds there: crates would be built against others of an earlier run.
 fn forget_packages() {
     let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
     let begins = |entry: &fs::DirEntry, with| entry.file_name().to_string_lossy().starts_with(with);
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let built = target_folder().join(BUILD_FOLDER).join("debug/.fingerprint");
+    for package in entries(built).filter(|entry| begins(entry, "vdso-")) {
+        let _ = fs::remove_dir_all(package.path());
+    }
     let Some(home) = home else { return };
     // Registries without a host are folders: those that cargo makes for this.
     for registry in entries(home.join("registry/src")).filter(|entry| begins(entry, "-")) {

@@ -35,12 +35,14 @@
 //!   installed, and a missing compiler would hide a whole language.
 
 mod build;
+mod example;
 mod program;
 mod reading;
 mod recipe;
 mod skip;
 
 pub use build::build;
+pub use example::example;
 pub use program::Program;
 pub use reading::{Clock, ParseError, Reading, Readings, assert_shift};
 pub use recipe::{I386, X32, links, multilib_package};

@@ -27,7 +27,8 @@
 //! - When the calling process ends, however it ends, all that came from the program is ended (since Linux 5.3),
 //!   by the front, or by the supervisor once the program, and with it the front, has ended. What is left then:
 //!   what a program with [`no_follow`](Command::no_follow) leaves behind, what runs as another user, and orphans of
-//!   a supervisor that was killed. A caller that becomes another program by `execve` has not ended.
+//!   a supervisor that was killed, and a front that is stopped, until it is continued. A caller that becomes another
+//!   program by `execve` has not ended.
 //! - A front that is killed itself leaves the program running, until the caller ends: [`Error::Lost`].
 //! - Front and supervisor have what the program inherits open until it ends, also where it closes that itself.
 //! - They share the caller's memory as any fork does: what the caller writes to meanwhile is copied, once for

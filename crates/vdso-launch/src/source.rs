@@ -20,7 +20,7 @@ const VALIDATION_READS: u32 = 100;
 /// A source, ready to be put into programs.
 #[derive(Debug)]
 pub struct Selected {
-    /// Which.
+    /// The source that was taken.
     pub source: Source,
     /// Why that one.
     pub reason: Reason,
@@ -89,9 +89,9 @@ pub enum SourceError {
     /// The one that the caller has named cannot be used.
     #[error("the source '{}' cannot be used here: {why}", source_name(*.asked))]
     Refused {
-        /// Which.
+        /// The source that the caller has named.
         asked: Source,
-        /// Why.
+        /// Why it cannot be used on this machine, or for this clock.
         why: Unsuitable,
     },
     /// `host` was named, which is only moved.

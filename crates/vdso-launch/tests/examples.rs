@@ -1,21 +1,8 @@
 //! The examples say what their first lines promise.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use test_support::{Lacking, skip};
-
-/// One that cargo has built beside this test.
-fn example(name: &str) -> PathBuf {
-    let here = std::env::current_exe().expect("this test");
-    let target = here.parent().and_then(|folder| folder.parent()).expect("target/debug/deps");
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "cargo builds {name} for `cargo test -p vdso-launch`, and not for one test alone"
-    );
-    path
-}
+use test_support::{Lacking, example, skip};
 
 /// A library, called by several threads of an interpreter at once.
 #[test]

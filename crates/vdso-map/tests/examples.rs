@@ -1,21 +1,8 @@
 //! The examples say what their first lines promise.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use test_support::{Clock, Lacking, Program, Readings, skip};
-
-/// One that cargo has built beside this test.
-fn example(name: &str) -> PathBuf {
-    let here = std::env::current_exe().expect("this test");
-    let target = here.parent().and_then(|folder| folder.parent()).expect("target/debug/deps");
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "cargo builds {name} for `cargo test -p vdso-map`, not for one test alone"
-    );
-    path
-}
+use test_support::{Clock, Lacking, Program, Readings, example, skip};
 
 #[test]
 fn an_image_is_mapped_in_a_process() {

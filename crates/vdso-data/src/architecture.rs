@@ -48,6 +48,8 @@ pub struct Architecture {
     pub unwinding: Unwinding,
     /// Whether the image's ELF entry point is the last step of injection.
     pub enters_programs: bool,
+    /// Whether the image makes system calls in a program's place: [`detour`](crate::detour).
+    pub detours: bool,
     /// The other architecture whose programs the same kernels execute, if there is injection into them.
     pub companion: Option<&'static str>,
     /// The same for an architecture whose images read the very pages that this one's do: another size of

@@ -10,7 +10,8 @@
 //! - [`note`]: by what a program recognises an image that reads these pages.
 //! - [`latch`]: how a page is read while it is written, even if the writer dies half-way.
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
-//! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one.
+//! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one; `deadline` has the way back.
+//! - [`detour`]: how a thread is sent through its image for one system call.
 //! - [`clock`]: the clock ids.
 //! - [`architecture`]: the architectures that there are images for.
 //! - [`gettimeofday`]: what that call writes.
@@ -26,6 +27,8 @@
 pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
+mod deadline;
+pub mod detour;
 pub mod gettimeofday;
 pub mod hint;
 pub mod latch;

@@ -44,8 +44,9 @@ pub struct ProcessPage {
     pub never_even_seq: AtomicU32,
     /// Always [`CLOCK_MODE_TIMENS`](crate::linux::CLOCK_MODE_TIMENS): "the clocks are elsewhere".
     pub never_even_mode: AtomicU32,
-    /// Zero.
-    pub reserved: AtomicU32,
+    /// By which a filter knows the calls that the image makes in a program's place: 32 bits, in a part of an
+    /// argument that the kernel does not look at. Zero: nobody looks for them.
+    pub call_mark: AtomicU32,
     /// The kernel's page: REALTIME, MONOTONIC, BOOTTIME, TAI and the coarse clocks.
     pub hres: KernelClock,
     /// The kernel's page: MONOTONIC_RAW.
@@ -132,7 +133,7 @@ impl ProcessPage {
             counter_mode: AtomicU32::new(crate::linux::CLOCK_MODE_COUNTER),
             never_even_seq: AtomicU32::new(1),
             never_even_mode: AtomicU32::new(crate::linux::CLOCK_MODE_TIMENS),
-            reserved: AtomicU32::new(0),
+            call_mark: AtomicU32::new(0),
             hres: KernelClock::default(),
             raw: KernelClock::default(),
             functions: Functions::default(),
@@ -192,6 +193,8 @@ pub struct Template {
     pub forwarded: [Option<u64>; FORWARDED],
     /// [`ProcessPage::random_data_addr`], if the kernel's is known.
     pub random_data: Option<i64>,
+    /// [`ProcessPage::call_mark`].
+    pub call_mark: u32,
 }
 
 /// [`KernelClock`], relative to the kernel's vDSO.
@@ -230,6 +233,7 @@ impl Template {
     pub fn page_for(&self, vdso_addr: u64) -> ProcessPage {
         let page = ProcessPage::new();
         page.flags.store(self.flags, Ordering::Relaxed);
+        page.call_mark.store(self.call_mark, Ordering::Relaxed);
         if vdso_addr == 0 {
             return page;
         }

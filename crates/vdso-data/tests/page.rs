@@ -365,7 +365,7 @@ fn the_process_page_has_version_1s_layout() {
         (offset_of!(ProcessPage, counter_mode), 24),
         (offset_of!(ProcessPage, never_even_seq), 28),
         (offset_of!(ProcessPage, never_even_mode), 32),
-        (offset_of!(ProcessPage, reserved), 36),
+        (offset_of!(ProcessPage, call_mark), 36),
         (offset_of!(ProcessPage, hres), 40),
         (offset_of!(ProcessPage, raw), 80),
         (offset_of!(ProcessPage, functions), 120),
@@ -421,6 +421,7 @@ fn template() -> Template {
         getcpu: Some(0x300),
         forwarded: [Some(0x400), None, None, Some(0x700)],
         random_data: Some(-0x4000),
+        call_mark: 0x5eed_0001,
     }
 }
 
@@ -430,6 +431,7 @@ fn a_process_page_has_the_addresses_of_its_process() {
     let page = template().page_for(vdso_addr);
     let vvar = vdso_addr - 0x6000;
     assert!(page.flags.load(Relaxed) & process::FLAG_RDPID != 0);
+    assert_eq!(page.call_mark.load(Relaxed), 0x5eed_0001);
     assert_eq!(page.clock_mode_addr.load(Relaxed), vvar + 4);
     for (clock, at) in [(&page.hres, vvar), (&page.raw, vvar + 0xe8)] {
         assert_eq!(clock.seq_addr.load(Relaxed), at);

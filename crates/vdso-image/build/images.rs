@@ -95,6 +95,10 @@ impl Build {
         rustc.arg("--cfg").arg(format!("source=\"{source}\""));
         rustc.arg("--check-cfg=cfg(source, values(\"own\", \"host\", \"chain\"))");
         rustc.arg("--check-cfg=cfg(inline_all)").arg("--check-cfg=cfg(own_getrandom)");
+        rustc.arg("--check-cfg=cfg(detours)");
+        if self.architecture.detours {
+            rustc.arg("--cfg=detours");
+        }
         if source != "chain" && self.architecture.has_own_getrandom() {
             rustc.arg("--cfg=own_getrandom");
         }

@@ -21,6 +21,8 @@ mod arch;
 mod clock_getres;
 mod clock_gettime;
 mod coarse;
+#[cfg(detours)]
+mod detour;
 mod forward;
 mod getcpu;
 #[cfg(own_getrandom)]

@@ -58,3 +58,9 @@ pub fn offset_of(id: u32) -> Offset {
         }
     })
 }
+
+/// [`ProcessPage::call_mark`].
+#[inline(always)]
+pub fn call_mark() -> u32 {
+    arch::process_page_u32::<{ offset_of!(ProcessPage, call_mark) }>()
+}

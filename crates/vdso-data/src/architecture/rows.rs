@@ -47,8 +47,9 @@ const V5_10: &str = "LINUX_5.10";
 /// Room on 32-bit architectures, where a product of 128 bits is many instructions.
 const WITH_WIDE_PRODUCTS: usize = 16 << 10;
 
-/// Room with a `getrandom`: several blocks at once, with two instruction sets, are some 4 KiB.
-const WITH_GETRANDOM: usize = 16 << 10;
+/// Room with a `getrandom` (several blocks at once, with two instruction sets, are some 4 KiB) and with what
+/// makes system calls in a program's place.
+const WITH_DETOUR: usize = 32 << 10;
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
@@ -67,6 +68,7 @@ const USUAL: Architecture = Architecture {
     counter: "",
     unwinding: Unwinding::Dwarf,
     enters_programs: false,
+    detours: false,
     companion: None,
     twin: None,
     exports: &[],
@@ -78,9 +80,10 @@ static X86_64: Architecture = Architecture {
     target: "x86_64-unknown-linux-gnu",
     compiler_flags: &["-Ctarget-cpu=generic"],
     machine: 62,
-    image_bytes: WITH_GETRANDOM,
+    image_bytes: WITH_DETOUR,
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
+    detours: true,
     companion: Some("i386"),
     twin: Some("x32"),
     exports: &[

@@ -2,6 +2,7 @@
 
 #[cfg(own_getrandom)]
 mod chacha;
+mod detour;
 mod enter;
 mod exports;
 #[cfg(own_getrandom)]
@@ -131,11 +132,39 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
 pub mod number {
     const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
 
+    pub const POLL: usize = ABI | 7;
+    pub const RT_SIGPROCMASK: usize = ABI | 14;
+    pub const SELECT: usize = ABI | 23;
+    pub const NANOSLEEP: usize = ABI | 35;
+    pub const GETITIMER: usize = ABI | 36;
+    pub const ALARM: usize = ABI | 37;
+    pub const SETITIMER: usize = ABI | 38;
+    pub const GETPID: usize = ABI | 39;
     pub const GETTIMEOFDAY: usize = ABI | 96;
+    pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
+    pub const FUTEX: usize = ABI | 202;
+    pub const IO_GETEVENTS: usize = ABI | 208;
+    pub const SEMTIMEDOP: usize = ABI | 220;
+    pub const TIMER_SETTIME: usize = ABI | 223;
+    pub const TIMER_GETTIME: usize = ABI | 224;
     pub const CLOCK_GETTIME: usize = ABI | 228;
     pub const CLOCK_GETRES: usize = ABI | 229;
+    pub const CLOCK_NANOSLEEP: usize = ABI | 230;
+    pub const EPOLL_WAIT: usize = ABI | 232;
+    pub const MQ_TIMEDSEND: usize = ABI | 242;
+    pub const MQ_TIMEDRECEIVE: usize = ABI | 243;
+    pub const PSELECT6: usize = ABI | 270;
+    pub const PPOLL: usize = ABI | 271;
+    pub const EPOLL_PWAIT: usize = ABI | 281;
+    pub const TIMERFD_SETTIME: usize = ABI | 286;
+    pub const TIMERFD_GETTIME: usize = ABI | 287;
+    pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
     pub const GETCPU: usize = ABI | 309;
+    pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
     pub const GETRANDOM: usize = ABI | 318;
+    pub const EPOLL_PWAIT2: usize = ABI | 441;
+    pub const FUTEX_WAITV: usize = ABI | 449;
+    pub const FUTEX_WAIT: usize = ABI | 455;
 }
 
 /// # Safety
@@ -158,4 +187,28 @@ pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
         );
     };
     result as c_int
+}
+
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[inline(always)]
+pub unsafe fn syscall_6(number: usize, args: &[u64; 6]) -> i64 {
+    let result: i64;
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as u64 => result,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    };
+    result
 }

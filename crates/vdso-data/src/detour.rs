@@ -1,0 +1,23 @@
+//! Detours: how a thread that has reported a system call is sent through its image, which makes the call in its
+//! place, with times of the program's own clock.
+//!
+//! Whoever hears of the report sends the thread to the image's `detour`, which is [`FROM_ENTRY`] bytes behind its ELF
+//! entry point. Calls that an image makes so carry the process page's
+//! [`call_mark`](crate::process::ProcessPage::call_mark) in a place that the kernel does not look at, so a filter
+//! can tell them from the program's: [`mark_of`].
+
+/// How far behind the image's ELF entry point `detour` is, bytes.
+pub const FROM_ENTRY: usize = 128;
+
+/// Where in the arguments of a call its mark is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// In the lower half of an argument that the call does not have.
+    Low(u8),
+    /// In the upper half of one that has 32 bits.
+    High(u8),
+}
+
+/// Which clock a timer that is set runs on: given to `detour` beside the call, as that does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerClock(pub u32);

@@ -1,0 +1,79 @@
+//! The program's memory, which may not be there: the kernel is asked to read or to write where it would say
+//! `EFAULT`, so that nothing here faults.
+
+use vdso_data::arithmetic::{NSEC_PER_SEC, Timespec};
+
+use crate::arch::{self, number};
+
+/// `EFAULT` of `include/uapi/asm-generic/errno-base.h`.
+const EFAULT: i64 = 14;
+
+/// Bytes of a set of signals.
+const SET_BYTES: u64 = 8;
+
+/// The two words at `addr`; `None` if they cannot be read.
+#[inline(never)]
+pub fn read(addr: u64) -> Option<[u64; 2]> {
+    is_readable(addr).then_some(())?;
+    is_readable(addr.wrapping_add(SET_BYTES)).then_some(())?;
+    // SAFETY: the kernel has just read them. Memory that another thread unmaps meanwhile is its mistake.
+    Some(unsafe { (addr as *const [u64; 2]).read_unaligned() })
+}
+
+/// Whether the eight bytes there can be read: the kernel copies a set of signals with which, as there is no such
+/// operation, nothing is to be done.
+#[inline(never)]
+fn is_readable(addr: u64) -> bool {
+    const NO_OPERATION: u64 = u32::MAX as u64;
+    let args = [NO_OPERATION, addr, 0, SET_BYTES, 0, 0];
+    // SAFETY: the kernel reads what it is given, if it can, and changes nothing.
+    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
+}
+
+/// Writes two words to `addr`, if they can be written.
+#[inline(never)]
+pub fn write(addr: u64, words: [u64; 2]) {
+    let local = [(&raw const words).addr() as u64, 16];
+    let remote = [addr, 16];
+    let [local, remote] = [&local, &remote].map(|vector| (&raw const *vector).addr() as u64);
+    // SAFETY: takes nothing.
+    let pid = unsafe { arch::syscall_6(number::GETPID, &[0; 6]) } as u64;
+    // SAFETY: the kernel writes where the program has told it to, if it can.
+    let _ = unsafe { arch::syscall_6(number::PROCESS_VM_WRITEV, &[pid, local, 1, remote, 1, 0]) };
+}
+
+/// A `struct __kernel_timespec`: `None` if it cannot be read, or if the kernel would not take it.
+#[inline(never)]
+pub fn read_timespec(addr: u64) -> Option<Timespec> {
+    valid(read(addr)?)
+}
+
+/// A time that the kernel takes.
+pub fn valid([sec, nsec]: [u64; 2]) -> Option<Timespec> {
+    (sec as i64 >= 0 && nsec < NSEC_PER_SEC)
+        .then_some(Timespec { sec: sec as i64, nsec: nsec as i64 })
+}
+
+/// As the kernel reads it.
+pub fn words(time: Timespec) -> [u64; 2] {
+    [time.sec as u64, time.nsec as u64]
+}
+
+const USEC_PER_SEC: u64 = 1_000_000;
+const NSEC_PER_USEC: u64 = 1_000;
+
+/// A `struct timeval`'s words, which `select` takes with any number of microseconds.
+#[inline(never)]
+pub fn of_timeval([sec, usec]: [u64; 2]) -> Option<Timespec> {
+    let is_valid = sec as i64 >= 0 && usec as i64 >= 0;
+    let sec = sec.checked_add(usec / USEC_PER_SEC)?;
+    let nsec = usec % USEC_PER_SEC * NSEC_PER_USEC;
+    (is_valid && sec as i64 >= 0).then_some(Timespec { sec: sec as i64, nsec: nsec as i64 })
+}
+
+/// The words of a `struct timeval`, rounded up: a timer that is set must not become one that is not.
+#[inline(never)]
+pub fn timeval(time: Timespec) -> [u64; 2] {
+    let usec = (time.nsec as u64).div_ceil(NSEC_PER_USEC);
+    [(time.sec as u64).wrapping_add(usec / USEC_PER_SEC), usec % USEC_PER_SEC]
+}

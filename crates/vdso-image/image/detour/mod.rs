@@ -1,0 +1,178 @@
+//! System calls that wait, or set timers, made in a program's place: deadlines and spans of the program's own
+//! clock become the host's, and what is left of them becomes the program's again.
+//!
+//! One rule for all of them: a deadline is taken on the clock that the kernel documents for it, as the program
+//! sees that clock; a span on MONOTONIC, as it sees that. Whoever is woken by the host's clock finds that its own
+//! has reached the deadline, or waits on.
+//!
+//! Whatever is not translated here (a call of another kind, no time-out, memory that cannot be read, a time that the
+//! kernel refuses) is made as it is, so that the kernel says what it says. All calls carry the mark.
+//!
+//! - [`wait`]: waits with one deadline or span;
+//! - [`several`]: waits for descriptors, which say what is left in other forms;
+//! - [`timers`]: what goes off later;
+//! - [`memory`]: the program's memory.
+
+mod memory;
+mod several;
+mod timers;
+mod wait;
+
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+
+use vdso_data::arithmetic::{Rate, Timespec, Transform};
+use vdso_data::detour::Mark;
+use vdso_data::{clock, latch};
+
+use crate::arch::{self, number};
+use crate::{clock_gettime, pages};
+
+/// A call as its instruction had it, in the order in which `arch/*/detour.rs` puts it on the stack.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Frame {
+    /// The arguments.
+    pub args: [u64; 6],
+    /// The number.
+    pub number: u64,
+    /// The clock of a timer: [`vdso_data::detour::TimerClock`].
+    pub timer_clock: u64,
+}
+
+/// Makes the call and gives what it gave.
+pub extern "C" fn make(frame: &Frame) -> i64 {
+    let call = Call { number: frame.number as usize, args: frame.args };
+    match call.number {
+        number::CLOCK_NANOSLEEP | number::NANOSLEEP => wait::sleep(call),
+        number::FUTEX => wait::futex(call),
+        number::FUTEX_WAIT | number::FUTEX_WAITV => wait::futex_by_clock(call),
+        number::MQ_TIMEDSEND | number::MQ_TIMEDRECEIVE => wait::message(call),
+        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT | number::IO_GETEVENTS => wait::short(call),
+        number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
+        number::EPOLL_PWAIT2 => several::without_rest(call),
+        number::POLL => several::poll(call),
+        number::SELECT => several::select(call),
+        number::EPOLL_WAIT | number::EPOLL_PWAIT => several::epoll(call),
+        number::TIMER_SETTIME | number::TIMERFD_SETTIME => {
+            timers::set(call, frame.timer_clock as u32)
+        }
+        number::TIMER_GETTIME | number::TIMERFD_GETTIME => {
+            timers::get(call, frame.timer_clock as u32)
+        }
+        number::SETITIMER => timers::set_interval(call),
+        number::GETITIMER => timers::get_interval(call),
+        number::ALARM => timers::alarm(call),
+        _ => call.make(Mark::Low(5)),
+    }
+}
+
+/// A system call.
+#[derive(Clone, Copy)]
+struct Call {
+    number: usize,
+    args: [u64; 6],
+}
+
+impl Call {
+    /// Makes it, marked.
+    #[inline(never)]
+    fn make(mut self, mark: Mark) -> i64 {
+        let call_mark = u64::from(pages::call_mark());
+        match mark {
+            Mark::Low(place) => self.args[usize::from(place) % 6] = call_mark,
+            Mark::High(place) => {
+                let arg = &mut self.args[usize::from(place) % 6];
+                *arg = *arg & u64::from(u32::MAX) | call_mark << 32;
+            }
+        }
+        // SAFETY: the program's own call, with times of ours in the place of its.
+        unsafe { arch::syscall_6(self.number, &self.args) }
+    }
+
+    /// An argument by its place.
+    fn arg(&self, place: usize) -> u64 {
+        self.args[place % 6]
+    }
+
+    /// The same with another argument.
+    fn with(mut self, place: usize, arg: u64) -> Self {
+        self.args[place % 6] = arg;
+        self
+    }
+}
+
+/// The address of a time of ours, as an argument.
+fn addr_of<T>(time: &T) -> u64 {
+    (&raw const *time).addr() as u64
+}
+
+/// The line of a clock: those that wake a machine have none of their own.
+fn line(id: u32) -> u32 {
+    const REALTIME_ALARM: u32 = 8;
+    const BOOTTIME_ALARM: u32 = 9;
+    match id {
+        REALTIME_ALARM => clock::REALTIME,
+        BOOTTIME_ALARM => clock::BOOTTIME,
+        _ => id,
+    }
+}
+
+/// How a clock is moved against the host's; not at all, if it has no line.
+#[inline(never)]
+fn transform(id: u32) -> Transform {
+    if id as usize >= clock::LINES {
+        return Transform::IDENTITY;
+    }
+    let page = pages::own();
+    latch::read(&page.header.seq, || (), |(), copy| page.line(copy, id).load_transform())
+}
+
+/// The host's span in which `span` passes on MONOTONIC.
+fn host_span(span: Timespec) -> Timespec {
+    host_span_at(transform(clock::MONOTONIC).rate, span)
+}
+
+/// The same at any rate. Zero, which some calls take for "none" or "do not wait", stays zero.
+#[inline(never)]
+fn host_span_at(rate: Rate, span: Timespec) -> Timespec {
+    if span == NONE { NONE } else { deadline(rate.host_span(span)) }
+}
+
+/// The host's time at which a clock that is moved so shows `wanted`.
+#[inline(never)]
+fn host_time(transform: &Transform, wanted: Timespec) -> Timespec {
+    deadline(transform.host_at(wanted))
+}
+
+/// What has passed on a clock of that rate in a span of the host's.
+#[inline(never)]
+fn scaled(rate: Rate, host: Timespec) -> Timespec {
+    rate.scale(host)
+}
+
+/// No time at all.
+const NONE: Timespec = Timespec { sec: 0, nsec: 0 };
+
+/// What the program reads of a clock.
+#[inline(never)]
+fn now(id: u32) -> Timespec {
+    let mut now = MaybeUninit::<Timespec>::zeroed();
+    // SAFETY: it is ours.
+    unsafe { clock_gettime::clock_gettime(id as c_int, now.as_mut_ptr()) };
+    // SAFETY: zeros are a time, too.
+    unsafe { now.assume_init() }
+}
+
+/// What the kernel takes for a deadline that never comes.
+const NEVER: Timespec = Timespec { sec: i64::MAX, nsec: 0 };
+
+/// A host's time as the kernel takes it: none before 1970, and not zero, which some calls take for "none".
+fn deadline(host: Option<Timespec>) -> Timespec {
+    const LEAST: Timespec = Timespec { sec: 0, nsec: 1 };
+    match host {
+        None => NEVER,
+        Some(host) if host < LEAST => LEAST,
+        Some(host) => host,
+    }
+}

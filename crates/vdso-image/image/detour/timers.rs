@@ -1,0 +1,134 @@
+//! Timers: when they go off first, how often after that, and what is left.
+
+use vdso_data::arithmetic::{Rate, Timespec};
+use vdso_data::clock;
+use vdso_data::detour::Mark;
+
+use super::{
+    Call, NONE, addr_of, host_span, host_span_at, host_time, line, memory, scaled, transform,
+};
+use crate::arch::number;
+
+const MARK: Mark = Mark::Low(5);
+
+/// `timer_settime`, `timerfd_settime`, of a timer on `clock`.
+pub fn set(call: Call, clock: u32) -> i64 {
+    /// `TIMER_ABSTIME` and `TFD_TIMER_ABSTIME`.
+    const ABSOLUTE: u64 = 1;
+    let [_, flags, new_addr, old_addr, ..] = call.args;
+    let Some([interval, value]) = read_pair(new_addr) else {
+        return call.make(MARK);
+    };
+    let (own, monotonic) = (transform(line(clock)), transform(clock::MONOTONIC));
+    let is_absolute = flags & ABSOLUTE != 0;
+    let rate = if is_absolute { own.rate } else { monotonic.rate };
+    let value = match value {
+        NONE => NONE,
+        value if is_absolute => host_time(&own, value),
+        value => host_span(value),
+    };
+    let new = [host_span_at(rate, interval), value].map(memory::words);
+    let result = call.with(2, addr_of(&new)).make(MARK);
+    if result >= 0 && old_addr != 0 {
+        scale_pair(old_addr, own.rate);
+    }
+    result
+}
+
+/// `timer_gettime`, `timerfd_gettime`, of a timer on `clock`.
+pub fn get(call: Call, clock: u32) -> i64 {
+    let result = call.make(MARK);
+    if result >= 0 {
+        scale_pair(call.args[1], transform(line(clock)).rate);
+    }
+    result
+}
+
+/// `setitimer`.
+pub fn set_interval(call: Call) -> i64 {
+    let [_, new_addr, old_addr, ..] = call.args;
+    let rate = transform(clock::MONOTONIC).rate;
+    let words = memory::read(new_addr).zip(memory::read(new_addr.wrapping_add(16)));
+    let times = words.and_then(|(interval, value)| {
+        Some([valid_timeval(interval)?, valid_timeval(value)?])
+    });
+    let Some([interval, value]) = times else {
+        return call.make(MARK);
+    };
+    let new = [interval, value].map(host_span).map(memory::timeval);
+    let result = call.with(1, addr_of(&new)).make(MARK);
+    if result >= 0 && old_addr != 0 {
+        scale_timevals(old_addr, rate);
+    }
+    result
+}
+
+/// `getitimer`.
+pub fn get_interval(call: Call) -> i64 {
+    let result = call.make(MARK);
+    if result >= 0 {
+        scale_timevals(call.args[1], transform(clock::MONOTONIC).rate);
+    }
+    result
+}
+
+/// `alarm`, by `setitimer`, as a second of the program's may be less than one of the host's.
+pub fn alarm(call: Call) -> i64 {
+    let rate = transform(clock::MONOTONIC).rate;
+    let value = Timespec { sec: i64::from(call.args[0] as u32), nsec: 0 };
+    let new = [NONE, host_span(value)].map(memory::timeval);
+    let mut old = [[0u64; 2]; 2];
+    let args = [0, addr_of(&new), (&raw mut old).addr() as u64, 0, 0, 0];
+    let result = Call { number: number::SETITIMER, args }.make(MARK);
+    if result < 0 {
+        return result;
+    }
+    // SAFETY: it is ours; read anew, as the kernel has written.
+    let [_, left] = unsafe { (&raw const old).read_volatile() };
+    let left = scaled(rate, memory::of_timeval(left).unwrap_or(NONE));
+    // As the kernel rounds: never to "none was set", else to the nearest.
+    let is_up = left.nsec >= 500_000_000 || left.sec == 0 && left.nsec != 0;
+    left.sec + i64::from(is_up)
+}
+
+/// `struct __kernel_itimerspec`: how often, and when first.
+fn read_pair(addr: u64) -> Option<[Timespec; 2]> {
+    Some([memory::read_timespec(addr)?, memory::read_timespec(addr.wrapping_add(16))?])
+}
+
+/// What the kernel has just written there becomes the program's.
+fn scale_pair(addr: u64, rate: Rate) {
+    if rate == Rate::ONE {
+        return;
+    }
+    if let Some(pair) = read_pair(addr) {
+        for (at, time) in [(0, pair[0]), (16, pair[1])] {
+            memory::write(addr.wrapping_add(at), memory::words(left(rate, time)));
+        }
+    }
+}
+
+fn scale_timevals(addr: u64, rate: Rate) {
+    if rate == Rate::ONE {
+        return;
+    }
+    for addr in [addr, addr.wrapping_add(16)] {
+        if let Some(time) = memory::read(addr).and_then(valid_timeval) {
+            memory::write(addr, memory::timeval(left(rate, time)));
+        }
+    }
+}
+
+/// Not zero where it was not.
+fn left(rate: Rate, time: Timespec) -> Timespec {
+    match scaled(rate, time) {
+        NONE if time != NONE => Timespec { sec: 0, nsec: 1 },
+        left => left,
+    }
+}
+
+/// A `struct timeval` that timers take.
+fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
+    let [_, usec] = words;
+    (usec < 1_000_000).then(|| memory::of_timeval(words)).flatten()
+}

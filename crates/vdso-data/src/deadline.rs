@@ -185,7 +185,8 @@ mod tests {
         let mut numbers = Numbers(7);
         for _ in 0..100_000 {
             let rate = Rate { whole: numbers.next() % 2000, fraction: numbers.next() | 1 };
-            let span = ts((numbers.next() % (1 << 31)) as i64, (numbers.next() % NSEC_PER_SEC) as i64);
+            let span =
+                ts((numbers.next() % (1 << 31)) as i64, (numbers.next() % NSEC_PER_SEC) as i64);
             let host = rate.host_span(span).expect("it passes");
             assert!(rate.scale(host) >= span, "{rate:?} {span:?} {host:?}");
             if host > ONE_NS {

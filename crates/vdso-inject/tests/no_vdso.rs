@@ -73,8 +73,13 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
     vdso_host::initialise(file.page(), &[transform; clock::LINES]);
-    let payload =
-        Payload { file, template: Template::default(), padding: None, companions: Vec::new() };
+    let payload = Payload {
+        file,
+        template: Template::default(),
+        padding: None,
+        detours: vdso_inject::detour::Detours::default(),
+        companions: Vec::new(),
+    };
     let inherited = fcntl(payload.file.as_fd(), FcntlArg::F_DUPFD(200)).expect("a descriptor");
 
     let child = stopped_at_exec(command);

@@ -1,6 +1,7 @@
 //! Which source of time is taken, and why.
 
 use std::fmt::{self, Display, Formatter};
+use std::hash::{BuildHasher, RandomState};
 use std::{fs, io};
 
 use vdso_data::clock;
@@ -8,6 +9,7 @@ use vdso_data::process::Template;
 use vdso_host::{Host, counter, initialise};
 use vdso_image::Source;
 use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::detour::Detours;
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
 use vdso_map::LocalImage;
@@ -241,7 +243,9 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
+    let detours = detours(plan);
     let mut template = host.template(&vdso_image::FORWARDED);
+    template.call_mark = detours.mark;
     if source == Source::Chain {
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
@@ -252,8 +256,13 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
         companions.extend(companion(name, plan)?);
     }
     companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));
-    let payload = Payload { file, template, padding, companions };
+    let payload = Payload { file, template, padding, detours, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
+}
+
+/// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
+fn detours(plan: &Plan) -> Detours {
+    Detours::of(&plan.transforms, RandomState::new().hash_one(()) as u32)
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {
@@ -279,7 +288,13 @@ fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Comp
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
         let template = vdso_host::functions(file.architecture(), &kernel.image);
-        Ok(Payload { file, template, padding: None, companions: Vec::new() })
+        Ok(Payload {
+            file,
+            template,
+            padding: None,
+            detours: Detours::default(),
+            companions: Vec::new(),
+        })
     };
     Ok(Some(Companion::new(name, file, Box::new(make))))
 }
@@ -306,9 +321,15 @@ fn twin_payload(
     };
     let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
     let file = file.twin(&tailored.bytes)?;
-    let template =
-        Template { hres, raw, ..vdso_host::functions(file.architecture(), &kernel.image) };
-    Ok(Payload { file, template, padding: None, companions: Vec::new() })
+    let functions = vdso_host::functions(file.architecture(), &kernel.image);
+    let template = Template { hres, raw, call_mark: template.call_mark, ..functions };
+    Ok(Payload {
+        file,
+        template,
+        padding: None,
+        detours: Detours::default(),
+        companions: Vec::new(),
+    })
 }
 
 type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;

@@ -20,6 +20,7 @@ fn a_process_with_other_threads_does_not_launch() {
         file: ProgramFile::create("launch", image).expect("an image has a file"),
         template: Template::default(),
         padding: None,
+        detours: vdso_inject::detour::Detours::default(),
         companions: Vec::new(),
     };
     let launch = Launch {

@@ -11,6 +11,8 @@
 //! `Registers::start`. Where there is no injection yet, `none` stands for the
 //! architecture's folder.
 
+use vdso_data::detour::Mark;
+
 use crate::error::{Error, Result};
 use crate::exec::Probe;
 use crate::stub::Stub;
@@ -91,6 +93,70 @@ pub struct Calls {
     pub seccomp: u32,
     /// Those that a stub makes.
     pub stub: &'static [StubCall],
+    /// Those with times that the image can make in a program's place; the most frequent ones first.
+    pub timed: &'static [TimedCall],
+}
+
+/// A system call with times in its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedCall {
+    /// Its name, as the manual has it.
+    pub name: &'static str,
+    /// Its number, as a filter sees it.
+    pub number: u32,
+    /// Which times it has.
+    pub times: Times,
+    /// Where the image marks it.
+    pub mark: Mark,
+}
+
+/// Which times a call has. A place is that of an argument, from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// The address of a deadline on a clock; a null pointer means none.
+    Deadline {
+        /// The argument.
+        place: u8,
+        /// Whose time it is.
+        clock: Clock,
+    },
+    /// The address of a span; a null pointer means none.
+    Span {
+        /// The argument.
+        place: u8,
+    },
+    /// `setitimer`, `getitimer`: which of a process's timers, and the address of two spans.
+    Interval {
+        /// The argument.
+        place: u8,
+    },
+    /// A span in milliseconds: none if it is negative, and no wait if it is zero.
+    Millis {
+        /// The argument.
+        place: u8,
+    },
+    /// A span in seconds, the first argument.
+    Seconds,
+    /// `clock_nanosleep`: a clock, flags, and the address of a deadline or a span.
+    Sleep,
+    /// `futex`: an operation that tells whether there is a deadline or a span, and on which clock.
+    Futex,
+    /// A timer, flags that tell what its first time is, and the address of two times.
+    Timer {
+        /// The argument.
+        place: u8,
+    },
+    /// A timer, of which it says what is left.
+    TimerLeft,
+}
+
+/// Whose time a deadline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// This clock's.
+    Fixed(u32),
+    /// That of the clock whose id is an argument.
+    Argument(u8),
 }
 
 /// A system call that a stub makes, as a filter sees it.

@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::{FileBy, Payload, padding_in, probe};
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
-use crate::file::ProgramRoom;
+use crate::file::{ProgramFile, ProgramRoom};
 use crate::stub::{Stub, WithoutEntry};
 
 /// Makes what such programs get, from their kind and the kernel's vDSO that they have. An error if there
@@ -131,6 +131,14 @@ impl Payload {
             CompanionFile::SameAsPayload => self.file.as_fd(),
             CompanionFile::Own(room) => room.as_fd(),
         })
+    }
+
+    /// The image that a program of this kind has, if this process knows it.
+    pub(crate) fn image_file(&self, abi: &Abi) -> Option<&ProgramFile> {
+        if is_native(abi) {
+            return Some(&self.file);
+        }
+        Some(&self.companion(abi)?.made.get()?.file)
     }
 
     fn companion(&self, abi: &Abi) -> Option<&Companion> {

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use vdso_data::process::{ProcessPage, Template};
 
 use crate::arch::{ABIS, Abi, Registers};
+use crate::detour::Detours;
 use crate::error::{Error, Result};
 use crate::file::ProgramFile;
 use crate::stub::{
@@ -38,6 +39,8 @@ pub struct Payload {
     pub template: Template,
     /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].
     pub padding: Option<u64>,
+    /// Which calls programs report, to have them made by the image.
+    pub detours: Detours,
     /// For programs of other kinds; those that have none here run untouched.
     pub companions: Vec<Companion>,
 }

@@ -180,7 +180,13 @@ pub fn payload() -> Payload {
         raw: None,
         ..host.template(&vdso_image::FORWARDED)
     };
-    Payload { file, template, padding, companions: vec![companion] }
+    Payload {
+        file,
+        template,
+        padding,
+        detours: vdso_inject::detour::Detours::default(),
+        companions: vec![companion],
+    }
 }
 
 fn transforms() -> [Transform; clock::LINES] {
@@ -199,7 +205,13 @@ pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result
     let file = room.fill(&tailored.bytes)?;
     vdso_host::initialise(file.page(), &transforms());
     let template = vdso_host::functions(file.architecture(), &kernel.image);
-    Ok(Payload { file, template, padding: None, companions: Vec::new() })
+    Ok(Payload {
+        file,
+        template,
+        padding: None,
+        detours: vdso_inject::detour::Detours::default(),
+        companions: Vec::new(),
+    })
 }
 
 /// What others fork meanwhile would keep a listener open.

@@ -8,30 +8,31 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::filter;
 use super::in_flight::InFlight;
 use super::report::Report;
+use vdso_inject::detour::{Detours, RESTART};
 
 /// Installs the filter in this process and all that come from it, and gives the listener.
 ///
 /// Without privilege that takes `no_new_privs`, which this sets, and which set-user-ID programs
 /// below it pay for.
-pub fn install() -> nix::Result<OwnedFd> {
+pub fn install(detours: &Detours) -> nix::Result<OwnedFd> {
     /// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` (Linux 5.19): a signal does not take back a report
     /// that has been received.
     const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
     let listen = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    let mut listener = set_filter(listen | WAIT_KILLABLE);
+    let mut listener = set_filter(detours, listen | WAIT_KILLABLE);
     if listener == Err(Errno::EACCES) {
         nix::sys::prctl::set_no_new_privs()?;
-        listener = set_filter(listen | WAIT_KILLABLE);
+        listener = set_filter(detours, listen | WAIT_KILLABLE);
     }
     if listener == Err(Errno::EINVAL) {
-        listener = set_filter(listen);
+        listener = set_filter(detours, listen);
     }
     // SAFETY: the kernel has just made this descriptor for us.
     listener.map(|listener| unsafe { OwnedFd::from_raw_fd(listener) })
 }
 
-fn set_filter(flags: libc::c_ulong) -> nix::Result<RawFd> {
-    let mut program = filter::program();
+fn set_filter(detours: &Detours, flags: libc::c_ulong) -> nix::Result<RawFd> {
+    let mut program = filter::program(detours);
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     let operation = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: the program is valid for the call, and the kernel copies it.
@@ -103,6 +104,12 @@ impl<'a> Listener<'a> {
     /// Answers in the kernel's place.
     pub fn refuse(&self, report: Report, errno: Errno) {
         self.send(report, -(errno as i32), 0);
+    }
+
+    /// Answers so that the kernel makes the call anew, unless the thread, which was told to stop, is sent elsewhere
+    /// at the stop.
+    pub fn restart(&self, report: Report) {
+        self.send(report, -RESTART, 0);
     }
 
     /// Puts `file` in the place of the descriptor `number` of the process, and answers.

@@ -4,7 +4,7 @@
 //! injection) to the [`Supervisor`]; the supervisor traces the process for just that call, so signals and
 //! all other system calls cost the program what they always do.
 //!
-//! - `filter`: what is reported; `listener`: how that is received and answered; `report`: what it says.
+//! - `filter`: what is reported, and `timed`: of that, calls with times; `listener`: how that is received and answered; `report`: what it says.
 //! - [`InFlight`]: what is being worked on, in memory that survives a supervisor.
 //! - [`Tracer`]: programs on their way through `execve`, and those whose tracer was killed; `whereabouts`: those whose call
 //!   has failed.
@@ -18,6 +18,8 @@ mod notice;
 mod report;
 mod supervisor;
 mod target;
+mod timed;
+mod timers;
 mod tracer;
 mod whereabouts;
 

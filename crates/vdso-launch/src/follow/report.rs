@@ -3,7 +3,7 @@
 use nix::unistd::Pid;
 
 use super::in_flight::SlotIndex;
-use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::arch::{ABIS, Abi, TimedCall};
 use vdso_inject::stub::REQUEST;
 
 /// A process that waits for an answer.
@@ -49,6 +49,15 @@ pub enum Call {
     },
     /// `SECCOMP_MODE_STRICT`, which no process with a filter can enter.
     StrictMode,
+    /// One with times that are not the host's.
+    Timed {
+        /// Which.
+        call: &'static TimedCall,
+        /// Its arguments.
+        args: [u64; 6],
+        /// Behind its instruction.
+        instruction_addr: u64,
+    },
 }
 
 impl Report {
@@ -60,10 +69,18 @@ impl Report {
         let abi = ABIS.iter().position(|abi| {
             let calls = &abi.calls;
             let numbers = [calls.execve, calls.execveat, calls.prctl, calls.seccomp];
-            calls.audit_arch == data.arch && numbers.contains(&number)
+            let is_timed = calls.timed.iter().any(|timed| timed.number == number);
+            calls.audit_arch == data.arch && (numbers.contains(&number) || is_timed)
         });
         let abi = abi.unwrap_or_default();
-        let call = ABIS.get(abi).map_or(Call::StrictMode, |abi| call(abi, number, &data.args));
+        let call = ABIS.get(abi).map_or(Call::StrictMode, |abi| {
+            let timed = abi.calls.timed.iter().find(|timed| timed.number == number);
+            let (args, instruction_addr) = (data.args, data.instruction_pointer);
+            match timed {
+                Some(call) => Call::Timed { call, args, instruction_addr },
+                None => call(abi, number, &args),
+            }
+        });
         let pid = Pid::from_raw(notification.pid as i32);
         Self { slot, id: notification.id, pid, call, abi }
     }

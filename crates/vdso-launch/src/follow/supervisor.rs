@@ -18,6 +18,7 @@ use super::report::{Call, Report};
 use super::target::Target;
 use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
 use vdso_inject::Result;
+use vdso_inject::arch::TimedCall;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
@@ -174,6 +175,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
             Call::Stub { .. } => self.handle_stub(report),
             Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
+            Call::Timed { call, args, instruction_addr } => {
+                self.handle_timed(report, call, &args, instruction_addr);
+            }
         }
         self.in_flight.note_progress();
     }
@@ -190,6 +194,24 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         // What comes of the exec, usually; others that want to exec wait meanwhile, but not for one that
         // reads from something slow.
         if let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any) {
+            self.news(pid, status);
+        }
+    }
+
+    /// A call with times of the program's own clock, which its image makes.
+    fn handle_timed(
+        &mut self,
+        report: Report,
+        call: &TimedCall,
+        args: &[u64; 6],
+        instruction_addr: u64,
+    ) {
+        let Some(listener) = &self.listener else { return };
+        let _here = StayHere::new();
+        let followed = self.tracer.detour(report, listener, call, args, instruction_addr);
+        if followed == Followed::Traced
+            && let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any)
+        {
             self.news(pid, status);
         }
     }

@@ -23,9 +23,11 @@ use super::listener::{Listener, is_waiting};
 use super::notice::{Notice, OnHostClock};
 use super::report::{Call, Report};
 use super::target::Target;
+use super::timers;
 use super::whereabouts::{Look, Whereabouts, is_in_execve, whereabouts};
 use crate::privilege;
-use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::arch::{ABIS, Abi, TimedCall};
+use vdso_inject::detour;
 use vdso_inject::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
 use vdso_inject::proc;
 use vdso_inject::ptrace::{self, Event};
@@ -103,8 +105,20 @@ enum Purpose {
     Rescue,
     /// Its tracer was killed while it began: it runs on the kernel's vDSO already.
     Repair,
+    /// It has reported a call that its image is to make.
+    Detour(Detour),
     /// By mistake: the process that was meant has ended.
     Stranger,
+}
+
+/// Where a thread is to be sent from the answer of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Detour {
+    number: u32,
+    /// Behind the call's instruction.
+    instruction_addr: u64,
+    detour_addr: u64,
+    timer_clock: u32,
 }
 
 /// Whether news was of a process that is traced here.
@@ -205,6 +219,50 @@ impl<'a> Tracer<'a> {
         self.told.insert(pid, name.clone()) == Some(name)
     }
 
+    /// Has the image make a call that a thread has reported; where that cannot be done the kernel makes it as it is.
+    pub fn detour(
+        &mut self,
+        report: Report,
+        listener: &Listener<'_>,
+        call: &TimedCall,
+        args: &[u64; 6],
+        instruction_addr: u64,
+    ) -> Followed {
+        let pid = report.pid;
+        let payload = self.settings.payload;
+        let detour_addr = report.abi().and_then(|abi| detour::find(pid, abi, payload));
+        let timer_clock = timers::clock(pid, call, args);
+        let is_traced = self.traced.contains_key(&pid);
+        let seized = detour_addr.is_some()
+            && timer_clock.is_some()
+            && (is_traced || self.seize(pid).is_ok());
+        let is_gone = listener.is_gone(report);
+        match (detour_addr, timer_clock) {
+            (Some(detour_addr), Some(timer_clock))
+                if seized && !is_gone && ptrace::interrupt(pid).is_ok() =>
+            {
+                let purpose = Purpose::Detour(Detour {
+                    number: call.number,
+                    instruction_addr,
+                    detour_addr,
+                    timer_clock,
+                });
+                let slot = Some(report.slot);
+                self.insert(pid, Traced { purpose, slot, program: None, look: Look::new() });
+                listener.restart(report);
+                Followed::Traced
+            }
+            _ => {
+                if seized && !is_traced {
+                    self.let_go_of_stranger(pid);
+                }
+                listener.carry_on(report);
+                self.in_flight.slot(report.slot).clear();
+                Followed::Untraced
+            }
+        }
+    }
+
     /// As soon as the kernel has let go of it, if a process that was killed traces it.
     fn seize(&self, pid: Pid) -> Result<()> {
         let refused = match ptrace::seize(pid) {
@@ -277,6 +335,17 @@ impl<'a> Tracer<'a> {
                 if let Err(error) = exec::rescue(pid) {
                     self.untouched(pid, None, error);
                 }
+                self.release(pid);
+            }
+            (Event::Stop, Purpose::Detour(to)) => {
+                // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
+                let _ = detour::divert(
+                    pid,
+                    to.number,
+                    to.instruction_addr,
+                    to.detour_addr,
+                    to.timer_clock,
+                );
                 self.release(pid);
             }
             // The exec failed, and the program goes on; or it was stopped like any other.

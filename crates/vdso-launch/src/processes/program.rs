@@ -19,7 +19,7 @@ pub fn become_program(
 ) -> ! {
     launch.inheritance.restore();
     let listener = match launch.follow {
-        Follow::All => Some(follow::install()),
+        Follow::All => Some(follow::install(&launch.payload.detours)),
         Follow::None => None,
     };
     match listener {

@@ -36,6 +36,7 @@ static ABI_64: Abi = Abi {
             brk: libc::SYS_brk as u32,
             munmap: libc::SYS_munmap as u32,
         }),
+        timed: &[],
     },
     stub: Some(stub::STUB),
     probe: None,

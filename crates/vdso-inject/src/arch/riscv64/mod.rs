@@ -35,6 +35,7 @@ static ABI_64: Abi = Abi {
             brk: libc::SYS_brk as u32,
             munmap: libc::SYS_munmap as u32,
         }),
+        timed: &[],
     },
     stub: Some(stub::STUB),
     probe: None,

@@ -61,6 +61,18 @@ impl Registers {
         None
     }
 
+    /// Those with which a thread that is stopped behind the answer of its report goes on at `detour_addr`; `None` if it
+    /// is not there, or nowhere to be sent.
+    pub fn diverted(
+        &self,
+        _number: u32,
+        _instruction_addr: u64,
+        _detour_addr: u64,
+        _timer_clock: u32,
+    ) -> Option<Self> {
+        None
+    }
+
     /// All of them as words, for another process to put them back: nobody is worked on in the middle here.
     pub fn to_words(self) -> Vec<u64> {
         Vec::new()

@@ -4,6 +4,7 @@ mod i386_stub;
 mod jumps;
 mod registers;
 mod stub;
+mod timed;
 
 use super::{Abi, Calls, StubNumbers, Word, stub_calls};
 use crate::exec::Probe;
@@ -43,6 +44,7 @@ static ABI_64: Abi = Abi {
             brk: libc::SYS_brk as u32,
             munmap: libc::SYS_munmap as u32,
         }),
+        timed: timed::CALLS,
     },
     stub: Some(stub::STUB),
     probe: None,
@@ -69,6 +71,7 @@ static ABI_X32: Abi = Abi {
             brk: X32_BIT | 12,
             munmap: X32_BIT | 11,
         }),
+        timed: timed::X32_CALLS,
     },
     stub: Some(stub::X32_STUB),
     // mov eax, 0x4000003c; syscall: `exit`
@@ -96,6 +99,7 @@ static ABI_I386: Abi = Abi {
             brk: 45,
             munmap: 91,
         }),
+        timed: &[],
     },
     stub: Some(i386_stub::STUB),
     // mov eax, 1; int 0x80: `exit`

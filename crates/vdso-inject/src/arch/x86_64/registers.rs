@@ -4,6 +4,7 @@ use nix::unistd::Pid;
 
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
+use crate::detour::RESTART;
 use crate::error::{Attempt, Error, Result};
 use crate::stub::DATA_BELOW_STACK;
 
@@ -80,6 +81,32 @@ impl Registers {
             r9,
             ..self.0
         }))
+    }
+
+    /// Those with which a thread that is stopped behind the answer of its report goes on at `detour_addr`; `None` if it
+    /// is not there, or nowhere to be sent.
+    pub fn diverted(
+        &self,
+        number: u32,
+        instruction_addr: u64,
+        detour_addr: u64,
+        timer_clock: u32,
+    ) -> Option<Self> {
+        let restart = i64::from(-RESTART).cast_unsigned();
+        let is_there = (self.0.rax, self.0.rip) == (restart, instruction_addr)
+            && self.0.orig_rax as u32 == number
+            && !self.is_i386();
+        is_there.then(|| {
+            Self(libc::user_regs_struct {
+                rip: detour_addr,
+                // What the instruction changes itself.
+                rcx: self.0.rip,
+                r11: self.0.orig_rax,
+                rax: timer_clock.into(),
+                orig_rax: u64::MAX,
+                ..self.0
+            })
+        })
     }
 
     /// All of them as words, for another process to put them back.

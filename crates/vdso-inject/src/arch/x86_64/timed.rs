@@ -1,0 +1,53 @@
+//! The system calls with times, `arch/x86/entry/syscalls/syscall_64.tbl`.
+
+use vdso_data::clock;
+use vdso_data::detour::Mark;
+use vdso_data::detour::Mark::{High, Low};
+
+use super::X32_BIT;
+use crate::arch::{Clock, TimedCall, Times};
+use Times::{Deadline, Futex, Interval, Millis, Seconds, Sleep, Span, Timer, TimerLeft};
+
+/// Those of x86-64 and of x32, which has numbers of its own for some.
+const fn calls(bit: u32) -> [TimedCall; 25] {
+    const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
+        if bit == 0 { number } else { bit | of_x32 }
+    }
+    const REALTIME: Clock = Clock::Fixed(clock::REALTIME);
+    const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> TimedCall {
+        TimedCall { name, number, times, mark }
+    }
+    [
+        // The most frequent ones first: the filter compares in this order.
+        call("futex", bit | 202, Futex, High(5)),
+        call("clock_nanosleep", bit | 230, Sleep, Low(4)),
+        call("nanosleep", bit | 35, Span { place: 0 }, Low(4)),
+        call("poll", bit | 7, Millis { place: 2 }, Low(5)),
+        call("ppoll", bit | 271, Span { place: 2 }, Low(5)),
+        call("select", bit | 23, Span { place: 4 }, Low(5)),
+        call("pselect6", bit | 270, Span { place: 4 }, High(0)),
+        call("epoll_wait", bit | 232, Millis { place: 3 }, High(0)),
+        call("epoll_pwait", bit | 281, Millis { place: 3 }, High(0)),
+        call("epoll_pwait2", bit | 441, Span { place: 3 }, High(0)),
+        call("futex_wait", bit | 455, Deadline { place: 4, clock: Clock::Argument(5) }, High(3)),
+        call("futex_waitv", bit | 449, Deadline { place: 3, clock: Clock::Argument(4) }, Low(5)),
+        call("timerfd_settime", bit | 286, Timer { place: 2 }, Low(5)),
+        call("timerfd_gettime", bit | 287, TimerLeft, Low(5)),
+        call("timer_settime", bit | 223, Timer { place: 2 }, Low(5)),
+        call("timer_gettime", bit | 224, TimerLeft, Low(5)),
+        call("setitimer", bit | 38, Interval { place: 1 }, Low(5)),
+        call("getitimer", bit | 36, Interval { place: 1 }, Low(5)),
+        call("alarm", bit | 37, Seconds, Low(5)),
+        call("mq_timedsend", bit | 242, Deadline { place: 4, clock: REALTIME }, Low(5)),
+        call("mq_timedreceive", bit | 243, Deadline { place: 4, clock: REALTIME }, Low(5)),
+        call("semtimedop", bit | 220, Span { place: 3 }, Low(5)),
+        call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
+        call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
+        call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
+    ]
+}
+
+/// x86-64's.
+pub static CALLS: &[TimedCall] = &calls(0);
+/// x32's.
+pub static X32_CALLS: &[TimedCall] = &calls(X32_BIT);

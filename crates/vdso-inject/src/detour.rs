@@ -1,0 +1,116 @@
+//! A detour: one system call of a thread's, which it has reported, is made by the image that its process has, with
+//! times of the program's own clock. Nobody stays attached.
+//!
+//! The thread waits in its report. It is seized and told to stop; the report is answered with [`RESTART`], an error
+//! that no program ever sees: unless something else is done the kernel makes the call anew, and it is reported
+//! anew. At the stop [`divert`] sends the thread to the image's `detour` (`vdso_data::detour`), and it is let
+//! go. So whoever does this may be killed between any two of these steps.
+
+use nix::unistd::Pid;
+use vdso_data::arithmetic::{Rate, Transform};
+use vdso_data::clock;
+use vdso_data::detour::FROM_ENTRY;
+use vdso_data::process;
+
+use crate::arch::{Abi, Registers, Word};
+use crate::error::Result;
+use crate::exec::{Memory, Payload};
+use crate::file::ProgramFile;
+
+/// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
+pub const RESTART: i32 = 513;
+
+/// Which calls are reported, for programs whose clocks are moved in a certain way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detours {
+    /// The clocks on which deadlines are not the host's, as a bit set of ids.
+    pub deadlines: u32,
+    /// Whether spans last longer or shorter than the host's.
+    pub spans: bool,
+    /// Whether any clock runs faster or slower than the host's.
+    pub rates: bool,
+    /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
+    /// reported.
+    pub mark: u32,
+}
+
+impl Detours {
+    /// What clocks that are moved so need, with a mark of the caller's: a number that no program has in arguments
+    /// that it does not use.
+    pub fn of(transforms: &[Transform; clock::LINES], mark: u32) -> Self {
+        let moved = |&id: &usize| transforms[id] != Transform::IDENTITY;
+        let deadlines = (0..clock::LINES).filter(moved).fold(0, |set, id| set | 1 << id);
+        let spans = transforms[clock::MONOTONIC as usize].rate != Rate::ONE;
+        let rates = transforms.iter().any(|transform| transform.rate != Rate::ONE);
+        if deadlines == 0 && !spans {
+            return Self::default();
+        }
+        Self { deadlines, spans, rates, mark: mark.max(1) }
+    }
+
+    /// Whether any call is reported.
+    pub fn is_any(&self) -> bool {
+        self.mark != 0
+    }
+}
+
+/// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`
+/// if it has no image of this launch's.
+pub fn find(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+    let file = payload.image_file(abi)?;
+    let image_addr = image_addr(pid, abi)?;
+    is_ours(pid, file, image_addr, payload.detours.mark)
+        .then(|| image_addr + file.entry() + FROM_ENTRY as u64)
+}
+
+/// What the auxiliary vector says, which a stub has changed.
+fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
+    let auxv = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
+    let word = |bytes: &[u8]| match abi.word {
+        Word::Bits64 => Some(u64::from_ne_bytes(bytes.try_into().ok()?)),
+        Word::Bits32 => Some(u64::from(u32::from_ne_bytes(bytes.try_into().ok()?))),
+    };
+    let words: Vec<u64> = auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect();
+    let entry = words.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR)?;
+    Some(entry[1])
+}
+
+/// Whether an image of this launch's is there: its process page has the launch's mark.
+fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
+    const MAGIC: usize = std::mem::offset_of!(process::ProcessPage, magic);
+    const MARK: usize = std::mem::offset_of!(process::ProcessPage, call_mark);
+    let mut start = [0; MARK + 4];
+    let page_addr = image_addr.wrapping_add(file.architecture().process_page() as u64);
+    if Memory::of(pid).read(page_addr, &mut start).is_err() {
+        return false;
+    }
+    start[MAGIC..MAGIC + 8] == process::MAGIC.to_ne_bytes() && start[MARK..] == mark.to_ne_bytes()
+}
+
+/// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are
+/// the report's. It comes there with the clock of the timer that its call sets, if it sets one.
+///
+/// # Errors
+/// [`Error::Gone`](crate::Error::Gone).
+pub fn divert(
+    pid: Pid,
+    number: u32,
+    instruction_addr: u64,
+    detour_addr: u64,
+    timer_clock: u32,
+) -> Result<Diverted> {
+    let registers = Registers::read(pid)?;
+    match registers.diverted(number, instruction_addr, detour_addr, timer_clock) {
+        Some(diverted) => diverted.write(pid).map(|()| Diverted::Sent),
+        None => Ok(Diverted::Elsewhere),
+    }
+}
+
+/// What became of a thread that was to be sent to its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Diverted {
+    /// It goes on there.
+    Sent,
+    /// It was not behind its report any more, and is left as it is.
+    Elsewhere,
+}

@@ -1,0 +1,94 @@
+//! Which system calls with times are reported: those whose times are not the host's.
+
+use vdso_data::clock;
+use vdso_inject::arch::{Clock, Times};
+use vdso_inject::detour::Detours;
+
+use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
+use super::filter::Word::Low;
+
+/// `TIMER_ABSTIME`, and the same of timerfd.
+const ABSOLUTE: u32 = 1;
+
+/// The ways in which a call is to be reported: one of them, and all tests of it.
+pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
+    let is_moved = |id: u32| clock::is_in(id, detours.deadlines);
+    let if_spans = |way: Vec<Test>| if detours.spans { vec![way] } else { Vec::new() };
+    match times {
+        Times::Deadline { place, clock: Clock::Fixed(id) } if is_moved(id) => {
+            vec![vec![NotZero(place)]]
+        }
+        Times::Deadline { clock: Clock::Fixed(_), .. } => Vec::new(),
+        Times::Deadline { place, clock: Clock::Argument(id_place) } => {
+            moved_ids(detours).map(|id| vec![Equals(Low(id_place), id), NotZero(place)]).collect()
+        }
+        Times::Span { place } => if_spans(vec![NotZero(place)]),
+        Times::Interval { place } => {
+            if_spans(vec![Equals(Low(0), libc::ITIMER_REAL as u32), NotZero(place)])
+        }
+        Times::Millis { place } => if_spans(vec![NotZero(place), None(Low(place), 1 << 31)]),
+        Times::Seconds => if_spans(vec![]),
+        Times::Sleep => sleep(detours),
+        Times::Futex => futex(detours),
+        Times::Timer { place } if detours.spans => vec![vec![NotZero(place)]],
+        Times::Timer { place } if detours.is_any() => {
+            vec![vec![Any(Low(1), ABSOLUTE), NotZero(place)]]
+        }
+        Times::TimerLeft if detours.rates => vec![vec![]],
+        Times::Timer { .. } | Times::TimerLeft => Vec::new(),
+    }
+}
+
+/// `clock_nanosleep`: clock, flags, time.
+fn sleep(detours: &Detours) -> Vec<Vec<Test>> {
+    const SLEPT_ON: [u32; 6] = [
+        clock::REALTIME,
+        clock::MONOTONIC,
+        clock::BOOTTIME,
+        clock::TAI,
+        REALTIME_ALARM,
+        BOOTTIME_ALARM,
+    ];
+    let until =
+        moved_ids(detours).map(|id| vec![Any(Low(1), ABSOLUTE), Equals(Low(0), id), NotZero(2)]);
+    let spans = SLEPT_ON.map(|id| vec![None(Low(1), ABSOLUTE), Equals(Low(0), id), NotZero(2)]);
+    until.chain(spans.into_iter().filter(|_| detours.spans)).collect()
+}
+
+/// `futex`: its second argument is the operation, the fourth the time.
+fn futex(detours: &Detours) -> Vec<Vec<Test>> {
+    /// `include/uapi/linux/futex.h`.
+    const COMMAND: u32 = 0x7f;
+    const CLOCK_REALTIME: u32 = 256;
+    const WAIT: u32 = 0;
+    const LOCK_PI: u32 = 6;
+    const BY_FLAG: [u32; 3] = [9, 11, 13];
+    let is = |command| Masked(Low(1), COMMAND, command);
+    let mut ways = Vec::new();
+    if clock::is_in(clock::REALTIME, detours.deadlines) {
+        ways.extend(
+            BY_FLAG.map(|command| vec![Any(Low(1), CLOCK_REALTIME), is(command), NotZero(3)]),
+        );
+        ways.push(vec![is(LOCK_PI), NotZero(3)]);
+    }
+    if clock::is_in(clock::MONOTONIC, detours.deadlines) {
+        ways.extend(
+            BY_FLAG.map(|command| vec![None(Low(1), CLOCK_REALTIME), is(command), NotZero(3)]),
+        );
+    }
+    if detours.spans {
+        ways.push(vec![is(WAIT), NotZero(3)]);
+    }
+    ways
+}
+
+const REALTIME_ALARM: u32 = 8;
+const BOOTTIME_ALARM: u32 = 9;
+
+/// The clocks that are moved, with those that show the same and wake a machine.
+fn moved_ids(detours: &Detours) -> impl Iterator<Item = u32> {
+    let with_alarm = [(clock::REALTIME, REALTIME_ALARM), (clock::BOOTTIME, BOOTTIME_ALARM)];
+    let deadlines = detours.deadlines;
+    let alarms = with_alarm.into_iter().filter(move |&(id, _)| clock::is_in(id, deadlines));
+    (0..u32::BITS).filter(move |&id| clock::is_in(id, deadlines)).chain(alarms.map(|(_, id)| id))
+}

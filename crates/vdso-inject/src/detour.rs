@@ -29,6 +29,8 @@ pub struct Detours {
     pub spans: bool,
     /// Whether any clock runs faster or slower than the host's.
     pub rates: bool,
+    /// What becomes of call sites that report often.
+    pub call_sites: CallSites,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -37,7 +39,7 @@ pub struct Detours {
 impl Detours {
     /// What clocks that are moved so need, with a mark of the caller's: a number that no program has in arguments
     /// that it does not use.
-    pub fn of(transforms: &[Transform; clock::LINES], mark: u32) -> Self {
+    pub fn of(transforms: &[Transform; clock::LINES], call_sites: CallSites, mark: u32) -> Self {
         let moved = |&id: &usize| transforms[id] != Transform::IDENTITY;
         let deadlines = (0..clock::LINES).filter(moved).fold(0, |set, id| set | 1 << id);
         let spans = transforms[clock::MONOTONIC as usize].rate != Rate::ONE;
@@ -45,13 +47,23 @@ impl Detours {
         if deadlines == 0 && !spans {
             return Self::default();
         }
-        Self { deadlines, spans, rates, mark: mark.max(1) }
+        Self { deadlines, spans, rates, call_sites, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
     pub fn is_any(&self) -> bool {
         self.mark != 0
     }
+}
+
+/// What becomes of call sites that report often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallSites {
+    /// They are rewritten to jump to the image: [`call_site`](crate::call_site).
+    #[default]
+    Rewritten,
+    /// They stay as they are in the program's file.
+    Kept,
 }
 
 /// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`

@@ -9,6 +9,7 @@
 //! Who starts programs and follows what they start is `vdso-launch`.
 
 pub mod arch;
+pub mod call_site;
 pub mod detour;
 mod error;
 pub mod exec;

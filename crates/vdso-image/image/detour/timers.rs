@@ -2,7 +2,7 @@
 
 use vdso_data::arithmetic::{Rate, Timespec};
 use vdso_data::clock;
-use vdso_data::detour::Mark;
+use vdso_data::detour::{Mark, NO_TIMER};
 
 use super::{
     Call, NONE, addr_of, host_span, host_span_at, host_time, line, memory, scaled, transform,
@@ -16,6 +16,10 @@ pub fn set(call: Call, clock: u32) -> i64 {
     /// `TIMER_ABSTIME` and `TFD_TIMER_ABSTIME`.
     const ABSOLUTE: u64 = 1;
     let [_, flags, new_addr, old_addr, ..] = call.args;
+    if clock == NO_TIMER {
+        // Whoever hears of it knows, and sends the thread here again.
+        return call.make_as_it_is();
+    }
     let Some([interval, value]) = read_pair(new_addr) else {
         return call.make(MARK);
     };
@@ -37,6 +41,9 @@ pub fn set(call: Call, clock: u32) -> i64 {
 
 /// `timer_gettime`, `timerfd_gettime`, of a timer on `clock`.
 pub fn get(call: Call, clock: u32) -> i64 {
+    if clock == NO_TIMER {
+        return call.make_as_it_is();
+    }
     let result = call.make(MARK);
     if result >= 0 {
         scale_pair(call.args[1], transform(line(clock)).rate);

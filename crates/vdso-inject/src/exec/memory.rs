@@ -117,7 +117,8 @@ impl Memory {
         self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
     }
 
-    fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    /// The same, by the one way in which a process's memory is written as it is asked for: not by whole words.
+    pub(crate) fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         let file = File::options().write(true).open(self.path("mem")?);
         file.and_then(|file| file.write_all_at(bytes, addr))
             .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))

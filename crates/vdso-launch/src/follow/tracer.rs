@@ -26,8 +26,10 @@ use super::target::Target;
 use super::timers;
 use super::whereabouts::{Look, Whereabouts, is_in_execve, whereabouts};
 use crate::privilege;
+use vdso_data::detour::NO_TIMER;
 use vdso_inject::arch::{ABIS, Abi, TimedCall};
-use vdso_inject::detour;
+use vdso_inject::call_site;
+use vdso_inject::detour::{self, CallSites};
 use vdso_inject::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Repaired};
 use vdso_inject::proc;
 use vdso_inject::ptrace::{self, Event};
@@ -73,6 +75,8 @@ pub struct Tracer<'a> {
     traced: HashMap<Pid, Traced>,
     /// Processes that cannot be traced, with what they wanted to execute last, if that can be read.
     told: HashMap<Pid, Option<OsString>>,
+    /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
+    sites: HashMap<(u64, u64), u32>,
     /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
     dead: Vec<Pid>,
 }
@@ -142,7 +146,14 @@ pub enum Followed {
 impl<'a> Tracer<'a> {
     /// Traces nobody yet.
     pub fn new(settings: &'a Settings<'a>, in_flight: &'a InFlight) -> Self {
-        Self { settings, in_flight, traced: HashMap::new(), told: HashMap::new(), dead: Vec::new() }
+        Self {
+            settings,
+            in_flight,
+            traced: HashMap::new(),
+            told: HashMap::new(),
+            sites: HashMap::new(),
+            dead: Vec::new(),
+        }
     }
 
     /// What is the same for all programs of the launch.
@@ -263,6 +274,26 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// A call site that reports again and again is made to jump to the image, if that can be done.
+    fn rewrite_if_frequent(&mut self, pid: Pid, to: &Detour) {
+        const FREQUENT: u32 = 3;
+        const MOST: usize = 4096;
+        if self.settings.payload.detours.call_sites == CallSites::Kept || to.timer_clock != NO_TIMER
+        {
+            return;
+        }
+        if self.sites.len() >= MOST {
+            self.sites.clear();
+        }
+        // The image's address is another in each program.
+        let reports = self.sites.entry((to.detour_addr, to.instruction_addr)).or_default();
+        *reports += 1;
+        if *reports == FREQUENT {
+            // If it stays as it is it goes on reporting.
+            let _ = call_site::rewrite(pid, to.instruction_addr, to.number, to.detour_addr);
+        }
+    }
+
     /// As soon as the kernel has let go of it, if a process that was killed traces it.
     fn seize(&self, pid: Pid) -> Result<()> {
         let refused = match ptrace::seize(pid) {
@@ -346,6 +377,7 @@ impl<'a> Tracer<'a> {
                     to.detour_addr,
                     to.timer_clock,
                 );
+                self.rewrite_if_frequent(pid, &to);
                 self.release(pid);
             }
             // The exec failed, and the program goes on; or it was stopped like any other.

@@ -60,6 +60,7 @@ pub use processes::{
 pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;
 pub use vdso_image::Source;
+pub use vdso_inject::detour::CallSites;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

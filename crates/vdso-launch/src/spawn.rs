@@ -44,7 +44,8 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     let host = Host::find().map_err(|error| {
         failed("read /proc/self/maps", error.raw_os_error().map(Errno::from_raw))
     })?;
-    let selected = select(&host, &plan, command.source)?;
+    let mut selected = select(&host, &plan, command.source)?;
+    selected.payload.detours.call_sites = command.settings.call_sites;
     let usual = usual.map(|stdio| stdio());
     let [input, output, errors] = [0, 1, 2].map(|number| {
         let direction = if number == 0 { Direction::Input } else { Direction::Output };

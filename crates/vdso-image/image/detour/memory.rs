@@ -33,8 +33,9 @@ fn is_readable(addr: u64) -> bool {
 /// Writes two words to `addr`, if they can be written.
 #[inline(never)]
 pub fn write(addr: u64, words: [u64; 2]) {
-    let local = [(&raw const words).addr() as u64, 16];
-    let remote = [addr, 16];
+    // `struct iovec`
+    let local = [(&raw const words).addr(), 16];
+    let remote = [addr as usize, 16];
     let [local, remote] = [&local, &remote].map(|vector| (&raw const *vector).addr() as u64);
     // SAFETY: takes nothing.
     let pid = unsafe { arch::syscall_6(number::GETPID, &[0; 6]) } as u64;

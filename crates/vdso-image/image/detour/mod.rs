@@ -10,10 +10,11 @@
 //!
 //! - [`wait`]: waits with one deadline or span;
 //! - [`several`]: waits for descriptors, which say what is left in other forms;
-//! - [`timers`]: what goes off later;
+//! - [`timers`]: what goes off later; [`others`]: time-outs of sockets and rings;
 //! - [`memory`]: the program's memory.
 
 mod memory;
+mod others;
 mod several;
 mod timers;
 mod wait;
@@ -63,6 +64,9 @@ pub extern "C" fn make(frame: &Frame) -> i64 {
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),
         number::ALARM => timers::alarm(call),
+        number::SETSOCKOPT => others::set_option(call),
+        number::GETSOCKOPT => others::get_option(call),
+        number::IO_URING_ENTER => others::enter_ring(call),
         _ => call.make_as_it_is(),
     }
 }

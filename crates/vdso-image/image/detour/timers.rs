@@ -57,7 +57,7 @@ pub fn set_interval(call: Call) -> i64 {
     let rate = transform(clock::MONOTONIC).rate;
     let words = memory::read(new_addr).zip(memory::read(new_addr.wrapping_add(16)));
     let times = words.and_then(|(interval, value)| {
-        Some([valid_timeval(interval)?, valid_timeval(value)?])
+        Some([memory::valid_timeval(interval)?, memory::valid_timeval(value)?])
     });
     let Some([interval, value]) = times else {
         return call.make(MARK);
@@ -120,7 +120,7 @@ fn scale_timevals(addr: u64, rate: Rate) {
         return;
     }
     for addr in [addr, addr.wrapping_add(16)] {
-        if let Some(time) = memory::read(addr).and_then(valid_timeval) {
+        if let Some(time) = memory::read(addr).and_then(memory::valid_timeval) {
             memory::write(addr, memory::timeval(left(rate, time)));
         }
     }
@@ -132,10 +132,4 @@ fn left(rate: Rate, time: Timespec) -> Timespec {
         NONE if time != NONE => Timespec { sec: 0, nsec: 1 },
         left => left,
     }
-}
-
-/// A `struct timeval` that timers take.
-fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
-    let [_, usec] = words;
-    (usec < 1_000_000).then(|| memory::of_timeval(words)).flatten()
 }

@@ -146,6 +146,10 @@ pub enum Times {
         /// The argument.
         place: u8,
     },
+    /// A time-out of a socket's, by level and name of the option.
+    SocketOption,
+    /// `io_uring_enter`: flags tell whether there is the address of a span behind an address.
+    Ring,
     /// A timer, of which it says what is left.
     TimerLeft,
 }

@@ -6,10 +6,12 @@ use vdso_data::detour::Mark::{High, Low};
 
 use super::X32_BIT;
 use crate::arch::{Clock, TimedCall, Times};
-use Times::{Deadline, Futex, Interval, Millis, Seconds, Sleep, Span, Timer, TimerLeft};
+use Times::{
+    Deadline, Futex, Interval, Millis, Ring, Seconds, Sleep, SocketOption, Span, Timer, TimerLeft,
+};
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 25] {
+const fn calls(bit: u32) -> [TimedCall; 28] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -43,6 +45,9 @@ const fn calls(bit: u32) -> [TimedCall; 25] {
         call("semtimedop", bit | 220, Span { place: 3 }, Low(5)),
         call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
         call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
+        call("setsockopt", or(bit, 54, 541), SocketOption, Low(5)),
+        call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
+        call("io_uring_enter", bit | 426, Ring, High(1)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
     ]
 }

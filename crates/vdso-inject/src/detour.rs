@@ -67,12 +67,14 @@ pub enum CallSites {
 }
 
 /// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`
-/// if it has no image of this launch's.
-pub fn find(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+/// if it has no image of this launch's. It is looked for where it was `before` first, if that is known.
+pub fn find(pid: Pid, abi: &Abi, payload: &Payload, before: Option<u64>) -> Option<u64> {
     let file = payload.image_file(abi)?;
-    let image_addr = image_addr(pid, abi)?;
-    is_ours(pid, file, image_addr, payload.detours.mark)
-        .then(|| image_addr + file.entry() + FROM_ENTRY as u64)
+    let from_image = file.entry() + FROM_ENTRY as u64;
+    let is_ours = |&addr: &u64| is_ours(pid, file, addr, payload.detours.mark);
+    let before = before.map(|detour_addr| detour_addr.wrapping_sub(from_image));
+    let addr = before.filter(is_ours).or_else(|| image_addr(pid, abi).filter(is_ours))?;
+    Some(addr + from_image)
 }
 
 /// What the auxiliary vector says, which a stub has changed.

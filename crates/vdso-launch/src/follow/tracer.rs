@@ -75,6 +75,8 @@ pub struct Tracer<'a> {
     traced: HashMap<Pid, Traced>,
     /// Processes that cannot be traced, with what they wanted to execute last, if that can be read.
     told: HashMap<Pid, Option<OsString>>,
+    /// Where threads that have reported went on: another process may have the number by now.
+    detours: HashMap<Pid, u64>,
     /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
     sites: HashMap<(u64, u64), u32>,
     /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
@@ -152,6 +154,7 @@ impl<'a> Tracer<'a> {
             traced: HashMap::new(),
             told: HashMap::new(),
             sites: HashMap::new(),
+            detours: HashMap::new(),
             dead: Vec::new(),
         }
     }
@@ -241,7 +244,9 @@ impl<'a> Tracer<'a> {
     ) -> Followed {
         let pid = report.pid;
         let payload = self.settings.payload;
-        let detour_addr = report.abi().and_then(|abi| detour::find(pid, abi, payload));
+        let before = self.detours.get(&pid).copied();
+        let detour_addr = report.abi().and_then(|abi| detour::find(pid, abi, payload, before));
+        self.note_detour(pid, detour_addr);
         let timer_clock = timers::clock(pid, call, args);
         let is_traced = self.traced.contains_key(&pid);
         let seized = detour_addr.is_some()
@@ -272,6 +277,15 @@ impl<'a> Tracer<'a> {
                 Followed::Untraced
             }
         }
+    }
+
+    /// Where a thread's image was, so that it need not be looked for at its next report.
+    fn note_detour(&mut self, pid: Pid, detour_addr: Option<u64>) {
+        const MOST: usize = 4096;
+        if self.detours.len() >= MOST {
+            self.detours.clear();
+        }
+        self.detours.extend(detour_addr.map(|addr| (pid, addr)));
     }
 
     /// A call site that reports again and again is made to jump to the image, if that can be done.

@@ -135,11 +135,13 @@ impl Abi {
     }
 
     /// The function that answers `call`: in a 32-bit ABI the one with 64-bit times, if there is one.
+    #[inline]
     pub fn function(&self, call: Call) -> Option<&'static Function> {
         self.with_purpose(Purpose::Time64(call)).or_else(|| self.with_purpose(Purpose::Call(call)))
     }
 
     /// The function with exactly this purpose.
+    #[inline]
     pub fn with_purpose(&self, purpose: Purpose) -> Option<&'static Function> {
         self.functions.iter().find(|function| function.purpose == purpose)
     }
@@ -149,7 +151,7 @@ impl Abi {
         let mut index = 0;
         while index < self.functions.len() {
             let function = &self.functions[index];
-            if is_same(function.name.as_bytes(), name.as_bytes()) {
+            if is_same(function.name, name) {
                 return Some(function);
             }
             index += 1;
@@ -168,8 +170,8 @@ impl Abi {
             return None;
         }
         let (start, plain) = name.split_at(prefix.len());
-        match str::from_utf8(plain) {
-            Ok(plain) if is_same(start, prefix) => Some(plain),
+        match (str::from_utf8(start), str::from_utf8(plain)) {
+            (Ok(start), Ok(plain)) if is_same(start, self.prefix) => Some(plain),
             _ => None,
         }
     }
@@ -190,7 +192,9 @@ impl Abi {
     }
 }
 
-const fn is_same(one: &[u8], other: &[u8]) -> bool {
+/// Whether two names are the same, for constants: `==` is none.
+pub const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut at = 0;
     while at < one.len() && at < other.len() && one[at] == other[at] {
         at += 1;

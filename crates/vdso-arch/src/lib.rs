@@ -26,6 +26,11 @@ pub mod system_call;
 
 pub use elf::{ByteOrder, Class, Machine};
 
+/// The folder of this source, on the machine that has compiled it. An image is compiled from the same source
+/// with flags of its own, so its build script cannot use the library that cargo builds.
+#[cfg(feature = "source")]
+pub const SOURCE_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+
 /// Runs the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

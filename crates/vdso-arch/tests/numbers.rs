@@ -73,7 +73,8 @@ compared! {
 fn x32_has_the_numbers_of_x86_64_but_for_pointers_in_memory() {
     let own = [("execve", 520), ("execveat", 545), ("rt_sigreturn", 513)];
     for ((call, x32), (_, x86_64)) in all(&numbers::X32).into_iter().zip(all(&numbers::X86_64)) {
-        let usual = own.iter().find(|(name, _)| *name == call).map(|(_, number)| *number).or(x86_64);
+        let usual =
+            own.iter().find(|(name, _)| *name == call).map(|(_, number)| *number).or(x86_64);
         assert_eq!(x32, usual.map(|number| X32_BIT | number), "{call}");
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Source: gABI, chapter "Symbol Table".
 
+use vdso_arch::Class;
+
 use crate::abi::{SHN_ABS, SHN_UNDEF};
 use crate::error::Error;
 use crate::image::Image;
-use crate::reader::{Class, Format, Reader, element};
+use crate::reader::{Format, Reader, element};
 
 /// A dynamic symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

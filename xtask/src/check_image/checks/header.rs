@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, bail, ensure};
 use object::elf::PT_GNU_STACK;
 use vdso_data::architecture::Unwinding;
-use vdso_elf::abi::{self, PF_R, PF_W, PF_X};
 use vdso_elf::Segment;
+use vdso_elf::abi::{self, PF_R, PF_W, PF_X};
 
 use crate::check_image::subject::Subject;
 

@@ -120,6 +120,7 @@ fn debug_settings(folder: &Path, source: Source) -> [String; 3] {
         format!("set debug-file-directory {}", folder.display()),
         format!("set substitute-path /vdso-image/image {crates}/vdso-image/image"),
         format!("set substitute-path /vdso-data/src {crates}/vdso-data/src"),
+        format!("set substitute-path /vdso-arch/src {crates}/vdso-arch/src"),
     ]
 }
 

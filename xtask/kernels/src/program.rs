@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cargo, standard_library};
+use xtask_build::{cargo, standard_library};
 
 /// What builds programs.
 pub struct Builder {

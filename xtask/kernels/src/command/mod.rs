@@ -125,7 +125,7 @@ fn row(arch: &str) -> Option<&'static Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::matrix::{self, AMD64_PARAMETERS, KERNELS};
+    use crate::matrix::{self, AMD64_PARAMETERS, KERNELS};
 
     #[test]
     fn each_row_is_a_machine_with_an_image() {

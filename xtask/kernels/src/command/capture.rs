@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::kernels::console::{Check, Status};
-use crate::kernels::matrix::Kernel;
+use crate::console::{Check, Status};
+use crate::matrix::Kernel;
 
 /// What makes the first program capture the page, and the name of its group of lines.
 pub const CAPTURE: &str = "capture";
@@ -31,7 +31,7 @@ pub fn keep(checks: &[Check], kernel: &Kernel, folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::matrix::KERNELS;
+    use crate::matrix::KERNELS;
 
     fn kernel(arch: &str) -> &'static Kernel {
         KERNELS.iter().find(|kernel| kernel.arch == arch).unwrap()

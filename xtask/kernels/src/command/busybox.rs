@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::kernels::apt::Apt;
-use crate::kernels::cache::Cache;
-use crate::kernels::package;
+use crate::apt::Apt;
+use crate::cache::Cache;
+use crate::package;
 
 /// That of a suite; that of the release that backports are for.
 pub fn fetch(cache: &Cache, arch: &str, suite: &str) -> Result<PathBuf> {

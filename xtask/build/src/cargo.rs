@@ -6,7 +6,8 @@ use std::process::Command;
 
 /// The workspace's root.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask/ is in the workspace's root")
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("xtask/build/ is in the workspace's root")
 }
 
 /// The cargo that runs this task, about to build into `target/<folder>`.

@@ -116,7 +116,7 @@ fn unpack_from(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::matrix::KERNELS;
+    use crate::matrix::KERNELS;
 
     fn newest_of(packages: &[&str], arch: &str, series: &str) -> Option<String> {
         let kernel =

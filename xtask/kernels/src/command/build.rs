@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use test_support::{X32, multilib_package};
+use xtask_build::cargo;
+use xtask_build::images::add_companions;
+use xtask_build::standard_library::Core;
 
-use crate::cargo;
-use crate::images::add_companions;
-use crate::kernels::apt::run;
-use crate::kernels::program::Builder;
-use crate::standard_library::Core;
+use crate::apt::run;
+use crate::program::Builder;
 
 /// Where what is built for a target goes.
 pub fn folder(target: &str) -> PathBuf {

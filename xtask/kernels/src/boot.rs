@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
+use xtask_build::process::{End, Finished};
 
 use super::console::{self, Check, Status};
 use super::emulator::Emulator;
 use super::initramfs;
 use super::matrix::Machine;
 use super::package::Fetched;
-use crate::process::{End, Finished};
 
 /// What a boot needs.
 pub struct Boot<'a> {

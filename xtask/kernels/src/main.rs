@@ -36,6 +36,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use boot::Boot;
 use cache::Cache;
+use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use command::capture;
 use emulator::Emulator;
@@ -47,11 +48,12 @@ use test_support::{Lacking, skip};
 use vdso_data::architecture::ALL;
 use vdso_image::Source;
 
-use crate::images::{Images, built};
+use xtask_build::images::{Images, built};
 
 /// Boot Debian's kernels of many architectures, and check the client on each
-#[derive(clap::Args)]
-pub struct Args {
+#[derive(Parser)]
+#[command(name = "cargo xtask kernels", bin_name = "cargo xtask kernels")]
+struct Args {
     /// Only this architecture, as Debian calls it; may be repeated
     #[arg(long, value_name = "NAME", value_parser = architectures())]
     arch: Vec<String>,
@@ -91,7 +93,8 @@ fn versions() -> PossibleValuesParser {
 }
 
 /// Exits with 1 if a check fails or nothing was booted; what is lacking is a named skip.
-pub fn run(args: &Args) -> Result<ExitCode> {
+fn main() -> Result<ExitCode> {
+    let args = &Args::parse();
     let kernels = chosen(args)?;
     if args.list {
         for (kernel, parameter) in &kernels {

@@ -52,7 +52,7 @@ pub struct Architecture {
     /// The same for an architecture whose images read the very pages that this one's do: another size of
     /// pointers, and nothing else. The one's image and the other's are in one file, with one page of clocks.
     pub twin: Option<&'static str>,
-    /// The functions.
+    /// The functions that the image exports.
     pub exports: &'static [Export],
 }
 
@@ -79,13 +79,13 @@ pub enum Unwinding {
 /// A function of an image's.
 #[derive(Clone, Copy, Debug)]
 pub struct Export {
-    /// The symbol.
+    /// The symbol's name, which programs look up.
     pub name: &'static str,
-    /// Its version.
+    /// The version under which programs look the name up.
     pub version: &'static str,
     /// Another, weak name of it.
     pub alias: Option<&'static str>,
-    /// What it does.
+    /// By what means the function answers.
     pub means: Means,
 }
 

@@ -153,11 +153,11 @@ pub struct Segment {
     pub file_offset: u64,
     /// `p_vaddr`: where it begins in the image's own address space.
     pub vaddr: u64,
-    /// `p_filesz`.
+    /// `p_filesz`: how many bytes of the file are in the segment.
     pub file_bytes: u64,
-    /// `p_memsz`.
+    /// `p_memsz`: how many bytes of memory the segment takes.
     pub memory_bytes: u64,
-    /// `p_align`.
+    /// `p_align`: addresses and places in the file that differ by a multiple of it belong together.
     pub align: u64,
 }
 

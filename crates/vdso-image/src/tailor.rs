@@ -13,7 +13,7 @@ use crate::{ARCHITECTURE, Source, bytes};
 /// An image for one kernel.
 #[derive(Clone, Debug)]
 pub struct Tailored {
-    /// What is mapped.
+    /// The image's bytes, as they are mapped.
     pub bytes: Vec<u8>,
     /// Exports of the kernel's vDSO that this image lacks. A program that looks for one of them
     /// finds nothing, as on a kernel that is older.

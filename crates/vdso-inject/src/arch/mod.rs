@@ -108,7 +108,7 @@ impl Word {
 /// Numbers of system calls, as a seccomp filter sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct Calls {
-    /// `AUDIT_ARCH_*` of `include/uapi/linux/audit.h`.
+    /// The `AUDIT_ARCH_*` by which a filter knows whose system calls these are.
     pub audit_arch: u32,
     /// The number of `execve`.
     pub execve: u32,

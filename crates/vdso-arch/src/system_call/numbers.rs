@@ -99,7 +99,7 @@ pub const X86_64: Numbers = Numbers {
 /// The same table: the numbers of x86-64 with a bit of their own, and others where a call takes pointers that lie
 /// in memory.
 pub const X32: Numbers = Numbers {
-    read: X32_BIT | 0,
+    read: X32_BIT,
     close: X32_BIT | 3,
     fstat: Some(X32_BIT | 5),
     mmap: X32_BIT | 9,

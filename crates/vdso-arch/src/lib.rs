@@ -6,8 +6,8 @@
 //! | the vDSO's functions, their names and versions, how they report errors, `DT_SONAME` | [`abi`]: one row for each architecture |
 //! | numbers of system calls | [`system_call::numbers`], and by row: [`Abi::numbers`](abi::Abi::numbers) |
 //! | `AUDIT_ARCH_*` | [`Abi::audit_arch`](abi::Abi::audit_arch) |
-//! | the system-call instruction and its registers | [`system_call`], the macro [`system_call!`] |
-//! | reads of the counter, and their order | [`counter`], the macro `counter!` |
+//! | the system-call instruction and its registers | [`mod@system_call`], the macro [`system_call!`] |
+//! | reads of the counter, and their order | [`mod@counter`], the macro [`counter!`] |
 //! | ELF's numbers of machines, width and byte order | [`elf`] |
 //!
 //! What the images of this project are like (sizes, targets, which functions they have) is not the machine's:

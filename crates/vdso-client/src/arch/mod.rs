@@ -14,7 +14,7 @@ use vdso_arch::system_call::Numbers;
 pub(crate) const NUMBERS: &Numbers =
     Numbers::CURRENT.expect("vdso-arch has a table of this architecture's system calls");
 
-macro_rules! rooms {
+macro_rules! files {
     ($($file:ident: $condition:meta;)*) => {$(
         #[cfg($condition)]
         mod $file;
@@ -23,7 +23,7 @@ macro_rules! rooms {
     )*};
 }
 
-rooms! {
+files! {
     c_call: not(any(target_arch = "powerpc", target_arch = "powerpc64"));
     powerpc: any(target_arch = "powerpc", target_arch = "powerpc64");
     x86_64: all(target_arch = "x86_64", target_pointer_width = "64", not(miri));

@@ -29,7 +29,7 @@ pub fn clock_getres(id: ClockId) -> Result<Timespec, Errno> {
 
 /// The wall-clock time in microseconds.
 pub fn gettimeofday() -> Result<Timeval, Errno> {
-    match NUMBERS.gettimeofday {
+    match GETTIMEOFDAY {
         // SAFETY: it writes a `Timeval` where `long` has 64 bits.
         Some(number) if HAS_64_BIT_LONG_TIMES => unsafe { write_to(number, |time| [time, 0]) },
         _ => clock_gettime(ClockId::REALTIME).map(Timeval::from),
@@ -38,17 +38,21 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
 
 /// The kernel's time zone.
 pub fn timezone() -> Result<Timezone, Errno> {
-    let number = NUMBERS.gettimeofday.ok_or(Errno::ENOSYS)?;
+    let number = GETTIMEOFDAY.ok_or(Errno::ENOSYS)?;
     // SAFETY: with a null for the time, it writes a `Timezone`.
     unsafe { write_to(number, |zone| [0, zone]) }
 }
 
+/// What stands for the kernel under Miri answers for clocks alone.
+const GETTIMEOFDAY: Option<u32> = if cfg!(miri) { None } else { NUMBERS.gettimeofday };
+
 /// x32's result does not fit into 32 bits after 2038, and would be taken for an error.
-const TIME: Option<u32> = if cfg!(all(target_arch = "x86_64", target_pointer_width = "32")) {
-    None
-} else {
-    NUMBERS.time
-};
+const TIME: Option<u32> =
+    if cfg!(any(miri, all(target_arch = "x86_64", target_pointer_width = "32"))) {
+        None
+    } else {
+        NUMBERS.time
+    };
 
 /// The seconds of the wall clock as of the last timer tick.
 pub fn time() -> Result<i64, Errno> {

@@ -20,7 +20,7 @@ const LOOKS_EVERY: Duration = Duration::from_micros(20);
 /// A program as it was before anything was done in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Its registers, as words.
+    /// The program's registers, as words.
     pub registers: Vec<u64>,
     /// The signals that it had blocked.
     pub signals_blocked: u64,

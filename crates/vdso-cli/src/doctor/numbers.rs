@@ -4,7 +4,7 @@
 
 use std::ffi::c_long;
 
-use super::trace::SystemCall;
+use vdso_inject::ptrace::SystemCall;
 
 /// `include/uapi/linux/audit.h`.
 const AUDIT_ARCH_I386: u32 = 0x4000_0003;

@@ -14,26 +14,23 @@ use super::companion::DataPages;
 use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
 use crate::proc;
+use crate::ptrace::Stopped;
 use crate::stub::MemoryMap;
 use vdso_map::Identity;
 
-/// The memory of a process whose tracer this is.
-///
-/// Others may look at it. They may not write to it, as it may be their own:
+/// The memory of another process, to be looked at. Only that of a stopped thread is written to:
+/// [`Stopped`], and by this crate alone, as it may be shared with the writer:
 ///
 /// ```compile_fail,E0624
-/// use nix::unistd::Pid;
-///
-/// let number = Box::new(7);
-/// let memory = vdso_inject::exec::Memory::of(Pid::this());
-/// memory.write(&raw const *number as u64, &[8]).unwrap();
+/// fn change(thread: &mut vdso_inject::ptrace::Stopped, addr: u64) {
+///     thread.write(addr, &[8]).unwrap();
+/// }
 /// ```
 ///
 /// ```compile_fail,E0624
-/// use nix::unistd::Pid;
-///
-/// let memory = vdso_inject::exec::Memory::of(Pid::this());
-/// memory.write_anywhere("unchanging".as_ptr() as u64, b"nothing is").unwrap();
+/// fn change_code(thread: &mut vdso_inject::ptrace::Stopped, addr: u64) {
+///     thread.write_anywhere(addr, b"nothing is").unwrap();
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Memory {
@@ -96,31 +93,6 @@ impl Memory {
                 .map_err(|error| failed(self.pid, Attempt::ReadMemory, &error)),
             read => read.map_err(|errno| Error::on(self.pid, Attempt::ReadMemory, errno)),
         }
-    }
-
-    /// Writes where the program itself may, also where its stack has yet to grow to.
-    pub(crate) fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
-        match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
-            Ok(written) if written == bytes.len() => Ok(()),
-            // That call does not let a stack grow, and may be refused, unlike this.
-            Ok(_) | Err(Errno::EFAULT | Errno::EPERM | Errno::ENOSYS) => {
-                self.write_by_file(addr, bytes)
-            }
-            Err(errno) => Err(Error::on(self.pid, Attempt::WriteMemory, errno)),
-        }
-    }
-
-    /// Writes to pages whatever their protection, as debuggers do.
-    pub(crate) fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        // Kernels can be told not to let that file do so.
-        self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
-    }
-
-    fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        let file = File::options().write(true).open(self.path("mem")?);
-        file.and_then(|file| file.write_all_at(bytes, addr))
-            .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))
     }
 
     /// The protection of the page at `addr`.
@@ -234,21 +206,52 @@ impl Memory {
             Err(Error::on(self.pid, Attempt::ReadProc, Errno::ESRCH))
         }
     }
+}
 
-    /// The same word by word.
-    fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+impl Stopped {
+    /// The memory of its process.
+    pub fn memory(&self) -> Memory {
+        Memory::of(self.tid())
+    }
+
+    /// Writes where the program itself may, also where its stack has yet to grow to.
+    pub(crate) fn write(&mut self, addr: u64, bytes: &[u8]) -> Result<()> {
+        self.held()?;
+        let (pid, remote) = (self.tid(), [RemoteIoVec { base: addr as usize, len: bytes.len() }]);
+        match process_vm_writev(pid, &[IoSlice::new(bytes)], &remote) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            // That call does not let a stack grow, and may be refused, unlike this.
+            Ok(_) | Err(Errno::EFAULT | Errno::EPERM | Errno::ENOSYS) => {
+                self.write_by_file(addr, bytes)
+            }
+            Err(errno) => Err(Error::on(pid, Attempt::WriteMemory, errno)),
+        }
+    }
+
+    /// Writes to pages whatever their protection, as debuggers do.
+    pub(crate) fn write_anywhere(&mut self, addr: u64, bytes: &[u8]) -> Result<()> {
+        self.held()?;
+        // Kernels can be told not to let that file do so.
+        self.write_by_file(addr, bytes).or_else(|_| self.write_by_words(addr, bytes))
+    }
+
+    fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        let file = File::options().write(true).open(self.memory().path("mem")?);
+        file.and_then(|file| file.write_all_at(bytes, addr))
+            .map_err(|error| failed(self.tid(), Attempt::WriteMemory, &error))
+    }
+
+    fn write_by_words(&mut self, addr: u64, bytes: &[u8]) -> Result<()> {
         let mut padded = bytes.to_vec();
         let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
         if tail != 0 {
             let mut after = vec![0; tail];
-            self.read(addr + bytes.len() as u64, &mut after)?;
+            self.memory().read(addr + bytes.len() as u64, &mut after)?;
             padded.extend(after);
         }
         for (index, word) in padded.chunks_exact(size_of::<libc::c_long>()).enumerate() {
             let word = libc::c_long::from_ne_bytes(word.try_into().expect("chunks are words"));
-            let at = addr + (index * size_of::<libc::c_long>()) as u64;
-            nix::sys::ptrace::write(self.pid, at as *mut libc::c_void, word)
-                .map_err(|errno| Error::on(self.pid, Attempt::WriteMemory, errno))?;
+            self.poke(addr + (index * size_of::<libc::c_long>()) as u64, word)?;
         }
         Ok(())
     }

@@ -12,7 +12,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::sock_filter;
 use nix::errno::Errno;
-use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
@@ -23,6 +22,7 @@ use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{
     Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, find_padding, inject,
 };
+use vdso_inject::ptrace::{Detached, Seized, Stop, Stopped, Told};
 use vdso_inject::stub::{REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
 
@@ -202,6 +202,14 @@ pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result
     Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 
+/// A program that is traced, at its first instruction.
+pub fn at_exec(thread: Seized) -> Stopped {
+    match thread.wait() {
+        Told::Stopped(thread) if thread.stop() == Stop::Exec => thread,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What others fork meanwhile would keep a listener open.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -259,23 +267,19 @@ impl<'a> Play<'a> {
             }
         };
         let pid = child.pid;
-        ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXEC).expect("it can be traced");
+        let thread = Seized::seize(pid).expect("it can be traced");
         child.go();
         let mut listener = child.listener();
         if let Some(listener) = &listener {
             let report = listener.receive().expect("it execs");
             listener.send(report.id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
         }
-        let stopped = waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it stops");
-        assert!(
-            matches!(stopped, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)),
-            "{stopped:?}"
-        );
+        let mut thread = at_exec(thread);
         may_die();
         let by = inherited.map_or(FileBy::Request, FileBy::Inheritance);
-        inject(pid, payload, by, Announce::ToSupervisor, TOKEN).expect("injection");
+        inject(&mut thread, payload, by, Announce::ToSupervisor, TOKEN).expect("injection");
         may_die();
-        ptrace::detach(pid, None).expect("it can be let go");
+        assert!(matches!(thread.detach(), Detached::Free), "it can be let go");
         may_die();
         while let Some(report) = listener.as_ref().and_then(Listener::receive) {
             let [name, request, argument, token, ..] = report.data.args;

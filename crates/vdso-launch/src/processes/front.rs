@@ -326,10 +326,12 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Hears of children and tracees, and gives the program's status once that has ended.
     fn reap(&mut self) -> Option<i32> {
-        while let Some((pid, status)) = ptrace::wait_any() {
+        while let Some(news) = ptrace::wait_any() {
             // Whoever asks for a file meanwhile is answered by the supervisor.
-            let heard = self.tracer.hear(pid, status, &mut || {});
-            if heard == Heard::Dealt || pid != self.program {
+            let Heard::OfChild { pid, status } = self.tracer.hear(news, &mut || {}) else {
+                continue;
+            };
+            if pid != self.program {
                 continue;
             }
             if libc::WIFSTOPPED(status) {

@@ -74,7 +74,7 @@ pub struct Watched {
 
 /// Runs `command` to its end.
 pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
-    if !vdso_inject::proc::is_ours() {
+    if !vdso_host::proc::is_ours() {
         let attempt = format!("cannot look at {}", quoted(&command[0]));
         return Err(refusal::without_proc(&attempt).into());
     }

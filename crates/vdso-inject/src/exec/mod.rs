@@ -10,6 +10,7 @@ mod site;
 mod stack;
 
 use vdso_data::process::{ProcessPage, Template};
+use vdso_host::proc::maps;
 
 use crate::arch::{ABIS, Abi};
 use crate::error::{Error, Result};
@@ -171,8 +172,7 @@ pub fn rescue(thread: &mut Stopped) -> Result<()> {
 /// zeros behind the image's end, and a kernel that has not sealed the mapping. It is looked for in this
 /// process, which has the same one; `None` if it has none.
 pub fn find_padding() -> Option<u64> {
-    let maps = std::fs::read("/proc/self/maps").ok()?;
-    let mapped = vdso_host::mapping(&String::from_utf8_lossy(&maps), "[vdso]")?;
+    let mapped = maps::kernels(&maps::read("self").ok()?, "[vdso]")?;
     // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process lives, and
     // it does not change.
     let vdso = unsafe { std::slice::from_raw_parts(mapped.start as *const u8, mapped.bytes()) };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+use vdso_host::proc::{Stat, Status, maps};
 
 use super::{Heard, Purpose, Traced, Tracer};
 use crate::follow::in_flight::Slot;
@@ -13,9 +14,9 @@ use crate::follow::notice::{Notice, OnHostClock};
 use crate::follow::report::{Call, Report};
 use crate::follow::settings::Settings;
 use crate::follow::whereabouts::is_in_execve;
+use crate::process;
 use vdso_inject::arch::ABIS;
 use vdso_inject::exec::{self, FileBy, Kept, Memo, Memory, Payload, Repaired};
-use vdso_inject::proc;
 use vdso_inject::ptrace::Stopped;
 use vdso_inject::{Error, Result};
 
@@ -139,7 +140,7 @@ impl Tracer<'_> {
 
 /// Whether a process has not ended yet.
 pub(super) fn is_alive(pid: Pid) -> bool {
-    proc::state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    Stat::read(pid).is_ok_and(|stat| !stat.has_ended())
 }
 
 /// Waits until a process that is being killed has ended, and the kernel has let go of whom it traced. Asleep:
@@ -147,7 +148,7 @@ pub(super) fn is_alive(pid: Pid) -> bool {
 pub(super) fn wait_for_end(pid: Pid) {
     const LONGEST: Duration = Duration::from_secs(1);
     const INTERVAL: Duration = Duration::from_millis(1);
-    if let Some(fd) = proc::open(pid) {
+    if let Some(fd) = process::open(pid) {
         let timeout = PollTimeout::try_from(LONGEST).unwrap_or(PollTimeout::MAX);
         let _ = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout);
         return;
@@ -170,18 +171,13 @@ pub(super) fn is_traced_by_one_of_us(pid: Pid) -> bool {
 }
 
 pub(super) fn tracer_of(pid: Pid) -> Option<Pid> {
-    proc::status(pid, "TracerPid").filter(|&tracer| tracer != 0).map(Pid::from_raw)
+    let tracer = Status::read(pid).ok()?.number("TracerPid");
+    tracer.filter(|&tracer| tracer != 0).map(Pid::from_raw)
 }
 
 /// Whether a process is one of a launch's own, of whichever launch: these alone may write to the pages of
 /// clocks.
 pub fn is_one_of_us(pid: Pid) -> bool {
-    let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let is_own_page = |line: &&[u8]| {
-        let Ok(line) = std::str::from_utf8(line) else { return false };
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        fields.next() == Some("rw-s")
-            && fields.nth(3).is_some_and(|path| path.starts_with("/memfd:vdso-"))
-    };
-    maps.split(|&byte| byte == b'\n').any(|line| is_own_page(&line))
+    let maps = maps::read(pid).unwrap_or_default();
+    maps::lines(&maps).any(|line| line.rights == *b"rw-s" && line.name.starts_with(b"/memfd:vdso-"))
 }

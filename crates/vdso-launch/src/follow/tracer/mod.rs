@@ -15,6 +15,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use vdso_host::proc::Status;
 
 use super::foreign;
 use super::in_flight::{InFlight, SlotIndex};
@@ -29,7 +30,6 @@ pub use left::is_one_of_us;
 use left::{is_alive, is_traced_by_one_of_us, tracer_of, wait_for_end};
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{self, FileBy};
-use vdso_inject::proc;
 use vdso_inject::ptrace::{Detached, News, Seized, Stop, Stopped, Told, Until};
 use vdso_inject::stub;
 use vdso_inject::{Error, Result};
@@ -398,5 +398,12 @@ fn leader_of(thread: Pid) -> Pid {
     // SAFETY: sends nothing; it only fails where the thread is not the leader of its process.
     let is_leader =
         unsafe { libc::syscall(libc::SYS_tgkill, thread.as_raw(), thread.as_raw(), 0) } == 0;
-    if is_leader { thread } else { proc::status(thread, "Tgid").map_or(thread, Pid::from_raw) }
+    if is_leader {
+        return thread;
+    }
+    let leader = Status::read(thread).ok().and_then(|status| status.number("Tgid"));
+    leader.map_or(thread, Pid::from_raw)
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,8 @@ pub struct Play<'a> {
     /// How many descriptors it may have.
     pub descriptors: Option<u64>,
     pub is_followed: bool,
+    /// `SECCOMP_FILTER_FLAG_*` of the filter that reports.
+    pub listener_flags: libc::c_ulong,
     /// The step at which the supervisor is killed.
     pub dies_at: Option<usize>,
 }
@@ -227,6 +229,7 @@ impl<'a> Play<'a> {
             refused: None,
             descriptors: None,
             is_followed: true,
+            listener_flags: 0,
             dies_at: None,
         }
     }
@@ -422,8 +425,8 @@ fn prepare(
     let _ = keep_standard_streams_alone();
     nix::sys::prctl::set_no_new_privs()?;
     let [refusing, reporting] = filters;
-    let number =
-        reporting.as_ref().map(|filter| install(filter, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER));
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | play.listener_flags;
+    let number = reporting.as_ref().map(|filter| install(filter, flags));
     if let Some(refusing) = refusing {
         install(refusing, 0)?;
     }

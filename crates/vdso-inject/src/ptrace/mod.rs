@@ -35,7 +35,7 @@
 //! }
 //! ```
 //!
-//! ```compile_fail,E0599
+//! ```compile_fail,E0308
 //! use vdso_inject::ptrace::Stopped;
 //!
 //! fn keep_one(thread: &Stopped) -> Stopped {

@@ -128,12 +128,14 @@ fn a_thread_that_ends_on_its_way_to_the_next_stop_has_its_status_in_the_end() {
 
 #[test]
 fn a_stop_that_is_dropped_lets_the_thread_go_on_with_its_signal() {
-    let (mut child, _input, pid) = waiting();
+    let (mut child, input, pid) = waiting();
     let thread = seized(pid);
     kill(pid, Signal::SIGTERM).expect("it lives");
     let thread = at_stop(thread);
     assert_eq!(thread.stop(), Stop::Signal(libc::SIGTERM));
     drop(thread);
+    // Without the signal it would end well.
+    drop(input);
     assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGTERM));
 }
 

@@ -37,6 +37,19 @@ pub fn numbers_in(folder: impl AsRef<Path>) -> io::Result<impl Iterator<Item = i
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes: Vec<u8>, at: usize, name in "[ -~]{0,20}") {
+            let mut text = b"17 (cat) S 1 2\nUid:\t1 2\n1000-2000 r-xp 0 00:00 0  [vdso]\n".to_vec();
+            let at = at % (text.len() + 1);
+            text.splice(at..at, bytes);
+            let _ = (maps::lines(&text).count(), maps::kernels(&text, &name));
+            let _ = Stat::parse(&text).map(|stat| (stat.state(), stat.field::<u64>(at)));
+            let status = Status::parse(&text);
+            let _ = (status.number::<u64>(&name), status.set("Uid"));
+        }
+    }
+
     #[test]
     fn this_process_is_where_numbers_are() {
         let id = std::process::id() as i32;

@@ -7,11 +7,8 @@ use nix::unistd::Pid;
 
 use crate::error::{Attempt, Error, Result};
 
-/// As the C library has them.
-#[cfg(not(target_env = "musl"))]
+/// As glibc has them.
 type Request = libc::c_uint;
-#[cfg(target_env = "musl")]
-type Request = libc::c_int;
 
 /// Size of the kernel's set of signals.
 const MASK_BYTES: usize = size_of::<u64>();
@@ -79,7 +76,7 @@ pub fn blocked_signals(tid: Pid) -> Result<u64> {
     let mut blocked = 0_u64;
     let (request, mask) = (libc::PTRACE_GETSIGMASK, &raw mut blocked);
     // SAFETY: the kernel writes as many bytes as it is told.
-    let result = unsafe { raw(request as Request, tid, MASK_BYTES, mask.cast()) };
+    let result = unsafe { raw(request, tid, MASK_BYTES, mask.cast()) };
     traced(tid, result.map(drop))?;
     Ok(blocked)
 }
@@ -88,7 +85,7 @@ pub fn blocked_signals(tid: Pid) -> Result<u64> {
 pub fn set_blocked_signals(tid: Pid, mut blocked: u64) -> Result<()> {
     let (request, mask) = (libc::PTRACE_SETSIGMASK, &raw mut blocked);
     // SAFETY: the kernel reads as many bytes as it is told.
-    let result = unsafe { raw(request as Request, tid, MASK_BYTES, mask.cast()) };
+    let result = unsafe { raw(request, tid, MASK_BYTES, mask.cast()) };
     traced(tid, result.map(drop))
 }
 
@@ -141,7 +138,7 @@ pub unsafe fn read_registers<T>(tid: Pid, registers: &mut T) -> Result<usize> {
         libc::iovec { iov_base: (&raw mut *registers).cast(), iov_len: size_of::<T>() };
     let (request, place) = (libc::PTRACE_GETREGSET, &raw mut buffer);
     // SAFETY: the kernel writes to the buffer as much as it says; the caller answers for what.
-    let result = unsafe { raw(request as Request, tid, NT_PRSTATUS, place.cast()) };
+    let result = unsafe { raw(request, tid, NT_PRSTATUS, place.cast()) };
     traced(tid, result.map(drop))?;
     Ok(buffer.iov_len)
 }
@@ -155,7 +152,7 @@ pub fn write_registers<T>(tid: Pid, registers: &T) -> Result<()> {
     };
     let (request, place) = (libc::PTRACE_SETREGSET, &raw mut buffer);
     // SAFETY: the kernel reads the buffer, which is as long as it says.
-    let result = unsafe { raw(request as Request, tid, NT_PRSTATUS, place.cast()) };
+    let result = unsafe { raw(request, tid, NT_PRSTATUS, place.cast()) };
     traced(tid, result.map(drop))
 }
 

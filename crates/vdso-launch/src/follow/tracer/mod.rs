@@ -405,5 +405,5 @@ fn leader_of(thread: Pid) -> Pid {
     leader.map_or(thread, Pid::from_raw)
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests;

@@ -1,3 +1,5 @@
+//! On x86-64 alone, as programs are given their image late there.
+
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
@@ -10,7 +12,6 @@ use crate::follow::{SharedInFlight, Tokens};
 
 /// A program's end is told once, by whichever wait hears of it: here by one that waits for the next stop of a
 /// program that is given its image late.
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn the_end_of_a_program_that_is_killed_while_it_is_worked_on_is_passed_on() {
     let image = vdso_image::tailor(Source::Chain, &[]).bytes;

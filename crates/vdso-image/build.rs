@@ -76,7 +76,8 @@ fn build_also(build: &images::Build) {
 /// For the crate, which compares: whoever maps an image writes the pages of the vdso-data that it is linked
 /// with, and the image reads those of the one that it is compiled from.
 fn write_pages(build: &images::Build) {
-    let Pages { own_version, own_offset, process_version, process_offset } = Pages::CURRENT;
+    let Pages { own_version, own_offset, process_version, process_offset } =
+        Pages::on(build.architecture);
     let text = format!("[{own_version}, {own_offset}, {process_version}, {process_offset}]");
     std::fs::write(build.out.join("pages.rs"), text).expect("OUT_DIR is writable");
 }

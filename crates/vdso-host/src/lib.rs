@@ -13,10 +13,10 @@ pub mod counter;
 mod image;
 mod layout;
 mod page;
+pub mod proc;
 mod random;
 mod sample;
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ use vdso_data::process::{ClockTemplate, Template};
 pub use image::ImageError;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
+pub use proc::maps::Mapping;
 pub use random::RandomError;
 pub use sample::{Calls, Sampler};
 
@@ -114,13 +115,11 @@ impl PageError {
 impl Host {
     /// Looks at this process.
     pub fn find() -> io::Result<Self> {
-        // Names of files need not be UTF-8, and do not matter here.
-        let maps = fs::read("/proc/self/maps")?;
-        let maps = String::from_utf8_lossy(&maps);
-        let Some(vdso) = mapping(&maps, "[vdso]") else {
+        let maps = proc::maps::read("self")?;
+        let Some(vdso) = proc::maps::kernels(&maps, "[vdso]") else {
             return Ok(Self::without_vdso());
         };
-        let vvar = mapping(&maps, "[vvar]");
+        let vvar = proc::maps::kernels(&maps, "[vvar]");
         let types = btf::Btf::open();
         if let Ok(Some(types)) = &types {
             types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"]);
@@ -226,38 +225,6 @@ pub fn functions(architecture: &Architecture, kernel: &[u8]) -> Template {
 fn function(image: &[u8], name: &str) -> Option<u64> {
     let image = vdso_elf::Image::parse(image).ok()?;
     image.lookup(name, None).map(|symbol| symbol.value)
-}
-
-/// A line of `/proc/PID/maps`.
-#[derive(Clone, Copy, Debug)]
-pub struct Mapping {
-    /// The address of the first byte of the mapping.
-    pub start: u64,
-    /// The address behind the last byte of the mapping.
-    pub end: u64,
-}
-
-impl Mapping {
-    /// Size.
-    pub fn bytes(self) -> usize {
-        self.end.saturating_sub(self.start) as usize
-    }
-}
-
-/// The mapping whose line in `maps` ends with `name`.
-pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
-    // Exactly that: a file may be called anything, but has an inode.
-    let is_it = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(4);
-        (fields.next(), fields.next(), fields.next()) == (Some("0"), Some(name), None)
-    };
-    let line = maps.lines().find(is_it)?;
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    Some(Mapping {
-        start: u64::from_str_radix(start, 16).ok()?,
-        end: u64::from_str_radix(end, 16).ok()?,
-    })
 }
 
 impl KernelPage {

@@ -160,6 +160,15 @@ pub enum Attempt {
 }
 
 impl Error {
+    /// What the kernel said, if that is what this is about.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::System { errno, .. } => Some(*errno),
+            Self::Gone { .. } => Some(Errno::ESRCH),
+            _ => None,
+        }
+    }
+
     /// A failed call that concerns this process.
     pub fn on_self(attempt: Attempt, errno: Errno) -> Self {
         Self::System { attempt, pid: None, errno }

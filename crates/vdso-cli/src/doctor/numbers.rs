@@ -4,7 +4,7 @@ use vdso_arch::ByteOrder;
 use vdso_arch::abi::rows;
 use vdso_arch::system_call::{Numbers, numbers};
 
-use super::trace::SystemCall;
+use vdso_inject::ptrace::SystemCall;
 
 /// Whose numbers an i386 program's calls have.
 const AUDIT_ARCH_I386: u32 = rows::I386.audit_arch(ByteOrder::Little);

@@ -12,7 +12,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::sock_filter;
 use nix::errno::Errno;
-use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use vdso_arch::ByteOrder;
@@ -26,6 +25,7 @@ use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{
     Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, find_padding, inject,
 };
+use vdso_inject::ptrace::{Detached, Seized, Stop, Stopped, Told};
 use vdso_inject::stub::{REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
 
@@ -100,6 +100,8 @@ pub struct Play<'a> {
     /// How many descriptors it may have.
     pub descriptors: Option<u64>,
     pub is_followed: bool,
+    /// `SECCOMP_FILTER_FLAG_*` of the filter that reports.
+    pub listener_flags: libc::c_ulong,
     /// The step at which the supervisor is killed.
     pub dies_at: Option<usize>,
 }
@@ -205,6 +207,14 @@ pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result
     Ok(Payload { file, template, padding: None, companions: Vec::new() })
 }
 
+/// A program that is traced, at its first instruction.
+pub fn at_exec(thread: Seized) -> Stopped {
+    match thread.wait() {
+        Told::Stopped(thread) if thread.stop() == Stop::Exec => thread,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What others fork meanwhile would keep a listener open.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -222,6 +232,7 @@ impl<'a> Play<'a> {
             refused: None,
             descriptors: None,
             is_followed: true,
+            listener_flags: 0,
             dies_at: None,
         }
     }
@@ -262,23 +273,19 @@ impl<'a> Play<'a> {
             }
         };
         let pid = child.pid;
-        ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXEC).expect("it can be traced");
+        let thread = Seized::seize(pid).expect("it can be traced");
         child.go();
         let mut listener = child.listener();
         if let Some(listener) = &listener {
             let report = listener.receive().expect("it execs");
             listener.send(report.id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
         }
-        let stopped = waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it stops");
-        assert!(
-            matches!(stopped, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)),
-            "{stopped:?}"
-        );
+        let mut thread = at_exec(thread);
         may_die();
         let by = inherited.map_or(FileBy::Request, FileBy::Inheritance);
-        inject(pid, payload, by, Announce::ToSupervisor, TOKEN).expect("injection");
+        inject(&mut thread, payload, by, Announce::ToSupervisor, TOKEN).expect("injection");
         may_die();
-        ptrace::detach(pid, None).expect("it can be let go");
+        assert!(matches!(thread.detach(), Detached::Free), "it can be let go");
         may_die();
         while let Some(report) = listener.as_ref().and_then(Listener::receive) {
             let [name, request, argument, token, ..] = report.data.args;
@@ -421,8 +428,8 @@ fn prepare(
     let _ = keep_standard_streams_alone();
     nix::sys::prctl::set_no_new_privs()?;
     let [refusing, reporting] = filters;
-    let number =
-        reporting.as_ref().map(|filter| install(filter, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER));
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | play.listener_flags;
+    let number = reporting.as_ref().map(|filter| install(filter, flags));
     if let Some(refusing) = refusing {
         install(refusing, 0)?;
     }

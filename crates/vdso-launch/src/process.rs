@@ -1,37 +1,12 @@
-//! `/proc`, which may be that of another pid namespace, and then tells of other processes.
+//! What the kernel is asked about processes that `/proc` does not tell everywhere.
 
-use std::fmt::Display;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::str::FromStr;
 use std::thread::sleep;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-
-/// Whether it has the ids that this process sees.
-pub fn is_ours() -> bool {
-    std::fs::read_link("/proc/self")
-        .is_ok_and(|id| id.to_str().and_then(|id| id.parse().ok()) == Some(std::process::id()))
-}
-
-/// The state of a process or a thread whose folder is `/proc/PATH`, as `proc_pid_stat(5)` has it: `R`, `S`,
-/// `T` ... `None` if there is none.
-pub fn state(path: impl Display) -> Option<char> {
-    let stat = std::fs::read(format!("/proc/{path}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // It comes after the name, which may have anything in it.
-    stat.rsplit(") ").next()?.chars().next()
-}
-
-/// A number of `/proc/PID/status`, by its name there: `TracerPid`.
-pub fn status<T: FromStr>(pid: Pid, name: &str) -> Option<T> {
-    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let mut fields = status.lines().filter_map(|line| line.split_once(':'));
-    let (_, value) = fields.find(|(field, _)| *field == name)?;
-    value.trim().parse().ok()
-}
+use vdso_host::proc;
 
 /// A descriptor that is ready when a process has ended. `None` before Linux 5.3, or if it is gone.
 pub fn open(pid: Pid) -> Option<OwnedFd> {
@@ -55,7 +30,7 @@ pub fn has_one_thread() -> bool {
 
 /// `None` where `/proc` does not tell.
 fn by_list() -> Option<bool> {
-    let threads = is_ours().then(|| std::fs::read_dir("/proc/self/task").ok())??;
+    let threads = proc::is_ours().then(|| proc::numbers_in("/proc/self/task").ok())??;
     Some(threads.count() == 1)
 }
 
@@ -84,14 +59,6 @@ mod tests {
             Err(_) => None,
         };
         [by_list(), by_unsharing]
-    }
-
-    #[test]
-    fn a_process_has_a_state_and_numbers() {
-        assert!(state(Pid::this()).is_some_and(char::is_alphabetic));
-        assert_eq!(state("no-such-process"), None);
-        assert_eq!(status(Pid::this(), "Pid"), Some(Pid::this().as_raw()));
-        assert_eq!(status::<i32>(Pid::this(), "NoSuchField"), None);
     }
 
     #[test]

@@ -12,10 +12,11 @@ use vdso_data::clock;
 use vdso_data::detour::FROM_ENTRY;
 use vdso_data::process;
 
-use crate::arch::{Abi, Registers, Word};
+use crate::arch::{Abi, Word};
 use crate::error::Result;
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
+use crate::ptrace::Stopped;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
@@ -101,21 +102,26 @@ fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
     start[MAGIC..MAGIC + 8] == process::MAGIC.to_ne_bytes() && start[MARK..] == mark.to_ne_bytes()
 }
 
-/// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are
-/// the report's. It comes there with the clock of the timer that its call sets, if it sets one.
+/// Where a thread is to be sent from the answer of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// The number of the call that it has reported.
+    pub number: u32,
+    /// The address behind the call's instruction.
+    pub instruction_addr: u64,
+    /// The address of the image's `detour`: [`find`].
+    pub detour_addr: u64,
+    /// The clock of the timer that the call sets or asks about; [`vdso_data::detour::NO_TIMER`] if that is none.
+    pub timer_clock: u32,
+}
+
+/// Sends a thread there that is stopped behind its report's answer.
 ///
 /// # Errors
 /// [`Error::Gone`](crate::Error::Gone).
-pub fn divert(
-    pid: Pid,
-    number: u32,
-    instruction_addr: u64,
-    detour_addr: u64,
-    timer_clock: u32,
-) -> Result<Diverted> {
-    let registers = Registers::read(pid)?;
-    match registers.diverted(number, instruction_addr, detour_addr, timer_clock) {
-        Some(diverted) => diverted.write(pid).map(|()| Diverted::Sent),
+pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+    match thread.registers()?.diverted(to) {
+        Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }
 }

@@ -179,6 +179,7 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
+    use vdso_arch::system_call::X32_BIT;
     use vdso_data::clock;
 
     use super::*;
@@ -256,9 +257,6 @@ mod tests {
         }
         assert_eq!(run(0x1234, reported[0].1, 0), SECCOMP_RET_ALLOW);
     }
-
-    /// Set in the numbers of x32's system calls.
-    const X32_BIT: u32 = 0x4000_0000;
 
     #[test]
     fn the_numbers_are_those_of_this_architecture() {

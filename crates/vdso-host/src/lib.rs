@@ -123,7 +123,7 @@ impl Host {
         let vvar = mapping(&maps, "[vvar]");
         let types = btf::Btf::open();
         if let Ok(Some(types)) = &types {
-            types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"]);
+            types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"], &["vdso_pages"]);
         }
         let layouts = |vvar| match &types {
             Ok(types) => Ok((vvar, layout::known(types.as_ref())?)),

@@ -1,7 +1,6 @@
 //! The ptrace requests that are needed: see ptrace(2).
 
 use nix::errno::Errno;
-use nix::sys::ptrace;
 use nix::unistd::Pid;
 
 /// A system call that a tracee is about to make.
@@ -16,22 +15,37 @@ pub struct SystemCall {
     pub stack_addr: u64,
 }
 
+/// `struct ptrace_syscall_info` of `include/uapi/linux/ptrace.h` at a call's entry: not every C library's headers
+/// have it.
+#[derive(Default)]
+#[repr(C)]
+struct SystemCallInfo {
+    op: u8,
+    padding: [u8; 3],
+    architecture: u32,
+    instruction_addr: u64,
+    stack_addr: u64,
+    number: u64,
+    arguments: [u64; 6],
+}
+
 /// What a tracee that stopped at a system call is about to do; `None` if it has just done it.
 ///
 /// Needs Linux 5.3.
 pub fn entered(tracee: Pid) -> Result<Option<SystemCall>, Errno> {
-    let info = ptrace::syscall_info(tracee)?;
-    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-        return Ok(None);
-    }
-    // SAFETY: `op` says that this is the variant.
-    let entry = unsafe { info.u.entry };
-    Ok(Some(SystemCall {
-        architecture: info.arch,
-        number: entry.nr,
-        arguments: entry.args,
-        instruction_addr: info.instruction_pointer,
-        stack_addr: info.stack_pointer,
+    const PTRACE_GET_SYSCALL_INFO: u16 = 0x420e;
+    const PTRACE_SYSCALL_INFO_ENTRY: u8 = 1;
+    let mut info = SystemCallInfo::default();
+    let (request, bytes) = (PTRACE_GET_SYSCALL_INFO.into(), size_of_val(&info));
+    // SAFETY: the kernel writes as many bytes as it is told.
+    let result = unsafe { libc::ptrace(request, tracee.as_raw(), bytes, &raw mut info) };
+    Errno::result(result)?;
+    Ok((info.op == PTRACE_SYSCALL_INFO_ENTRY).then_some(SystemCall {
+        architecture: info.architecture,
+        number: info.number,
+        arguments: info.arguments,
+        instruction_addr: info.instruction_addr,
+        stack_addr: info.stack_addr,
     }))
 }
 

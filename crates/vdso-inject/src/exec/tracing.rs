@@ -50,7 +50,7 @@ pub fn while_worked_on(blocked: u64) -> u64 {
 /// The signals that are blocked.
 pub fn blocked_signals(pid: Pid) -> Result<u64> {
     let mut blocked = 0_u64;
-    let (request, mask) = (libc::PTRACE_GETSIGMASK, &raw mut blocked);
+    let (request, mask) = (libc::PTRACE_GETSIGMASK as _, &raw mut blocked);
     // SAFETY: the kernel writes as many bytes as it is told.
     let result = unsafe { libc::ptrace(request, pid.as_raw(), MASK_BYTES, mask) };
     checked(pid, result)?;
@@ -59,7 +59,7 @@ pub fn blocked_signals(pid: Pid) -> Result<u64> {
 
 /// Blocks these.
 pub fn set_blocked_signals(pid: Pid, mut blocked: u64) -> Result<()> {
-    let (request, mask) = (libc::PTRACE_SETSIGMASK, &raw mut blocked);
+    let (request, mask) = (libc::PTRACE_SETSIGMASK as _, &raw mut blocked);
     // SAFETY: the kernel reads as many bytes as it is told.
     let result = unsafe { libc::ptrace(request, pid.as_raw(), MASK_BYTES, mask) };
     checked(pid, result)
@@ -69,11 +69,11 @@ pub fn set_blocked_signals(pid: Pid, mut blocked: u64) -> Result<()> {
 /// rseq(2). If it went on elsewhere first, the kernel would take the sequence for left.
 pub fn is_in_restartable_sequence(pid: Pid, addr: u64) -> Result<bool> {
     /// `PTRACE_GET_RSEQ_CONFIGURATION`, Linux 5.13, and what it fills in.
-    const REQUEST: libc::c_uint = 0x420f;
+    const REQUEST: u32 = 0x420f;
     let mut configuration = [0_u64; 3];
     let (bytes, place) = (size_of_val(&configuration), &raw mut configuration);
     // SAFETY: the kernel writes as many bytes as it is told.
-    let result = unsafe { libc::ptrace(REQUEST, pid.as_raw(), bytes, place) };
+    let result = unsafe { libc::ptrace(REQUEST as _, pid.as_raw(), bytes, place) };
     // Older kernels do not tell; C libraries have no such sequences.
     if result <= 0 || configuration[0] == 0 {
         return Ok(false);

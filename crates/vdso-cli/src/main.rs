@@ -23,7 +23,7 @@ use args::{Args, Command};
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of_process() {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use vdso_host::Host;
+use vdso_host::{Host, Kept};
 use vdso_launch::follow::Tick;
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
@@ -66,7 +66,9 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     if let Some((privilege, path)) = privileged_program(&run.command[0]) {
         return Ok(on_host_clock(run, &command, privilege, &path));
     }
-    let host = Host::find().context("cannot read /proc/self/maps")?;
+    let kept = Kept::for_this_user();
+    let host = kept.as_ref().map_or_else(Host::find, Host::find_with);
+    let host = host.context("cannot read /proc/self/maps")?;
     let selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
     explain(run, plan, &selected);
     launch(run, &command, plan, &host, &selected)

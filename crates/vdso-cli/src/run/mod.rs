@@ -17,7 +17,7 @@ use vdso_launch::follow::Tick;
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, Streams,
-    end_by_signal, select,
+    end_by_signal, execute, select,
 };
 use vdso_timekeeper::{Report, Timekeeper};
 
@@ -71,7 +71,10 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     let host = host.context("cannot read /proc/self/maps")?;
     let selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
     explain(run, plan, &selected);
-    launch(run, &command, plan, &host, &selected)
+    let outcome = launch(run, &command, plan, &host, &selected);
+    // This process ends now, which takes away all at once.
+    std::mem::forget((host, selected));
+    outcome
 }
 
 fn launch(
@@ -182,6 +185,5 @@ fn on_host_clock(run: &Run, command: &[CString], privilege: Privilege, path: &Pa
 /// Becomes the program.
 fn untouched(command: &[CString]) -> Outcome {
     startup::inheritance().restore();
-    let Err(errno) = nix::unistd::execvp(&command[0], command);
-    Outcome::NotExecuted(errno)
+    Outcome::NotExecuted(execute(command))
 }

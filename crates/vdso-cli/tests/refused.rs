@@ -448,7 +448,10 @@ fn processes_that_cannot_be_started_are_named() {
     run.said(&["vdso: error: cannot start a process"]);
     let run = limited(2);
     assert!(matches!(run.status.code(), Some(0 | 125)), "{run:#?}");
-    assert_eq!(limited(4).succeeded().stdout, "RAN\n");
+    // With room for a witness, and without.
+    for processes in [4, 3] {
+        assert_eq!(limited(processes).succeeded().stdout, "RAN\n");
+    }
 }
 
 /// A search through `PATH` calls `execve` for one folder after another.

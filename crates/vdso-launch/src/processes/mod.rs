@@ -179,11 +179,18 @@ impl Launch<'_> {
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
         let is_sent_signals = self.caller.is_none();
         let mut witness = None;
-        let prepared = supervise::prepare(common, &original_mask, &mut || {
+        let mut prepared = supervise::prepare(common, &original_mask, &mut || {
             if is_sent_signals && witness.is_none() {
                 witness = witness::Witness::start(&signals, self.command).ok();
             }
-        })?;
+        });
+        // It may have taken the place of a process that is needed more.
+        if let Err(Error::System { errno: Errno::EAGAIN | Errno::ENOMEM, .. }) = prepared
+            && witness.take().is_some()
+        {
+            prepared = supervise::prepare(common, &original_mask, &mut || {});
+        }
+        let prepared = prepared?;
         self.streams.close();
         // After there is a program, which has the scheduling that this process came with.
         scheduling::go_first();

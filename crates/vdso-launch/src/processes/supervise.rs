@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getppid};
 
 use super::descendants::{end_all, has_ended};
@@ -88,6 +89,11 @@ fn try_to_prepare(
     meanwhile();
     let Some(answer) = ours.receive() else { return Ok(None) };
     let errno = Errno::from_raw(answer.number);
+    if answer.kind != Kind::Prepared {
+        // It ends by itself, and counts among the user's processes until it is waited for.
+        let _ = kill(child, Signal::SIGKILL);
+        let _ = waitpid(child, None);
+    }
     match answer.kind {
         Kind::Prepared => Ok(Some(Prepared {
             supervisor: (child, ours),

@@ -44,6 +44,7 @@ mod error;
 mod execute;
 pub mod follow;
 pub mod privilege;
+mod process;
 mod processes;
 pub mod source;
 mod spawn;

@@ -1,5 +1,5 @@
-//! What the kernel's types have said, kept for the next process: to ask them takes a third of a millisecond, and
-//! three times as long before Linux 6.16.
+//! What the kernel's types have said, kept for the next process: to ask them takes the better part of a
+//! millisecond.
 //!
 //! They say where the kernel's own functions look, and those are in its vDSO. So what is kept goes with the bytes of a
 //! vDSO, all of them, and is good for these alone, on whatever day and kernel. It is no more than which of the layouts

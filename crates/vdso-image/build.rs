@@ -31,6 +31,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed={}", images::LINKER);
     let build = from_cargo();
     println!("cargo::rerun-if-changed={}", build.data_source.display());
+    println!("cargo::rerun-if-changed={}", build.arch_source.display());
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
@@ -128,6 +129,7 @@ fn from_cargo() -> images::Build {
         sysroot: env::var_os(SYSROOT).map(PathBuf::from),
         image_source: manifest.join("image"),
         data_source: PathBuf::from(vdso_data::SOURCE_FOLDER),
+        arch_source: PathBuf::from(vdso_arch::SOURCE_FOLDER),
         linker: env::var_os(images::LINKER).map(PathBuf::from),
         // A compiler that is younger than this crate may warn of more.
         warnings: images::Warnings::Allowed,

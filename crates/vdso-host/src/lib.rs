@@ -62,9 +62,9 @@ pub enum PageError {
     /// Not configured, or not mounted in this container.
     #[error("cannot read the kernel's type information at {path}: {source}")]
     NoTypes {
-        /// Which file.
+        /// The file that has the type information.
         path: &'static str,
-        /// Why.
+        /// The reason why it could not be read.
         source: Arc<io::Error>,
     },
     /// They are not those of a data page.
@@ -77,15 +77,15 @@ pub enum PageError {
         .layout.raw.wrapping_sub(layout.hres), .layout.seq, .layout.cycle_last, .layout.mult, .layout.basetime
     )]
     UnknownLayout {
-        /// Which.
+        /// The layout that the types describe.
         layout: Layout,
     },
     /// The layout is known, but the page is not that large.
     #[error("this process's [vvar] mapping has {bytes} bytes, and its clocks need {needed_bytes}")]
     TooSmall {
-        /// What is mapped of it.
+        /// Bytes of `[vvar]` that are mapped.
         bytes: usize,
-        /// Where the clocks end.
+        /// Bytes from the beginning of `[vvar]` to the end of the clocks.
         needed_bytes: usize,
     },
     /// This process is in a time namespace.
@@ -94,7 +94,7 @@ pub enum PageError {
     /// The clocksource is not the counter.
     #[error("the kernel does not use the counter as its clocksource (clock mode {mode})")]
     CounterUnused {
-        /// `clock_mode` in the page.
+        /// The value of `clock_mode` in the kernel's page.
         mode: u32,
     },
     /// The values in the page make no sense as a clock.

@@ -34,7 +34,7 @@ use stack::{InitialStack, Words};
 pub struct Payload {
     /// The image and its page.
     pub file: ProgramFile,
-    /// For the process pages.
+    /// What each program's process page is made from.
     pub template: Template,
     /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].
     pub padding: Option<u64>,

@@ -18,7 +18,7 @@ const SERVED_WITHIN: Duration = Duration::from_secs(1);
 /// A program as it was before anything was done in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Its registers, as words.
+    /// The program's registers, as words.
     pub registers: Vec<u64>,
     /// The signals that it had blocked.
     pub signals_blocked: u64,

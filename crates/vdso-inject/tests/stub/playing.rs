@@ -14,6 +14,9 @@ use libc::sock_filter;
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use vdso_arch::ByteOrder;
+use vdso_arch::abi::rows;
+use vdso_arch::system_call::Numbers;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_host::Host;
@@ -502,20 +505,22 @@ fn reporting() -> Vec<sock_filter> {
 
 /// Refuses a call in both kinds of programs.
 fn refusing(play: &Play<'_>) -> Option<Vec<sock_filter>> {
-    let (native, compat) = match play.refused? {
-        "eventfd2" => (290, 328),
-        "fstat" => (5, 197),
-        "mmap" => (9, 192),
-        "mprotect" => (10, 125),
-        "munmap" => (11, 91),
-        "brk" => (12, 45),
-        "madvise" => (28, 219),
-        "prctl" | "setmm" => (157, 172),
+    let number = |numbers: &Numbers| match play.refused? {
+        "eventfd2" => Some(numbers.eventfd2),
+        "fstat" => numbers.fstat,
+        "mmap" => Some(numbers.mmap),
+        "mprotect" => Some(numbers.mprotect),
+        "munmap" => Some(numbers.munmap),
+        "brk" => Some(numbers.brk),
+        "madvise" => Some(numbers.madvise),
+        "prctl" | "setmm" => Some(numbers.prctl),
         other => panic!("no number of {other}"),
     };
     let is_any = play.refused != Some("setmm");
     let mut filter = Vec::new();
-    for (architecture, number) in [(0xc000_003e, native), (0x4000_0003, compat)] {
+    for abi in [&rows::X86_64, &rows::I386] {
+        let architecture = abi.audit_arch(ByteOrder::Little);
+        let number = number(abi.numbers.expect("a table"))?;
         filter.extend([
             load(ARCHITECTURE),
             unless(architecture, 5),

@@ -59,12 +59,12 @@ pub struct News {
 }
 
 impl News {
-    /// Of whom.
+    /// The id of the process or thread that the news are of.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// As `waitpid` gives it.
+    /// The status, as `waitpid` gives it.
     pub fn status(&self) -> i32 {
         self.status
     }

@@ -19,9 +19,9 @@ use sha2::{Digest, Sha256};
 use test_support::{Clock, Lacking, Program, Readings};
 use xtask_build::cargo::{cargo, target_folder, workspace};
 use xtask_build::images::add_companions;
+use xtask_build::standard_library::{is_installed, missing};
 
 use crate::licences;
-use crate::standard_library::{is_installed, missing};
 
 mod debian;
 

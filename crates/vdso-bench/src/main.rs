@@ -26,6 +26,12 @@ enum Part {
     Reads,
     /// Programs started under `vdso run`, beside plain ones
     Programs,
+    /// A whole start of `vdso run`, beside a plain one
+    Start {
+        /// Of this command, and not of the one that was built beside this program.
+        #[arg(long)]
+        vdso: Option<std::path::PathBuf>,
+    },
     /// The client crate, beside others
     Client,
     /// Random bytes, in this process
@@ -55,6 +61,7 @@ fn main() -> Result<()> {
     match Args::parse().part {
         Some(Part::Reads) => reads::all(),
         Some(Part::Programs) => programs::all(),
+        Some(Part::Start { vdso }) => programs::start(vdso),
         Some(Part::Client) => client::all(),
         Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),

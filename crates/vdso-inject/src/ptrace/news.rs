@@ -176,7 +176,7 @@ impl Alarm {
 }
 
 fn set_timer(every: Duration) {
-    let every = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as libc::suseconds_t };
+    let every = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as _ };
     let value = libc::itimerval { it_interval: every, it_value: every };
     // SAFETY: the timer is read, and no old value asked for.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &value, std::ptr::null_mut()) };

@@ -298,17 +298,12 @@ impl Stopped {
     pub fn system_call(&self) -> Result<Option<SystemCall>> {
         self.held()?;
         let info = request::call_info(self.tid)?;
-        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-            return Ok(None);
-        }
-        // SAFETY: `op` says that this is the variant.
-        let entry = unsafe { info.u.entry };
-        Ok(Some(SystemCall {
-            architecture: info.arch,
-            number: entry.nr,
-            arguments: entry.args,
-            instruction_addr: info.instruction_pointer,
-            stack_addr: info.stack_pointer,
+        Ok((info.op == request::CallInfo::ENTRY).then_some(SystemCall {
+            architecture: info.architecture,
+            number: info.number,
+            arguments: info.arguments,
+            instruction_addr: info.instruction_addr,
+            stack_addr: info.stack_addr,
         }))
     }
 

@@ -33,14 +33,14 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// What the packages are for: this machine's architecture.
+/// What the packages are for: this machine's architecture. The first whose standard library can be had.
 ///
 /// On x86-64 with musl: before anything else glibc asks the processor 68 questions, each of which takes eight
 /// microseconds in a virtual machine.
-const TARGET: &str = if cfg!(target_arch = "aarch64") {
-    "aarch64-unknown-linux-gnu"
+const TARGETS: &[&str] = if cfg!(target_arch = "aarch64") {
+    &["aarch64-unknown-linux-gnu"]
 } else {
-    "x86_64-unknown-linux-musl"
+    &["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"]
 };
 /// Where the package is built, with flags of its own.
 const BUILD_FOLDER: &str = "dist-build";
@@ -58,8 +58,9 @@ const COMPLETIONS: [(&str, &str); 3] = [
 /// Builds, packs, and tries what was packed.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| target_folder().join("dist"));
-    let binary = build()?;
-    let files = files_of(&binary)?;
+    let target = target()?;
+    let binary = build(target)?;
+    let files = files_of(&binary, target)?;
     let version = env!("CARGO_PKG_VERSION");
     let name = format!("vdso-{version}-{}-linux", std::env::consts::ARCH);
     let archive = pack(&name, &files)?;
@@ -84,9 +85,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The target to build for.
+fn target() -> Result<&'static str> {
+    for target in TARGETS {
+        let is_there = is_installed(target)? || install(target) && is_installed(target)?;
+        if is_there {
+            return Ok(target);
+        }
+        println!("not for {target}: {}", missing(target));
+    }
+    bail!("the toolchain has no standard library for this machine")
+}
+
+/// Has rustup install a target's standard library, where there is rustup.
+fn install(target: &str) -> bool {
+    let status = Command::new("rustup").args(["target", "add", target]).status();
+    status.is_ok_and(|status| status.success())
+}
+
 /// Builds the command, with nothing in it that tells in which folder.
-fn build() -> Result<PathBuf> {
-    ensure!(is_installed(TARGET)?, "{}", missing(TARGET));
+fn build(target: &str) -> Result<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut flags =
@@ -99,14 +117,14 @@ fn build() -> Result<PathBuf> {
     // With a target the flags are not for build scripts and macros, which are no static programs.
     let status = command
         .args(["build", "--quiet", "--profile", "dist", "--locked", "--package", "vdso-cli"])
-        .args(["--target", TARGET])
+        .args(["--target", target])
         .env("RUSTFLAGS", flags)
         .status()
         .context("cannot run cargo")?;
     if !status.success() {
         bail!("the command could not be built ({status})");
     }
-    Ok(target_folder().join(BUILD_FOLDER).join(TARGET).join("dist/vdso"))
+    Ok(target_folder().join(BUILD_FOLDER).join(target).join("dist/vdso"))
 }
 
 /// A file of the package.
@@ -116,7 +134,7 @@ struct Packed {
 }
 
 /// All files by their paths below the prefix, which sorts them.
-fn files_of(binary: &Path) -> Result<BTreeMap<PathBuf, Packed>> {
+fn files_of(binary: &Path, target: &str) -> Result<BTreeMap<PathBuf, Packed>> {
     let mut files = BTreeMap::new();
     let mut add = |path: PathBuf, mode, content| files.insert(path, Packed { mode, content });
     add("bin/vdso".into(), 0o755, read(binary)?);
@@ -124,7 +142,7 @@ fn files_of(binary: &Path) -> Result<BTreeMap<PathBuf, Packed>> {
         let path = Path::new("share/doc/vdso").join(document);
         add(path, 0o644, read(&workspace().join(document))?);
     }
-    for (path, content) in licences::files_for("vdso-cli", TARGET)? {
+    for (path, content) in licences::files_for("vdso-cli", target)? {
         add(Path::new("share/doc/vdso").join(path), 0o644, content);
     }
     for (shell, path) in COMPLETIONS {

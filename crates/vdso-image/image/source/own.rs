@@ -86,6 +86,13 @@ pub fn settle(id: u32, time: Timespec) -> Timespec {
     furthest
 }
 
+/// The end of a line that cannot be used any more, or that waits; `None` if there never was one.
+#[inline(always)]
+pub fn line_end(id: u32) -> Option<Timespec> {
+    let (cycles, view) = line_now(id);
+    (view.stale_cycles != 0).then(|| reached(&view, cycles))
+}
+
 /// How far along a line its readers may have got.
 #[inline(always)]
 fn reached(view: &CounterView, cycles: u64) -> Timespec {

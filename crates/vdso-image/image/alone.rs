@@ -10,7 +10,7 @@ use vdso_data::gettimeofday::Timezone;
 use vdso_data::process::{FLAG_NO_LINUX, FLAG_NO_SYSTEM_CALLS};
 use vdso_data::sync::Ordering;
 
-use crate::{pages, source};
+use crate::pages;
 
 /// What a clock is answered with that nobody has.
 pub const EINVAL: c_int = 22;
@@ -45,12 +45,6 @@ pub fn as_of_tick(id: u32, time: Timespec) -> Timespec {
     // Relaxed: one word that stands for itself.
     let tick_ns = pages::own().header.coarse_res_ns.load(Ordering::Relaxed);
     Timespec { nsec: rounded_down(time.nsec as u64, tick_ns) as i64, ..time }
-}
-
-/// The time of clock `id` where its line is over: nobody knows better than the line's end.
-#[inline(always)]
-pub fn line_end(id: u32) -> Option<Timespec> {
-    if has_no_system_calls() { source::line_end(id) } else { None }
 }
 
 /// The time zone where nobody has said any.

@@ -24,7 +24,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);
     let line = alone::line_of(id as u32);
     if clock::is_in(line, clock::HIGH_RESOLUTION)
-        && let Some(now) = source::read_again(line).or_else(|| alone::line_end(line))
+        && let Some(now) = source::read_again(line)
     {
         // SAFETY: the caller promises that `ts` is writable.
         unsafe { ts.write(alone::as_of_tick(id as u32, now)) };

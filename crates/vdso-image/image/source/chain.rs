@@ -53,12 +53,6 @@ pub fn read_again(_id: u32) -> Option<Timespec> {
     None
 }
 
-/// This source has no lines.
-#[inline(always)]
-pub fn line_end(_id: u32) -> Option<Timespec> {
-    None
-}
-
 /// The kernel's time is this source's time.
 #[inline(always)]
 pub fn settle(_id: u32, time: Timespec) -> Timespec {

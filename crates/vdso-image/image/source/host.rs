@@ -91,12 +91,6 @@ fn time_at(places: Places, cycles: u64, offset: Offset) -> Option<Timespec> {
     Some(Timespec::carried(sec, shifted_ns >> shift))
 }
 
-/// This source has no lines.
-#[inline(always)]
-pub fn line_end(_id: u32) -> Option<Timespec> {
-    None
-}
-
 /// The kernel's time is this source's time.
 #[inline(always)]
 pub fn settle(_id: u32, time: Timespec) -> Timespec {

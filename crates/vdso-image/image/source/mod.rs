@@ -4,7 +4,6 @@
 //! - `read(id)`: the time of a fine clock by the fast path, `None` if this needs [`slow`];
 //! - `read_to(id, ts)`: the same, written to a caller's memory;
 //! - `read_again(id)`: what [`slow`] tries first;
-//! - `line_end(id)`: what is left where the kernel cannot be asked;
 //! - `settle(id, time)`: the last word on the kernel's time, which [`slow`] asks for otherwise.
 //!
 //! [`slow`]: crate::slow
@@ -21,4 +20,4 @@ mod selected;
 #[path = "chain.rs"]
 mod selected;
 
-pub use selected::{line_end, read, read_again, read_to, settle};
+pub use selected::{read, read_again, read_to, settle};

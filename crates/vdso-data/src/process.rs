@@ -168,25 +168,28 @@ impl ProcessPage {
     /// The page of a process of a kernel that is not Linux, to be mapped at `page_addr` there. What the processor has
     /// ([`FLAG_RDPID`] and others) is to be added to its flags.
     pub fn without_linux(page_addr: u64, system_calls: SystemCalls) -> Self {
-        let page = Self::at(page_addr);
+        let page = Self::new();
         let flags = match system_calls {
             SystemCalls::Answered => FLAG_NO_LINUX,
             SystemCalls::Unanswered => FLAG_NO_LINUX | FLAG_NO_SYSTEM_CALLS,
         };
         page.flags.store(flags, Ordering::Relaxed);
-        let always_ready_addr = page_addr.wrapping_add(ALWAYS_READY as u64);
-        page.random_data_addr.store(always_ready_addr, Ordering::Relaxed);
+        page.place_at(page_addr);
         page
     }
 
     /// Has the page name itself where the kernel's is unknown: `page_addr` is where the process will have it.
-    /// One of the kernel's clocks may be known without the other.
+    /// One of the kernel's clocks may be known without the other. Where [no Linux](FLAG_NO_LINUX) is below, the
+    /// page also says when random bytes' keys are good.
     pub fn place_at(&self, page_addr: u64) {
-        for (place, within) in [
+        let has_no_linux = self.flags.load(Ordering::Relaxed) & FLAG_NO_LINUX != 0;
+        let always_ready = has_no_linux.then_some((&self.random_data_addr, ALWAYS_READY));
+        let places = [
             (&self.clock_mode_addr, COUNTER_MODE),
             (&self.hres.seq_addr, NEVER_EVEN_SEQ),
             (&self.raw.seq_addr, NEVER_EVEN_SEQ),
-        ] {
+        ];
+        for (place, within) in places.into_iter().chain(always_ready) {
             if place.load(Ordering::Relaxed) == 0 {
                 place.store(page_addr.wrapping_add(within as u64), Ordering::Relaxed);
             }

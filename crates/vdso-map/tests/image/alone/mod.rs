@@ -3,9 +3,11 @@
 //!
 //! What the calls say is left in memory that is shared with the test, which looks at it in peace.
 
+mod calls;
+mod model;
+
 use std::arch::is_x86_feature_detected;
-use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_int, c_void};
 use std::{mem, ptr};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -22,134 +24,13 @@ use vdso_data::{clock, latch};
 use vdso_host::counter;
 use vdso_image::Source;
 use vdso_timekeeper::steering::{self, Line};
-use vdso_timekeeper::{Fallback, Reference, Resolutions, Sample, Slopes, Timekeeper, initialise};
+use vdso_timekeeper::{Reference, Timekeeper, initialise};
 
-use super::support::*;
+use self::calls::*;
+use self::model::{Model, TICK_NS};
+use crate::support::*;
 
-const TICK_NS: u32 = 4_000_000;
 const ALONE: u32 = FLAG_NO_LINUX | FLAG_NO_SYSTEM_CALLS;
-
-/// Ids that no page has: of CPU time, of hardware, none at all.
-const NO_CLOCKS: [c_int; 10] = [2, 3, 8, 9, 10, 12, 31, -1, c_int::MIN, c_int::MAX];
-
-/// A machine's clocks, each of which is another line over the counter.
-#[derive(Clone, Copy)]
-struct Model {
-    booted_at_cycles: u64,
-}
-
-impl Model {
-    fn now() -> Self {
-        Self { booted_at_cycles: counter::read() - 777_777_777 }
-    }
-
-    fn slope(id: u32) -> u128 {
-        let Slopes { steered, raw } = Self::slopes();
-        if id == clock::MONOTONIC_RAW { raw } else { steered }
-    }
-
-    fn slopes() -> Slopes {
-        Slopes { raw: Slopes::of_hz(2_000_100_000).raw, ..Slopes::of_hz(2_000_000_000) }
-    }
-
-    /// Units of 2^-32 ns.
-    fn at(&self, id: u32, cycles: u64) -> i128 {
-        let ahead_ns = match id {
-            clock::REALTIME => 1_700_000_000 * NSEC_PER_SEC,
-            clock::TAI => 1_700_000_037 * NSEC_PER_SEC,
-            clock::BOOTTIME => 1_234 * NSEC_PER_SEC + 5,
-            _ => 0,
-        };
-        let line =
-            Line { cycles: self.booted_at_cycles, start: ahead_ns << 32, slope: Self::slope(id) };
-        line.at(cycles)
-    }
-}
-
-impl Reference for Model {
-    fn counter(&self) -> u64 {
-        counter::read()
-    }
-
-    fn sample(&mut self) -> Option<Sample> {
-        let cycles = self.counter();
-        let fixed = std::array::from_fn(|id| self.at(id as u32, cycles));
-        Some(Sample { cycles, fixed })
-    }
-
-    fn slopes(&self) -> Slopes {
-        Self::slopes()
-    }
-
-    fn resolutions(&self) -> Resolutions {
-        Resolutions { fine_ns: 1, coarse_ns: TICK_NS }
-    }
-
-    fn fallback(&self) -> Fallback {
-        Fallback::Nobody
-    }
-}
-
-type Getrandom = unsafe extern "C" fn(*mut u8, usize, c_uint, *mut c_void, usize) -> isize;
-
-/// One call's answer, between two looks at the counter.
-#[derive(Clone, Copy, Debug)]
-struct Answered {
-    before: u64,
-    after: u64,
-    result: i64,
-    time: Timespec,
-}
-
-impl Answered {
-    fn of(call: impl FnOnce(&mut Timespec) -> i64) -> Self {
-        let mut time = UNWRITTEN;
-        let before = counter::read();
-        let result = call(&mut time);
-        Self { before, after: counter::read(), result, time }
-    }
-}
-
-const RANDOM_LENGTHS: [usize; 8] = [0, 1, 7, 32, 480, 481, 4_000, 100_003];
-const RANDOM_BYTES: usize = 100_003;
-
-/// Everything that the process without system calls was told.
-struct Answers {
-    times: [Answered; PAGE_CLOCKS.len()],
-    resolutions: [Answered; PAGE_CLOCKS.len()],
-    no_resolution_written: [i64; PAGE_CLOCKS.len()],
-    no_times: [Answered; NO_CLOCKS.len()],
-    no_resolutions: [Answered; NO_CLOCKS.len()],
-    timeval: Answered,
-    timeval_and_zone: (Answered, Timezone),
-    zone: (i64, Timezone),
-    nothing: i64,
-    seconds: Answered,
-    seconds_written: Answered,
-    cpu: (i64, u32, u32),
-    random: [(isize, [u8; RANDOM_BYTES]); RANDOM_LENGTHS.len()],
-    /// A signal handler's call, that of whoever has no state, and one that asks for what there is not.
-    random_of_others: [(isize, [u8; 37]); 3],
-}
-
-/// Memory that a child process shares.
-struct Shared<T>(*mut UnsafeCell<T>);
-
-impl<T> Shared<T> {
-    fn zeroed() -> Self {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-        // SAFETY: new memory at an address of the kernel's choice.
-        let memory =
-            unsafe { libc::mmap(ptr::null_mut(), mem::size_of::<T>(), protection, flags, -1, 0) };
-        assert_ne!(memory, libc::MAP_FAILED);
-        Self(memory.cast())
-    }
-
-    fn as_ptr(&self) -> *mut T {
-        UnsafeCell::raw_get(self.0)
-    }
-}
 
 /// An image with pages of the model's.
 struct Alone {
@@ -179,7 +60,11 @@ impl Alone {
     }
 
     fn publish(&self) {
-        Timekeeper::new(self.mapped.page(), self.model, self.transforms).update();
+        let mut timekeeper = Timekeeper::new(self.mapped.page(), self.model, self.transforms);
+        // An update that comes too late is none.
+        while timekeeper.report().updates == 0 {
+            timekeeper.update();
+        }
     }
 
     /// The image's clock where the model's is `fixed`.
@@ -218,124 +103,6 @@ fn can_run(test: &str) -> bool {
         return false;
     }
     true
-}
-
-fn page_of_memory() -> *mut u8 {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: new memory at an address of the kernel's choice.
-    let memory = unsafe { libc::mmap(ptr::null_mut(), 4096, protection, flags, -1, 0) };
-    assert_ne!(memory, libc::MAP_FAILED);
-    memory.cast()
-}
-
-/// From now on every system call but exit_group ends this process, if that can be had. Source: seccomp(2).
-fn forbid_system_calls() -> bool {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const IS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const SAY: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let step = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
-    let number = mem::offset_of!(libc::seccomp_data, nr) as u32;
-    let mut steps = [
-        step(LOAD, number, 0, 0),
-        step(IS, libc::SYS_exit_group as u32, 0, 1),
-        step(SAY, libc::SECCOMP_RET_ALLOW, 0, 0),
-        step(SAY, libc::SECCOMP_RET_KILL_PROCESS, 0, 0),
-    ];
-    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: changes only what this process may do.
-    let given_up = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    // SAFETY: as above; the program is read before the call returns.
-    let filtered = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
-    };
-    given_up == 0 && filtered == 0
-}
-
-/// # Safety
-/// The functions must be of these types and mapped, and `state` be a page of memory.
-unsafe fn ask_everything(
-    of: Functions,
-    getrandom: Getrandom,
-    state: *mut u8,
-    answers: &mut Answers,
-) {
-    // SAFETY: functions of these types, here and below; what they write to is ours.
-    let time = |id, ts: &mut Timespec| i64::from(unsafe { (of.clock_gettime)(id, ts) });
-    // SAFETY: as above.
-    let resolution = |id, ts: &mut Timespec| i64::from(unsafe { (of.clock_getres)(id, ts) });
-    for (index, id) in PAGE_CLOCKS.into_iter().enumerate() {
-        answers.times[index] = Answered::of(|ts| time(id as c_int, ts));
-        answers.resolutions[index] = Answered::of(|ts| resolution(id as c_int, ts));
-        // SAFETY: as above; null is allowed.
-        let unwritten = unsafe { (of.clock_getres)(id as c_int, ptr::null_mut()) };
-        answers.no_resolution_written[index] = i64::from(unwritten);
-    }
-    for (index, id) in NO_CLOCKS.into_iter().enumerate() {
-        answers.no_times[index] = Answered::of(|ts| time(id, ts));
-        answers.no_resolutions[index] = Answered::of(|ts| resolution(id, ts));
-    }
-    ask_for_days(of, answers);
-    let (mut cpu, mut node) = (77, 77);
-    // SAFETY: as above.
-    let result = unsafe { (of.getcpu)(&mut cpu, &mut node, ptr::null_mut()) };
-    answers.cpu = (i64::from(result), cpu, node);
-    // SAFETY: the caller's promise.
-    unsafe { ask_for_bytes(getrandom, state, answers) };
-}
-
-fn ask_for_days(of: Functions, answers: &mut Answers) {
-    let unwritten = Timezone { minutes_west: 77, dst_time: 77 };
-    let timeval = |tz: *mut Timezone, ts: &mut Timespec| {
-        let mut now = Timeval::default();
-        // SAFETY: a gettimeofday; what it writes to is ours.
-        let result = unsafe { (of.gettimeofday)(&mut now, tz) };
-        *ts = Timespec { sec: now.sec, nsec: now.usec * 1000 };
-        i64::from(result)
-    };
-    answers.timeval = Answered::of(|ts| timeval(ptr::null_mut(), ts));
-    let mut zone = unwritten;
-    answers.timeval_and_zone.0 = Answered::of(|ts| timeval(&mut zone, ts));
-    answers.timeval_and_zone.1 = zone;
-    let mut zone = unwritten;
-    // SAFETY: as above; null is allowed, here and below.
-    let result = unsafe { (of.gettimeofday)(ptr::null_mut(), &mut zone) };
-    answers.zone = (i64::from(result), zone);
-    // SAFETY: as above.
-    answers.nothing = i64::from(unsafe { (of.gettimeofday)(ptr::null_mut(), ptr::null_mut()) });
-    answers.seconds = Answered::of(|ts| {
-        ts.sec = of.seconds();
-        0
-    });
-    // SAFETY: a time; what it writes to is ours.
-    answers.seconds_written = Answered::of(|ts| unsafe { (of.time)(&mut ts.sec) });
-}
-
-/// # Safety
-/// As for [`ask_everything`].
-unsafe fn ask_for_bytes(getrandom: Getrandom, state: *mut u8, answers: &mut Answers) {
-    let mut parameters = [0_u32; 16];
-    // SAFETY: the question for parameters, for which there is room.
-    let asked =
-        unsafe { getrandom(ptr::null_mut(), 0, 0, parameters.as_mut_ptr().cast(), usize::MAX) };
-    let state_bytes = if asked == 0 { parameters[0] as usize } else { 0 };
-    for (length, (result, bytes)) in RANDOM_LENGTHS.into_iter().zip(&mut answers.random) {
-        // SAFETY: the caller's promise; the buffer is large enough.
-        *result = unsafe { getrandom(bytes.as_mut_ptr(), length, 0, state.cast(), state_bytes) };
-    }
-    // What the word says that a call has set while a signal handler interrupts it.
-    const IN_USE: usize = 12;
-    // SAFETY: within the page that is the state's.
-    unsafe { state.wrapping_add(IN_USE).write(1) };
-    let nobody = ptr::null_mut();
-    let calls = [(0, state, state_bytes), (1, nobody, 0), (0x80, state, state_bytes)];
-    for ((flags, state, state_bytes), (result, bytes)) in
-        calls.into_iter().zip(&mut answers.random_of_others)
-    {
-        // SAFETY: as above.
-        *result =
-            unsafe { getrandom(bytes.as_mut_ptr(), bytes.len(), flags, state.cast(), state_bytes) };
-    }
 }
 
 impl Alone {
@@ -465,6 +232,9 @@ fn check_bytes(test: &str, answers: &Answers) {
     }
     let [in_use, stateless, (refused, _)] = &answers.random_of_others;
     assert_eq!((in_use.0, stateless.0, *refused), (37, 37, -(libc::EINVAL as isize)));
+    let tails = [&in_use.1[32..], &stateless.1[32..]];
+    let is_one_byte = |tail: &&[u8]| tail.iter().all(|byte| byte == &tail[0]);
+    assert!(!tails.iter().all(is_one_byte), "the last bytes are random, too: {tails:?}");
     let beginnings = answers.random.iter().map(|(_, bytes)| &bytes[..16]).skip(3);
     let mut beginnings: Vec<_> =
         beginnings.chain([&in_use.1[..16], &in_use.1[21..], &stateless.1[..16]]).collect();
@@ -474,6 +244,24 @@ fn check_bytes(test: &str, answers: &Answers) {
     beginnings.sort_unstable();
     beginnings.dedup();
     assert_eq!(beginnings.len(), count, "bytes came twice");
+}
+
+/// A processor without random numbers, and nobody to ask for them.
+#[test]
+fn random_bytes_are_refused_where_nobody_has_any() {
+    if !can_run("random_bytes_are_refused_where_nobody_has_any") {
+        return;
+    }
+    let flags = processor_flags() & !FLAG_RDRAND | ALONE;
+    let (alone, state) = (Alone::new(flags, offset_by(seconds(0))), page_of_memory());
+    let mut bytes = [0; 32];
+    for (state, state_bytes) in [(state, 640), (ptr::null_mut(), 0)] {
+        // SAFETY: a getrandom; the buffer is ours, and so is the state.
+        let answer = unsafe {
+            (alone.getrandom)(bytes.as_mut_ptr(), bytes.len(), 0, state.cast(), state_bytes)
+        };
+        assert_eq!((answer, bytes), (-(libc::ENOSYS as isize), [0; 32]));
+    }
 }
 
 /// Without the flag each of these calls is made, and the filter ends the process: so it would have been noticed.

@@ -205,8 +205,6 @@ mod page {
             if pages.process().0.flags.load(Ordering::Relaxed) & FLAG_NO_LINUX == 0 {
                 return None;
             }
-            // A clock at a rate of its own has no ticks.
-            self.clocks.moved_by_seconds(id, 0)?;
             let twin = ClockId::from_raw(clock::fine_twin(id) as i32);
             let [now] = pages.fine().read([twin], ordered)?;
             // Relaxed: one word that stands for itself.

@@ -321,13 +321,19 @@ fn coarse_clocks_are_the_pages_own_where_no_linux_is_below() {
     mapped.write_line(1 << 33, 1 << 32, FROZEN, 777_777_777);
     assert_eq!(reader.read(ClockId::MONOTONIC_COARSE), None);
     assert_eq!(clock_gettime(ClockId::MONOTONIC_COARSE), Ok(on_tick));
-    // At a rate of its own a clock has no ticks: the image knows.
-    let rate = Rate { whole: 2, fraction: 0 };
-    mapped.file.page().store_seconds_offsets(&transforms(0).map(|it| Transform { rate, ..it }));
+    // Whatever is done to it besides: the line has it.
     mapped.write_line(0, LONG, FROZEN, 777_777_777);
-    assert_eq!(reader.read(ClockId::MONOTONIC_COARSE), None);
-    let now = clock_gettime(ClockId::MONOTONIC_COARSE);
-    assert_eq!(now, Ok(mapped.by_function(ClockId::MONOTONIC_COARSE)));
+    let rate = Rate { whole: 2, fraction: 0 };
+    let update = mapped.file.page().begin();
+    for (line, of) in update.lines().iter().zip(update.published()) {
+        line.store_counter_view(&of.load_counter_view());
+        line.store_transform(&Transform { rate, ..Transform::IDENTITY });
+    }
+    update.commit();
+    for id in COARSE {
+        assert_eq!(reader.read(id), Some(on_tick));
+        assert_eq!(mapped.by_function(id), on_tick);
+    }
 }
 
 /// Inlined reads and the image's, in turns and while the page is published: none goes back.

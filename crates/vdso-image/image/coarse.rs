@@ -17,7 +17,7 @@ use vdso_data::seqlock;
 use crate::clock_gettime::fine;
 #[cfg(not(inline_all))]
 use crate::slow;
-use crate::{kernel, pages};
+use crate::{alone, kernel, pages};
 
 /// `clock_gettime` of a coarse clock. Out of line, so that it has no registers to save.
 ///
@@ -28,6 +28,10 @@ use crate::{kernel, pages};
 pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller's promise is passed on, here and below.
     if unsafe { read_to(id, ts) } {
+        return 0;
+    }
+    // SAFETY: as above.
+    if unsafe { alone::read_coarse_to(id, ts) } {
         return 0;
     }
     match itself_or_twin(id) {
@@ -55,7 +59,7 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
 /// Which clock tells a coarse one's time where the kernel's page does not.
 #[inline(always)]
 pub fn itself_or_twin(id: u32) -> u32 {
-    if pages::offset_of(id).is_all() {
+    if alone::has_no_linux() || pages::offset_of(id).is_all() {
         id
     } else if id == clock::REALTIME_COARSE {
         clock::REALTIME

@@ -135,8 +135,7 @@ impl Alone {
         let [before, after] = [answered.before, answered.after]
             .map(|cycles| self.moved(fine, self.model.at(fine, cycles)));
         let now = answered.time.as_nanos();
-        let has_ticks = self.transforms[id as usize].is_offset_only() && fine != id;
-        let tick_ns = if has_ticks { i128::from(TICK_NS) } else { 1 };
+        let tick_ns = if fine == id { 1 } else { i128::from(TICK_NS) };
         // Both are rounded down, at other places; a scaled one by whole nanoseconds of the model's.
         let rounding = if self.transforms[id as usize].is_offset_only() { 2 } else { 100 };
         let least = before - rounding - (tick_ns - 1);

@@ -1,9 +1,11 @@
 //! Clocks that advance with the host's timer tick. All sources read them from the kernel's page, as
-//! a page of ours is not published at every tick; without a known kernel page they are asked for. Where no Linux is
-//! below they are the fine ones, rounded down to ticks ([`alone`](crate::alone)).
+//! a page of ours is not published at every tick; without a known kernel page they are asked for.
 //!
 //! Where a clock has a rate of its own, the host's tick is not its own: seconds of it may pass from one to
 //! the next. Its coarse twin is then the fine clock itself.
+//!
+//! Where no Linux is below they are the fine ones, rounded down to ticks of their own, at any rate
+//! ([`alone`](crate::alone)).
 
 #[cfg(not(inline_all))]
 use core::ffi::c_int;

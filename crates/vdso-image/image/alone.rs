@@ -10,7 +10,7 @@ use vdso_data::gettimeofday::Timezone;
 use vdso_data::process::{FLAG_NO_LINUX, FLAG_NO_SYSTEM_CALLS};
 use vdso_data::sync::Ordering;
 
-use crate::{pages, source};
+use crate::pages;
 
 /// What a clock is answered with that nobody has.
 pub const EINVAL: c_int = 22;
@@ -33,21 +33,6 @@ pub fn has_no_system_calls() -> bool {
 #[inline(always)]
 pub fn line_of(id: u32) -> u32 {
     if has_no_linux() { clock::fine_twin(id) } else { id }
-}
-
-/// Writes a coarse clock's time, if the page of clocks has it at once; something else, if it says that it is not good.
-///
-/// # Safety
-/// `ts` must be writable.
-#[inline(always)]
-pub unsafe fn read_coarse_to(id: u32, ts: *mut Timespec) -> bool {
-    if !has_no_linux() {
-        return false;
-    }
-    let Some(now) = source::read(clock::fine_twin(id)) else { return false };
-    // SAFETY: the caller promises that `ts` is writable.
-    unsafe { ts.write(as_of_tick(id, now)) };
-    true
 }
 
 /// What clock `id` says when the clock of its line is at `time`: a coarse one, what that was at the last tick. Ticks are

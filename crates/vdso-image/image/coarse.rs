@@ -32,10 +32,6 @@ pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
     if unsafe { read_to(id, ts) } {
         return 0;
     }
-    // SAFETY: as above.
-    if unsafe { alone::read_coarse_to(id, ts) } {
-        return 0;
-    }
     match itself_or_twin(id) {
         // SAFETY: as above.
         clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },

@@ -43,6 +43,7 @@ mod command;
 mod error;
 pub mod follow;
 pub mod privilege;
+mod process;
 mod processes;
 pub mod source;
 mod spawn;

@@ -81,6 +81,8 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
+    use vdso_arch::system_call::X32_BIT;
+
     use super::*;
 
     /// What the kernel would do: a few lines of classic BPF.
@@ -145,9 +147,6 @@ mod tests {
         }
         assert_eq!(run(0x1234, reported[0].1, 0), SECCOMP_RET_ALLOW);
     }
-
-    /// Set in the numbers of x32's system calls.
-    const X32_BIT: u32 = 0x4000_0000;
 
     #[test]
     fn the_numbers_are_those_of_this_architecture() {

@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use vdso_client::Call;
+use vdso_client::{Call, Cpu, system_call};
 use vdso_data::architecture::Architecture;
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
@@ -120,10 +120,14 @@ fn gettimeofday(function: NonNull<()>) -> Outcome {
 fn getcpu(function: NonNull<()>) -> Outcome {
     let (mut cpu, mut node) = (u32::MAX, u32::MAX);
     let (to, to_node) = ((&raw mut cpu).expose_provenance(), (&raw mut node).expose_provenance());
+    let asked = || system_call::getcpu().map_err(|_| "the system call fails");
+    let before = asked()?;
     // SAFETY: a `getcpu`, which writes to both.
-    match unsafe { arch::call(function, to, to_node, 0) } {
-        // The only CPU.
-        0 if (cpu, node) == (0, 0) => Ok("by a register"),
+    let result = unsafe { arch::call(function, to, to_node, 0) };
+    let now = Cpu { cpu, node };
+    match result {
+        // This may have been moved to another one once.
+        0 if now == before || now == asked()? => Ok("by a register"),
         result if result == -ENOSYS => Ok("ENOSYS, as no register tells"),
         _ => Err("it is another CPU"),
     }

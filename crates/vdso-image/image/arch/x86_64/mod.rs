@@ -8,7 +8,6 @@ mod exports;
 mod random;
 
 use core::arch::asm;
-use core::ffi::c_int;
 
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
@@ -27,11 +26,9 @@ pub type Long = i64;
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.
 #[inline(always)]
 pub fn counter_halves() -> Halves {
-    let (low, high): (u32, u32);
     // SAFETY: reads a counter. That user mode may do so, and that the CPU has RDTSCP, is checked
-    // before an image that calls this is chosen. Not `nomem`, so that the compiler, too, keeps
-    // memory accesses in place.
-    unsafe { asm!("rdtscp", out("eax") low, out("edx") high, out("ecx") _, options(nostack)) };
+    // before an image that calls this is chosen.
+    let (low, high) = unsafe { vdso_arch::counter_halves!() };
     Halves { low, high }
 }
 
@@ -139,37 +136,4 @@ fn cpu_and_node_by_counter() -> u32 {
         asm!("rdtscp", out("eax") _, out("edx") _, out("ecx") word, options(nomem, nostack, preserves_flags));
     };
     word
-}
-
-/// Numbers of `arch/x86/entry/syscalls/syscall_64.tbl`, those of x32 with a bit of its own.
-pub mod number {
-    const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
-
-    pub const GETTIMEOFDAY: usize = ABI | 96;
-    pub const CLOCK_GETTIME: usize = ABI | 228;
-    pub const CLOCK_GETRES: usize = ABI | 229;
-    pub const GETCPU: usize = ABI | 309;
-    pub const GETRANDOM: usize = ABI | 318;
-}
-
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number => result,
-            // The kernel takes all 64 bits, which a pointer of 32 does not fill.
-            in("rdi") first as u64,
-            in("rsi") second as u64,
-            in("rdx") 0,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    };
-    result as c_int
 }

@@ -1,10 +1,9 @@
 //! The registers of a program that is stopped at its start.
 
-use nix::unistd::Pid;
-
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
-use crate::error::{Attempt, Error, Result};
+use crate::error::Result;
+use crate::ptrace::Stopped;
 use crate::stub::DATA_BELOW_STACK;
 
 /// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
@@ -18,10 +17,8 @@ const WORDS: usize = size_of::<libc::user_regs_struct>() / 8;
 
 impl Registers {
     /// Reads those of a stopped tracee.
-    pub fn read(pid: Pid) -> Result<Self> {
-        nix::sys::ptrace::getregs(pid)
-            .map(Self)
-            .map_err(|errno| Error::on(pid, Attempt::Trace, errno))
+    pub(crate) fn read(thread: &Stopped) -> Result<Self> {
+        thread.user_registers().map(Self)
     }
 
     /// The kind of program that has them, from the code segment and the eight bytes at the stack
@@ -48,13 +45,18 @@ impl Registers {
     }
 
     /// Makes a stopped program go on with the first stage: one write of all registers.
-    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
+    pub(crate) fn start(
+        &self,
+        thread: &mut Stopped,
+        start_addr: u64,
+        data_addr: u64,
+    ) -> Result<()> {
         let mut registers = libc::user_regs_struct { rip: start_addr, ..self.0 };
         // i386's finds its data by the stack pointer.
         if !self.is_i386() {
             registers.rbx = data_addr;
         }
-        write(pid, registers)
+        thread.set_user_registers(registers)
     }
 
     fn is_i386(&self) -> bool {
@@ -106,8 +108,8 @@ impl Registers {
     }
 
     /// Sets those of a stopped program.
-    pub fn write(&self, pid: Pid) -> Result<()> {
-        write(pid, self.0)
+    pub(crate) fn write(&self, thread: &mut Stopped) -> Result<()> {
+        thread.set_user_registers(self.0)
     }
 
     /// Where a stub that was stopped has its data.
@@ -116,7 +118,12 @@ impl Registers {
     }
 
     /// Puts a stopped program back to its very start.
-    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+    pub(crate) fn restart(
+        &self,
+        thread: &mut Stopped,
+        instruction_addr: u64,
+        stack_addr: u64,
+    ) -> Result<()> {
         let blank = libc::user_regs_struct {
             rip: instruction_addr,
             rsp: stack_addr,
@@ -140,10 +147,6 @@ impl Registers {
             rdi: 0,
             ..self.0
         };
-        write(pid, blank)
+        thread.set_user_registers(blank)
     }
-}
-
-fn write(pid: Pid, registers: libc::user_regs_struct) -> Result<()> {
-    nix::sys::ptrace::setregs(pid, registers).map_err(|errno| Error::on(pid, Attempt::Trace, errno))
 }

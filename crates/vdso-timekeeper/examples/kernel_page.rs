@@ -17,7 +17,7 @@
 use core::ptr;
 
 use vdso_data::PAGE_BYTES;
-use vdso_data::arithmetic::{Timespec, Transform};
+use vdso_data::arithmetic::Transform;
 use vdso_data::clock;
 use vdso_data::own::OwnPage;
 use vdso_data::process::{ProcessPage, SystemCalls};
@@ -197,6 +197,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 mod program {
     use std::ffi::c_void;
     use std::mem;
+
+    use vdso_data::arithmetic::Timespec;
 
     use super::*;
 

@@ -31,6 +31,16 @@ pub const SETTABLE: u32 = 1 << REALTIME | 1 << TAI;
 /// The clocks of [`HIGH_RESOLUTION`], one by one.
 pub const HIGH_RESOLUTION_IDS: [u32; 5] = [REALTIME, MONOTONIC, MONOTONIC_RAW, BOOTTIME, TAI];
 
+/// The fine clock that a coarse one is as of the last tick; any other id is its own.
+#[inline(always)]
+pub const fn fine_twin(id: u32) -> u32 {
+    match id {
+        REALTIME_COARSE => REALTIME,
+        MONOTONIC_COARSE => MONOTONIC,
+        _ => id,
+    }
+}
+
 /// Whether `clock` is in `set`. Any id may be asked about, as any comes from a caller.
 #[inline(always)]
 pub const fn is_in(clock: u32, set: u32) -> bool {

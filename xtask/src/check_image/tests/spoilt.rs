@@ -145,7 +145,7 @@ pub const SPOILT: &[Spoilt] = &[
     }),
     ("pages-note", "another place", |bad| {
         let at = content(&bad.image, ".note.vdso");
-        put32(&mut bad.image, at + 24, 0x8000);
+        put32(&mut bad.image, at + 24, 0x9000);
     }),
     ("linux-version", "another owner", |bad| replace(&mut bad.image, "Linux\0", "linux\0")),
     ("linux-version", "none", |bad| {

@@ -11,10 +11,12 @@
 //! - [`wait`]: waits with one deadline or span;
 //! - [`several`]: waits for descriptors, which say what is left in other forms;
 //! - [`timers`]: what goes off later;
+//! - [`sockets`]: how long later calls will wait;
 //! - [`memory`]: the program's memory.
 
 mod memory;
 mod several;
+mod sockets;
 mod timers;
 mod wait;
 
@@ -48,7 +50,11 @@ pub extern "C" fn make(frame: &Frame) -> i64 {
         number::FUTEX => wait::futex(call),
         number::FUTEX_WAIT | number::FUTEX_WAITV => wait::futex_by_clock(call),
         number::MQ_TIMEDSEND | number::MQ_TIMEDRECEIVE => wait::message(call),
-        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT | number::IO_GETEVENTS => wait::short(call),
+        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT => wait::short(call),
+        number::IO_GETEVENTS | number::IO_PGETEVENTS => several::events(call),
+        number::IO_URING_ENTER => several::ring(call),
+        number::SETSOCKOPT => sockets::set(call),
+        number::GETSOCKOPT => sockets::get(call),
         number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
         number::EPOLL_PWAIT2 => several::without_rest(call),
         number::POLL => several::poll(call),

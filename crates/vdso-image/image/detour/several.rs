@@ -6,12 +6,13 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 
 use super::wait::For;
-use super::{Call, host_span, memory, scaled, transform};
+use super::{Call, NONE, addr_of, host_span, host_time, memory, now, scaled, transform};
 use crate::arch::number;
 
 /// None of them was ready in time.
 const NONE_READY: i64 = 0;
 
+const EFAULT: i64 = -14;
 const ENOSYS: i64 = -38;
 
 /// `ppoll`, `pselect6`, `recvmmsg`: the kernel writes what is left of the span in its place.
@@ -26,9 +27,60 @@ pub fn with_rest(call: Call) -> i64 {
         return call.make(mark);
     };
     let (result, left) = For { place, mark, timed_out }.make(call, span);
-    memory::write(call.arg(place), memory::words(of_program(left, span)));
-    result
+    let is_written = memory::write(call.arg(place), memory::words(of_program(left, span)));
+    // The others do not mind.
+    if call.number == number::RECVMMSG && result > 0 && !is_written { EFAULT } else { result }
 }
+
+/// `io_getevents`, and `io_pgetevents` without a set of signals.
+pub fn events(call: Call) -> i64 {
+    let (place, mark) = (4, Mark::Low(5));
+    let call = Call { number: number::IO_GETEVENTS, args: call.args };
+    // It takes any number of nanoseconds.
+    match memory::read(call.arg(place)).and_then(memory::of_unchecked_timespec) {
+        Some(span) => For { place, mark, timed_out: Some(NONE_READY) }.make(call, span).0,
+        None => call.make(mark),
+    }
+}
+
+/// `io_uring_enter` with `struct io_uring_getevents_arg`, which has the address of a span, or of a deadline.
+pub fn ring(call: Call) -> i64 {
+    /// `include/uapi/linux/io_uring.h`.
+    const ABSOLUTE: u64 = 1 << 5;
+    const TIMED_OUT: i64 = -62;
+    let mark = Mark::High(0);
+    let arg_addr = call.args[4];
+    let words = memory::read(arg_addr).zip(memory::read(arg_addr.wrapping_add(8)));
+    let Some(([set, sizes], [_, time_addr])) = words.filter(|_| call.args[5] == RING_ARG_BYTES)
+    else {
+        return call.make(mark);
+    };
+    let Some(time) = memory::read_timespec(time_addr) else {
+        return call.make(mark);
+    };
+    let began = now(clock::MONOTONIC);
+    let is_absolute = call.args[3] & ABSOLUTE != 0;
+    let mut passed = NONE;
+    loop {
+        let host = if is_absolute {
+            host_time(&transform(clock::MONOTONIC), time)
+        } else {
+            host_span(time.wrapping_sub(passed))
+        };
+        let arg = [set, sizes, addr_of(&host)];
+        let result = call.with(4, addr_of(&arg)).make(mark);
+        passed = now(clock::MONOTONIC);
+        if !is_absolute {
+            passed = passed.wrapping_sub(began);
+        }
+        if result != TIMED_OUT || passed >= time {
+            return result;
+        }
+    }
+}
+
+/// Of `struct io_uring_getevents_arg`.
+const RING_ARG_BYTES: u64 = 24;
 
 /// `epoll_pwait2`.
 pub fn without_rest(call: Call) -> i64 {

@@ -85,10 +85,10 @@ pub fn alarm(call: Call) -> i64 {
     }
     // SAFETY: it is ours; read anew, as the kernel has written.
     let [_, left] = unsafe { (&raw const old).read_volatile() };
-    let left = scaled(rate, memory::of_timeval(left).unwrap_or(NONE));
+    let left = self::left(rate, memory::of_timeval(left).unwrap_or(NONE));
     // As the kernel rounds: never to "none was set", else to the nearest.
     let is_up = left.nsec >= 500_000_000 || left.sec == 0 && left.nsec != 0;
-    left.sec + i64::from(is_up)
+    (left.sec + i64::from(is_up)).min(i64::from(u32::MAX))
 }
 
 /// `struct __kernel_itimerspec`: how often, and when first.
@@ -119,16 +119,17 @@ fn scale_timevals(addr: u64, rate: Rate) {
     }
 }
 
-/// Not zero where it was not.
+/// Not zero where it was not; and for ever, as the host says it, where no time passes.
 fn left(rate: Rate, time: Timespec) -> Timespec {
     match scaled(rate, time) {
+        _ if rate == Rate::ZERO => time,
         NONE if time != NONE => Timespec { sec: 0, nsec: 1 },
         left => left,
     }
 }
 
 /// A `struct timeval` that timers take.
-fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
+pub fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
     let [_, usec] = words;
     (usec < 1_000_000).then(|| memory::of_timeval(words)).flatten()
 }

@@ -153,8 +153,7 @@ pub fn message(call: Call) -> i64 {
 pub fn short(call: Call) -> i64 {
     match call.number {
         number::SEMTIMEDOP => span(call, 3, Mark::Low(5), TRY_AGAIN),
-        number::RT_SIGTIMEDWAIT => span(call, 2, Mark::Low(5), TRY_AGAIN),
-        _ => span(call, 4, Mark::Low(5), SLEPT),
+        _ => span(call, 2, Mark::Low(5), TRY_AGAIN),
     }
 }
 

@@ -125,6 +125,23 @@ pub enum Times {
         /// The argument.
         place: u8,
     },
+    /// The same, if there is no set of signals: with one the image cannot mark the call.
+    SpanWithoutSet {
+        /// The argument.
+        place: u8,
+        /// That which is a null pointer then.
+        set_place: u8,
+    },
+    /// `io_uring_enter`: by a structure, if flags say that there is one; a span, or a deadline on MONOTONIC.
+    Ring {
+        /// The flags' argument.
+        flags_place: u8,
+    },
+    /// `setsockopt`, `getsockopt`: which option of which level, and the address of what may be a span.
+    SocketOption {
+        /// The argument.
+        place: u8,
+    },
     /// `setitimer`, `getitimer`: which of a process's timers, and the address of two spans.
     Interval {
         /// The argument.

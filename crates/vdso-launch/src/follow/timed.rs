@@ -5,10 +5,20 @@ use vdso_inject::arch::{Clock, Times};
 use vdso_inject::detour::Detours;
 
 use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
-use super::filter::Word::Low;
+use super::filter::Word::{High, Low};
 
 /// `TIMER_ABSTIME`, and the same of timerfd.
 const ABSOLUTE: u32 = 1;
+
+/// Flags of `io_uring_enter`, `include/uapi/linux/io_uring.h`: whether there is a structure with a time, whether that is
+/// a deadline, and whether it is in memory that was registered before, which is left alone.
+const RING_TIMED: u32 = 1 << 3;
+const RING_ABSOLUTE: u32 = 1 << 5;
+const RING_REGISTERED: u32 = 1 << 6;
+const RING_FLAGS: u32 = RING_TIMED | RING_ABSOLUTE | RING_REGISTERED;
+
+/// `SO_RCVTIMEO` and `SO_SNDTIMEO`, as they are and as they were, `include/uapi/asm-generic/socket.h`.
+const SOCKET_TIMES: [u32; 4] = [20, 21, 66, 67];
 
 /// The ways in which a call is to be reported: one of them, and all tests of it.
 pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
@@ -23,6 +33,24 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             moved_ids(detours).map(|id| vec![Equals(Low(id_place), id), NotZero(place)]).collect()
         }
         Times::Span { place } => if_spans(vec![NotZero(place)]),
+        Times::SpanWithoutSet { place, set_place } => {
+            let has_none = [Low(set_place), High(set_place)].map(|word| Equals(word, 0));
+            if_spans([NotZero(place)].into_iter().chain(has_none).collect())
+        }
+        Times::Ring { flags_place } if detours.spans || is_moved(clock::MONOTONIC) => {
+            let has = |flags| Masked(Low(flags_place), RING_FLAGS, flags);
+            let mut ways = vec![vec![has(RING_TIMED | RING_ABSOLUTE)]];
+            ways.extend(if_spans(vec![has(RING_TIMED)]));
+            ways
+        }
+        Times::Ring { .. } => Vec::new(),
+        Times::SocketOption { place } if detours.spans => SOCKET_TIMES
+            .map(|option| {
+                let level = Equals(Low(1), libc::SOL_SOCKET as u32);
+                vec![level, Equals(Low(2), option), NotZero(place)]
+            })
+            .into(),
+        Times::SocketOption { .. } => Vec::new(),
         Times::Interval { place } => {
             if_spans(vec![Equals(Low(0), libc::ITIMER_REAL as u32), NotZero(place)])
         }

@@ -140,6 +140,8 @@ pub mod number {
     pub const ALARM: usize = ABI | 37;
     pub const SETITIMER: usize = ABI | 38;
     pub const GETPID: usize = ABI | 39;
+    pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
+    pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
     pub const GETTIMEOFDAY: usize = ABI | 96;
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
     pub const FUTEX: usize = ABI | 202;
@@ -162,6 +164,8 @@ pub mod number {
     pub const GETCPU: usize = ABI | 309;
     pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
     pub const GETRANDOM: usize = ABI | 318;
+    pub const IO_PGETEVENTS: usize = ABI | 333;
+    pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
     pub const FUTEX_WAITV: usize = ABI | 449;
     pub const FUTEX_WAIT: usize = ABI | 455;

@@ -6,10 +6,13 @@ use vdso_data::detour::Mark::{High, Low};
 
 use super::X32_BIT;
 use crate::arch::{Clock, TimedCall, Times};
-use Times::{Deadline, Futex, Interval, Millis, Seconds, Sleep, Span, Timer, TimerLeft};
+use Times::{
+    Deadline, Futex, Interval, Millis, Ring, Seconds, Sleep, SocketOption, Span, SpanWithoutSet,
+    Timer, TimerLeft,
+};
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 25] {
+const fn calls(bit: u32) -> [TimedCall; 29] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -44,6 +47,10 @@ const fn calls(bit: u32) -> [TimedCall; 25] {
         call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
         call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
+        call("io_pgetevents", bit | 333, SpanWithoutSet { place: 4, set_place: 5 }, Low(5)),
+        call("io_uring_enter", bit | 426, Ring { flags_place: 3 }, High(0)),
+        call("setsockopt", or(bit, 54, 541), SocketOption { place: 3 }, Low(5)),
+        call("getsockopt", or(bit, 55, 542), SocketOption { place: 3 }, Low(5)),
     ]
 }
 

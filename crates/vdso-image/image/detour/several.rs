@@ -16,6 +16,7 @@ const EFAULT: i64 = -14;
 const ENOSYS: i64 = -38;
 
 /// `ppoll`, `pselect6`, `recvmmsg`: the kernel writes what is left of the span in its place.
+#[inline(never)]
 pub fn with_rest(call: Call) -> i64 {
     let (place, mark, timed_out) = match call.number {
         number::PPOLL => (2, Mark::Low(5), Some(NONE_READY)),
@@ -33,6 +34,7 @@ pub fn with_rest(call: Call) -> i64 {
 }
 
 /// `io_getevents`, and `io_pgetevents` without a set of signals.
+#[inline(never)]
 pub fn events(call: Call) -> i64 {
     let (place, mark) = (4, Mark::Low(5));
     let call = Call { number: number::IO_GETEVENTS, args: call.args };
@@ -44,6 +46,7 @@ pub fn events(call: Call) -> i64 {
 }
 
 /// `io_uring_enter` with `struct io_uring_getevents_arg`, which has the address of a span, or of a deadline.
+#[inline(never)]
 pub fn ring(call: Call) -> i64 {
     /// `include/uapi/linux/io_uring.h`.
     const ABSOLUTE: u64 = 1 << 5;
@@ -83,6 +86,7 @@ pub fn ring(call: Call) -> i64 {
 const RING_ARG_BYTES: u64 = 24;
 
 /// `epoll_pwait2`.
+#[inline(never)]
 pub fn without_rest(call: Call) -> i64 {
     let (place, mark) = (3, Mark::High(0));
     match memory::read_timespec(call.arg(place)) {
@@ -92,6 +96,7 @@ pub fn without_rest(call: Call) -> i64 {
 }
 
 /// `poll`, by `ppoll`.
+#[inline(never)]
 pub fn poll(call: Call) -> i64 {
     let [descriptors, count, timeout_ms, ..] = call.args;
     let Some(span) = of_millis(timeout_ms) else {
@@ -102,6 +107,7 @@ pub fn poll(call: Call) -> i64 {
 }
 
 /// `select`, by `pselect6`.
+#[inline(never)]
 pub fn select(call: Call) -> i64 {
     let timeout_addr = call.args[4];
     let words = if timeout_addr == 0 { None } else { memory::read(timeout_addr) };
@@ -118,6 +124,7 @@ pub fn select(call: Call) -> i64 {
 }
 
 /// `epoll_wait`, `epoll_pwait`, by `epoll_pwait2` where the kernel has that.
+#[inline(never)]
 pub fn epoll(call: Call) -> i64 {
     let mark = Mark::High(0);
     let Some(span) = of_millis(call.args[3]) else {

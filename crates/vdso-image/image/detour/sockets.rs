@@ -14,6 +14,7 @@ const MARK: Mark = Mark::Low(5);
 const TIME_BYTES: i32 = 16;
 
 /// `setsockopt`.
+#[inline(never)]
 pub fn set(call: Call) -> i64 {
     let [_, _, _, time_addr, bytes, _] = call.args;
     let words = if bytes as i32 >= TIME_BYTES { memory::read(time_addr) } else { None };
@@ -25,6 +26,7 @@ pub fn set(call: Call) -> i64 {
 }
 
 /// `getsockopt`: what the kernel has just written there becomes the program's.
+#[inline(never)]
 pub fn get(call: Call) -> i64 {
     let result = call.make(MARK);
     let rate = transform(clock::MONOTONIC).rate;

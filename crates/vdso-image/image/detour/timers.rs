@@ -12,6 +12,7 @@ use crate::arch::number;
 const MARK: Mark = Mark::Low(5);
 
 /// `timer_settime`, `timerfd_settime`, of a timer on `clock`.
+#[inline(never)]
 pub fn set(call: Call, clock: u32) -> i64 {
     /// `TIMER_ABSTIME` and `TFD_TIMER_ABSTIME`.
     const ABSOLUTE: u64 = 1;
@@ -36,6 +37,7 @@ pub fn set(call: Call, clock: u32) -> i64 {
 }
 
 /// `timer_gettime`, `timerfd_gettime`, of a timer on `clock`.
+#[inline(never)]
 pub fn get(call: Call, clock: u32) -> i64 {
     let result = call.make(MARK);
     if result >= 0 {
@@ -45,6 +47,7 @@ pub fn get(call: Call, clock: u32) -> i64 {
 }
 
 /// `setitimer`.
+#[inline(never)]
 pub fn set_interval(call: Call) -> i64 {
     let [_, new_addr, old_addr, ..] = call.args;
     let rate = transform(clock::MONOTONIC).rate;
@@ -64,6 +67,7 @@ pub fn set_interval(call: Call) -> i64 {
 }
 
 /// `getitimer`.
+#[inline(never)]
 pub fn get_interval(call: Call) -> i64 {
     let result = call.make(MARK);
     if result >= 0 {
@@ -73,6 +77,7 @@ pub fn get_interval(call: Call) -> i64 {
 }
 
 /// `alarm`, by `setitimer`, as a second of the program's may be less than one of the host's.
+#[inline(never)]
 pub fn alarm(call: Call) -> i64 {
     let rate = transform(clock::MONOTONIC).rate;
     let value = Timespec { sec: i64::from(call.args[0] as u32), nsec: 0 };

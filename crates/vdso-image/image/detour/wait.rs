@@ -75,6 +75,7 @@ impl For {
 }
 
 /// `nanosleep`, `clock_nanosleep`.
+#[inline(never)]
 pub fn sleep(call: Call) -> i64 {
     const TIMER_ABSTIME: u64 = 1;
     let is_plain = call.number == number::NANOSLEEP;
@@ -104,6 +105,7 @@ fn scale_rest(addr: u64) {
 }
 
 /// `futex`: its operations with a time-out.
+#[inline(never)]
 pub fn futex(call: Call) -> i64 {
     /// `include/uapi/linux/futex.h`.
     const COMMAND: u64 = !(128 | CLOCK_REALTIME);
@@ -130,6 +132,7 @@ pub fn futex(call: Call) -> i64 {
 }
 
 /// `futex_wait`, `futex_waitv`: the clock is an argument.
+#[inline(never)]
 pub fn futex_by_clock(call: Call) -> i64 {
     let is_several = call.number == number::FUTEX_WAITV;
     let (place, clock, mark) =
@@ -141,6 +144,7 @@ pub fn futex_by_clock(call: Call) -> i64 {
 }
 
 /// `mq_timedsend`, `mq_timedreceive`.
+#[inline(never)]
 pub fn message(call: Call) -> i64 {
     let (place, mark) = (4, Mark::Low(5));
     if call.arg(place) == 0 {
@@ -150,6 +154,7 @@ pub fn message(call: Call) -> i64 {
 }
 
 /// Others with the address of a span that stays as it is.
+#[inline(never)]
 pub fn short(call: Call) -> i64 {
     match call.number {
         number::SEMTIMEDOP => span(call, 3, Mark::Low(5), TRY_AGAIN),

@@ -3,8 +3,8 @@
 //!
 //! It comes with its registers as the `syscall` instruction had them, but for the two that this instruction
 //! changes itself: rcx has the address behind it, as ever, and r11 the call's number. rax has what whoever sent it
-//! here knows beyond that. The call is made by [`detour`](crate::detour); then every register but these
-//! three is as before, and the thread behind its own `syscall` instruction.
+//! here knows beyond that. The call is made by [`detour`](crate::detour); then every register is as
+//! that instruction leaves it, and the thread behind it.
 //!
 //! A signal's handler may run at any of these instructions, and may never return. So there is nothing here but
 //! a frame on the thread's own stack, and a backtrace out of it shows who made the call.
@@ -89,8 +89,7 @@ global_asm!(
     "pop r10",
     "pop r8",
     "pop r9",
-    "pop r11",
-    "lea rsp, [rsp + 8]",
+    "lea rsp, [rsp + 16]",
     ".cfi_adjust_cfa_offset -64",
     "pop rbp",
     ".cfi_adjust_cfa_offset -8",
@@ -98,6 +97,8 @@ global_asm!(
     "pop rcx",
     ".cfi_adjust_cfa_offset -8",
     ".cfi_register rip, rcx",
+    // Where the instruction leaves them, too.
+    "mov r11, [rsp]",
     "popfq",
     ".cfi_adjust_cfa_offset -8",
     "lea rsp, [rsp + 128]",

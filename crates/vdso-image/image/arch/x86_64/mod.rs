@@ -139,7 +139,6 @@ pub mod number {
     pub const GETITIMER: usize = ABI | 36;
     pub const ALARM: usize = ABI | 37;
     pub const SETITIMER: usize = ABI | 38;
-    pub const GETPID: usize = ABI | 39;
     pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
     pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
     pub const GETTIMEOFDAY: usize = ABI | 96;
@@ -162,7 +161,6 @@ pub mod number {
     pub const TIMERFD_GETTIME: usize = ABI | 287;
     pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
     pub const GETCPU: usize = ABI | 309;
-    pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
     pub const GETRANDOM: usize = ABI | 318;
     pub const IO_PGETEVENTS: usize = ABI | 333;
     pub const IO_URING_ENTER: usize = ABI | 426;

@@ -4,11 +4,13 @@
 
 mod support;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use support::processes::{kill_hard, supervisor_of, wait_until};
+use support::processes::{is_alive, kill_hard, supervisor_of, wait_until};
 use support::shell::Shell;
 use support::{Finished, Source, compile, finish, helper, vdso_run};
 use test_support::{Lacking, skip};
@@ -99,7 +101,7 @@ fn with_musl() -> Option<PathBuf> {
 
 #[test]
 fn a_handler_may_throw_out_of_a_wait() {
-    let flags = ["-O2", "-fnon-call-exceptions", "-lstdc++"];
+    let flags = ["-O2", "-fnon-call-exceptions", "-pthread", "-Wl,--no-as-needed", "-lstdc++"];
     assert_as_plain(&compile("thrown.cc", "thrown", &flags), &[]);
 }
 
@@ -129,4 +131,95 @@ fn a_detour_leaves_all_registers_the_red_zone_and_the_stack() {
             assert_eq!(run.stdout, "the same\n", "{}", run.command);
         }
     }
+}
+
+/// Waits one after another, while something is done to the supervisor at moments that nobody chooses.
+#[track_caller]
+fn assert_goes_on_while(disturb: impl Fn(nix::unistd::Pid)) {
+    const ROUNDS: u32 = 12;
+    for (options, scale) in MODES {
+        let mut waits =
+            Shell::start(vdso_run(options).arg(helper("interrupted")).args(["again", scale]));
+        waits.read_to("started\n");
+        for round in 0..ROUNDS {
+            std::thread::sleep(Duration::from_millis(100) + Duration::from_micros(137) * round);
+            disturb(supervisor_of(waits.pid()));
+        }
+        assert_eq!(waits.read_to_end(), "0 early, 0 errors\n", "{options:?}");
+        assert!(waits.wait().success(), "{options:?}");
+    }
+}
+
+#[test]
+fn each_wait_happens_once_and_right_when_supervisors_are_killed() {
+    assert_goes_on_while(|supervisor| {
+        kill_hard(supervisor);
+        wait_until("the supervisor's end", || !is_alive(supervisor));
+    });
+}
+
+#[test]
+fn each_wait_happens_once_and_right_when_supervisors_are_stopped() {
+    assert_goes_on_while(|supervisor| {
+        // It may have been replaced meanwhile.
+        let _ = kill(supervisor, Signal::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(30));
+        let _ = kill(supervisor, Signal::SIGCONT);
+    });
+}
+
+#[test]
+fn a_wait_that_a_tracer_keeps_for_itself_goes_on_as_the_hosts_and_is_told_once() {
+    let program = helper("interrupted");
+    let plain = finish(Command::new(&program).args(["traced", "1"])).succeeded();
+    for (options, scale) in &MODES[1..] {
+        let run = finish(vdso_run(*options).arg(&program).args(["traced", scale])).succeeded();
+        assert_eq!(run.stdout, plain.stdout, "{}", run.command);
+        let told = run.stderr.matches("waits by the kernel's own clocks while it is traced");
+        assert_eq!(told.count(), 1, "{}", run.stderr);
+    }
+}
+
+/// Runs a tool on a program that is in a wait of the image's, and gives what it wrote.
+#[track_caller]
+fn with_tool(tool: &str, arguments: &[&str]) -> Option<Finished> {
+    if Command::new(tool).arg("--version").output().is_err() {
+        skip(Lacking::Tool, &format!("{tool} in a wait"), &format!("there is no {tool}"));
+        return None;
+    }
+    let (options, scale) = MODES[1];
+    let mut waits =
+        Shell::start(vdso_run(options).arg(helper("interrupted")).args(["paused", scale]));
+    let pid = waits.read_to("\n");
+    let waits_in = || fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    wait_until("its wait", || waits_in().contains("nanosleep"));
+    let finished = finish(Command::new(tool).args(arguments).args(["-p", &pid]));
+    waits.send("");
+    // Waits that began while the tool traced it went by the host's clock.
+    let end = waits.read_to_end();
+    assert!(end.ends_with(" early, 0 errors\n"), "{end}");
+    Some(finished)
+}
+
+#[test]
+fn a_backtrace_of_a_thread_in_a_wait_shows_the_caller() {
+    let arguments = ["-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt"];
+    let Some(gdb) = with_tool("gdb", &arguments) else { return };
+    for name in ["sleep_for", "paused", "main"] {
+        assert!(gdb.stdout.contains(name), "no {name}: {gdb:#?}");
+    }
+}
+
+#[test]
+fn strace_attaches_to_a_thread_in_a_wait() {
+    // Ended by timeout(1), as strace would wait for the program's end.
+    let arguments = ["-s", "INT", "1", "strace", "-e", "trace=nanosleep,clock_nanosleep"];
+    let Some(strace) = with_tool("timeout", &arguments) else { return };
+    assert!(strace.stderr.contains("attached"), "{strace:#?}");
+}
+
+/// A program whose own filter has something to say about the same calls has what it asks for.
+#[test]
+fn a_filter_of_the_programs_own_decides_about_the_same_calls() {
+    assert_interrupted_as_plain("filtered");
 }

@@ -5,7 +5,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -59,13 +62,22 @@ static void read_of(int tid, const char *what, char *text, size_t bytes)
 	close(fd);
 }
 
-// Until a thread sleeps in a call of its own, and not in the report of one.
+// Whether that is where the kernel sleeps in one of these calls, and not in the report of one.
+static int is_wait(const char *where)
+{
+	static const char *const names[] = { "nanosleep", "futex", "poll", "select", "hrtimeout", "sigtimedwait", "wq_sleep" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strstr(where, names[i]))
+			return 1;
+	return 0;
+}
+
 static void until_waiting(int tid)
 {
 	for (;;) {
 		char where[128];
 		read_of(tid, "wchan", where, sizeof where);
-		if (strlen(where) > 1 && !strstr(where, "seccomp") && !strstr(where, "ptrace"))
+		if (is_wait(where))
 			return;
 		sched_yield();
 	}
@@ -234,7 +246,7 @@ static int stopped(void)
 			where[got > 0 ? got : 0] = 0;
 			close(fd);
 			sched_yield();
-		} while (strlen(where) < 2 || strstr(where, "seccomp") || strstr(where, "ptrace"));
+		} while (!is_wait(where));
 		kill(child, SIGSTOP);
 		int status;
 		waitpid(child, &status, WUNTRACED);
@@ -502,6 +514,55 @@ static int again(void)
 	return 0;
 }
 
+// A wait that is long enough to look at, and ends when there is something to read.
+static int paused(void)
+{
+	printf("%d\n", getpid());
+	fflush(stdout);
+	int early = 0, errors = 0;
+	struct pollfd input = { 0, POLLIN, 0 };
+	while (!poll(&input, 1, 0)) {
+		struct timespec span = spec(short_ns * 2), rest;
+		long long began = now_ns(CLOCK_MONOTONIC);
+		errors += sleep_for(&span, &rest) != 0;
+		early += now_ns(CLOCK_MONOTONIC) - began < ns_of(span);
+	}
+	printf("%d early, %d errors\n", early, errors);
+	return 0;
+}
+
+// Filters of its own that refuse one of these calls, and all that the image makes beside them.
+static int filtered(void)
+{
+	static const int refused[] = { SYS_nanosleep, SYS_rt_sigprocmask, SYS_clock_gettime };
+	for (int i = 0; i < 3; i++) {
+		if (fork()) {
+			wait(NULL);
+			continue;
+		}
+		struct sock_filter filter[] = {
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refused[i], 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		};
+		struct sock_fprog program = { 4, filter };
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+			_exit(1);
+		for (int j = 0; j < ALL; j++) {
+			struct timespec span = spec(short_ns / 4), rest;
+			long long began = now_ns(CLOCK_MONOTONIC);
+			long result = all[j].make(&span, &rest);
+			int is_over = now_ns(CLOCK_MONOTONIC) - began >= ns_of(span);
+			printf("%d %s: %ld %s\n", i, all[j].name, result, is_over ? "waited" : result == -EPERM ? "refused" : "early");
+		}
+		fflush(stdout);
+		_exit(0);
+	}
+	return 0;
+}
+
 // A tracer of its own, by system call stops.
 static int traced(void)
 {
@@ -530,6 +591,7 @@ int main(int count, char **arguments)
 		{ "eintr", eintr }, { "stopped", stopped }, { "longjmp", longjmp_out }, { "slept", slept },
 		{ "vfork", vfork_waits }, { "cancel", cancel }, { "threads", threads }, { "exec-beside", exec_beside },
 		{ "storm", storm }, { "again", again }, { "traced", traced },
+		{ "paused", paused }, { "filtered", filtered },
 	};
 	if (count != 3)
 		return 2;

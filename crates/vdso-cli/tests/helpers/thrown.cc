@@ -1,13 +1,17 @@
 // Throws out of a handler that interrupts a wait, through the frames of whoever makes that call: `thrown SCALE`.
 // Built with -fnon-call-exceptions, as what interrupts it is no call.
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fcntl.h>
 #include <poll.h>
-#include <sys/time.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace {
 
@@ -23,6 +27,22 @@ void Throw(int) { throw Interrupted(); }
 
 long long scale;
 
+// Interrupts the first thread in its wait.
+void* Interrupt(void*) {
+    const auto path = "/proc/self/task/" + std::to_string(getpid()) + "/wchan";
+    std::string where;
+    do {
+        sched_yield();
+        char text[128];
+        const int fd = open(path.c_str(), O_RDONLY);
+        const auto bytes = read(fd, text, sizeof text);
+        close(fd);
+        where.assign(text, bytes > 0 ? bytes : 0);
+    } while (where.find("nanosleep") == where.npos && where.find("poll") == where.npos);
+    syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1);
+    return nullptr;
+}
+
 __attribute__((noinline)) void Wait(int kind) {
     Guard guard;
     timespec until;
@@ -32,7 +52,7 @@ __attribute__((noinline)) void Wait(int kind) {
     switch (kind) {
     case 0: nanosleep(&span, nullptr); break;
     case 1: clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, nullptr); break;
-    default: poll(nullptr, 0, 1000000); break;
+    default: poll(nullptr, 0, 1000000000); break;
     }
     std::puts("came back");
 }
@@ -44,17 +64,17 @@ int main(int, char** arguments) {
     struct sigaction action = {};
     action.sa_handler = Throw;
     action.sa_flags = SA_NODEFER;
-    sigaction(SIGALRM, &action, nullptr);
+    sigaction(SIGUSR1, &action, nullptr);
     int caught = 0;
     for (int i = 0; i < 9; i++) {
-        const auto usec = 50000 * scale;
-        itimerval soon = {{0, 0}, {static_cast<time_t>(usec / 1000000), static_cast<suseconds_t>(usec % 1000000)}};
+        pthread_t other;
+        pthread_create(&other, nullptr, Interrupt, nullptr);
         try {
-            setitimer(ITIMER_REAL, &soon, nullptr);
             Wait(i % 3);
         } catch (Interrupted) {
             caught++;
         }
+        pthread_join(other, nullptr);
     }
     std::printf("caught %d, destroyed %d\n", caught, destroyed);
 }

@@ -5,7 +5,7 @@
 //! up (`EINTR`). So a call that fails is not seen at once. Such a process is traced, which it does not
 //! notice, until it is found to do something else: [`Tracer::look`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use super::foreign;
 use super::in_flight::{InFlight, Slot, SlotIndex};
 use super::listener::{Listener, is_waiting};
-use super::notice::{Notice, OnHostClock};
+use super::notice::{Notice, OnHostClock, called};
 use super::report::{Call, Report};
 use super::target::Target;
 use super::timers;
@@ -73,6 +73,8 @@ pub struct Tracer<'a> {
     traced: HashMap<Pid, Traced>,
     /// Processes that cannot be traced, with what they wanted to execute last, if that can be read.
     told: HashMap<Pid, Option<OsString>>,
+    /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
+    told_of_waits: HashSet<OsString>,
     /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
     dead: Vec<Pid>,
 }
@@ -142,7 +144,14 @@ pub enum Followed {
 impl<'a> Tracer<'a> {
     /// Traces nobody yet.
     pub fn new(settings: &'a Settings<'a>, in_flight: &'a InFlight) -> Self {
-        Self { settings, in_flight, traced: HashMap::new(), told: HashMap::new(), dead: Vec::new() }
+        Self {
+            settings,
+            in_flight,
+            traced: HashMap::new(),
+            told: HashMap::new(),
+            told_of_waits: HashSet::new(),
+            dead: Vec::new(),
+        }
     }
 
     /// What is the same for all programs of the launch.
@@ -252,14 +261,25 @@ impl<'a> Tracer<'a> {
                 listener.restart(report);
                 Followed::Traced
             }
-            _ => {
+            (detour_addr, timer_clock) => {
                 if seized && !is_traced {
                     self.let_go_of_stranger(pid);
+                }
+                if !is_gone && detour_addr.is_some() && timer_clock.is_some() {
+                    self.tell_of_wait(pid, call.name);
                 }
                 listener.carry_on(report);
                 self.in_flight.slot(report.slot).clear();
                 Followed::Untraced
             }
+        }
+    }
+
+    /// Says that a thread cannot be sent to its image, as somebody else traces it.
+    fn tell_of_wait(&mut self, pid: Pid, call: &'static str) {
+        const MOST: usize = 1024;
+        if self.told_of_waits.len() < MOST && self.told_of_waits.insert(called(pid)) {
+            (self.settings.notice)(&Notice::HostWait { pid, call });
         }
     }
 

@@ -12,10 +12,11 @@ use vdso_data::clock;
 use vdso_data::detour::FROM_ENTRY;
 use vdso_data::process;
 
-use crate::arch::{Abi, Registers, Word};
+use crate::arch::{Abi, Word};
 use crate::error::Result;
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
+use crate::ptrace::Stopped;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
@@ -29,6 +30,8 @@ pub struct Detours {
     pub spans: bool,
     /// Whether any clock runs faster or slower than the host's.
     pub rates: bool,
+    /// What becomes of call sites that report often.
+    pub call_sites: CallSites,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -37,7 +40,7 @@ pub struct Detours {
 impl Detours {
     /// What clocks that are moved so need, with a mark of the caller's: a number that no program has in arguments
     /// that it does not use.
-    pub fn of(transforms: &[Transform; clock::LINES], mark: u32) -> Self {
+    pub fn of(transforms: &[Transform; clock::LINES], call_sites: CallSites, mark: u32) -> Self {
         let moved = |&id: &usize| transforms[id] != Transform::IDENTITY;
         let deadlines = (0..clock::LINES).filter(moved).fold(0, |set, id| set | 1 << id);
         let spans = transforms[clock::MONOTONIC as usize].rate != Rate::ONE;
@@ -45,7 +48,7 @@ impl Detours {
         if deadlines == 0 && !spans {
             return Self::default();
         }
-        Self { deadlines, spans, rates, mark: mark.max(1) }
+        Self { deadlines, spans, rates, call_sites, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
@@ -54,13 +57,25 @@ impl Detours {
     }
 }
 
+/// What becomes of call sites that report often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallSites {
+    /// They are rewritten to jump to the image: [`call_site`](crate::call_site).
+    #[default]
+    Rewritten,
+    /// They stay as they are in the program's file.
+    Kept,
+}
+
 /// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`
-/// if it has no image of this launch's.
-pub fn find(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+/// if it has no image of this launch's. It is looked for where it was `before` first, if that is known.
+pub fn find(pid: Pid, abi: &Abi, payload: &Payload, before: Option<u64>) -> Option<u64> {
     let file = payload.image_file(abi)?;
-    let image_addr = image_addr(pid, abi)?;
-    is_ours(pid, file, image_addr, payload.detours.mark)
-        .then(|| image_addr + file.entry() + FROM_ENTRY as u64)
+    let from_image = file.entry() + FROM_ENTRY as u64;
+    let is_ours = |&addr: &u64| is_ours(pid, file, addr, payload.detours.mark);
+    let before = before.map(|detour_addr| detour_addr.wrapping_sub(from_image));
+    let addr = before.filter(is_ours).or_else(|| image_addr(pid, abi).filter(is_ours))?;
+    Some(addr + from_image)
 }
 
 /// What the auxiliary vector says, which a stub has changed.
@@ -87,21 +102,26 @@ fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
     start[MAGIC..MAGIC + 8] == process::MAGIC.to_ne_bytes() && start[MARK..] == mark.to_ne_bytes()
 }
 
-/// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are
-/// the report's. It comes there with the clock of the timer that its call sets, if it sets one.
+/// Where a thread is to be sent from the answer of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// The number of the call that it has reported.
+    pub number: u32,
+    /// The address behind the call's instruction.
+    pub instruction_addr: u64,
+    /// The address of the image's `detour`: [`find`].
+    pub detour_addr: u64,
+    /// The clock of the timer that the call sets or asks about; [`vdso_data::detour::NO_TIMER`] if that is none.
+    pub timer_clock: u32,
+}
+
+/// Sends a thread there that is stopped behind its report's answer.
 ///
 /// # Errors
 /// [`Error::Gone`](crate::Error::Gone).
-pub fn divert(
-    pid: Pid,
-    number: u32,
-    instruction_addr: u64,
-    detour_addr: u64,
-    timer_clock: u32,
-) -> Result<Diverted> {
-    let registers = Registers::read(pid)?;
-    match registers.diverted(number, instruction_addr, detour_addr, timer_clock) {
-        Some(diverted) => diverted.write(pid).map(|()| Diverted::Sent),
+pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+    match thread.registers()?.diverted(to) {
+        Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }
 }

@@ -92,6 +92,13 @@ pub fn of_timeval([sec, usec]: [u64; 2]) -> Option<Timespec> {
     is_valid.then_some(Timespec { sec, nsec })
 }
 
+/// A `struct timeval` of less than a second's microseconds, as timers and sockets take it.
+#[inline(never)]
+pub fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
+    let [_, usec] = words;
+    (usec < USEC_PER_SEC).then(|| of_timeval(words)).flatten()
+}
+
 /// The words of a `struct timeval`, rounded up: a timer that is set must not become one that is not.
 #[inline(never)]
 pub fn timeval(time: Timespec) -> [u64; 2] {

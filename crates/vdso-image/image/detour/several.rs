@@ -6,7 +6,7 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 
 use super::wait::For;
-use super::{Call, NONE, addr_of, host_span, host_time, memory, now, scaled, transform};
+use super::{Call, host_span, memory, scaled, transform};
 use crate::arch::number;
 
 /// None of them was ready in time.
@@ -37,6 +37,9 @@ pub fn with_rest(call: Call) -> i64 {
 #[inline(never)]
 pub fn events(call: Call) -> i64 {
     let (place, mark) = (4, Mark::Low(5));
+    if call.number == number::IO_PGETEVENTS && call.args[5] != 0 {
+        return call.make_as_it_is();
+    }
     let call = Call { number: number::IO_GETEVENTS, args: call.args };
     // It takes any number of nanoseconds.
     match memory::read(call.arg(place)).and_then(memory::of_unchecked_timespec) {
@@ -44,46 +47,6 @@ pub fn events(call: Call) -> i64 {
         None => call.make(mark),
     }
 }
-
-/// `io_uring_enter` with `struct io_uring_getevents_arg`, which has the address of a span, or of a deadline.
-#[inline(never)]
-pub fn ring(call: Call) -> i64 {
-    /// `include/uapi/linux/io_uring.h`.
-    const ABSOLUTE: u64 = 1 << 5;
-    const TIMED_OUT: i64 = -62;
-    let mark = Mark::High(0);
-    let arg_addr = call.args[4];
-    let words = memory::read(arg_addr).zip(memory::read(arg_addr.wrapping_add(8)));
-    let Some(([set, sizes], [_, time_addr])) = words.filter(|_| call.args[5] == RING_ARG_BYTES)
-    else {
-        return call.make(mark);
-    };
-    let Some(time) = memory::read_timespec(time_addr) else {
-        return call.make(mark);
-    };
-    let began = now(clock::MONOTONIC);
-    let is_absolute = call.args[3] & ABSOLUTE != 0;
-    let mut passed = NONE;
-    loop {
-        let host = if is_absolute {
-            host_time(&transform(clock::MONOTONIC), time)
-        } else {
-            host_span(time.wrapping_sub(passed))
-        };
-        let arg = [set, sizes, addr_of(&host)];
-        let result = call.with(4, addr_of(&arg)).make(mark);
-        passed = now(clock::MONOTONIC);
-        if !is_absolute {
-            passed = passed.wrapping_sub(began);
-        }
-        if result != TIMED_OUT || passed >= time {
-            return result;
-        }
-    }
-}
-
-/// Of `struct io_uring_getevents_arg`.
-const RING_ARG_BYTES: u64 = 24;
 
 /// `epoll_pwait2`.
 #[inline(never)]

@@ -10,15 +10,15 @@ use super::filter::Word::{High, Low};
 /// `TIMER_ABSTIME`, and the same of timerfd.
 const ABSOLUTE: u32 = 1;
 
-/// Flags of `io_uring_enter`, `include/uapi/linux/io_uring.h`: whether there is a structure with a time, whether that is
-/// a deadline, and whether it is in memory that was registered before, which is left alone.
-const RING_TIMED: u32 = 1 << 3;
-const RING_ABSOLUTE: u32 = 1 << 5;
-const RING_REGISTERED: u32 = 1 << 6;
-const RING_FLAGS: u32 = RING_TIMED | RING_ABSOLUTE | RING_REGISTERED;
+const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
+/// `SO_RCVTIMEO` and `SO_SNDTIMEO`, old and new: `include/uapi/asm-generic/socket.h`.
+const SOCKET_TIMEOUTS: [u32; 4] = [20, 21, 66, 67];
 
-/// `SO_RCVTIMEO` and `SO_SNDTIMEO`, as they are and as they were, `include/uapi/asm-generic/socket.h`.
-const SOCKET_TIMES: [u32; 4] = [20, 21, 66, 67];
+/// `IORING_ENTER_EXT_ARG`, `IORING_ENTER_ABS_TIMER` and the size of `struct io_uring_getevents_arg`:
+/// `include/uapi/linux/io_uring.h`.
+const EXT_ARG: u32 = 1 << 3;
+const ABS_TIMER: u32 = 1 << 5;
+const EXT_ARG_BYTES: u32 = 24;
 
 /// The ways in which a call is to be reported: one of them, and all tests of it.
 pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
@@ -37,25 +37,23 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             let has_none = [Low(set_place), High(set_place)].map(|word| Equals(word, 0));
             if_spans([NotZero(place)].into_iter().chain(has_none).collect())
         }
-        Times::Ring { flags_place } if detours.spans || is_moved(clock::MONOTONIC) => {
-            let has = |flags| Masked(Low(flags_place), RING_FLAGS, flags);
-            let mut ways = vec![vec![has(RING_TIMED | RING_ABSOLUTE)]];
-            ways.extend(if_spans(vec![has(RING_TIMED)]));
-            ways
-        }
-        Times::Ring { .. } => Vec::new(),
-        Times::SocketOption { place } if detours.spans => SOCKET_TIMES
-            .map(|option| {
-                let level = Equals(Low(1), libc::SOL_SOCKET as u32);
-                vec![level, Equals(Low(2), option), NotZero(place)]
-            })
-            .into(),
-        Times::SocketOption { .. } => Vec::new(),
         Times::Interval { place } => {
             if_spans(vec![Equals(Low(0), libc::ITIMER_REAL as u32), NotZero(place)])
         }
         Times::Millis { place } => if_spans(vec![NotZero(place), None(Low(place), 1 << 31)]),
         Times::Seconds => if_spans(vec![]),
+        Times::SocketOption => SOCKET_TIMEOUTS
+            .into_iter()
+            .flat_map(|name| if_spans(vec![Equals(Low(1), SOL_SOCKET), Equals(Low(2), name)]))
+            .collect(),
+        Times::Ring => {
+            let has = |flags| {
+                vec![Masked(Low(3), EXT_ARG | ABS_TIMER, flags), Equals(Low(5), EXT_ARG_BYTES)]
+            };
+            let is_moved = detours.spans || is_moved(clock::MONOTONIC);
+            let until = is_moved.then(|| has(EXT_ARG | ABS_TIMER));
+            until.into_iter().chain(if_spans(has(EXT_ARG))).collect()
+        }
         Times::Sleep => sleep(detours),
         Times::Futex => futex(detours),
         Times::Timer { place } if detours.spans => vec![vec![NotZero(place)]],

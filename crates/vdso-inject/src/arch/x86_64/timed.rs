@@ -4,7 +4,8 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
-use super::X32_BIT;
+use vdso_arch::system_call::X32_BIT;
+
 use crate::arch::{Clock, TimedCall, Times};
 use Times::{
     Deadline, Futex, Interval, Millis, Ring, Seconds, Sleep, SocketOption, Span, SpanWithoutSet,
@@ -46,11 +47,11 @@ const fn calls(bit: u32) -> [TimedCall; 29] {
         call("semtimedop", bit | 220, Span { place: 3 }, Low(5)),
         call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
         call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
+        call("setsockopt", or(bit, 54, 541), SocketOption, Low(5)),
+        call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
+        call("io_uring_enter", bit | 426, Ring, High(1)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
         call("io_pgetevents", bit | 333, SpanWithoutSet { place: 4, set_place: 5 }, Low(5)),
-        call("io_uring_enter", bit | 426, Ring { flags_place: 3 }, High(0)),
-        call("setsockopt", or(bit, 54, 541), SocketOption { place: 3 }, Low(5)),
-        call("getsockopt", or(bit, 55, 542), SocketOption { place: 3 }, Low(5)),
     ]
 }
 

@@ -75,12 +75,15 @@ fn a_child_of_vfork_may_wait() {
 #[test]
 fn a_thread_may_be_cancelled_in_a_wait() {
     assert_interrupted_as_plain("cancel");
+    // From call sites that may have been rewritten.
+    assert_interrupted_as_plain("cancel-often");
 }
 
 #[test]
 fn a_thread_of_musl_may_be_cancelled_in_a_wait() {
     let Some(program) = with_musl() else { return };
     assert_as_plain(&program, &["cancel"]);
+    assert_as_plain(&program, &["cancel-often"]);
     assert_as_plain(&program, &["eintr"]);
 }
 

@@ -396,6 +396,23 @@ static void *cancelled(void *which)
 	return NULL;
 }
 
+// A call site that is used often may be rewritten.
+static void wait_often(void)
+{
+	for (int i = 0; i < 8; i++) {
+		struct timespec span = spec(1000), past = spec(now_ns(CLOCK_REALTIME));
+		struct timeval time = { 0, 1 };
+		nanosleep(&span, NULL);
+		clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &past, NULL);
+		poll(NULL, 0, 1);
+		select(0, NULL, NULL, NULL, &time);
+		past.tv_nsec = (past.tv_nsec + 1000000) % SEC;
+		pthread_mutex_lock(&mutex);
+		pthread_cond_timedwait(&condition, &mutex, &past);
+		pthread_mutex_unlock(&mutex);
+	}
+}
+
 static int cancel(void)
 {
 	for (int kind = 0; kind < 5; kind++) {
@@ -413,6 +430,12 @@ static int cancel(void)
 		pthread_mutex_unlock(&mutex);
 	}
 	return 0;
+}
+
+static int cancel_often(void)
+{
+	wait_often();
+	return cancel();
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -591,7 +614,7 @@ int main(int count, char **arguments)
 		{ "eintr", eintr }, { "stopped", stopped }, { "longjmp", longjmp_out }, { "slept", slept },
 		{ "vfork", vfork_waits }, { "cancel", cancel }, { "threads", threads }, { "exec-beside", exec_beside },
 		{ "storm", storm }, { "again", again }, { "traced", traced },
-		{ "paused", paused }, { "filtered", filtered },
+		{ "paused", paused }, { "cancel-often", cancel_often }, { "filtered", filtered },
 	};
 	if (count != 3)
 		return 2;

@@ -1,12 +1,13 @@
 // Every system call with a time-out, a deadline or an expiry, each with times of several kinds.
 //
-// `waits MS` makes all of them at once, each in a child of its own, and prints a line for each that comes back:
+// `waits MS TIMES` makes all of them at once, each in a child of its own, and prints a line for each that comes back:
 //
 //     CALL INPUT KIND CLOCK RESULT HOST_MS BEGAN_NS ENDED_NS WANTED_NS
 //
 // KIND is what the time is: `deadline` on CLOCK, `span` of it, `left`, where WANTED_NS was set and ENDED_NS is what
 // the call says of it, or `unused` by a call that does not come to wait. RESULT is the system call's, an error negative. Times are those that the program reads,
 // but for HOST_MS: how long it took by /proc/uptime, in hundredths of a second. MS is how long a short wait is.
+// Before that the same instruction has made TIMES short waits, as a call site that is used often may be rewritten.
 // Whoever waits for ever prints nothing. Ends, and ends all of them, at the end of standard input.
 
 #define _GNU_SOURCE
@@ -47,9 +48,9 @@
 #define SEC 1000000000LL
 
 static long long span_ns;
-static int semaphores;
+static int semaphores, times;
 
-static long call(long number, long a, long b, long c, long d, long e, long f)
+__attribute__((noinline)) static long call(long number, long a, long b, long c, long d, long e, long f)
 {
 	long result = syscall(number, a, b, c, d, e, f);
 	return result < 0 ? -errno : result;
@@ -686,6 +687,9 @@ static long given(const struct wait *wait, const struct input *input, long long 
 
 static void make(const struct wait *wait, const struct input *input)
 {
+	struct timespec past = { 0, 1 };
+	for (int i = 0; i < times; i++)
+		call(SYS_clock_nanosleep, i % 2 ? CLOCK_REALTIME : CLOCK_MONOTONIC, TIMER_ABSTIME, ADDR(&past), 0, 0, 0);
 	uint64_t blocked = usr1 | alrm;
 	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, NULL, 8);
 	long long wanted_ns = wait->kind == LEFT ? span_ns * 1000 : span_ns;
@@ -714,11 +718,12 @@ static void make(const struct wait *wait, const struct input *input)
 
 int main(int count, char **arguments)
 {
-	if (count != 2)
+	if (count != 3)
 		return 2;
 	enum { WAITS = sizeof waits / sizeof *waits, INPUTS = sizeof inputs / sizeof *inputs };
 	static pid_t children[WAITS * INPUTS];
 	span_ns = atoll(arguments[1]) * 1000000;
+	times = atoi(arguments[2]);
 	semaphores = semget(IPC_PRIVATE, 1, 0600);
 	for (int i = 0; i < WAITS * INPUTS; i++)
 		if (!(children[i] = fork()))

@@ -114,6 +114,16 @@ fn two_thousand_threads_wait_at_once() {
 }
 
 #[test]
+fn eight_threads_set_timers_as_fast_as_they_can() {
+    assert_interrupted_as_plain("timers");
+}
+
+#[test]
+fn who_is_killed_on_the_way_into_a_wait_leaves_nothing_behind() {
+    assert_interrupted_as_plain("killed");
+}
+
+#[test]
 fn a_thread_execs_while_others_wait() {
     assert_interrupted_as_plain("exec-beside");
 }
@@ -167,7 +177,10 @@ fn each_wait_happens_once_and_right_when_supervisors_are_stopped() {
         // It may have been replaced meanwhile.
         let _ = kill(supervisor, Signal::SIGSTOP);
         std::thread::sleep(Duration::from_millis(30));
-        let _ = kill(supervisor, Signal::SIGCONT);
+        // Of the others somebody notices.
+        if supervisor.as_raw() % 2 == 0 {
+            let _ = kill(supervisor, Signal::SIGCONT);
+        }
     });
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -106,23 +107,31 @@ fn waits_of_redis() {
     });
 }
 
+/// A program of PostgreSQL's, which Debian keeps out of `PATH`.
+fn of_postgresql(name: &str) -> String {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut paths = versions.map(|version| version.path().join("bin").join(name));
+    let path = paths.find(|path| path.exists());
+    path.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| name.to_owned())
+}
+
 #[test]
 fn waits_of_postgresql() {
-    if !has("PostgreSQL", &["initdb", "postgres", "psql"], "postgresql, with its bin in PATH") {
+    let [initdb, postgres] = ["initdb", "postgres"].map(of_postgresql);
+    if !has("PostgreSQL", &[&initdb, &postgres, "psql"], "postgresql") {
         return;
     }
     let folder = folder();
     let data = folder.path().join("data");
     let [data, path] = [&data, folder.path()].map(|path| path.to_str().expect("it is UTF-8"));
-    finish(&mut run_as_nobody(&["initdb", "-A", "trust", "-U", "me", "-N", "-D", data]))
-        .succeeded();
+    finish(&mut run_as_nobody(&[&initdb, "-A", "trust", "-U", "me", "-N", "-D", data])).succeeded();
     let ask = |query: &str| {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-h", path, "-U", "me", "-At", "-c", query, "postgres"]);
         psql
     };
     let settings = format!("-cunix_socket_directories={path}");
-    let server = ["postgres", "-D", data, "-clisten_addresses=", &settings, "-cfsync=off"];
+    let server = [postgres.as_str(), "-D", data, "-clisten_addresses=", &settings, "-cfsync=off"];
     serve(
         &server,
         || ask("select 1"),

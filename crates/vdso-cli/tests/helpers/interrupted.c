@@ -586,6 +586,53 @@ static int filtered(void)
 	return 0;
 }
 
+// Children that are killed on their way into a wait, more of them than reports may be in work at a time.
+static int killed(void)
+{
+	for (int i = 0; i < 1500; i++) {
+		pid_t child = fork();
+		if (!child) {
+			struct timespec span = spec(long_ns), rest;
+			for (;;)
+				all[i % ALL].make(&span, &rest);
+		}
+		for (volatile int j = 0; j < i % 50 * 1000; j++)
+			;
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	return slept();
+}
+
+// Threads that set timers without end, which is reported each time.
+static void *set_often(void *unused)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_NONE };
+	struct itimerspec time = { { 0 }, spec(long_ns) }, left;
+	timer_t id;
+	timer_create(CLOCK_MONOTONIC, &event, &id);
+	for (int i = 0; i < 1000; i++) {
+		if (timer_settime(id, 0, &time, NULL) || timer_gettime(id, &left))
+			__atomic_fetch_add(&wrong, 1, __ATOMIC_SEQ_CST);
+		long long left_ns = ns_of(left.it_value);
+		if (left_ns > long_ns || left_ns < long_ns / 2)
+			__atomic_fetch_add(&wrong, 1, __ATOMIC_SEQ_CST);
+	}
+	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
+	return unused;
+}
+
+static int timers(void)
+{
+	pthread_t threads[8];
+	for (int i = 0; i < 8; i++)
+		pthread_create(&threads[i], NULL, set_often, NULL);
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	printf("%d done, %d wrong\n", done, wrong);
+	return 0;
+}
+
 // A tracer of its own, by system call stops.
 static int traced(void)
 {
@@ -614,7 +661,7 @@ int main(int count, char **arguments)
 		{ "eintr", eintr }, { "stopped", stopped }, { "longjmp", longjmp_out }, { "slept", slept },
 		{ "vfork", vfork_waits }, { "cancel", cancel }, { "threads", threads }, { "exec-beside", exec_beside },
 		{ "storm", storm }, { "again", again }, { "traced", traced },
-		{ "paused", paused }, { "cancel-often", cancel_often }, { "filtered", filtered },
+		{ "paused", paused }, { "killed", killed }, { "timers", timers }, { "cancel-often", cancel_often }, { "filtered", filtered },
 	};
 	if (count != 3)
 		return 2;

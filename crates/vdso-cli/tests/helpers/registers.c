@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,7 +29,10 @@ struct state {
 // Used by the assembly, which has no register left for an address.
 struct state given, found;
 uint64_t saved[8];
-static uint8_t stack[1 << 16] __attribute__((aligned(4096)));
+
+enum { STACK_BYTES = 1 << 16 };
+// One in the program's data, where a program may have many and small ones, and one where the kernel maps stacks.
+static uint8_t *stack, low_stack[STACK_BYTES] __attribute__((aligned(4096)));
 
 extern char behind[];
 
@@ -137,7 +141,7 @@ enum { FLAGS = 1 | 4 | 64 | 128 | 1024 | 2048 };
 static void look(const char *call, long number, const uint64_t *arguments, long result, uint64_t flags)
 {
 	static const int places[6] = { 5, 4, 3, 10, 8, 9 };
-	uint64_t *top = (uint64_t *)(stack + sizeof stack / 2);
+	uint64_t *top = (uint64_t *)(stack + STACK_BYTES / 2);
 	for (int i = 0; i < WORDS; i++)
 		given.words[i] = 0x1111111111111111ull * (i + 1);
 	given.words[0] = number;
@@ -147,6 +151,7 @@ static void look(const char *call, long number, const uint64_t *arguments, long 
 	given.flags = flags | 2;
 	given.mxcsr = 0x1f80 | 3 << 13;
 	given.control = 0x037f | 3 << 10;
+	memset(stack, 0xee, STACK_BYTES / 2);
 	for (int i = 0; i < RED; i++)
 		top[i - RED] = given.red_zone[i] = 0xaaaa000000000000 | i;
 	for (int i = 0; i < ABOVE; i++)
@@ -177,6 +182,13 @@ static void look(const char *call, long number, const uint64_t *arguments, long 
 	for (int i = 0; i < ABOVE; i++)
 		if (top[i] != given.above[i])
 			differs(call, "stack", i);
+	// Of a small stack little is used beyond the red zone, of another not much.
+	int untouched = 0;
+	while (untouched < STACK_BYTES / 2 && stack[untouched] == 0xee)
+		untouched++;
+	int used = STACK_BYTES / 2 - 8 * RED - untouched;
+	if (used > (stack == low_stack ? 144 : 1200))
+		differs(call, "room used: ", used);
 	for (int i = 0; i < VECTORS; i++)
 		if (memcmp(found.vectors[i], given.vectors[i], 32))
 			differs(call, "vector", i);
@@ -201,7 +213,10 @@ int main(int count, char **arguments)
 	uint64_t patterns[6];
 	for (int i = 0; i < 6; i++)
 		patterns[i] = 0xcccc0000dddd0000 | i;
-	for (uint64_t flags = 0; flags <= FLAGS; flags += FLAGS) {
+	uint8_t *high_stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 4; i++) {
+		uint64_t flags = i % 2 * FLAGS;
+		stack = i < 2 ? low_stack : high_stack;
 #define LOOK(call, result, ...)                                                                                        \
 	do {                                                                                                           \
 		uint64_t all[6] = { __VA_ARGS__ };                                                                     \

@@ -13,6 +13,24 @@ import (
 	"time"
 )
 
+//go:noinline
+func deep(n int, id uint64) {
+	var kept [3]uint64
+	for i := range kept {
+		kept[i] = id + uint64(n*i)
+	}
+	time := syscall.Timeval{Usec: 1}
+	syscall.Select(0, nil, nil, nil, &time)
+	if n > 0 {
+		deep(n-1, id)
+	}
+	for i := range kept {
+		if kept[i] != id+uint64(n*i) {
+			fmt.Println("another stack is overwritten")
+		}
+	}
+}
+
 func main() {
 	seconds, _ := strconv.ParseFloat(os.Args[1], 64)
 	span := time.Duration(seconds * float64(time.Second))
@@ -46,6 +64,19 @@ func main() {
 		{"select", func() {
 			time := syscall.NsecToTimeval(int64(span))
 			syscall.Select(0, nil, nil, nil, &time)
+		}},
+		// Stacks of goroutines are small, and lie side by side.
+		{"deep", func() {
+			var group sync.WaitGroup
+			for i := 0; i < 400; i++ {
+				group.Add(1)
+				go func(i int) {
+					deep(i%40, uint64(i)<<32)
+					group.Done()
+				}(i)
+			}
+			group.Wait()
+			time.Sleep(span)
 		}},
 		{"many", func() {
 			var group sync.WaitGroup

@@ -131,6 +131,8 @@ pub mod number {
     const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
 
     pub const POLL: usize = ABI | 7;
+    pub const MMAP: usize = ABI | 9;
+    pub const MUNMAP: usize = ABI | 11;
     pub const RT_SIGPROCMASK: usize = ABI | 14;
     pub const SELECT: usize = ABI | 23;
     pub const NANOSLEEP: usize = ABI | 35;

@@ -81,6 +81,7 @@ impl For {
 }
 
 /// `nanosleep`, `clock_nanosleep`.
+#[inline(never)]
 pub fn sleep(call: Call) -> i64 {
     const TIMER_ABSTIME: u64 = 1;
     let is_plain = call.number == number::NANOSLEEP;
@@ -91,6 +92,10 @@ pub fn sleep(call: Call) -> i64 {
         return Until { clock, place, mark, timed_out: SLEPT }.make(call);
     }
     let mark = Mark::Low(4);
+    // A processor's time is what it is.
+    if !is_plain && !matches!(call.args[0] as u32, 0 | 1 | 7 | 8 | 9 | 11) {
+        return call.make_as_it_is();
+    }
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
@@ -110,6 +115,7 @@ fn scale_rest(addr: u64) {
 }
 
 /// `futex`: its operations with a time-out.
+#[inline(never)]
 pub fn futex(call: Call) -> i64 {
     /// `include/uapi/linux/futex.h`.
     const COMMAND: u64 = !(128 | CLOCK_REALTIME);
@@ -136,6 +142,7 @@ pub fn futex(call: Call) -> i64 {
 }
 
 /// `futex_wait`, `futex_waitv`: the clock is an argument.
+#[inline(never)]
 pub fn futex_by_clock(call: Call) -> i64 {
     let is_several = call.number == number::FUTEX_WAITV;
     let (place, clock, mark) =
@@ -147,6 +154,7 @@ pub fn futex_by_clock(call: Call) -> i64 {
 }
 
 /// `mq_timedsend`, `mq_timedreceive`.
+#[inline(never)]
 pub fn message(call: Call) -> i64 {
     let (place, mark) = (4, Mark::Low(5));
     if call.arg(place) == 0 {
@@ -156,11 +164,11 @@ pub fn message(call: Call) -> i64 {
 }
 
 /// Others with the address of a span that stays as it is.
+#[inline(never)]
 pub fn short(call: Call) -> i64 {
     match call.number {
         number::SEMTIMEDOP => span(call, 3, Mark::Low(5), TRY_AGAIN),
-        number::RT_SIGTIMEDWAIT => span(call, 2, Mark::Low(5), TRY_AGAIN),
-        _ => span(call, 4, Mark::Low(5), SLEPT),
+        _ => span(call, 2, Mark::Low(5), TRY_AGAIN),
     }
 }
 

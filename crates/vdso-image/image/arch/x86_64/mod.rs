@@ -134,13 +134,14 @@ pub mod number {
     const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
 
     pub const POLL: usize = ABI | 7;
+    pub const MMAP: usize = ABI | 9;
+    pub const MUNMAP: usize = ABI | 11;
     pub const RT_SIGPROCMASK: usize = ABI | 14;
     pub const SELECT: usize = ABI | 23;
     pub const NANOSLEEP: usize = ABI | 35;
     pub const GETITIMER: usize = ABI | 36;
     pub const ALARM: usize = ABI | 37;
     pub const SETITIMER: usize = ABI | 38;
-    pub const GETPID: usize = ABI | 39;
     pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
     pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
@@ -159,7 +160,7 @@ pub mod number {
     pub const TIMERFD_SETTIME: usize = ABI | 286;
     pub const TIMERFD_GETTIME: usize = ABI | 287;
     pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
-    pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
+    pub const IO_PGETEVENTS: usize = ABI | 333;
     pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
     pub const FUTEX_WAITV: usize = ABI | 449;

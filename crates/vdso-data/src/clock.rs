@@ -12,6 +12,10 @@ pub const REALTIME_COARSE: u32 = 5;
 pub const MONOTONIC_COARSE: u32 = 6;
 /// [`MONOTONIC`] plus the time suspended.
 pub const BOOTTIME: u32 = 7;
+/// [`REALTIME`], for timers that wake a machine.
+pub const REALTIME_ALARM: u32 = 8;
+/// [`BOOTTIME`], for timers that wake a machine.
+pub const BOOTTIME_ALARM: u32 = 9;
 /// [`REALTIME`] without leap seconds.
 pub const TAI: u32 = 11;
 
@@ -30,6 +34,16 @@ pub const SETTABLE: u32 = 1 << REALTIME | 1 << TAI;
 
 /// The clocks of [`HIGH_RESOLUTION`], one by one.
 pub const HIGH_RESOLUTION_IDS: [u32; 5] = [REALTIME, MONOTONIC, MONOTONIC_RAW, BOOTTIME, TAI];
+
+/// The clock whose time this one shows: itself, for all but those that wake a machine, which have no line.
+#[inline(always)]
+pub const fn shown_by(clock: u32) -> u32 {
+    match clock {
+        REALTIME_ALARM => REALTIME,
+        BOOTTIME_ALARM => BOOTTIME,
+        _ => clock,
+    }
+}
 
 /// Whether `clock` is in `set`. Any id may be asked about, as any comes from a caller.
 #[inline(always)]

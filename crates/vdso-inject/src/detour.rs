@@ -6,11 +6,13 @@
 //! anew. At the stop [`divert`] sends the thread to the image's `detour` (`vdso_data::detour`), and it is let
 //! go. So whoever does this may be killed between any two of these steps.
 
+use std::mem::offset_of;
+
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
 use vdso_data::detour::FROM_ENTRY;
-use vdso_data::process;
+use vdso_data::process::{self, ProcessPage};
 
 use crate::arch::{Abi, Registers, Word};
 use crate::error::Result;
@@ -54,13 +56,32 @@ impl Detours {
     }
 }
 
-/// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`
-/// if it has no image of this launch's.
-pub fn find(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+/// Where in process `pid`, a program of that kind, a thread goes on that has made a call at `instruction_addr`: the address
+/// of its image's `detour`. `None` if it has no image of this launch's, or if it was the kernel's own vDSO that made the
+/// call, which the image asks for the host's time.
+pub fn find(pid: Pid, abi: &Abi, payload: &Payload, instruction_addr: u64) -> Option<u64> {
     let file = payload.image_file(abi)?;
     let image_addr = image_addr(pid, abi)?;
-    is_ours(pid, file, image_addr, payload.detours.mark)
-        .then(|| image_addr + file.entry() + FROM_ENTRY as u64)
+    let page = process_page(pid, file, image_addr, payload.detours.mark)?;
+    if is_in_kernel_vdso(pid, &page, instruction_addr) {
+        return None;
+    }
+    Some(image_addr + file.entry() + FROM_ENTRY as u64)
+}
+
+/// Whether an instruction is the kernel's vDSO's.
+fn is_in_kernel_vdso(pid: Pid, page: &StartOfPage, instruction_addr: u64) -> bool {
+    /// More than any such vDSO has.
+    const FAR_BYTES: u64 = 1 << 16;
+    let function_addr = word_at(page, KERNEL_FUNCTION);
+    // The list of mappings takes long to read.
+    function_addr != 0
+        && function_addr.abs_diff(instruction_addr) < FAR_BYTES
+        && Memory::of(pid)
+            .kernel_vdso()
+            .ok()
+            .flatten()
+            .is_some_and(|(start, end)| (start..end).contains(&instruction_addr))
 }
 
 /// What the auxiliary vector says, which a stub has changed.
@@ -75,16 +96,25 @@ fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
     Some(entry[1])
 }
 
-/// Whether an image of this launch's is there: its process page has the launch's mark.
-fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
-    const MAGIC: usize = std::mem::offset_of!(process::ProcessPage, magic);
-    const MARK: usize = std::mem::offset_of!(process::ProcessPage, call_mark);
-    let mut start = [0; MARK + 4];
+const MAGIC: usize = offset_of!(ProcessPage, magic);
+const MARK: usize = offset_of!(ProcessPage, call_mark);
+const KERNEL_FUNCTION: usize = offset_of!(ProcessPage, functions.clock_gettime);
+
+/// The part of a process page that is looked at.
+type StartOfPage = [u8; KERNEL_FUNCTION + 8];
+
+fn word_at(page: &StartOfPage, at: usize) -> u64 {
+    page[at..].first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+/// The process page of an image of this launch's, which has the launch's mark.
+fn process_page(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> Option<StartOfPage> {
+    let mut page = [0; KERNEL_FUNCTION + 8];
     let page_addr = image_addr.wrapping_add(file.architecture().process_page() as u64);
-    if Memory::of(pid).read(page_addr, &mut start).is_err() {
-        return false;
-    }
-    start[MAGIC..MAGIC + 8] == process::MAGIC.to_ne_bytes() && start[MARK..] == mark.to_ne_bytes()
+    Memory::of(pid).read(page_addr, &mut page).ok()?;
+    let is_ours =
+        word_at(&page, MAGIC) == process::MAGIC && page[MARK..MARK + 4] == mark.to_ne_bytes();
+    is_ours.then_some(page)
 }
 
 /// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are

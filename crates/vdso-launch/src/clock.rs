@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
 use vdso_data::clock;
+use vdso_host::by_call::read;
 
 /// The clock that a program is to have. Unchanged, it is the host's.
 ///
@@ -342,13 +343,6 @@ pub fn host_time() -> SystemTime {
     let whole = Duration::from_secs(sec.unsigned_abs());
     let second = if sec < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
     second + Duration::from_nanos(nsec as u64)
-}
-
-fn read(id: u32) -> Timespec {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is ours; the id is one that every Linux has.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
-    Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }
 
 #[cfg(test)]

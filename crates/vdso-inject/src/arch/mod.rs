@@ -148,6 +148,11 @@ pub enum Times {
     },
     /// A timer, of which it says what is left.
     TimerLeft,
+    /// What time it is on this clock.
+    Now {
+        /// Whose time.
+        clock: Clock,
+    },
 }
 
 /// Whose time a deadline is.

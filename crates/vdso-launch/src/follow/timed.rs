@@ -36,6 +36,11 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         }
         Times::TimerLeft if detours.rates => vec![vec![]],
         Times::Timer { .. } | Times::TimerLeft => Vec::new(),
+        Times::Now { clock: Clock::Fixed(id) } if is_moved(id) => vec![vec![]],
+        Times::Now { clock: Clock::Fixed(_) } => Vec::new(),
+        Times::Now { clock: Clock::Argument(place) } => {
+            moved_ids(detours).map(|id| vec![Equals(Low(place), id)]).collect()
+        }
     }
 }
 
@@ -46,8 +51,8 @@ fn sleep(detours: &Detours) -> Vec<Vec<Test>> {
         clock::MONOTONIC,
         clock::BOOTTIME,
         clock::TAI,
-        REALTIME_ALARM,
-        BOOTTIME_ALARM,
+        clock::REALTIME_ALARM,
+        clock::BOOTTIME_ALARM,
     ];
     let until =
         moved_ids(detours).map(|id| vec![Any(Low(1), ABSOLUTE), Equals(Low(0), id), NotZero(2)]);
@@ -82,13 +87,8 @@ fn futex(detours: &Detours) -> Vec<Vec<Test>> {
     ways
 }
 
-const REALTIME_ALARM: u32 = 8;
-const BOOTTIME_ALARM: u32 = 9;
-
 /// The clocks that are moved, with those that show the same and wake a machine.
 fn moved_ids(detours: &Detours) -> impl Iterator<Item = u32> {
-    let with_alarm = [(clock::REALTIME, REALTIME_ALARM), (clock::BOOTTIME, BOOTTIME_ALARM)];
     let deadlines = detours.deadlines;
-    let alarms = with_alarm.into_iter().filter(move |&(id, _)| clock::is_in(id, deadlines));
-    (0..u32::BITS).filter(move |&id| clock::is_in(id, deadlines)).chain(alarms.map(|(_, id)| id))
+    (0..clock::LINES as u32).filter(move |&id| clock::is_in(clock::shown_by(id), deadlines))
 }

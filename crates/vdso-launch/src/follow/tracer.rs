@@ -230,7 +230,8 @@ impl<'a> Tracer<'a> {
     ) -> Followed {
         let pid = report.pid;
         let payload = self.settings.payload;
-        let detour_addr = report.abi().and_then(|abi| detour::find(pid, abi, payload));
+        let detour_addr =
+            report.abi().and_then(|abi| detour::find(pid, abi, payload, instruction_addr));
         let timer_clock = timers::clock(pid, call, args);
         let is_traced = self.traced.contains_key(&pid);
         let seized = detour_addr.is_some()

@@ -141,7 +141,10 @@ pub mod number {
     pub const SETITIMER: usize = ABI | 38;
     pub const GETPID: usize = ABI | 39;
     pub const GETTIMEOFDAY: usize = ABI | 96;
+    pub const SYSINFO: usize = ABI | 99;
+    pub const TIMES: usize = ABI | 100;
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
+    pub const TIME: usize = ABI | 201;
     pub const FUTEX: usize = ABI | 202;
     pub const IO_GETEVENTS: usize = ABI | 208;
     pub const SEMTIMEDOP: usize = ABI | 220;
@@ -167,6 +170,9 @@ pub mod number {
     pub const FUTEX_WAIT: usize = ABI | 455;
 }
 
+/// A call of the image's own, which means the host's clocks: it is marked behind its arguments
+/// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
+///
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline(always)]
@@ -180,7 +186,7 @@ pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
             // The kernel takes all 64 bits, which a pointer of 32 does not fill.
             in("rdi") first as u64,
             in("rsi") second as u64,
-            in("rdx") 0,
+            in("rdx") u64::from(pages::call_mark()),
             out("rcx") _,
             out("r11") _,
             options(nostack),

@@ -6,20 +6,23 @@ use vdso_data::detour::Mark::{High, Low};
 
 use super::X32_BIT;
 use crate::arch::{Clock, TimedCall, Times};
-use Times::{Deadline, Futex, Interval, Millis, Seconds, Sleep, Span, Timer, TimerLeft};
+use Times::{Deadline, Futex, Interval, Millis, Now, Seconds, Sleep, Span, Timer, TimerLeft};
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 25] {
+const fn calls(bit: u32) -> [TimedCall; 30] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
     const REALTIME: Clock = Clock::Fixed(clock::REALTIME);
+    const MONOTONIC: Clock = Clock::Fixed(clock::MONOTONIC);
+    const BOOTTIME: Clock = Clock::Fixed(clock::BOOTTIME);
     const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> TimedCall {
         TimedCall { name, number, times, mark }
     }
     [
         // The most frequent ones first: the filter compares in this order.
         call("futex", bit | 202, Futex, High(5)),
+        call("clock_gettime", bit | 228, Now { clock: Clock::Argument(0) }, Low(2)),
         call("clock_nanosleep", bit | 230, Sleep, Low(4)),
         call("nanosleep", bit | 35, Span { place: 0 }, Low(4)),
         call("poll", bit | 7, Millis { place: 2 }, Low(5)),
@@ -44,6 +47,10 @@ const fn calls(bit: u32) -> [TimedCall; 25] {
         call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
         call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
+        call("gettimeofday", bit | 96, Now { clock: REALTIME }, Low(2)),
+        call("time", bit | 201, Now { clock: REALTIME }, Low(2)),
+        call("times", bit | 100, Now { clock: MONOTONIC }, Low(2)),
+        call("sysinfo", bit | 99, Now { clock: BOOTTIME }, Low(2)),
     ]
 }
 

@@ -86,6 +86,8 @@ pub enum Kind {
     Settable,
     /// MONOTONIC, MONOTONIC_RAW, BOOTTIME.
     NeverBack,
+    /// One of the first kind that somebody has just set.
+    Set,
 }
 
 /// The line that continues `old` from `now`, where the clock should read `target` and run at
@@ -99,10 +101,13 @@ pub fn continued(
 ) -> Line {
     let reads = old.at(now);
     let deviation = target.saturating_sub(reads);
+    if kind == Kind::Set {
+        return Line { cycles: now, start: target, slope };
+    }
     let was_set = deviation.saturating_abs() > STEP_NS << 32;
     if was_set && (kind == Kind::Settable || deviation > 0) {
         let floor = match kind {
-            Kind::Settable => target,
+            Kind::Settable | Kind::Set => target,
             Kind::NeverBack => reads.saturating_add(lift(old.slope, slope)),
         };
         return Line { cycles: now, start: target.max(floor), slope };

@@ -7,11 +7,12 @@
 //! go. So whoever does this may be killed between any two of these steps.
 
 use std::mem::offset_of;
+use std::ops::Range;
 
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
-use vdso_data::detour::FROM_ENTRY;
+use vdso_data::detour::{AGAIN, FROM_ENTRY};
 use vdso_data::process::{self, ProcessPage};
 
 use crate::arch::{Abi, Registers, Word};
@@ -31,23 +32,39 @@ pub struct Detours {
     pub spans: bool,
     /// Whether any clock runs faster or slower than the host's.
     pub rates: bool,
+    /// Who may set a clock.
+    pub setting: Setting,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
 }
 
+/// Who may set a clock of a program's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Setting {
+    /// Whoever may set the kernel's: `CAP_SYS_TIME`.
+    #[default]
+    Privileged,
+    /// Every program that has it.
+    Anybody,
+}
+
 impl Detours {
     /// What clocks that are moved so need, with a mark of the caller's: a number that no program has in arguments
     /// that it does not use.
-    pub fn of(transforms: &[Transform; clock::LINES], mark: u32) -> Self {
+    pub fn of(transforms: &[Transform; clock::LINES], setting: Setting, mark: u32) -> Self {
+        /// Those that may be moved any time, once there is a clock of its own.
+        const SET: u32 = clock::SETTABLE | 1 << clock::REALTIME_COARSE;
         let moved = |&id: &usize| transforms[id] != Transform::IDENTITY;
         let deadlines = (0..clock::LINES).filter(moved).fold(0, |set, id| set | 1 << id);
         let spans = transforms[clock::MONOTONIC as usize].rate != Rate::ONE;
-        let rates = transforms.iter().any(|transform| transform.rate != Rate::ONE);
-        if deadlines == 0 && !spans {
+        if deadlines == 0 && setting == Setting::Privileged {
             return Self::default();
         }
-        Self { deadlines, spans, rates, mark: mark.max(1) }
+        // Whoever sets a clock may make it faster, too.
+        let rates = setting == Setting::Anybody
+            || transforms.iter().any(|transform| transform.rate != Rate::ONE);
+        Self { deadlines: deadlines | SET, spans, rates, setting, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
@@ -115,6 +132,39 @@ fn process_page(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> Opt
     let is_ours =
         word_at(&page, MAGIC) == process::MAGIC && page[MARK..MARK + 4] == mark.to_ne_bytes();
     is_ours.then_some(page)
+}
+
+/// The addresses of the image of this launch's that process `pid` has, a program of that kind.
+pub fn image_range(pid: Pid, abi: &Abi, payload: &Payload) -> Option<Range<u64>> {
+    let file = payload.image_file(abi)?;
+    let image_addr = image_addr(pid, abi)?;
+    process_page(pid, file, image_addr, payload.detours.mark)?;
+    Some(image_addr..image_addr + file.architecture().own_page() as u64)
+}
+
+/// Has a thread translate a deadline anew that is stopped in a wait which its image has made, at an address within
+/// `image`: that is told so instead of what the wait gives ([`AGAIN`]).
+///
+/// # Errors
+/// [`Error::Gone`](crate::Error::Gone).
+pub fn translate_anew(pid: Pid, image: &Range<u64>) -> Result<Diverted> {
+    let registers = Registers::read(pid)?;
+    match registers.told(image, -i64::from(AGAIN)) {
+        Some(told) => told.write(pid).map(|()| Diverted::Sent),
+        None => Ok(Diverted::Elsewhere),
+    }
+}
+
+/// Writes to the memory of a program that waits in a report, where its call has told the kernel to write.
+///
+/// # Errors
+/// As the kernel has them.
+///
+/// # Safety
+/// `pid` must be a thread that waits in its report, so none of this process's; whatever its own code takes `addr` for, the
+/// kernel would write there.
+pub unsafe fn write_for_kernel(pid: Pid, addr: u64, bytes: &[u8]) -> Result<()> {
+    Memory::of(pid).write(addr, bytes)
 }
 
 /// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_host::by_call::read;
+pub use vdso_inject::detour::Setting;
 
 /// The clock that a program is to have. Unchanged, it is the host's.
 ///
@@ -22,6 +23,7 @@ pub struct Clock {
     start: Start,
     speed: Speed,
     clocks: ClockSet,
+    setting: Setting,
 }
 
 /// Where a clock begins.
@@ -155,6 +157,14 @@ impl ClockBuilder {
         self
     }
 
+    /// Can be set by programs that have it without any privilege: by `clock_settime`, `adjtimex` and their like, which move
+    /// it for all of them. Where it is changed in any other way, those may that have `CAP_SYS_TIME`. The host's clock is
+    /// never set.
+    pub fn settable(mut self) -> Self {
+        self.clock.setting = Setting::Anybody;
+        self
+    }
+
     /// # Errors
     /// [`ClockError::Rate`]. Whether its beginning can be shown is known when a program starts.
     pub fn build(self) -> Result<Clock, ClockError> {
@@ -228,6 +238,8 @@ pub struct Plan {
     pub offset: Timespec,
     /// How fast these run.
     pub rate: Rate,
+    /// Who may set it.
+    pub setting: Setting,
 }
 
 impl Plan {
@@ -253,7 +265,7 @@ impl Plan {
             }
             transforms[id as usize] = Transform { offset, base, rate };
         }
-        Ok(Self { transforms, offset, rate })
+        Ok(Self { transforms, offset, rate, setting: clock.setting })
     }
 
     /// Whether any clock runs at a speed of its own.

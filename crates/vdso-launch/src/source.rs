@@ -280,7 +280,7 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
 fn detours(plan: &Plan) -> Detours {
-    Detours::of(&plan.transforms, RandomState::new().hash_one(()) as u32)
+    Detours::of(&plan.transforms, plan.setting, RandomState::new().hash_one(()) as u32)
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {

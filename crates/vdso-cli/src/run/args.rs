@@ -46,6 +46,12 @@ pub struct Run {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "realtime")]
     pub clocks: Vec<ClockGroup>,
 
+    /// Let the program and all that it starts set this clock
+    ///
+    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set.
+    #[arg(long)]
+    pub settable: bool,
+
     /// Where the time is to come from; the fastest that is safe, if not given
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<SourceName>,

@@ -24,7 +24,7 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
-use vdso_data::detour::Mark;
+use vdso_data::detour::{AGAIN, Mark};
 use vdso_data::clock::{self, shown_by as line};
 use vdso_data::latch;
 
@@ -45,7 +45,15 @@ pub struct Frame {
 
 /// Makes the call and gives what it gave.
 pub extern "C" fn make(frame: &Frame) -> i64 {
-    let call = Call { number: frame.number as usize, args: frame.args };
+    /// `EINTR` of `include/uapi/asm-generic/errno-base.h`.
+    const INTERRUPTED: i64 = -4;
+    let result = made(Call { number: frame.number as usize, args: frame.args }, frame);
+    // For a wait that does not know it; no program does.
+    if result == -i64::from(AGAIN) { INTERRUPTED } else { result }
+}
+
+#[inline(always)]
+fn made(call: Call, frame: &Frame) -> i64 {
     match call.number {
         number::CLOCK_GETTIME => reads::clock_gettime(call),
         number::GETTIMEOFDAY => reads::gettimeofday(call),

@@ -153,6 +153,21 @@ pub enum Times {
         /// Whose time.
         clock: Clock,
     },
+    /// What a clock is set to, which is no matter of the image's.
+    Sets(Setter),
+}
+
+/// The calls that set a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setter {
+    /// `clock_settime`: a clock and the address of a time.
+    ClockSettime,
+    /// `settimeofday`: the addresses of a time and a time zone.
+    Settimeofday,
+    /// `adjtimex`: the address of a `struct timex`.
+    Adjtimex,
+    /// `clock_adjtime`: a clock and the address of a `struct timex`.
+    ClockAdjtime,
 }
 
 /// Whose time a deadline is.

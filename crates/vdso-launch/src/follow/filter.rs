@@ -7,7 +7,7 @@ use libc::{
 };
 use vdso_data::detour::Mark;
 
-use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::arch::{ABIS, Abi, Times};
 use vdso_inject::detour::Detours;
 use vdso_inject::stub::REQUEST;
 
@@ -48,7 +48,10 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         for call in abi.calls.timed {
             let ways = timed::reported(call.times, detours);
             if !ways.is_empty() {
-                add(call.number, rule(Some((call.mark, detours.mark)), &ways));
+                // The image sets no clock; nor does anybody who knows the mark.
+                let is_made_by_image = !matches!(call.times, Times::Sets(_));
+                let mark = is_made_by_image.then_some((call.mark, detours.mark));
+                add(call.number, rule(mark, &ways));
             }
         }
     }

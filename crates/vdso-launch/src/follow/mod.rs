@@ -8,6 +8,7 @@
 //! - [`InFlight`]: what is being worked on, in memory that survives a supervisor.
 //! - [`Tracer`]: programs on their way through `execve`, and those whose tracer was killed; `whereabouts`: those whose call
 //!   has failed.
+//! - `setting`: a program sets the clock, its own.
 //! - `foreign`: filters of the programs' own, and whether a stub can do its work under them.
 
 mod filter;
@@ -16,6 +17,7 @@ mod in_flight;
 mod listener;
 mod notice;
 mod report;
+mod setting;
 mod supervisor;
 mod target;
 mod timed;
@@ -26,5 +28,5 @@ mod whereabouts;
 pub use in_flight::{InFlight, SharedInFlight};
 pub use listener::{Listener, install};
 pub use notice::{Notice, OnHostClock, Severity, hint};
-pub use supervisor::{Observer, Supervisor, Tick};
+pub use supervisor::{Observer, Supervisor, Tick, Turn};
 pub use tracer::{Heard, Settings, Tokens, Tracer};

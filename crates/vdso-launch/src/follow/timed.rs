@@ -1,7 +1,7 @@
 //! Which system calls with times are reported: those whose times are not the host's.
 
 use vdso_data::clock;
-use vdso_inject::arch::{Clock, Times};
+use vdso_inject::arch::{Clock, Setter, Times};
 use vdso_inject::detour::Detours;
 
 use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
@@ -41,6 +41,11 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         Times::Now { clock: Clock::Argument(place) } => {
             moved_ids(detours).map(|id| vec![Equals(Low(place), id)]).collect()
         }
+        Times::Sets(_) if !detours.is_any() => Vec::new(),
+        Times::Sets(Setter::ClockSettime | Setter::ClockAdjtime) => {
+            vec![vec![Equals(Low(0), clock::REALTIME)]]
+        }
+        Times::Sets(Setter::Settimeofday | Setter::Adjtimex) => vec![vec![]],
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -107,6 +108,8 @@ enum Purpose {
     Repair,
     /// It has reported a call that its image is to make.
     Detour(Detour),
+    /// It waits, by a call of its image's, which lies between these addresses, until a time of a clock that was set.
+    TranslateAnew(u64, u64),
     /// By mistake: the process that was meant has ended.
     Stranger,
 }
@@ -264,6 +267,20 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// Has those translate their deadline anew that wait until a time of a clock which was set, in calls of their images,
+    /// which lie there.
+    pub fn translate_anew(&mut self, waiting: Vec<(Pid, Range<u64>)>) {
+        for (pid, image) in waiting {
+            // Whom somebody else traces waits on.
+            if self.traced.contains_key(&pid) || self.seize(pid).is_err() {
+                continue;
+            }
+            let purpose = Purpose::TranslateAnew(image.start, image.end);
+            self.insert(pid, Traced { purpose, slot: None, program: None, look: Look::new() });
+            let _ = ptrace::interrupt(pid);
+        }
+    }
+
     /// As soon as the kernel has let go of it, if a process that was killed traces it.
     fn seize(&self, pid: Pid) -> Result<()> {
         let refused = match ptrace::seize(pid) {
@@ -347,6 +364,11 @@ impl<'a> Tracer<'a> {
                     to.detour_addr,
                     to.timer_clock,
                 );
+                self.release(pid);
+            }
+            (Event::Stop, Purpose::TranslateAnew(start, end)) => {
+                // Elsewhere: its wait has ended.
+                let _ = detour::translate_anew(pid, &(start..end));
                 self.release(pid);
             }
             // The exec failed, and the program goes on; or it was stopped like any other.

@@ -17,7 +17,12 @@ use super::*;
 fn plan() -> Plan {
     let offset = Timespec { sec: 86_400, nsec: 5 };
     let ahead = Transform { offset, ..Transform::IDENTITY };
-    Plan { transforms: [ahead; clock::LINES], offset, rate: Rate::ONE }
+    Plan {
+        transforms: [ahead; clock::LINES],
+        offset,
+        rate: Rate::ONE,
+        setting: Setting::Privileged,
+    }
 }
 
 /// Whether the image gives the system call's time, moved, in this process.

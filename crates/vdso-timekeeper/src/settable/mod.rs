@@ -137,11 +137,7 @@ impl Settable {
         wanted: Timespec,
         monotonic: Timespec,
     ) -> Result<(), Refusal> {
-        /// `TIME_SETTOD_SEC_MAX` of `include/linux/time64.h`: 30 years before 64 bits of nanoseconds end.
-        const END_SEC: i64 = i64::MAX / NSEC_PER_SEC as i64 - 30 * 365 * 86_400;
-        let is_time =
-            (0..END_SEC).contains(&wanted.sec) && (0..NSEC_PER_SEC as i64).contains(&wanted.nsec);
-        if !is_time || wanted < monotonic {
+        if !is_time(wanted) || wanted < monotonic {
             return Err(Refusal::Invalid);
         }
         self.put(now, wanted);
@@ -360,6 +356,13 @@ impl Settable {
             ..*timex
         };
     }
+}
+
+/// Whether a clock can be set to that at all.
+pub fn is_time(wanted: Timespec) -> bool {
+    /// `TIME_SETTOD_SEC_MAX` of `include/linux/time64.h`: 30 years before 64 bits of nanoseconds end.
+    const END_SEC: i64 = i64::MAX / NSEC_PER_SEC as i64 - 30 * 365 * 86_400;
+    (0..END_SEC).contains(&wanted.sec) && (0..NSEC_PER_SEC as i64).contains(&wanted.nsec)
 }
 
 const SECONDS_PER_DAY: i64 = 86_400;

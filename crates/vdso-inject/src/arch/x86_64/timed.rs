@@ -5,11 +5,11 @@ use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
 use super::X32_BIT;
-use crate::arch::{Clock, TimedCall, Times};
-use Times::{Deadline, Futex, Interval, Millis, Now, Seconds, Sleep, Span, Timer, TimerLeft};
+use crate::arch::{Clock, Setter, TimedCall, Times};
+use Times::{Deadline, Futex, Interval, Millis, Now, Seconds, Sets, Sleep, Span, Timer, TimerLeft};
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 30] {
+const fn calls(bit: u32) -> [TimedCall; 34] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -51,6 +51,10 @@ const fn calls(bit: u32) -> [TimedCall; 30] {
         call("time", bit | 201, Now { clock: REALTIME }, Low(2)),
         call("times", bit | 100, Now { clock: MONOTONIC }, Low(2)),
         call("sysinfo", bit | 99, Now { clock: BOOTTIME }, Low(2)),
+        call("clock_settime", bit | 227, Sets(Setter::ClockSettime), Low(2)),
+        call("settimeofday", bit | 164, Sets(Setter::Settimeofday), Low(2)),
+        call("adjtimex", bit | 159, Sets(Setter::Adjtimex), Low(2)),
+        call("clock_adjtime", bit | 305, Sets(Setter::ClockAdjtime), Low(2)),
     ]
 }
 

@@ -1,0 +1,203 @@
+//! A program sets the clock: its own, which all programs of the launch share, and never the host's.
+//!
+//! The supervisor answers such a call in the kernel's place: with the kernel's checks, and its permissions unless the launch
+//! gives them to anybody. A change is made by one store to memory that all processes of the launch share
+//! ([`KeptClock`]), with the number of the report; whoever finds that report unanswered publishes what is kept, and
+//! answers, but does not make the change once more.
+
+mod memory;
+mod waits;
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use vdso_data::arithmetic::{Timespec, Transform};
+use vdso_data::clock;
+use vdso_data::gettimeofday::Timezone;
+use vdso_data::own::OwnPage;
+use vdso_host::by_call::read;
+use vdso_inject::arch::Setter;
+use vdso_inject::detour;
+use vdso_timekeeper::settable::{ADJ_SETOFFSET, Refusal, Settable, State, Timex, is_time};
+use vdso_timekeeper::{How, Moved};
+
+use super::in_flight::{KeptClock, LastSet};
+use super::report::Report;
+
+pub use waits::{Timers, waiting_on_set_clocks};
+
+/// The clock of a launch's programs, as they set it.
+pub struct OwnClock<'a> {
+    kept: &'a KeptClock,
+    last: LastSet,
+    /// Of all clocks; those that are set are replaced.
+    launch: [Transform; clock::LINES],
+    setting: detour::Setting,
+}
+
+/// What a call has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What it gives: a state, zero, or an errno, negative.
+    pub result: i64,
+    /// Whether the clock is another now.
+    pub change: Option<How>,
+}
+
+impl<'a> OwnClock<'a> {
+    /// As the last one has set it, or as `page` has it from the launch.
+    pub fn new(kept: &'a KeptClock, page: &OwnPage, setting: detour::Setting) -> Self {
+        let launch =
+            page.read(|| (), |(), lines| lines.each_ref().map(|line| line.load_transform()));
+        let last = kept.load().unwrap_or_else(|| {
+            let realtime = launch[clock::REALTIME as usize];
+            let clock = Settable::new(realtime, &memory::host_timex(), read(clock::REALTIME));
+            LastSet { clock, report_id: 0, result: 0 }
+        });
+        Self { kept, last, launch, setting }
+    }
+
+    /// Whether anybody has set it.
+    pub fn was_set(&self) -> bool {
+        self.kept.load().is_some()
+    }
+
+    /// For the page's publisher.
+    pub fn moved(&self, how: How) -> Moved {
+        let transforms = self.last.clock.transforms(self.launch);
+        Moved { transforms, zone: self.last.clock.zone(), how }
+    }
+
+    /// Does what a call asks for. Nothing is published yet.
+    pub fn answer(&mut self, report: Report, setter: Setter, args: &[u64; 6]) -> Answer {
+        if self.last.report_id == report.id {
+            // A predecessor has made the change, and was killed.
+            return Answer { result: self.last.result, change: Some(How::Set) };
+        }
+        let pid = report.pid;
+        let [first, second, ..] = *args;
+        let done = match setter {
+            Setter::ClockSettime => self.settime(report, second),
+            Setter::Settimeofday => self.settimeofday(report, first, second),
+            Setter::Adjtimex => self.adjust(report, pid, first),
+            Setter::ClockAdjtime => self.adjust(report, pid, second),
+        };
+        done.unwrap_or_else(|errno| Answer { result: -i64::from(errno as i32), change: None })
+    }
+
+    /// Slews, and inserts seconds, where it is time for that.
+    pub fn advance(&mut self) -> Option<How> {
+        /// More than whoever slews does at once.
+        const JUMP_NS: i128 = 100_000_000;
+        let now = read(clock::REALTIME);
+        let before = self.last.clock;
+        if !self.last.clock.advance(now) {
+            return None;
+        }
+        self.kept.store(&self.last);
+        let jumps = self.last.clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
+        Some(if jumps { How::Set } else { How::Slewed })
+    }
+
+    /// When that is to be called next.
+    pub fn wait_ns(&self) -> Option<u64> {
+        self.last.clock.wait_ns(read(clock::REALTIME))
+    }
+
+    fn settime(&mut self, report: Report, time_addr: u64) -> nix::Result<Answer> {
+        let wanted = memory::read_timespec(report.pid, time_addr)?;
+        self.set(report, Some(wanted), None)
+    }
+
+    fn settimeofday(
+        &mut self,
+        report: Report,
+        time_addr: u64,
+        zone_addr: u64,
+    ) -> nix::Result<Answer> {
+        let wanted = match time_addr {
+            0 => None,
+            addr => Some(memory::read_timeval(report.pid, addr)?),
+        };
+        let zone = match zone_addr {
+            0 => None,
+            addr => Some(memory::read_zone(report.pid, addr)?),
+        };
+        self.set(report, wanted, zone)
+    }
+
+    fn set(
+        &mut self,
+        report: Report,
+        wanted: Option<Timespec>,
+        zone: Option<Timezone>,
+    ) -> nix::Result<Answer> {
+        let mut clock = self.last.clock;
+        let now = read(clock::REALTIME);
+        // A time that is none is refused to everybody.
+        if !wanted.is_none_or(is_time) {
+            return Err(Errno::EINVAL);
+        }
+        self.check_permission(report.pid)?;
+        if let Some(wanted) = wanted {
+            clock.set(now, wanted, self.monotonic()).map_err(errno_of)?;
+        }
+        if let Some(zone) = zone {
+            clock.set_zone(zone).map_err(errno_of)?;
+        }
+        self.keep(report, clock, 0);
+        Ok(Answer { result: 0, change: Some(How::Set) })
+    }
+
+    fn adjust(&mut self, report: Report, pid: Pid, timex_addr: u64) -> nix::Result<Answer> {
+        let mut timex: Timex = memory::read_timex(pid, timex_addr)?;
+        let only_asks = timex.only_asks();
+        if !only_asks {
+            self.check_permission(pid)?;
+        }
+        let mut clock = self.last.clock;
+        let is_step = timex.modes & ADJ_SETOFFSET != 0;
+        let state: State =
+            clock.adjust(read(clock::REALTIME), &mut timex, self.monotonic()).map_err(errno_of)?;
+        let result = state as i64;
+        if !only_asks {
+            self.keep(report, clock, result);
+        }
+        memory::write_timex(pid, timex_addr, &timex)?;
+        let how = if is_step { How::Set } else { How::Slewed };
+        Ok(Answer { result, change: (!only_asks).then_some(how) })
+    }
+
+    /// What MONOTONIC shows.
+    fn monotonic(&self) -> Timespec {
+        self.launch[clock::MONOTONIC as usize].apply(read(clock::MONOTONIC))
+    }
+
+    fn keep(&mut self, report: Report, clock: Settable, result: i64) {
+        self.last = LastSet { clock, report_id: report.id, result };
+        self.kept.store(&self.last);
+    }
+
+    fn check_permission(&self, pid: Pid) -> nix::Result<()> {
+        match self.setting {
+            detour::Setting::Anybody => Ok(()),
+            detour::Setting::Privileged if may_set_clocks(pid) => Ok(()),
+            detour::Setting::Privileged => Err(Errno::EPERM),
+        }
+    }
+}
+
+/// Whether a thread has `CAP_SYS_TIME`, in its own user namespace: it is a clock of its own.
+fn may_set_clocks(pid: Pid) -> bool {
+    const CAP_SYS_TIME: u32 = 25;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    effective.is_some_and(|set| set >> CAP_SYS_TIME & 1 == 1)
+}
+
+fn errno_of(refusal: Refusal) -> Errno {
+    match refusal {
+        Refusal::Invalid => Errno::EINVAL,
+        Refusal::NotPermitted => Errno::EPERM,
+    }
+}

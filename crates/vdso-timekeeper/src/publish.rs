@@ -40,8 +40,8 @@ pub struct Timekeeper<'page, R> {
     transforms: [Transform; clock::LINES],
     /// Instead of the reference's.
     zone: Option<Timezone>,
-    /// Whether a clock that can be set is to be where it belongs at once.
-    is_set: bool,
+    /// How the clocks that can be set have been moved since the last update.
+    moved: Option<How>,
     last: Option<Published>,
     interval: Duration,
     report: Report,
@@ -65,7 +65,7 @@ pub struct Moved {
 }
 
 /// Whether a clock that can be set jumps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum How {
     /// It goes on from where it is.
     Slewed,
@@ -149,7 +149,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
             reference,
             transforms,
             zone: None,
-            is_set: false,
+            moved: None,
             last: None,
             interval: FIRST_INTERVAL,
             report: Report::default(),
@@ -160,7 +160,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
     pub fn move_clocks(&mut self, moved: &Moved) {
         self.transforms = moved.transforms;
         self.zone = moved.zone;
-        self.is_set |= moved.how == How::Set;
+        self.moved = self.moved.max(Some(moved.how));
         // Whoever reads soon has the new rate, and it is known how well.
         self.interval = FIRST_INTERVAL;
     }
@@ -203,7 +203,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         }
         self.renew_keys_after_standstill(&sample);
         self.last = Some(Published { sample, slopes });
-        self.is_set = false;
+        self.moved = None;
         self.report.updates += 1;
         let wait = self.interval;
         self.interval = (self.interval * 2).min(INTERVAL);
@@ -274,13 +274,19 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
             }
         };
         let is_far_ahead = old.at(now).saturating_sub(target) > slewed(&views[id]);
-        let kind = match self.was_set(id, sample, is_far_ahead) {
-            _ if self.is_set && clock::is_in(id as u32, clock::SETTABLE) => Kind::Set,
-            true => Kind::Settable,
-            false => Kind::NeverBack,
+        let moved = self.moved.filter(|_| clock::is_in(id as u32, clock::SETTABLE));
+        let kind = match moved {
+            Some(How::Set) => Kind::Set,
+            Some(How::Slewed) => Kind::Slewed,
+            None if self.was_set(id, sample, is_far_ahead) => Kind::Settable,
+            None => Kind::NeverBack,
         };
         let line = steering::continued(&old, (now, target), slope, interval_cycles, kind);
-        (line, steering::overlap_cycles(old.slope, line.slope).min(left_cycles))
+        let overlap_cycles = match kind {
+            Kind::Set | Kind::Slewed => steering::SHORT_OVERLAP_CYCLES,
+            Kind::Settable | Kind::NeverBack => steering::overlap_cycles(old.slope, line.slope),
+        };
+        (line, overlap_cycles.min(left_cycles))
     }
 
     /// Where a clock should be.

@@ -1,0 +1,175 @@
+//! Programs that set the clock: they set their own, which all programs of the launch share, and never the host's.
+//!
+//! No program here may set the host's clock, whatever is broken: each has lost `CAP_SYS_TIME`, or has it in a user
+//! namespace of its own alone, where the kernel does not let it.
+
+#![cfg(target_arch = "x86_64")]
+
+mod support;
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use support::{Finished, Source, finish, helper, vdso_run};
+use test_support::{Lacking, skip};
+
+const CAP_SYS_TIME: libc::c_ulong = 25;
+
+/// What is executed by this and below it can never set the host's clock.
+fn harmless(command: &mut Command) -> &mut Command {
+    let drop_privilege = || {
+        // SAFETY: takes numbers. Who may not do so has no privilege to drop.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_TIME, 0, 0, 0) };
+        // SAFETY: takes nothing.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        // SAFETY: takes numbers.
+        let has_it = unsafe { libc::prctl(libc::PR_CAPBSET_READ, CAP_SYS_TIME, 0, 0, 0) } != 0;
+        if is_root && has_it {
+            Err(io::Error::other("the host's clock could be set"))
+        } else {
+            Ok(())
+        }
+    };
+    // SAFETY: makes system calls alone.
+    unsafe { command.pre_exec(drop_privilege) }
+}
+
+fn run(options: &[&str], program: &[&str]) -> Finished {
+    finish(harmless(vdso_run(options).args(program)))
+}
+
+fn sets(options: &[&str], arguments: &[&str]) -> Finished {
+    let sets = helper("sets");
+    let program = [&[sets.to_str().expect("a path of this build")], arguments].concat();
+    run(options, &program)
+}
+
+fn settable(source: Source, arguments: &[&str]) -> String {
+    sets(&source.and(&["--settable"]), arguments).succeeded().quiet().stdout
+}
+
+/// How far a time is from the host's, seconds.
+fn from_host(seconds: f64) -> f64 {
+    let host = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    seconds - host.as_secs_f64()
+}
+
+#[test]
+fn date_sets_the_clock_of_all_programs_of_the_launch_and_not_the_hosts() {
+    for source in Source::all() {
+        let script =
+            "date -s 2031-02-03T04:05:06Z >/dev/null && date -u +%F && (sleep 0.1; date -u +%F)";
+        let run = run(&source.and(&["--settable"]), &["sh", "-c", script]).succeeded().quiet();
+        assert_eq!(run.stdout, "2031-02-03\n2031-02-03\n", "{source:?}");
+        let host = finish(Command::new("date").arg("+%s")).succeeded().stdout;
+        assert!(from_host(host.trim().parse().expect("seconds")).abs() < 60.0, "{host}");
+    }
+}
+
+#[test]
+fn without_privilege_no_clock_is_set() {
+    let all = "clock_settime -1 1\nsettimeofday -1 1\nzone -1 1\nadjtimex -1 1\nclock_adjtime -1 1\nasks 1 0\n";
+    assert_eq!(sets(&["--offset", "1d"], &["refused"]).succeeded().quiet().stdout, all);
+}
+
+/// In a user namespace of its own a program has all privileges, but not over the host's clock.
+#[test]
+fn with_privilege_a_moved_clock_is_set() {
+    let sets = helper("sets");
+    let in_namespace = |command: &mut Command| {
+        let mut unshare = Command::new("unshare");
+        unshare
+            .args(["--user", "--map-root-user"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        finish(harmless(&mut unshare))
+    };
+    if !in_namespace(&mut Command::new("true")).status.success() {
+        return skip(Lacking::Privilege, "setting in a user namespace", "none can be made");
+    }
+    let refused = in_namespace(Command::new(&sets).arg("refused")).succeeded().stdout;
+    assert!(refused.starts_with("clock_settime -1 1\n"), "{refused}");
+    let run = in_namespace(vdso_run(["--offset", "1d"]).arg(&sets).arg("refused")).succeeded();
+    let all = "clock_settime 0 0\nsettimeofday 0 0\nzone 0 0\nadjtimex 5 0\nclock_adjtime 5 0\nasks 1 0\n";
+    assert_eq!(run.stdout, all, "{}", run.stderr);
+}
+
+#[test]
+fn times_that_are_none_are_refused() {
+    for source in Source::all() {
+        assert_eq!(settable(source, &["invalid"]), "22 22 22 22 22 22 22 22 14 14 14\n");
+    }
+}
+
+#[test]
+fn a_wait_until_a_time_to_which_the_clock_is_set_ends() {
+    for source in [Source::AUTO, Source::OWN] {
+        for call in ["nanosleep", "futex", "mq", "timerfd"] {
+            let said = settable(source, &["wait", call, "3000"]);
+            assert!(said.starts_with("WAITED ") && said.ends_with(" REACHED\n"), "{call}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_wait_on_a_clock_that_is_set_back_is_longer() {
+    for source in [Source::AUTO, Source::OWN] {
+        for call in ["nanosleep", "futex", "mq", "timerfd"] {
+            let said = settable(source, &["back", call]);
+            let [_, seconds, reached] = said.split_whitespace().collect::<Vec<_>>()[..] else {
+                panic!("{said}");
+            };
+            assert_eq!(reached, "REACHED", "{call}");
+            assert!(seconds.parse::<f64>().expect("seconds") >= 2.99, "{call}: {seconds}");
+        }
+    }
+}
+
+#[test]
+fn a_timer_that_is_to_be_cancelled_goes_off() {
+    for source in [Source::AUTO, Source::OWN] {
+        assert_eq!(settable(source, &["cancel"]), "FIRED 1\n");
+    }
+}
+
+#[test]
+fn a_clock_is_disciplined() {
+    for source in [Source::AUTO, Source::OWN] {
+        let said = settable(source, &["adjust"]);
+        let lines: Vec<&str> = said.lines().collect();
+        let [before, set, tai, rate, step] = lines[..] else { panic!("{said}") };
+        assert!(
+            before.contains(" freq 0 tick 10000 ") && before.ends_with(" seconds 0"),
+            "{before}"
+        );
+        let expected = "SET state 0 status 0 freq 6553600 tick 10100 tai 37 maxerror 0 seconds 0";
+        assert_eq!((set, tai), (expected, "TAI 37"));
+        let rate: f64 = rate.trim_start_matches("RATE ").parse().expect("a rate");
+        assert!((1.009..1.0115).contains(&rate), "{rate}");
+        let step: f64 = step.trim_start_matches("STEP ").parse().expect("seconds");
+        assert!((-999.5..-969.5).contains(&step), "{step}");
+    }
+}
+
+#[test]
+fn adjtime_slews() {
+    for source in [Source::AUTO, Source::OWN] {
+        let said = settable(source, &["slew", "-900"]);
+        let [_, slewed, _, left] = said.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("{said}");
+        };
+        let [slewed, left] = [slewed, left].map(|us| us.parse::<i64>().expect("microseconds"));
+        assert!((-900..=-600).contains(&slewed), "{said}");
+        // A part of it may have been slewed between the two.
+        assert!((-930..=-870).contains(&(slewed + left)), "{said}");
+    }
+}
+
+#[test]
+fn a_time_zone_is_the_programs_own() {
+    for source in [Source::AUTO, Source::OWN] {
+        assert_eq!(settable(source, &["zone"]), "ZONE 0 -120 1\n");
+    }
+}

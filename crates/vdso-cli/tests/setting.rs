@@ -9,9 +9,12 @@ mod support;
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::processes::{child_of_ours, children_of, name_of};
 use support::{Finished, Source, finish, helper, vdso_run};
 use test_support::{Lacking, skip};
 
@@ -164,6 +167,49 @@ fn adjtime_slews() {
         assert!((-900..=-600).contains(&slewed), "{said}");
         // A part of it may have been slewed between the two.
         assert!((-930..=-870).contains(&(slewed + left)), "{said}");
+    }
+}
+
+/// Whoever takes over makes no change a second time, and forgets none.
+#[test]
+fn each_step_is_made_once_whoever_is_killed_meanwhile() {
+    const STEPS: &str = "150";
+    /// Fewer than after which the front gives up, where none of them gets anything done.
+    const MOST_KILLED: u32 = 12;
+    for source in [Source::AUTO, Source::OWN] {
+        let mut command = vdso_run(source.and(&["--settable"]));
+        command.arg(helper("sets")).args(["steps", STEPS]);
+        let mut front = harmless(&mut command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("vdso runs");
+        let pid = Pid::from_raw(front.id() as i32);
+        let mut killed = 0;
+        while front.try_wait().expect("it is ours").is_none() {
+            // Not before there is a program: that would begin anew.
+            let is_running = children_of(pid).into_iter().find(|&child| {
+                children_of(child).into_iter().any(|program| name_of(program) == "sets")
+            });
+            std::thread::sleep(std::time::Duration::from_millis(15));
+            if killed == MOST_KILLED {
+                continue;
+            }
+            if let Some(supervisor) =
+                is_running.or_else(|| (killed > 0).then(|| child_of_ours(pid))?)
+            {
+                killed += 1;
+                let _ = kill(supervisor, Signal::SIGKILL);
+            }
+        }
+        let output = front.wait_with_output().expect("it has ended");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            said,
+            format!("AHEAD {STEPS}\n"),
+            "{killed} were killed, {source:?}: {output:?}"
+        );
+        assert!(killed > 0);
     }
 }
 

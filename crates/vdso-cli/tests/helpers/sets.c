@@ -7,6 +7,7 @@
 //   sets invalid               times that are none
 //   sets adjust                adjtimex: prints what it says before and after
 //   sets slew US               adjtime by US microseconds; prints how far REALTIME has gone against MONOTONIC after 1.5 s
+//   sets steps N               N times a step of one second ahead; prints by how many REALTIME has gone ahead of the host's
 //   sets zone                  settimeofday of a time zone; prints what gettimeofday says
 
 #define _GNU_SOURCE
@@ -26,10 +27,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host_clock.h"
+
 static double now(clockid_t clock) {
     struct timespec time;
     clock_gettime(clock, &time);
     return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+// How far REALTIME is ahead of MONOTONIC, as well as can be told.
+static double distance(void) {
+    double shortest = 1e9, result = 0;
+    for (int i = 0; i < 200; i++) {
+        double before = now(CLOCK_MONOTONIC), realtime = now(CLOCK_REALTIME), after = now(CLOCK_MONOTONIC);
+        if (after - before < shortest)
+            shortest = after - before, result = realtime - before;
+    }
+    return result;
 }
 
 static struct timespec ahead(double seconds) {
@@ -140,9 +154,11 @@ static void invalid(void) {
 }
 
 static void say(const char *when, int state, const struct timex *timex) {
+    // The coarse clock is behind by up to a tick, and time goes on.
+    long behind = timex->time.tv_sec - time(NULL);
     printf("%s state %d status %#x freq %ld tick %ld tai %d maxerror %ld seconds %ld\n", when, state,
            timex->status, timex->freq, timex->tick, timex->tai, timex->maxerror,
-           (long)(timex->time.tv_sec - time(NULL)));
+           labs(behind) > 1 ? behind : 0);
 }
 
 static void adjust(void) {
@@ -154,9 +170,10 @@ static void adjust(void) {
     state = adjtimex(&timex);
     say("SET", state, &timex);
     printf("TAI %.0f\n", now(CLOCK_TAI) - now(CLOCK_REALTIME));
-    double realtime = now(CLOCK_REALTIME), monotonic = now(CLOCK_MONOTONIC);
+    double monotonic = now(CLOCK_MONOTONIC), began = distance();
     usleep(500000);
-    printf("RATE %.4f\n", (now(CLOCK_REALTIME) - realtime) / (now(CLOCK_MONOTONIC) - monotonic));
+    double passed = now(CLOCK_MONOTONIC) - monotonic;
+    printf("RATE %.4f\n", 1 + (distance() - began) / passed);
     struct timex step = {.modes = ADJ_SETOFFSET | ADJ_NANO, .time = {-1000, 500000000}};
     double before = now(CLOCK_REALTIME);
     adjtimex(&step);
@@ -165,12 +182,23 @@ static void adjust(void) {
 
 static void slew(long us) {
     struct timeval delta = {us / 1000000, us % 1000000}, left;
-    double distance = now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC);
+    double began = distance();
     adjtime(&delta, NULL);
     usleep(1500000);
     adjtime(NULL, &left);
-    printf("SLEWED %.0f LEFT %ld\n", (now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC) - distance) * 1e6,
+    printf("SLEWED %.0f LEFT %ld\n", (distance() - began) * 1e6,
            left.tv_sec * 1000000L + left.tv_usec);
+}
+
+static void steps(long count) {
+    struct timespec host;
+    for (long i = 0; i < count; i++) {
+        struct timex step = {.modes = ADJ_SETOFFSET, .time = {1, 0}};
+        if (syscall(SYS_adjtimex, &step) < 0)
+            perror("adjtimex"), exit(1);
+    }
+    syscall(SYS_clock_gettime, CLOCK_REALTIME, &host, host_clock_mark());
+    printf("AHEAD %.0f\n", now(CLOCK_REALTIME) - host.tv_sec - host.tv_nsec / 1e9);
 }
 
 static void zone(void) {
@@ -198,6 +226,8 @@ int main(int argc, char **argv) {
         adjust();
     else if (strcmp(mode, "slew") == 0)
         slew(atol(argv[2]));
+    else if (strcmp(mode, "steps") == 0)
+        steps(atol(argv[2]));
     else if (strcmp(mode, "zone") == 0)
         zone();
     else

@@ -15,18 +15,15 @@ use super::in_flight::InFlight;
 use super::listener::Listener;
 use super::notice::Notice;
 use super::report::{Call, Report};
-use super::setting::{OwnClock, Timers, waiting_on_set_clocks};
+use super::setting::{OwnClock, waiting_on_set_clocks};
 use super::target::Target;
 use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
-use vdso_data::clock;
 use vdso_inject::Result;
 use vdso_inject::arch::{Setter, TimedCall, Times};
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_timekeeper::{How, Moved, move_clocks};
-
-const REALTIME: usize = clock::REALTIME as usize;
 
 /// Publishes the page of clocks and says when to be called again; `None` if there is no need.
 pub type Tick<'a> = Box<dyn FnMut(Turn<'_>) -> Option<Duration> + 'a>;
@@ -82,10 +79,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         observer: O,
     ) -> Self {
         let (settings, in_flight) = (tracer.settings(), tracer.in_flight());
-        let detours = settings.payload.detours;
-        let page = settings.payload.file.page();
-        let clock =
-            detours.is_any().then(|| OwnClock::new(&in_flight.clock, page, detours.setting));
+        let payload = settings.payload;
+        let clock = payload.detours.is_any().then(|| OwnClock::new(&in_flight.clock, payload));
         let mut supervisor = Self {
             settings,
             in_flight,
@@ -157,6 +152,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let now = Instant::now();
         match how {
             How::Set => {
+                if let Some(clock) = &mut self.clock {
+                    clock.finish_jump();
+                }
                 self.looks_for_waits = AFTER.map(|after| now + after).to_vec();
                 self.tracer.translate_anew(waiting_on_set_clocks(self.settings.payload));
             }
@@ -171,17 +169,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     /// A program sets the clock.
     fn handle_setting(&mut self, report: Report, setter: Setter, args: &[u64; 6]) {
         let Some(clock) = &mut self.clock else { return };
-        let payload = self.settings.payload;
-        let timers = Timers::of_programs(payload);
-        let realtime = |clock: &OwnClock<'_>| clock.moved(How::Set).transforms[REALTIME];
-        let before = realtime(clock);
         let answer = clock.answer(report, setter, args);
-        let after = realtime(clock);
         if let Some(how) = answer.change {
             self.clock_has_changed(how);
-            if how == How::Set {
-                timers.translate(&before, &after);
-            }
         }
         if let Some(listener) = &self.listener {
             listener.answer(report, answer.result);

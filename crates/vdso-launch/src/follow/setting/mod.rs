@@ -17,13 +17,15 @@ use vdso_data::own::OwnPage;
 use vdso_host::by_call::read;
 use vdso_inject::arch::Setter;
 use vdso_inject::detour;
+use vdso_inject::exec::Payload;
 use vdso_timekeeper::settable::{ADJ_SETOFFSET, Refusal, Settable, State, Timex, is_time};
 use vdso_timekeeper::{How, Moved};
 
 use super::in_flight::{KeptClock, LastSet};
 use super::report::Report;
 
-pub use waits::{Timers, waiting_on_set_clocks};
+use waits::Timers;
+pub use waits::waiting_on_set_clocks;
 
 /// The clock of a launch's programs, as they set it.
 pub struct OwnClock<'a> {
@@ -32,6 +34,14 @@ pub struct OwnClock<'a> {
     /// Of all clocks; those that are set are replaced.
     launch: [Transform; clock::LINES],
     setting: detour::Setting,
+    payload: &'a Payload,
+    jump: Option<Jump>,
+}
+
+/// The clock is about to be somewhere else.
+struct Jump {
+    before: Transform,
+    timers: Timers,
 }
 
 /// What a call has come to.
@@ -44,8 +54,9 @@ pub struct Answer {
 }
 
 impl<'a> OwnClock<'a> {
-    /// As the last one has set it, or as `page` has it from the launch.
-    pub fn new(kept: &'a KeptClock, page: &OwnPage, setting: detour::Setting) -> Self {
+    /// As the last one has set it, or as the payload's page has it from the launch.
+    pub fn new(kept: &'a KeptClock, payload: &'a Payload) -> Self {
+        let page: &OwnPage = payload.file.page();
         let launch =
             page.read(|| (), |(), lines| lines.each_ref().map(|line| line.load_transform()));
         let last = kept.load().unwrap_or_else(|| {
@@ -53,7 +64,8 @@ impl<'a> OwnClock<'a> {
             let clock = Settable::new(realtime, &memory::host_timex(), read(clock::REALTIME));
             LastSet { clock, report_id: 0, result: 0 }
         });
-        Self { kept, last, launch, setting }
+        let setting = payload.detours.setting;
+        Self { kept, last, launch, setting, payload, jump: None }
     }
 
     /// Whether anybody has set it.
@@ -131,13 +143,14 @@ impl<'a> OwnClock<'a> {
         wanted: Option<Timespec>,
         zone: Option<Timezone>,
     ) -> nix::Result<Answer> {
-        let mut clock = self.last.clock;
-        let now = read(clock::REALTIME);
         // A time that is none is refused to everybody.
         if !wanted.is_none_or(is_time) {
             return Err(Errno::EINVAL);
         }
         self.check_permission(report.pid)?;
+        self.prepare_jump();
+        let mut clock = self.last.clock;
+        let now = read(clock::REALTIME);
         if let Some(wanted) = wanted {
             clock.set(now, wanted, self.monotonic()).map_err(errno_of)?;
         }
@@ -154,8 +167,11 @@ impl<'a> OwnClock<'a> {
         if !only_asks {
             self.check_permission(pid)?;
         }
-        let mut clock = self.last.clock;
         let is_step = timex.modes & ADJ_SETOFFSET != 0;
+        if is_step {
+            self.prepare_jump();
+        }
+        let mut clock = self.last.clock;
         let state: State =
             clock.adjust(read(clock::REALTIME), &mut timex, self.monotonic()).map_err(errno_of)?;
         let result = state as i64;
@@ -165,6 +181,23 @@ impl<'a> OwnClock<'a> {
         memory::write_timex(pid, timex_addr, &timex)?;
         let how = if is_step { How::Set } else { How::Slewed };
         Ok(Answer { result, change: (!only_asks).then_some(how) })
+    }
+
+    fn prepare_jump(&mut self) {
+        let before = self.realtime();
+        self.jump = Some(Jump { before, timers: Timers::of_programs(self.payload) });
+    }
+
+    /// To be called when a jump is published: timers are set anew.
+    pub fn finish_jump(&mut self) {
+        if let Some(Jump { before, timers }) = self.jump.take() {
+            timers.translate(&before, &self.realtime());
+        }
+    }
+
+    /// How REALTIME is moved.
+    fn realtime(&self) -> Transform {
+        self.last.clock.transforms(self.launch)[clock::REALTIME as usize]
     }
 
     /// What MONOTONIC shows.

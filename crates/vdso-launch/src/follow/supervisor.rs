@@ -15,7 +15,7 @@ use super::in_flight::InFlight;
 use super::listener::Listener;
 use super::notice::Notice;
 use super::report::{Call, Report};
-use super::setting::{OwnClock, waiting_on_set_clocks};
+use super::setting::{Caller, OwnClock, waiting_on_set_clocks};
 use super::target::Target;
 use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
 use vdso_inject::Result;
@@ -168,8 +168,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
 
     /// A program sets the clock.
     fn handle_setting(&mut self, report: Report, setter: Setter, args: &[u64; 6]) {
-        let Some(clock) = &mut self.clock else { return };
-        let answer = clock.answer(report, setter, args);
+        let (Some(clock), Some(listener)) = (&mut self.clock, &self.listener) else { return };
+        let is_gone = || listener.is_gone(report);
+        let answer = clock.answer(&Caller { report, is_gone: &is_gone }, setter, args);
         if let Some(how) = answer.change {
             self.clock_has_changed(how);
         }

@@ -12,6 +12,7 @@ use vdso_data::linux::LINUX_6_15;
 use vdso_host::PageError;
 
 use super::*;
+use crate::clock::Setting;
 
 /// Every clock a day ahead.
 fn plan() -> Plan {

@@ -44,6 +44,20 @@ struct Jump {
     timers: Timers,
 }
 
+/// Who sets a clock.
+pub struct Caller<'a> {
+    /// Its report.
+    pub report: Report,
+    /// Whether it has ended since.
+    pub is_gone: &'a dyn Fn() -> bool,
+}
+
+impl Caller<'_> {
+    fn pid(&self) -> Pid {
+        self.report.pid
+    }
+}
+
 /// What a call has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -80,18 +94,17 @@ impl<'a> OwnClock<'a> {
     }
 
     /// Does what a call asks for. Nothing is published yet.
-    pub fn answer(&mut self, report: Report, setter: Setter, args: &[u64; 6]) -> Answer {
-        if self.last.report_id == report.id {
+    pub fn answer(&mut self, caller: &Caller<'_>, setter: Setter, args: &[u64; 6]) -> Answer {
+        if self.last.report_id == caller.report.id {
             // A predecessor has made the change, and was killed.
             return Answer { result: self.last.result, change: Some(How::Set) };
         }
-        let pid = report.pid;
         let [first, second, ..] = *args;
         let done = match setter {
-            Setter::ClockSettime => self.settime(report, second),
-            Setter::Settimeofday => self.settimeofday(report, first, second),
-            Setter::Adjtimex => self.adjust(report, pid, first),
-            Setter::ClockAdjtime => self.adjust(report, pid, second),
+            Setter::ClockSettime => self.settime(caller, second),
+            Setter::Settimeofday => self.settimeofday(caller, first, second),
+            Setter::Adjtimex => self.adjust(caller, first),
+            Setter::ClockAdjtime => self.adjust(caller, second),
         };
         done.unwrap_or_else(|errno| Answer { result: -i64::from(errno as i32), change: None })
     }
@@ -115,31 +128,31 @@ impl<'a> OwnClock<'a> {
         self.last.clock.wait_ns(read(clock::REALTIME))
     }
 
-    fn settime(&mut self, report: Report, time_addr: u64) -> nix::Result<Answer> {
-        let wanted = memory::read_timespec(report.pid, time_addr)?;
-        self.set(report, Some(wanted), None)
+    fn settime(&mut self, caller: &Caller<'_>, time_addr: u64) -> nix::Result<Answer> {
+        let wanted = memory::read_timespec(caller.pid(), time_addr)?;
+        self.set(caller, Some(wanted), None)
     }
 
     fn settimeofday(
         &mut self,
-        report: Report,
+        caller: &Caller<'_>,
         time_addr: u64,
         zone_addr: u64,
     ) -> nix::Result<Answer> {
         let wanted = match time_addr {
             0 => None,
-            addr => Some(memory::read_timeval(report.pid, addr)?),
+            addr => Some(memory::read_timeval(caller.pid(), addr)?),
         };
         let zone = match zone_addr {
             0 => None,
-            addr => Some(memory::read_zone(report.pid, addr)?),
+            addr => Some(memory::read_zone(caller.pid(), addr)?),
         };
-        self.set(report, wanted, zone)
+        self.set(caller, wanted, zone)
     }
 
     fn set(
         &mut self,
-        report: Report,
+        caller: &Caller<'_>,
         wanted: Option<Timespec>,
         zone: Option<Timezone>,
     ) -> nix::Result<Answer> {
@@ -147,7 +160,7 @@ impl<'a> OwnClock<'a> {
         if !wanted.is_none_or(is_time) {
             return Err(Errno::EINVAL);
         }
-        self.check_permission(report.pid)?;
+        self.check_permission(caller.pid())?;
         self.prepare_jump();
         let mut clock = self.last.clock;
         let now = read(clock::REALTIME);
@@ -157,11 +170,12 @@ impl<'a> OwnClock<'a> {
         if let Some(zone) = zone {
             clock.set_zone(zone).map_err(errno_of)?;
         }
-        self.keep(report, clock, 0);
+        self.keep(caller, clock, 0)?;
         Ok(Answer { result: 0, change: Some(How::Set) })
     }
 
-    fn adjust(&mut self, report: Report, pid: Pid, timex_addr: u64) -> nix::Result<Answer> {
+    fn adjust(&mut self, caller: &Caller<'_>, timex_addr: u64) -> nix::Result<Answer> {
+        let pid = caller.pid();
         let mut timex: Timex = memory::read_timex(pid, timex_addr)?;
         let only_asks = timex.only_asks();
         if !only_asks {
@@ -176,7 +190,7 @@ impl<'a> OwnClock<'a> {
             clock.adjust(read(clock::REALTIME), &mut timex, self.monotonic()).map_err(errno_of)?;
         let result = state as i64;
         if !only_asks {
-            self.keep(report, clock, result);
+            self.keep(caller, clock, result)?;
         }
         memory::write_timex(pid, timex_addr, &timex)?;
         let how = if is_step { How::Set } else { How::Slewed };
@@ -205,9 +219,14 @@ impl<'a> OwnClock<'a> {
         self.launch[clock::MONOTONIC as usize].apply(read(clock::MONOTONIC))
     }
 
-    fn keep(&mut self, report: Report, clock: Settable, result: i64) {
-        self.last = LastSet { clock, report_id: report.id, result };
+    fn keep(&mut self, caller: &Caller<'_>, clock: Settable, result: i64) -> nix::Result<()> {
+        // What was read may be another process's, which has its number by now.
+        if (caller.is_gone)() {
+            return Err(Errno::ESRCH);
+        }
+        self.last = LastSet { clock, report_id: caller.report.id, result };
         self.kept.store(&self.last);
+        Ok(())
     }
 
     fn check_permission(&self, pid: Pid) -> nix::Result<()> {
@@ -234,3 +253,6 @@ fn errno_of(refusal: Refusal) -> Errno {
         Refusal::NotPermitted => Errno::EPERM,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,21 @@ fn a_call_from_within_the_kernels_vdso_gives_the_hosts_clock() {
     assert_eq!(run.succeeded().quiet().stdout, format!("AHEAD {}\n", 400 * 86_400));
 }
 
+#[test]
+fn calls_at_the_addresses_of_old_give_the_programs_clock() {
+    for source in Source::all() {
+        let run = finish(vdso_run(source.and(&["--offset", "400d"])).arg(direct()).arg("old"));
+        if run.status.code() == Some(77) {
+            return test_support::skip(
+                test_support::Lacking::Kernel,
+                "calls at the addresses of old",
+                "this kernel has no vsyscall page",
+            );
+        }
+        assert_eq!(run.succeeded().quiet().stdout, "OLD 0 0 0 0\n", "{source:?}");
+    }
+}
+
 /// The launcher within reads the host's clock, as its image moves that.
 #[test]
 fn a_launch_within_a_launch_is_at_the_time_that_it_is_told() {

@@ -219,3 +219,89 @@ fn a_time_zone_is_the_programs_own() {
         assert_eq!(settable(source, &["zone"]), "ZONE 0 -120 1\n");
     }
 }
+
+/// A server on the host's clock, and one more that keeps the program's own as right, without any privilege.
+#[test]
+fn chronyd_keeps_a_clock_of_its_own_right() {
+    let chronyd = "/usr/sbin/chronyd";
+    if !std::path::Path::new(chronyd).exists() {
+        return skip(Lacking::Tool, "chronyd on a clock of its own", "no chronyd (Debian: chrony)");
+    }
+    let folder = support::scratch();
+    support::set_mode(folder.path(), 0o777);
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path of ours").to_owned();
+    let port = {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.local_addr().expect("it is bound").port()
+    };
+    let common = "cmdport 0\nbindcmdaddress /\n";
+    let server = format!("port {port}\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal stratum 1\n");
+    let client = format!(
+        "server 127.0.0.1 port {port} iburst minpoll -3 maxpoll -2\nmakestep 0.1 2\nport 0\n"
+    );
+    for (name, text) in [("server", server), ("client", client)] {
+        let pid = format!("pidfile {}.pid\n", path(name));
+        std::fs::write(path(name), format!("{text}{common}{pid}")).expect("it can be written");
+    }
+    let nobody = [
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+    ];
+    // SAFETY: takes nothing.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let unprivileged = |command: &Command| {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(nobody.iter().filter(|_| is_root)).arg(command.get_program());
+        setpriv.args(command.get_args());
+        setpriv
+    };
+    let user =
+        if is_root { "nobody".to_owned() } else { std::env::var("USER").unwrap_or_default() };
+    let options = |name: &str| ["-d", "-U", "-u", &user, "-f", &path(name)].map(str::to_owned);
+    let mut server = Command::new(chronyd);
+    server.arg("-x").args(options("server"));
+    let mut server =
+        harmless(&mut unprivileged(&server)).stderr(Stdio::null()).spawn().expect("setpriv");
+    // Until its clock is the host's, as far as file times tell, or for ever, which the test's limit ends.
+    let script = r#"
+        "$@" 2>&1 &
+        while :; do
+            : > "$0"
+            ahead=$(($(date +%s) - $(stat -c %Y "$0")))
+            [ $ahead -lt 2 ] && [ $ahead -gt -2 ] && break
+            sleep 0.1
+        done
+        kill $!
+        wait
+        echo reached"#;
+    let mut run = vdso_run(["--settable", "--offset", "1000s"]);
+    run.args(["sh", "-c", script, &path("touched"), chronyd]).args(options("client"));
+    let run = finish(harmless(&mut unprivileged(&run)));
+    let _ = server.kill();
+    let _ = server.wait();
+    let run = run.succeeded();
+    assert!(
+        run.stdout.contains("System clock was stepped by -1000")
+            || run.stdout.contains("stepped by -999.9"),
+        "{run:?}"
+    );
+    assert!(run.stdout.ends_with("reached\n"), "{run:?}");
+}
+
+/// It sets the clock to what it reads, among much else.
+#[test]
+fn cpythons_own_test_of_time_passes() {
+    let probe = finish(Command::new("python3").args(["-c", "import test.test_time"]));
+    if !probe.status.success() {
+        let reason = "python3 has no tests of its own (Debian: libpython3-testsuite)";
+        return skip(Lacking::Tool, "CPython's test_time", reason);
+    }
+    for options in [&["--settable"][..], &["--offset", "400d"], &["--settable", "--source", "own"]]
+    {
+        let run = run(options, &["python3", "-m", "test", "test_time"]);
+        assert!(run.succeeded().stdout.contains("SUCCESS"));
+    }
+}

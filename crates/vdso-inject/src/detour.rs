@@ -23,6 +23,10 @@ use crate::file::ProgramFile;
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
 
+/// Where old programs on x86-64 call `gettimeofday` and `time`: the kernel makes these calls in the program's place, and
+/// knows no way to make one anew. `VSYSCALL_ADDR` of `arch/x86/include/uapi/asm/vsyscall.h`.
+pub const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
+
 /// Which calls are reported, for programs whose clocks are moved in a certain way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detours {

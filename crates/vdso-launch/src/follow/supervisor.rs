@@ -20,6 +20,7 @@ use super::target::Target;
 use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
 use vdso_inject::Result;
 use vdso_inject::arch::{Setter, TimedCall, Times};
+use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
@@ -313,6 +314,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         instruction_addr: u64,
     ) {
         let Some(listener) = &self.listener else { return };
+        if VSYSCALL_PAGE.contains(&instruction_addr)
+            && let Some(clock) = &self.clock
+        {
+            listener.answer(report, clock.answer_vsyscall(report.pid, call.name, args));
+            return self.in_flight.slot(report.slot).clear();
+        }
         let _here = StayHere::new();
         let followed = self.tracer.detour(report, listener, call, args, instruction_addr);
         if followed == Followed::Traced

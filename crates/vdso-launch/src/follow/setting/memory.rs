@@ -43,9 +43,32 @@ pub fn read_timex(pid: Pid, addr: u64) -> nix::Result<Timex> {
 
 /// Writes one where a call has told the kernel to.
 pub fn write_timex(pid: Pid, addr: u64, timex: &Timex) -> nix::Result<()> {
-    let bytes = words_of(timex).map(i64::to_ne_bytes).concat();
+    write_words(pid, addr, &words_of(timex))
+}
+
+/// Writes words where a call has told the kernel to; nothing, to a null pointer.
+pub fn write_words(pid: Pid, addr: u64, words: &[i64]) -> nix::Result<()> {
+    if addr == 0 {
+        return Ok(());
+    }
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     // SAFETY: the thread waits in its report of a call for which the kernel would write there.
     unsafe { detour::write_for_kernel(pid, addr, &bytes) }.map_err(|_| Errno::EFAULT)
+}
+
+/// Writes a `struct timezone` so.
+pub fn write_zone(pid: Pid, addr: u64, zone: Timezone) -> nix::Result<()> {
+    let [west, dst] = [zone.minutes_west, zone.dst_time].map(|half| i64::from(half as u32));
+    write_words(pid, addr, &[west | dst << 32])
+}
+
+/// The host's.
+pub fn host_zone() -> Timezone {
+    let mut zone = Timezone::default();
+    let none = std::ptr::null_mut::<libc::timeval>();
+    // SAFETY: the kernel writes two numbers of 32 bits.
+    unsafe { libc::syscall(libc::SYS_gettimeofday, none, &raw mut zone) };
+    zone
 }
 
 /// What adjtimex(2) says of the host's clock; of one that nobody keeps, where it is not told.

@@ -128,6 +128,22 @@ impl<'a> OwnClock<'a> {
         self.last.clock.wait_ns(read(clock::REALTIME))
     }
 
+    /// What `gettimeofday` or `time` is to give that was called in the [page](detour::VSYSCALL_PAGE) for that.
+    pub fn answer_vsyscall(&self, pid: Pid, name: &str, args: &[u64; 6]) -> i64 {
+        let [first, second, ..] = *args;
+        let written = if name == "time" {
+            let Timespec { sec, .. } = self.last.clock.at(read(clock::REALTIME_COARSE));
+            memory::write_words(pid, first, &[sec]).map(|()| sec)
+        } else {
+            let Timespec { sec, nsec } = self.last.clock.at(read(clock::REALTIME));
+            let zone = self.last.clock.zone().unwrap_or_else(memory::host_zone);
+            memory::write_words(pid, first, &[sec, nsec / 1_000])
+                .and_then(|()| memory::write_zone(pid, second, zone))
+                .map(|()| 0)
+        };
+        written.unwrap_or_else(|errno| -i64::from(errno as i32))
+    }
+
     fn settime(&mut self, caller: &Caller<'_>, time_addr: u64) -> nix::Result<Answer> {
         let wanted = memory::read_timespec(caller.pid(), time_addr)?;
         self.set(caller, Some(wanted), None)

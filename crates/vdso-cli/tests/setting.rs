@@ -9,6 +9,7 @@ mod support;
 
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -223,49 +224,29 @@ fn a_time_zone_is_the_programs_own() {
 /// A server on the host's clock, and one more that keeps the program's own as right, without any privilege.
 #[test]
 fn chronyd_keeps_a_clock_of_its_own_right() {
-    let chronyd = "/usr/sbin/chronyd";
-    if !std::path::Path::new(chronyd).exists() {
+    let places = [Path::new("/usr/sbin/chronyd"), &target().join("chrony/usr/sbin/chronyd")];
+    let Some(chronyd) = places.into_iter().find(|place| place.exists()) else {
         return skip(Lacking::Tool, "chronyd on a clock of its own", "no chronyd (Debian: chrony)");
-    }
-    let folder = support::scratch();
-    support::set_mode(folder.path(), 0o777);
-    let path = |name: &str| folder.path().join(name).to_str().expect("a path of ours").to_owned();
-    let port = {
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.local_addr().expect("it is bound").port()
     };
-    let common = "cmdport 0\nbindcmdaddress /\n";
+    let folder = support::scratch();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("it is bound").port();
+    drop(socket);
     let server = format!("port {port}\nbindaddress 127.0.0.1\nallow 127.0.0.1\nlocal stratum 1\n");
     let client = format!(
         "server 127.0.0.1 port {port} iburst minpoll -3 maxpoll -2\nmakestep 0.1 2\nport 0\n"
     );
     for (name, text) in [("server", server), ("client", client)] {
-        let pid = format!("pidfile {}.pid\n", path(name));
-        std::fs::write(path(name), format!("{text}{common}{pid}")).expect("it can be written");
+        let common = format!("cmdport 0\nbindcmdaddress /\npidfile {}.pid\n", path(name));
+        std::fs::write(path(name), text + &common).expect("it can be written");
     }
-    let nobody = [
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--bounding-set=-all",
-        "--inh-caps=-all",
-    ];
-    // SAFETY: takes nothing.
-    let is_root = unsafe { libc::geteuid() } == 0;
-    let unprivileged = |command: &Command| {
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(nobody.iter().filter(|_| is_root)).arg(command.get_program());
-        setpriv.args(command.get_args());
-        setpriv
-    };
-    let user =
-        if is_root { "nobody".to_owned() } else { std::env::var("USER").unwrap_or_default() };
-    let options = |name: &str| ["-d", "-U", "-u", &user, "-f", &path(name)].map(str::to_owned);
-    let mut server = Command::new(chronyd);
-    server.arg("-x").args(options("server"));
-    let mut server =
-        harmless(&mut unprivileged(&server)).stderr(Stdio::null()).spawn().expect("setpriv");
-    // Until its clock is the host's, as far as file times tell, or for ever, which the test's limit ends.
+    let user = finish(Command::new("id").arg("-un")).succeeded().stdout;
+    let options =
+        |name: &str| ["-d", "-U", "-u", user.trim(), "-f", &path(name)].map(str::to_owned);
+    let mut server = unprivileged(Command::new(chronyd).arg("-x").args(options("server")));
+    let mut server = server.stderr(Stdio::null()).spawn().expect("it can be executed");
+    // Until the clock is the host's, as far as file times tell; the limit of all programs here ends it otherwise.
     let script = r#"
         "$@" 2>&1 &
         while :; do
@@ -277,31 +258,46 @@ fn chronyd_keeps_a_clock_of_its_own_right() {
         kill $!
         wait
         echo reached"#;
-    let mut run = vdso_run(["--settable", "--offset", "1000s"]);
-    run.args(["sh", "-c", script, &path("touched"), chronyd]).args(options("client"));
-    let run = finish(harmless(&mut unprivileged(&run)));
+    let mut client = vdso_run(["--settable", "--offset", "1000s"]);
+    client.args(["sh", "-c", script, &path("touched")]).arg(chronyd).args(options("client"));
+    let client = finish(&mut unprivileged(&client));
     let _ = server.kill();
     let _ = server.wait();
-    let run = run.succeeded();
-    assert!(
-        run.stdout.contains("System clock was stepped by -1000")
-            || run.stdout.contains("stepped by -999.9"),
-        "{run:?}"
-    );
-    assert!(run.stdout.ends_with("reached\n"), "{run:?}");
+    let client = client.succeeded();
+    assert!(client.stdout.contains("System clock was stepped by -"), "{client:?}");
+    assert!(client.stdout.ends_with("reached\n"), "{client:?}");
+}
+
+/// Where this build's results are, and `cargo xtask test --install` puts what is not to be installed.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in one").to_owned()
+}
+
+/// The same command without any privilege of root's.
+fn unprivileged(command: &Command) -> Command {
+    // SAFETY: takes nothing.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--bounding-set=-all", "--inh-caps=-all"].iter().filter(|_| is_root));
+    setpriv.arg(command.get_program()).args(command.get_args());
+    harmless(&mut setpriv);
+    setpriv
 }
 
 /// It sets the clock to what it reads, among much else.
 #[test]
 fn cpythons_own_test_of_time_passes() {
-    let probe = finish(Command::new("python3").args(["-c", "import test.test_time"]));
-    if !probe.status.success() {
+    let has_tests = |python: &&str| {
+        let probe = r#""$0" -c "import test.test_time" 2>/dev/null"#;
+        finish(Command::new("sh").args(["-c", probe, python])).status.success()
+    };
+    let Some(python) = ["python3", "/usr/bin/python3"].iter().find(|it| has_tests(it)) else {
         let reason = "python3 has no tests of its own (Debian: libpython3-testsuite)";
         return skip(Lacking::Tool, "CPython's test_time", reason);
-    }
+    };
     for options in [&["--settable"][..], &["--offset", "400d"], &["--settable", "--source", "own"]]
     {
-        let run = run(options, &["python3", "-m", "test", "test_time"]);
+        let run = run(options, &[python, "-m", "test", "test_time"]);
         assert!(run.succeeded().stdout.contains("SUCCESS"));
     }
 }

@@ -16,9 +16,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use test_support::{Clock, Lacking, Program, Readings};
+use xtask_build::cargo::{cargo, target_folder, workspace};
+use xtask_build::images::add_companions;
 
-use crate::cargo::{cargo, target_folder, workspace};
-use crate::images::add_companions;
 use crate::licences;
 
 mod debian;

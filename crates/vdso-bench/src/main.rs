@@ -8,6 +8,7 @@ mod programs;
 mod random;
 mod reads;
 mod table;
+mod waits;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -26,6 +27,8 @@ enum Part {
     Reads,
     /// Programs started under `vdso run`, beside plain ones
     Programs,
+    /// Waits for a program's own clock, beside plain ones
+    Waits,
     /// The client crate, beside others
     Client,
     /// Random bytes, in this process
@@ -41,6 +44,12 @@ enum Part {
     /// Reads in a process that libfaketime is preloaded into
     #[command(hide = true)]
     Preloaded,
+    /// Does something again and again, and prints what it takes once, in nanoseconds
+    #[command(hide = true)]
+    Wait {
+        /// What.
+        doing: waits::Doing,
+    },
     /// Starts a program again and again, and prints the median time in microseconds
     #[command(hide = true)]
     Spawn {
@@ -55,6 +64,11 @@ fn main() -> Result<()> {
     match Args::parse().part {
         Some(Part::Reads) => reads::all(),
         Some(Part::Programs) => programs::all(),
+        Some(Part::Waits) => waits::all(),
+        Some(Part::Wait { doing }) => {
+            waits::run(doing);
+            Ok(())
+        }
         Some(Part::Client) => client::all(),
         Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),
@@ -66,7 +80,8 @@ fn main() -> Result<()> {
             reads::steering()?;
             client::all()?;
             random::all()?;
-            programs::all()
+            programs::all()?;
+            waits::all()
         }
     }
 }

@@ -84,7 +84,8 @@ fn tree(vdso: &Path) -> Result<()> {
     Ok(())
 }
 
-fn verdict(value: f64, must: f64, aim: f64) -> String {
+/// Whether a figure is what it must be.
+pub fn verdict(value: f64, must: f64, aim: f64) -> String {
     let verdict = match value {
         value if value <= aim => "aim reached",
         value if value <= must => "met",
@@ -94,7 +95,7 @@ fn verdict(value: f64, must: f64, aim: f64) -> String {
 }
 
 /// `vdso` of the same profile, beside this program.
-fn vdso_binary() -> Result<PathBuf> {
+pub fn vdso_binary() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("vdso");
     if !path.exists() {
         bail!("{} is not built: cargo build --release", path.display());
@@ -102,7 +103,8 @@ fn vdso_binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-fn median(values: Vec<f64>) -> f64 {
+/// The middle one; not a number if there is none.
+pub fn median(values: Vec<f64>) -> f64 {
     statistics::median(&values).unwrap_or(f64::NAN)
 }
 

@@ -22,6 +22,5 @@ pub enum Mark {
     High(u8),
 }
 
-/// Which clock a timer that is set runs on: given to `detour` beside the call, as that does not say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimerClock(pub u32);
+/// What stands for the clock of a timer where none is known, or none is set.
+pub const NO_TIMER: u32 = u32::MAX;

@@ -14,10 +14,10 @@ pub mod counter;
 mod image;
 mod layout;
 mod page;
+pub mod proc;
 mod random;
 mod sample;
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ use vdso_data::process::{ClockTemplate, Template};
 pub use image::ImageError;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
+pub use proc::maps::Mapping;
 pub use random::RandomError;
 pub use sample::{Calls, Sampler};
 
@@ -62,9 +63,9 @@ pub enum PageError {
     /// Not configured, or not mounted in this container.
     #[error("cannot read the kernel's type information at {path}: {source}")]
     NoTypes {
-        /// Which file.
+        /// The file that has the type information.
         path: &'static str,
-        /// Why.
+        /// The reason why it could not be read.
         source: Arc<io::Error>,
     },
     /// They are not those of a data page.
@@ -77,15 +78,15 @@ pub enum PageError {
         .layout.raw.wrapping_sub(layout.hres), .layout.seq, .layout.cycle_last, .layout.mult, .layout.basetime
     )]
     UnknownLayout {
-        /// Which.
+        /// The layout that the types describe.
         layout: Layout,
     },
     /// The layout is known, but the page is not that large.
     #[error("this process's [vvar] mapping has {bytes} bytes, and its clocks need {needed_bytes}")]
     TooSmall {
-        /// What is mapped of it.
+        /// Bytes of `[vvar]` that are mapped.
         bytes: usize,
-        /// Where the clocks end.
+        /// Bytes from the beginning of `[vvar]` to the end of the clocks.
         needed_bytes: usize,
     },
     /// This process is in a time namespace.
@@ -94,7 +95,7 @@ pub enum PageError {
     /// The clocksource is not the counter.
     #[error("the kernel does not use the counter as its clocksource (clock mode {mode})")]
     CounterUnused {
-        /// `clock_mode` in the page.
+        /// The value of `clock_mode` in the kernel's page.
         mode: u32,
     },
     /// The values in the page make no sense as a clock.
@@ -115,13 +116,11 @@ impl PageError {
 impl Host {
     /// Looks at this process.
     pub fn find() -> io::Result<Self> {
-        // Names of files need not be UTF-8, and do not matter here.
-        let maps = fs::read("/proc/self/maps")?;
-        let maps = String::from_utf8_lossy(&maps);
-        let Some(vdso) = mapping(&maps, "[vdso]") else {
+        let maps = proc::maps::read("self")?;
+        let Some(vdso) = proc::maps::kernels(&maps, "[vdso]") else {
             return Ok(Self::without_vdso());
         };
-        let vvar = mapping(&maps, "[vvar]");
+        let vvar = proc::maps::kernels(&maps, "[vvar]");
         let types = btf::Btf::open();
         if let Ok(Some(types)) = &types {
             types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"]);
@@ -227,38 +226,6 @@ pub fn functions(architecture: &Architecture, kernel: &[u8]) -> Template {
 fn function(image: &[u8], name: &str) -> Option<u64> {
     let image = vdso_elf::Image::parse(image).ok()?;
     image.lookup(name, None).map(|symbol| symbol.value)
-}
-
-/// A line of `/proc/PID/maps`.
-#[derive(Clone, Copy, Debug)]
-pub struct Mapping {
-    /// First address.
-    pub start: u64,
-    /// First address behind it.
-    pub end: u64,
-}
-
-impl Mapping {
-    /// Size.
-    pub fn bytes(self) -> usize {
-        self.end.saturating_sub(self.start) as usize
-    }
-}
-
-/// The mapping whose line in `maps` ends with `name`.
-pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
-    // Exactly that: a file may be called anything, but has an inode.
-    let is_it = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(4);
-        (fields.next(), fields.next(), fields.next()) == (Some("0"), Some(name), None)
-    };
-    let line = maps.lines().find(is_it)?;
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    Some(Mapping {
-        start: u64::from_str_radix(start, 16).ok()?,
-        end: u64::from_str_radix(end, 16).ok()?,
-    })
 }
 
 impl KernelPage {

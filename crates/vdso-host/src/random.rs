@@ -156,9 +156,10 @@ struct Page([u64; PAGE_BYTES / size_of::<u64>()]);
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
+    use super::super::Host;
     use super::super::btf::writer::Writer;
-    use super::super::{Host, mapping};
     use super::*;
+    use crate::proc::maps;
 
     /// As in Linux 6.15, but with the structure's page where the argument says.
     fn types(page: u32) -> Writer {
@@ -199,8 +200,10 @@ mod tests {
     #[test]
     fn a_wrong_place_is_found_out() {
         let host = Host::find().expect("/proc is mounted");
-        let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
-        let (Some(vdso), Some(vvar)) = (mapping(&maps, "[vdso]"), mapping(&maps, "[vvar]")) else {
+        let maps = maps::read("self").expect("/proc is mounted");
+        let (Some(vdso), Some(vvar)) =
+            (maps::kernels(&maps, "[vdso]"), maps::kernels(&maps, "[vvar]"))
+        else {
             return test_support::skip(
                 test_support::Lacking::Kernel,
                 "the place of the kernel's random generation",

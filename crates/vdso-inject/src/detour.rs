@@ -6,19 +6,23 @@
 //! anew. At the stop [`divert`] sends the thread to the image's `detour` (`vdso_data::detour`), and it is let
 //! go. So whoever does this may be killed between any two of these steps.
 
+use std::io::IoSlice;
 use std::mem::offset_of;
 use std::ops::Range;
 
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_writev};
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
 use vdso_data::detour::{AGAIN, FROM_ENTRY};
 use vdso_data::process::{self, ProcessPage};
 
-use crate::arch::{Abi, Registers, Word};
-use crate::error::Result;
+use crate::arch::{Abi, Word};
+use crate::error::{Attempt, Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
+use crate::ptrace::Stopped;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
@@ -38,6 +42,8 @@ pub struct Detours {
     pub rates: bool,
     /// Who may set a clock.
     pub setting: Setting,
+    /// What becomes of call sites that report often.
+    pub call_sites: CallSites,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -56,7 +62,12 @@ pub enum Setting {
 impl Detours {
     /// What clocks that are moved so need, with a mark of the caller's: a number that no program has in arguments
     /// that it does not use.
-    pub fn of(transforms: &[Transform; clock::LINES], setting: Setting, mark: u32) -> Self {
+    pub fn of(
+        transforms: &[Transform; clock::LINES],
+        setting: Setting,
+        call_sites: CallSites,
+        mark: u32,
+    ) -> Self {
         /// Those that may be moved any time, once there is a clock of its own.
         const SET: u32 = clock::SETTABLE | 1 << clock::REALTIME_COARSE;
         let moved = |&id: &usize| transforms[id] != Transform::IDENTITY;
@@ -68,7 +79,7 @@ impl Detours {
         // Whoever sets a clock may make it faster, too.
         let rates = setting == Setting::Anybody
             || transforms.iter().any(|transform| transform.rate != Rate::ONE);
-        Self { deadlines: deadlines | SET, spans, rates, setting, mark: mark.max(1) }
+        Self { deadlines: deadlines | SET, spans, rates, setting, call_sites, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
@@ -77,17 +88,36 @@ impl Detours {
     }
 }
 
+/// What becomes of call sites that report often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallSites {
+    /// They are rewritten to jump to the image: [`call_site`](crate::call_site).
+    #[default]
+    Rewritten,
+    /// They stay as they are in the program's file.
+    Kept,
+}
+
 /// Where in process `pid`, a program of that kind, a thread goes on that has made a call at `instruction_addr`: the address
 /// of its image's `detour`. `None` if it has no image of this launch's, or if it was the kernel's own vDSO that made the
-/// call, which the image asks for the host's time.
-pub fn find(pid: Pid, abi: &Abi, payload: &Payload, instruction_addr: u64) -> Option<u64> {
+/// call, which the image asks for the host's time. It is looked for where it was `before` first, if that is known.
+pub fn find(
+    pid: Pid,
+    abi: &Abi,
+    payload: &Payload,
+    before: Option<u64>,
+    instruction_addr: u64,
+) -> Option<u64> {
     let file = payload.image_file(abi)?;
-    let image_addr = image_addr(pid, abi)?;
-    let page = process_page(pid, file, image_addr, payload.detours.mark)?;
-    if is_in_kernel_vdso(pid, &page, instruction_addr) {
-        return None;
-    }
-    Some(image_addr + file.entry() + FROM_ENTRY as u64)
+    let from_image = file.entry() + FROM_ENTRY as u64;
+    let page_of = |addr: u64| process_page(pid, file, addr, payload.detours.mark);
+    let before = before.map(|detour_addr| detour_addr.wrapping_sub(from_image));
+    let found = before.and_then(|addr| Some((addr, page_of(addr)?)));
+    let (addr, page) = match found {
+        Some(found) => found,
+        None => image_addr(pid, abi).and_then(|addr| Some((addr, page_of(addr)?)))?,
+    };
+    (!is_in_kernel_vdso(pid, &page, instruction_addr)).then_some(addr + from_image)
 }
 
 /// Whether an instruction is the kernel's vDSO's.
@@ -151,10 +181,9 @@ pub fn image_range(pid: Pid, abi: &Abi, payload: &Payload) -> Option<Range<u64>>
 ///
 /// # Errors
 /// [`Error::Gone`](crate::Error::Gone).
-pub fn translate_anew(pid: Pid, image: &Range<u64>) -> Result<Diverted> {
-    let registers = Registers::read(pid)?;
-    match registers.told(image, -i64::from(AGAIN)) {
-        Some(told) => told.write(pid).map(|()| Diverted::Sent),
+pub fn translate_anew(thread: &mut Stopped, image: &Range<u64>) -> Result<Diverted> {
+    match thread.registers()?.told(image, -i64::from(AGAIN)) {
+        Some(told) => thread.set_registers(&told).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }
 }
@@ -168,24 +197,35 @@ pub fn translate_anew(pid: Pid, image: &Range<u64>) -> Result<Diverted> {
 /// `pid` must be a thread that waits in its report, so none of this process's; whatever its own code takes `addr` for, the
 /// kernel would write there.
 pub unsafe fn write_for_kernel(pid: Pid, addr: u64, bytes: &[u8]) -> Result<()> {
-    Memory::of(pid).write(addr, bytes)
+    let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
+    // Not by the process's file in /proc, which writes to pages that it may not write to.
+    match process_vm_writev(pid, &[IoSlice::new(bytes)], &remote) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Ok(_) => Err(Error::on(pid, Attempt::WriteMemory, Errno::EFAULT)),
+        Err(errno) => Err(Error::on(pid, Attempt::WriteMemory, errno)),
+    }
 }
 
-/// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are
-/// the report's. It comes there with the clock of the timer that its call sets, if it sets one.
+/// Where a thread is to be sent from the answer of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// The number of the call that it has reported.
+    pub number: u32,
+    /// The address behind the call's instruction.
+    pub instruction_addr: u64,
+    /// The address of the image's `detour`: [`find`].
+    pub detour_addr: u64,
+    /// The clock of the timer that the call sets or asks about; [`vdso_data::detour::NO_TIMER`] if that is none.
+    pub timer_clock: u32,
+}
+
+/// Sends a thread there that is stopped behind its report's answer.
 ///
 /// # Errors
 /// [`Error::Gone`](crate::Error::Gone).
-pub fn divert(
-    pid: Pid,
-    number: u32,
-    instruction_addr: u64,
-    detour_addr: u64,
-    timer_clock: u32,
-) -> Result<Diverted> {
-    let registers = Registers::read(pid)?;
-    match registers.diverted(number, instruction_addr, detour_addr, timer_clock) {
-        Some(diverted) => diverted.write(pid).map(|()| Diverted::Sent),
+pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+    match thread.registers()?.diverted(to) {
+        Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }
 }

@@ -22,7 +22,7 @@ pub use vdso_inject::detour::Setting;
 pub struct Clock {
     start: Start,
     speed: Speed,
-    clocks: ClockSet,
+    clocks: Option<ClockSet>,
     setting: Setting,
 }
 
@@ -62,7 +62,7 @@ pub enum Clocks {
     All,
 }
 
-/// Several of [`Clocks`]; [`Clocks::Realtime`] alone by default.
+/// Several of [`Clocks`]; [`Clocks::Realtime`] by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockSet(u32);
 
@@ -104,6 +104,17 @@ impl Clock {
     /// The host's clock, to be changed.
     pub fn builder() -> ClockBuilder {
         ClockBuilder::default()
+    }
+
+    /// The clocks that begin elsewhere than the host's.
+    fn beginning(&self) -> ClockSet {
+        self.clocks.unwrap_or_default()
+    }
+
+    /// The clocks that run at its speed.
+    fn running(&self) -> ClockSet {
+        let usual = if self.speed.0 == Rate::ZERO { Clocks::Realtime } else { Clocks::All };
+        self.clocks.unwrap_or(usual.into())
     }
 
     /// Whether it runs at a speed of its own.
@@ -151,9 +162,11 @@ impl ClockBuilder {
         self.exact_rate(Rate::ZERO)
     }
 
-    /// Which of the kernel's clocks are moved; all others are the host's.
+    /// Which of the kernel's clocks are moved; all others are the host's. If it is not said, a beginning is that
+    /// of [`Clocks::Realtime`], as if the time was set, and so is a standstill; a rate is that of [`Clocks::All`],
+    /// as if time itself ran faster.
     pub fn clocks(mut self, clocks: impl Into<ClockSet>) -> Self {
-        self.clock.clocks = clocks.into();
+        self.clock.clocks = Some(clocks.into());
         self
     }
 
@@ -236,7 +249,7 @@ pub struct Plan {
     pub transforms: [Transform; clock::LINES],
     /// What is added to the clocks that are moved.
     pub offset: Timespec,
-    /// How fast these run.
+    /// How many seconds of the clocks that are moved are in one of the kernel's.
     pub rate: Rate,
     /// Who may set it.
     pub setting: Setting,
@@ -256,7 +269,11 @@ impl Plan {
         let Speed(rate) = clock.speed;
         let mut transforms = [Transform::IDENTITY; clock::LINES];
         for &(id, base) in &now.clocks {
-            if !clock::is_in(id, clock.clocks.0) {
+            let begins_elsewhere = clock::is_in(id, clock.beginning().0);
+            let has_rate = clock::is_in(id, clock.running().0);
+            let offset = if begins_elsewhere { offset } else { Timespec::default() };
+            let rate = if has_rate { rate } else { Rate::ONE };
+            if !begins_elsewhere && rate == Rate::ONE {
                 continue;
             }
             let moved = base.wrapping_add(offset);

@@ -43,6 +43,7 @@ mod command;
 mod error;
 pub mod follow;
 pub mod privilege;
+mod process;
 mod processes;
 pub mod source;
 mod spawn;
@@ -60,6 +61,7 @@ pub use processes::{
 pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;
 pub use vdso_image::Source;
+pub use vdso_inject::detour::CallSites;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

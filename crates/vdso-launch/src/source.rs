@@ -9,7 +9,7 @@ use vdso_data::process::Template;
 use vdso_host::{Host, counter, initialise};
 use vdso_image::Source;
 use vdso_inject::arch::{ABIS, Abi};
-use vdso_inject::detour::Detours;
+use vdso_inject::detour::{CallSites, Detours};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
 use vdso_map::LocalImage;
@@ -24,7 +24,7 @@ const VALIDATION_READS: u32 = 100;
 pub struct Selected {
     /// The source that was taken.
     pub source: Source,
-    /// Why that one.
+    /// The reason why this source was taken.
     pub reason: Reason,
     /// What programs have to do without.
     pub lacks: Vec<Lack>,
@@ -280,7 +280,8 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
 fn detours(plan: &Plan) -> Detours {
-    Detours::of(&plan.transforms, plan.setting, RandomState::new().hash_one(()) as u32)
+    let mark = RandomState::new().hash_one(()) as u32;
+    Detours::of(&plan.transforms, plan.setting, CallSites::default(), mark)
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {

@@ -39,11 +39,11 @@ pub struct Run {
     #[arg(long, conflicts_with = "rate")]
     pub freeze: bool,
 
-    /// Which clocks to move
+    /// Which clocks to move; if not given, --at, --offset and --freeze move realtime, and --rate moves all
     ///
     /// "realtime" goes with TAI, gettimeofday and time, "monotonic" with MONOTONIC_RAW, and both
     /// with their coarse twins.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "realtime")]
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub clocks: Vec<ClockGroup>,
 
     /// Let the program and all that it starts set this clock
@@ -51,6 +51,13 @@ pub struct Run {
     /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set.
     #[arg(long)]
     pub settable: bool,
+
+    /// Leave the program's code as it is in its files
+    ///
+    /// Else a system call instruction that waits for the program's own clock again and again is made to jump to the image:
+    /// such a wait then costs 0.3 us instead of 20.
+    #[arg(long)]
+    pub no_patch: bool,
 
     /// Where the time is to come from; the fastest that is safe, if not given
     #[arg(long, value_name = "SOURCE")]
@@ -131,8 +138,8 @@ Exit code: that of the program; 128 and the signal's number if a signal ended it
 found, 126 if it could not be executed, 125 if vdso itself failed or a program was ended by --strict, 2
 for a mistake in its arguments.
 
-What a program reads through its C library, its runtime or the vDSO itself is moved. System calls
-that it makes directly are not, and neither are time-outs: they are the kernel's own.
+What a program reads through its C library, its runtime or the vDSO itself is moved, and so are its waits
+and timers. Clocks that it reads by system calls of its own are not yet.
 
 Programs get clocks on x86-64, arm64 and 64-bit RISC-V; on x86-64 i386 programs, too, where they are
 followed, and x32 programs. Programs of other kinds run untouched, and a warning says so.";

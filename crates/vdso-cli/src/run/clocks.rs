@@ -148,8 +148,10 @@ pub fn plan(run: &Run) -> Result<Plan> {
 }
 
 fn clock(run: &Run) -> Result<Clock> {
-    let mut clock =
-        Clock::builder().clocks(run.clocks.iter().map(|&group| group.into()).collect::<ClockSet>());
+    let mut clock = Clock::builder();
+    if !run.clocks.is_empty() {
+        clock = clock.clocks(run.clocks.iter().map(|&group| group.into()).collect::<ClockSet>());
+    }
     if let Some(At(then)) = run.at {
         clock = clock.at(then);
     }

@@ -16,8 +16,8 @@ use vdso_host::Host;
 use vdso_launch::follow::{Tick, Turn};
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
-    Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError, Streams,
-    end_by_signal, select,
+    CallSites, Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError,
+    Streams, end_by_signal, select,
 };
 use vdso_timekeeper::{Report, Timekeeper};
 
@@ -67,7 +67,10 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
         return Ok(on_host_clock(run, &command, privilege, &path));
     }
     let host = Host::find().context("cannot read /proc/self/maps")?;
-    let selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
+    let mut selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
+    if run.no_patch {
+        selected.payload.detours.call_sites = CallSites::Kept;
+    }
     explain(run, plan, &selected);
     launch(run, &command, plan, &host, &selected)
 }

@@ -33,8 +33,9 @@ fn is_readable(addr: u64) -> bool {
 /// Writes two words to `addr`, if they can be written.
 #[inline(never)]
 pub fn write(addr: u64, words: [u64; 2]) {
-    let local = [(&raw const words).addr() as u64, 16];
-    let remote = [addr, 16];
+    // `struct iovec`
+    let local = [(&raw const words).addr(), 16];
+    let remote = [addr as usize, 16];
     let [local, remote] = [&local, &remote].map(|vector| (&raw const *vector).addr() as u64);
     // SAFETY: takes nothing.
     let pid = unsafe { arch::syscall_6(number::GETPID, &[0; 6]) } as u64;
@@ -69,6 +70,13 @@ pub fn of_timeval([sec, usec]: [u64; 2]) -> Option<Timespec> {
     let sec = sec.checked_add(usec / USEC_PER_SEC)?;
     let nsec = usec % USEC_PER_SEC * NSEC_PER_USEC;
     (is_valid && sec as i64 >= 0).then_some(Timespec { sec: sec as i64, nsec: nsec as i64 })
+}
+
+/// A `struct timeval` of less than a second's microseconds, as timers and sockets take it.
+#[inline(never)]
+pub fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
+    let [_, usec] = words;
+    (usec < USEC_PER_SEC).then(|| of_timeval(words)).flatten()
 }
 
 /// The words of a `struct timeval`, rounded up: a timer that is set must not become one that is not.

@@ -10,11 +10,12 @@
 //!
 //! - [`wait`]: waits with one deadline or span;
 //! - [`several`]: waits for descriptors, which say what is left in other forms;
-//! - [`timers`]: what goes off later;
+//! - [`timers`]: what goes off later; [`others`]: time-outs of sockets and rings;
 //! - [`reads`]: what time it is;
 //! - [`memory`]: the program's memory.
 
 mod memory;
+mod others;
 mod reads;
 mod several;
 mod timers;
@@ -39,7 +40,7 @@ pub struct Frame {
     pub args: [u64; 6],
     /// The number.
     pub number: u64,
-    /// The clock of a timer: [`vdso_data::detour::TimerClock`].
+    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`].
     pub timer_clock: u64,
 }
 
@@ -79,7 +80,10 @@ fn made(call: Call, frame: &Frame) -> i64 {
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),
         number::ALARM => timers::alarm(call),
-        _ => call.make(Mark::Low(5)),
+        number::SETSOCKOPT => others::set_option(call),
+        number::GETSOCKOPT => others::get_option(call),
+        number::IO_URING_ENTER => others::enter_ring(call),
+        _ => call.make_as_it_is(),
     }
 }
 
@@ -103,6 +107,13 @@ impl Call {
             }
         }
         // SAFETY: the program's own call, with times of ours in the place of its.
+        unsafe { arch::syscall_6(self.number, &self.args) }
+    }
+
+    /// Makes it as the program did: it is reported, if it has to be.
+    #[inline(never)]
+    fn make_as_it_is(self) -> i64 {
+        // SAFETY: the program's own call.
         unsafe { arch::syscall_6(self.number, &self.args) }
     }
 

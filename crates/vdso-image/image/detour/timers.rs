@@ -2,7 +2,7 @@
 
 use vdso_data::arithmetic::{Rate, Timespec};
 use vdso_data::clock;
-use vdso_data::detour::Mark;
+use vdso_data::detour::{Mark, NO_TIMER};
 
 use super::{
     Call, NONE, addr_of, host_span, host_span_at, host_time, line, memory, scaled, transform,
@@ -16,6 +16,10 @@ pub fn set(call: Call, clock: u32) -> i64 {
     /// `TIMER_ABSTIME` and `TFD_TIMER_ABSTIME`.
     const ABSOLUTE: u64 = 1;
     let [_, flags, new_addr, old_addr, ..] = call.args;
+    if clock == NO_TIMER {
+        // Whoever hears of it knows, and sends the thread here again.
+        return call.make_as_it_is();
+    }
     let Some([interval, value]) = read_pair(new_addr) else {
         return call.make(MARK);
     };
@@ -37,6 +41,9 @@ pub fn set(call: Call, clock: u32) -> i64 {
 
 /// `timer_gettime`, `timerfd_gettime`, of a timer on `clock`.
 pub fn get(call: Call, clock: u32) -> i64 {
+    if clock == NO_TIMER {
+        return call.make_as_it_is();
+    }
     let result = call.make(MARK);
     if result >= 0 {
         scale_pair(call.args[1], transform(line(clock)).rate);
@@ -50,7 +57,7 @@ pub fn set_interval(call: Call) -> i64 {
     let rate = transform(clock::MONOTONIC).rate;
     let words = memory::read(new_addr).zip(memory::read(new_addr.wrapping_add(16)));
     let times = words.and_then(|(interval, value)| {
-        Some([valid_timeval(interval)?, valid_timeval(value)?])
+        Some([memory::valid_timeval(interval)?, memory::valid_timeval(value)?])
     });
     let Some([interval, value]) = times else {
         return call.make(MARK);
@@ -113,7 +120,7 @@ fn scale_timevals(addr: u64, rate: Rate) {
         return;
     }
     for addr in [addr, addr.wrapping_add(16)] {
-        if let Some(time) = memory::read(addr).and_then(valid_timeval) {
+        if let Some(time) = memory::read(addr).and_then(memory::valid_timeval) {
             memory::write(addr, memory::timeval(left(rate, time)));
         }
     }
@@ -125,10 +132,4 @@ fn left(rate: Rate, time: Timespec) -> Timespec {
         NONE if time != NONE => Timespec { sec: 0, nsec: 1 },
         left => left,
     }
-}
-
-/// A `struct timeval` that timers take.
-fn valid_timeval(words: [u64; 2]) -> Option<Timespec> {
-    let [_, usec] = words;
-    (usec < 1_000_000).then(|| memory::of_timeval(words)).flatten()
 }

@@ -116,3 +116,20 @@ fn what_cannot_be_shown_is_an_error() {
     // What a time of day before 1970 is.
     assert_eq!(plan(Clock::builder().at(UNIX_EPOCH - hours)), Ok(()));
 }
+
+#[test]
+fn a_beginning_is_that_of_the_time_of_day_and_a_rate_that_of_time_itself() {
+    let now = Now::by(|id| host(id, at_ns(0, 0)));
+    let plan = |builder: ClockBuilder| Plan::from_now(&builder.build().unwrap(), &now).unwrap();
+    // Further back than the host has been up.
+    let slow = plan(Clock::builder().behind(Duration::from_secs(1 << 20)).rate(0.5));
+    let monotonic = slow.transforms[clock::MONOTONIC as usize];
+    assert_eq!((monotonic.offset, monotonic.rate.whole), (at_ns(0, 0), 0));
+    let realtime = slow.transforms[clock::REALTIME as usize];
+    assert_eq!((realtime.offset, realtime.rate), (at_ns(-(1 << 20), 0), monotonic.rate));
+    let frozen = plan(Clock::builder().freeze());
+    assert_eq!(frozen.transforms[clock::REALTIME as usize].rate, Rate::ZERO);
+    assert_eq!(frozen.transforms[clock::MONOTONIC as usize], Transform::IDENTITY);
+    let alone = plan(Clock::builder().rate(2).clocks(Clocks::Realtime));
+    assert_eq!(alone.transforms[clock::BOOTTIME as usize], Transform::IDENTITY);
+}

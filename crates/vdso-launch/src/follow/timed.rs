@@ -10,6 +10,16 @@ use super::filter::Word::Low;
 /// `TIMER_ABSTIME`, and the same of timerfd.
 const ABSOLUTE: u32 = 1;
 
+const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
+/// `SO_RCVTIMEO` and `SO_SNDTIMEO`, old and new: `include/uapi/asm-generic/socket.h`.
+const SOCKET_TIMEOUTS: [u32; 4] = [20, 21, 66, 67];
+
+/// `IORING_ENTER_EXT_ARG`, `IORING_ENTER_ABS_TIMER` and the size of `struct io_uring_getevents_arg`:
+/// `include/uapi/linux/io_uring.h`.
+const EXT_ARG: u32 = 1 << 3;
+const ABS_TIMER: u32 = 1 << 5;
+const EXT_ARG_BYTES: u32 = 24;
+
 /// The ways in which a call is to be reported: one of them, and all tests of it.
 pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
     let is_moved = |id: u32| clock::is_in(id, detours.deadlines);
@@ -28,6 +38,14 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         }
         Times::Millis { place } => if_spans(vec![NotZero(place), None(Low(place), 1 << 31)]),
         Times::Seconds => if_spans(vec![]),
+        Times::SocketOption => SOCKET_TIMEOUTS
+            .into_iter()
+            .flat_map(|name| if_spans(vec![Equals(Low(1), SOL_SOCKET), Equals(Low(2), name)]))
+            .collect(),
+        Times::Ring => if_spans(vec![
+            Masked(Low(3), EXT_ARG | ABS_TIMER, EXT_ARG),
+            Equals(Low(5), EXT_ARG_BYTES),
+        ]),
         Times::Sleep => sleep(detours),
         Times::Futex => futex(detours),
         Times::Timer { place } if detours.spans => vec![vec![NotZero(place)]],

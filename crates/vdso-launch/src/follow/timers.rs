@@ -1,7 +1,7 @@
 //! On which clock a timer runs, which the calls that set it do not say.
 
 use nix::unistd::Pid;
-use vdso_data::clock;
+use vdso_data::detour::NO_TIMER;
 use vdso_inject::arch::{TimedCall, Times};
 
 /// The clock of the timer that a call of thread `pid` sets or asks about. `None` if there is none that could be moved.
@@ -11,8 +11,7 @@ pub fn clock(pid: Pid, call: &TimedCall, args: &[u64; 6]) -> Option<u32> {
             of_descriptor(pid, args[0] as i32)
         }
         Times::Timer { .. } | Times::TimerLeft => of_timer(pid, args[0] as i32),
-        // Not a timer.
-        _ => Some(clock::MONOTONIC),
+        _ => Some(NO_TIMER),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The front: stands for the program towards the terminal and whoever started it.
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -18,8 +17,10 @@ use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_stre
 use super::witness::Witness;
 use super::{Outcome, failed};
 use crate::follow::{Heard, Tracer};
+use crate::process;
+use vdso_host::proc::{self, Stat};
 use vdso_inject::Result;
-use vdso_inject::{proc, ptrace};
+use vdso_inject::ptrace;
 
 /// How many supervisors in a row may end without having dealt with anything before the front gives up.
 const SUCCESSORS: usize = 16;
@@ -87,7 +88,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             common,
             signals,
             program: prepared.program,
-            end: proc::open(prepared.program),
+            end: process::open(prepared.program),
             start: Some(prepared.start),
             not_executed: None,
             guard: Some(Guard::new(common.in_flight, supervisor, socket)),
@@ -326,10 +327,12 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Hears of children and tracees, and gives the program's status once that has ended.
     fn reap(&mut self) -> Option<i32> {
-        while let Some((pid, status)) = ptrace::wait_any() {
+        while let Some(news) = ptrace::wait_any() {
             // Whoever asks for a file meanwhile is answered by the supervisor.
-            let heard = self.tracer.hear(pid, status, &mut || {});
-            if heard == Heard::Dealt || pid != self.program {
+            let Heard::OfChild { pid, status } = self.tracer.hear(news, &mut || {}) else {
+                continue;
+            };
+            if pid != self.program {
                 continue;
             }
             if libc::WIFSTOPPED(status) {
@@ -425,21 +428,14 @@ fn is_stopped(program: Pid) -> bool {
     if !proc::is_ours() {
         return true;
     }
-    let threads = std::fs::read_dir(format!("/proc/{program}/task"));
-    threads.into_iter().flatten().flatten().any(|thread| state_of(&thread.path()) == Some(b'T'))
+    let threads = proc::numbers_in(format!("/proc/{program}/task")).into_iter().flatten();
+    let states = threads.filter_map(|id| Stat::read(format_args!("{program}/task/{id}")).ok());
+    states.into_iter().any(|stat| stat.state() == Some('T'))
 }
 
 /// Whether a process is at work, or waits for a moment only.
 fn is_running(pid: i32) -> bool {
-    proc::is_ours() && matches!(state_of(format!("/proc/{pid}").as_ref()), Some(b'R' | b'D'))
-}
-
-/// The letter for a process's or thread's state.
-fn state_of(folder: &Path) -> Option<u8> {
-    let stat = std::fs::read(folder.join("stat")).ok()?;
-    // The state comes after the name, which may have anything in it.
-    let name_end = stat.windows(2).rposition(|bytes| bytes == b") ")?;
-    stat.get(name_end + 2).copied()
+    proc::is_ours() && Stat::read(pid).is_ok_and(|stat| matches!(stat.state(), Some('R' | 'D')))
 }
 
 /// Whether a signal has arrived and has not been read yet.

@@ -40,9 +40,9 @@ use nix::unistd::Pid;
 use supervise::Common;
 
 use crate::follow::{Notice, Settings, SharedInFlight, Tick, Tokens};
+use crate::process;
 use vdso_inject::arch;
 use vdso_inject::exec::{Announce, Payload};
-use vdso_inject::proc;
 use vdso_inject::{Attempt, Error, Result};
 
 pub use crate::follow::OnHostClock;
@@ -162,7 +162,7 @@ impl Launch<'_> {
     /// [`Error::Threads`] if there are more threads; nothing has been done then. Others as they are named.
     pub fn run(&self) -> Result<Outcome> {
         arch::check_support()?;
-        if !proc::has_one_thread() {
+        if !process::has_one_thread() {
             return Err(Error::Threads);
         }
         let in_flight = SharedInFlight::new().map_err(failed)?;

@@ -1,13 +1,12 @@
 //! x86-64: the time-stamp counter.
 
-use core::arch::x86_64::{__cpuid, __rdtscp};
+use core::arch::x86_64::__cpuid;
 
 /// Reads it, ordered after every earlier instruction.
 pub fn read() -> u64 {
-    let mut aux = 0;
     // SAFETY: every x86-64 whose kernel uses the counter as its clocksource lets user mode read it;
     // `is_usable` tells whether the CPU has the ordered instruction.
-    unsafe { __rdtscp(&mut aux) }
+    unsafe { vdso_arch::counter!() }
 }
 
 /// Whether the counter can be read in order. Whether it runs at one rate, the kernel knows better than

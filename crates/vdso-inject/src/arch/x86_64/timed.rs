@@ -4,12 +4,16 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
-use super::X32_BIT;
+use vdso_arch::system_call::X32_BIT;
+
 use crate::arch::{Clock, Setter, TimedCall, Times};
-use Times::{Deadline, Futex, Interval, Millis, Now, Seconds, Sets, Sleep, Span, Timer, TimerLeft};
+use Times::{
+    Deadline, Futex, Interval, Millis, Now, Ring, Seconds, Sets, Sleep, SocketOption, Span, Timer,
+    TimerLeft,
+};
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 34] {
+const fn calls(bit: u32) -> [TimedCall; 37] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -46,6 +50,9 @@ const fn calls(bit: u32) -> [TimedCall; 34] {
         call("semtimedop", bit | 220, Span { place: 3 }, Low(5)),
         call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
         call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
+        call("setsockopt", or(bit, 54, 541), SocketOption, Low(5)),
+        call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
+        call("io_uring_enter", bit | 426, Ring, High(1)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
         call("gettimeofday", bit | 96, Now { clock: REALTIME }, Low(2)),
         call("time", bit | 201, Now { clock: REALTIME }, Low(2)),

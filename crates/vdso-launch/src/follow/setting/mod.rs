@@ -15,6 +15,7 @@ use vdso_data::clock;
 use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::OwnPage;
 use vdso_host::by_call::read;
+use vdso_host::proc::Status;
 use vdso_inject::arch::Setter;
 use vdso_inject::detour;
 use vdso_inject::exec::Payload;
@@ -257,9 +258,7 @@ impl<'a> OwnClock<'a> {
 /// Whether a thread has `CAP_SYS_TIME`, in its own user namespace: it is a clock of its own.
 fn may_set_clocks(pid: Pid) -> bool {
     const CAP_SYS_TIME: u32 = 25;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    let effective = Status::read(pid).ok().and_then(|status| status.set("CapEff"));
     effective.is_some_and(|set| set >> CAP_SYS_TIME & 1 == 1)
 }
 

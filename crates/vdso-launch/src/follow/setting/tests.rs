@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use vdso_data::process::Template;
 use vdso_inject::ProgramFile;
 use vdso_inject::arch::ABIS;
-use vdso_inject::detour::{Detours, Setting};
+use vdso_inject::detour::{CallSites, Detours, Setting};
 
 use super::*;
 use crate::follow::in_flight::SharedInFlight;
@@ -15,7 +15,7 @@ fn payload(setting: Setting) -> Payload {
     let file = ProgramFile::create("setting", image).expect("an image has a file");
     let launch = [Transform::IDENTITY; clock::LINES];
     vdso_host::initialise(file.page(), &launch);
-    let detours = Detours::of(&launch, setting, 7);
+    let detours = Detours::of(&launch, setting, CallSites::Kept, 7);
     Payload { file, template: Template::default(), padding: None, detours, companions: Vec::new() }
 }
 

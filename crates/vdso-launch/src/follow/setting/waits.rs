@@ -7,22 +7,23 @@
 use std::fs;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
 
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Timespec, Transform};
 use vdso_data::clock::{self, SETTABLE, is_in, shown_by};
 use vdso_host::by_call::read;
+use vdso_host::proc::numbers_in;
 use vdso_inject::arch::{ABIS, Abi, Clock, TimedCall, Times};
 use vdso_inject::detour;
 use vdso_inject::exec::Payload;
-use vdso_inject::proc;
+
+use crate::process;
 
 /// Threads that are in a wait until a time of a clock that can be set, which their image has made; and where that is.
 pub fn waiting_on_set_clocks(payload: &Payload) -> Vec<(Pid, Range<u64>)> {
     let mut waiting = Vec::new();
     for (pid, abi, image) in programs(payload) {
-        for thread in numbers_in(Path::new(&format!("/proc/{pid}/task"))) {
+        for thread in numbers_in(format!("/proc/{pid}/task")).into_iter().flatten() {
             if is_waiting(&format!("/proc/{pid}/task/{thread}/syscall"), abi, &image) {
                 waiting.push((Pid::from_raw(thread), image.clone()));
             }
@@ -35,16 +36,11 @@ pub fn waiting_on_set_clocks(payload: &Payload) -> Vec<(Pid, Range<u64>)> {
 fn programs(payload: &Payload) -> impl Iterator<Item = (Pid, &'static Abi, Range<u64>)> {
     // Images of other kinds of programs make no waits.
     let abi = ABIS.first().copied();
-    let pids = numbers_in(Path::new("/proc")).into_iter().map(Pid::from_raw);
+    let pids = numbers_in("/proc").into_iter().flatten().map(Pid::from_raw);
     pids.filter_map(move |pid| {
         let abi = abi?;
         Some((pid, abi, detour::image_range(pid, abi, payload)?))
     })
-}
-
-fn numbers_in(folder: &Path) -> Vec<i32> {
-    let entries = folder.read_dir().into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// By proc_pid_syscall(5): the number, six arguments, the stack pointer and the instruction pointer.
@@ -113,7 +109,7 @@ impl Timers {
     pub fn of_programs(payload: &Payload) -> Self {
         let mut timers = Vec::new();
         for (pid, ..) in programs(payload) {
-            for number in numbers_in(Path::new(&format!("/proc/{pid}/fd"))) {
+            for number in numbers_in(format!("/proc/{pid}/fd")).into_iter().flatten() {
                 timers.extend(Timer::of_descriptor(pid, number));
             }
         }
@@ -185,7 +181,7 @@ fn pair(text: &str) -> Option<Timespec> {
 
 /// pidfd_getfd(2).
 fn duplicate(pid: Pid, number: i32) -> Option<OwnedFd> {
-    let process = proc::open(pid)?;
+    let process = process::open(pid)?;
     // SAFETY: takes numbers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
     // SAFETY: the kernel has just made this descriptor for us.

@@ -332,8 +332,8 @@ impl Settable {
         let by_frequency =
             if is_long { (i128::from(ns) << 16) / 1_000 / (4 * i128::from(sec)) } else { 0 };
         let most_sec = 1i128 << (3 + self.constant).clamp(0, 32);
-        let by_phase = (i128::from(ns) << 16) / 1_000 * i128::from(sec).clamp(0, most_sec)
-            >> (2 * (2 + 2 + self.constant)).clamp(0, 64);
+        let integral = (i128::from(ns) << 16) / 1_000 * i128::from(sec).clamp(0, most_sec);
+        let by_phase = integral >> (2 * (2 + 2 + self.constant)).clamp(0, 64);
         let freq = i128::from(self.freq) + by_frequency + by_phase;
         self.freq = freq.clamp(-i128::from(MOST_FREQ), i128::from(MOST_FREQ)) as i64;
         self.offset.left_ns = ns;

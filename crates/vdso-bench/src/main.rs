@@ -29,6 +29,12 @@ enum Part {
     Programs,
     /// Waits for a program's own clock, beside plain ones
     Waits,
+    /// A whole start of `vdso run`, beside a plain one
+    Start {
+        /// Of this command, and not of the one that was built beside this program.
+        #[arg(long)]
+        vdso: Option<std::path::PathBuf>,
+    },
     /// The client crate, beside others
     Client,
     /// Random bytes, in this process
@@ -69,6 +75,7 @@ fn main() -> Result<()> {
             waits::run(doing);
             Ok(())
         }
+        Some(Part::Start { vdso }) => programs::start(vdso),
         Some(Part::Client) => client::all(),
         Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),

@@ -12,6 +12,7 @@ pub mod btf;
 pub mod by_call;
 pub mod counter;
 mod image;
+mod kept;
 mod layout;
 mod page;
 pub mod proc;
@@ -29,6 +30,7 @@ use vdso_data::own::OwnPage;
 use vdso_data::process::{ClockTemplate, Template};
 
 pub use image::ImageError;
+pub use kept::Kept;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
 pub use proc::maps::Mapping;
@@ -115,30 +117,61 @@ impl PageError {
 
 impl Host {
     /// Looks at this process.
+    ///
+    /// # Errors
+    /// If `/proc/self/maps` cannot be read.
     pub fn find() -> io::Result<Self> {
+        Self::find_by(None)
+    }
+
+    /// The same, sooner where an earlier process of this user's has kept what the kernel's types say; if none has, this
+    /// one does.
+    ///
+    /// # Errors
+    /// As of [`find`](Self::find).
+    pub fn find_with(kept: &Kept) -> io::Result<Self> {
+        Self::find_by(Some(kept))
+    }
+
+    fn find_by(kept: Option<&Kept>) -> io::Result<Self> {
         let maps = proc::maps::read("self")?;
         let Some(vdso) = proc::maps::kernels(&maps, "[vdso]") else {
             return Ok(Self::without_vdso());
         };
         let vvar = proc::maps::kernels(&maps, "[vvar]");
-        let types = btf::Btf::open();
-        if let Ok(Some(types)) = &types {
-            types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"]);
-        }
-        let layouts = |vvar| match &types {
-            Ok(types) => Ok((vvar, layout::known(types.as_ref())?)),
-            Err(error) => Err(PageError::no_types(error)),
-        };
-        let page = vvar.ok_or(PageError::NoVvar).and_then(layouts);
-        let page =
-            page.and_then(|(vvar, layouts)| KernelPage::recognise(vdso.start, vvar, &layouts));
         // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process
         // lives, and it does not change.
         let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
-        let types = types.as_ref().ok().map(Option::as_ref);
-        let random_data = random::find(vdso, vvar, image, types);
-        let (vdso_addr, mapped) = (vdso.start, image);
-        Ok(Self { vdso_addr, image: image.to_vec(), page, random_data, mapped })
+        let with = |said: Result<Vec<_>, _>, place| {
+            let page = vvar.ok_or(PageError::NoVvar).and_then(|vvar| Ok((vvar, said?)));
+            let page =
+                page.and_then(|(vvar, layouts)| KernelPage::recognise(vdso.start, vvar, &layouts));
+            let random_data = random::find_at(vdso, vvar, image, place);
+            let (vdso_addr, mapped) = (vdso.start, image);
+            Self { vdso_addr, image: image.to_vec(), page, random_data, mapped }
+        };
+        if let Some(said) = kept.and_then(|kept| kept.read(image)) {
+            let place = said.random_place.ok_or(RandomError::Undescribed);
+            let found = with(Ok(said.layouts), place);
+            if found.is_as_described() {
+                return Ok(found);
+            }
+        }
+        let (layouts, place) = asked();
+        let said = layouts.clone().ok().map(|layouts| (layouts, place.clone().ok()));
+        let found = with(layouts, place);
+        if let (Some((layouts, random_place)), Some(kept)) = (said, kept)
+            && found.is_as_described()
+        {
+            kept.write(image, &kept::Said { layouts, random_place });
+        }
+        Ok(found)
+    }
+
+    /// Whether all is where the types say.
+    fn is_as_described(&self) -> bool {
+        use RandomError::{NoCode, NoFunction};
+        self.page.is_ok() && matches!(self.random_data, Ok(_) | Err(NoCode | NoFunction))
     }
 
     /// A kernel that gives no vDSO.
@@ -199,6 +232,19 @@ impl Host {
         }
         image::callable(&self.image).err()
     }
+}
+
+/// What the kernel's types say: the layouts that fit, and where the data of getrandom are.
+fn asked() -> (Result<Vec<layout::KnownLayout>, PageError>, Result<usize, RandomError>) {
+    let types = btf::Btf::open();
+    if let Ok(Some(types)) = &types {
+        types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"], &["vdso_pages"]);
+    }
+    let layouts = match &types {
+        Ok(types) => layout::known(types.as_ref()),
+        Err(error) => Err(PageError::no_types(error)),
+    };
+    (layouts, random::place(types.as_ref().ok().map(Option::as_ref)))
 }
 
 /// Writes to a page what never changes, this kernel's resolutions among it, before anybody reads it.

@@ -55,7 +55,7 @@ pub fn at_stake_of(
     at_stake(&find(Path::new(program), path, start.unwrap_or(Path::new("")))?)
 }
 
-fn find(name: &Path, path: Option<&OsStr>, start: &Path) -> Option<PathBuf> {
+pub(crate) fn find(name: &Path, path: Option<&OsStr>, start: &Path) -> Option<PathBuf> {
     if name.as_os_str().as_bytes().contains(&b'/') {
         return Some(start.join(name));
     }

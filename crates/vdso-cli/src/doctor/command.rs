@@ -153,7 +153,7 @@ fn become_program(arguments: &[CString], wait_for_tracer: OwnedFd, refuse: Owned
     let is_traced = std::fs::File::from(wait_for_tracer).read_exact(&mut [0]).is_ok();
     if is_traced {
         startup::inheritance().restore();
-        let Err(errno) = nix::unistd::execvp(&arguments[0], arguments);
+        let errno = vdso_launch::execute(arguments);
         let _ = std::fs::File::from(refuse).write_all(&(errno as i32).to_ne_bytes());
     }
     // SAFETY: ends the process without running what belongs to its parent.

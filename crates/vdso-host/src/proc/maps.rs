@@ -7,9 +7,9 @@ use std::io;
 /// Where something is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// First address.
+    /// The address of the first byte of the mapping.
     pub start: u64,
-    /// First address behind it.
+    /// The address behind the last byte of the mapping.
     pub end: u64,
 }
 
@@ -28,15 +28,15 @@ impl Mapping {
 /// A line of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its addresses.
+    /// The addresses of the mapping.
     pub addrs: Mapping,
-    /// As in `r-xp`.
+    /// What the process may do there, as in `r-xp`.
     pub rights: [u8; 4],
-    /// Where in the file that is mapped this begins, in bytes.
+    /// Where the mapping begins in the mapped file, in bytes.
     pub file_offset: u64,
-    /// That file's device: its major and its minor number.
+    /// The major and the minor number of the device that the mapped file is on.
     pub device: (u32, u32),
-    /// That file's inode; zero if there is no file.
+    /// The inode of the mapped file; zero if there is no file.
     pub inode: u64,
     /// The file's path, or what the kernel calls the mapping; empty if it has no name. Names of files need not
     /// be UTF-8.

@@ -268,8 +268,7 @@ struct ProcmapQuery {
 /// Asks for one mapping instead of reading the text of all.
 fn query_protection(maps: &File, addr: u64) -> Option<Protection> {
     const PROCMAP_QUERY_VMA_WRITABLE: u64 = 2;
-    const REQUEST: libc::c_ulong =
-        nix::request_code_readwrite!(b'f', 17, size_of::<ProcmapQuery>());
+    const REQUEST: libc::Ioctl = nix::request_code_readwrite!(b'f', 17, size_of::<ProcmapQuery>());
     let mut query = ProcmapQuery {
         size: size_of::<ProcmapQuery>() as u64,
         query_addr: addr,

@@ -59,12 +59,12 @@ pub struct News {
 }
 
 impl News {
-    /// Of whom.
+    /// The id of the process or thread that the news are of.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// As `waitpid` gives it.
+    /// The status, as `waitpid` gives it.
     pub fn status(&self) -> i32 {
         self.status
     }
@@ -176,7 +176,7 @@ impl Alarm {
 }
 
 fn set_timer(every: Duration) {
-    let every = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as libc::suseconds_t };
+    let every = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as _ };
     let value = libc::itimerval { it_interval: every, it_value: every };
     // SAFETY: the timer is read, and no old value asked for.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &value, std::ptr::null_mut()) };

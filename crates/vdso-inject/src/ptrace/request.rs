@@ -7,8 +7,11 @@ use nix::unistd::Pid;
 
 use crate::error::{Attempt, Error, Result};
 
-/// As glibc has them.
+/// As glibc has them, and the others.
+#[cfg(target_env = "gnu")]
 type Request = libc::c_uint;
+#[cfg(not(target_env = "gnu"))]
+type Request = libc::c_int;
 
 /// Size of the kernel's set of signals.
 const MASK_BYTES: usize = size_of::<u64>();
@@ -74,7 +77,7 @@ pub fn event_message(tid: Pid) -> Result<u64> {
 /// `PTRACE_GETSIGMASK`.
 pub fn blocked_signals(tid: Pid) -> Result<u64> {
     let mut blocked = 0_u64;
-    let (request, mask) = (libc::PTRACE_GETSIGMASK, &raw mut blocked);
+    let (request, mask) = (libc::PTRACE_GETSIGMASK as Request, &raw mut blocked);
     // SAFETY: the kernel writes as many bytes as it is told.
     let result = unsafe { raw(request, tid, MASK_BYTES, mask.cast()) };
     traced(tid, result.map(drop))?;
@@ -83,7 +86,7 @@ pub fn blocked_signals(tid: Pid) -> Result<u64> {
 
 /// `PTRACE_SETSIGMASK`.
 pub fn set_blocked_signals(tid: Pid, mut blocked: u64) -> Result<()> {
-    let (request, mask) = (libc::PTRACE_SETSIGMASK, &raw mut blocked);
+    let (request, mask) = (libc::PTRACE_SETSIGMASK as Request, &raw mut blocked);
     // SAFETY: the kernel reads as many bytes as it is told.
     let result = unsafe { raw(request, tid, MASK_BYTES, mask.cast()) };
     traced(tid, result.map(drop))
@@ -104,10 +107,34 @@ pub fn rseq_addr(tid: Pid) -> Result<u64> {
     }
 }
 
+/// `struct ptrace_syscall_info` of `include/uapi/linux/ptrace.h` at a call's entry: not every C library's headers
+/// have it.
+#[derive(Default)]
+#[repr(C)]
+pub struct CallInfo {
+    pub op: u8,
+    padding: [u8; 3],
+    pub architecture: u32,
+    pub instruction_addr: u64,
+    pub stack_addr: u64,
+    pub number: u64,
+    pub arguments: [u64; 6],
+}
+
+impl CallInfo {
+    /// `op` of a call that is about to be made.
+    pub const ENTRY: u8 = 1;
+}
+
 /// `PTRACE_GET_SYSCALL_INFO` (Linux 5.3).
-pub fn call_info(tid: Pid) -> Result<libc::ptrace_syscall_info> {
-    let info = nix::sys::ptrace::syscall_info(tid);
-    info.map_err(|errno| Error::on(tid, Attempt::Trace, errno))
+pub fn call_info(tid: Pid) -> Result<CallInfo> {
+    const GET_SYSCALL_INFO: Request = 0x420e;
+    let mut info = CallInfo::default();
+    let (bytes, place) = (size_of_val(&info), &raw mut info);
+    // SAFETY: the kernel writes as many bytes as it is told.
+    let result = unsafe { raw(GET_SYSCALL_INFO, tid, bytes, place.cast()) };
+    result.map_err(|errno| Error::on(tid, Attempt::Trace, errno))?;
+    Ok(info)
 }
 
 /// `PTRACE_POKEDATA`.

@@ -38,7 +38,7 @@ type TracerThread = PhantomData<*const ()>;
 pub struct Stopped {
     tid: Pid,
     stop: Stop,
-    /// Which it gets when it goes on; zero for none.
+    /// The signal that the thread gets when it goes on; zero for none.
     signal: i32,
     hold: Hold,
     tracer: TracerThread,
@@ -94,15 +94,15 @@ pub enum Until {
 /// A system call that a thread is about to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemCall {
-    /// `AUDIT_ARCH_…`: whose numbers are used.
+    /// The architecture whose numbers of calls are used, as `AUDIT_ARCH_…`.
     pub architecture: u32,
-    /// Which call.
+    /// The number of the call.
     pub number: u64,
-    /// Its arguments.
+    /// The arguments of the call.
     pub arguments: [u64; 6],
-    /// The instruction behind the one that makes it.
+    /// The address of the instruction behind the one that makes the call.
     pub instruction_addr: u64,
-    /// The stack pointer.
+    /// The stack pointer at the call.
     pub stack_addr: u64,
 }
 
@@ -112,7 +112,7 @@ impl Seized {
         Self::seize_with(tid, FOLLOW_EXEC)
     }
 
-    /// The same with other options.
+    /// Traces a thread without stopping it, with these options.
     pub fn seize_with(tid: Pid, options: Options) -> Result<Self> {
         request::seize(tid, options).map(|()| Self::new(tid))
     }
@@ -121,7 +121,7 @@ impl Seized {
         Self { tid, tracer: PhantomData }
     }
 
-    /// Which thread.
+    /// The id of the thread.
     pub fn tid(&self) -> Pid {
         self.tid
     }
@@ -137,7 +137,7 @@ impl Seized {
         self.waited(0)
     }
 
-    /// The same, without waiting.
+    /// Its stop or its end, if there is news of one by now.
     pub fn try_wait(self) -> Told {
         self.waited(libc::WNOHANG)
     }
@@ -181,7 +181,7 @@ impl Stopped {
         Self { tid, stop, signal: stop.signal(), hold: Hold::Held, tracer: PhantomData }
     }
 
-    /// Which thread.
+    /// The id of the thread.
     pub fn tid(&self) -> Pid {
         self.tid
     }
@@ -221,8 +221,8 @@ impl Stopped {
         self.go_on_by(until, &mut |tid| wait(tid, 0))
     }
 
-    /// The same where somebody has to do something for that: `serve`, again and again. What takes longer
-    /// than `limit` is interrupted.
+    /// Lets it go on to its next stop as [`go_on`](Self::go_on) does, where somebody has to do something for
+    /// that: `serve`, again and again. What takes longer than `limit` is interrupted.
     pub fn go_on_served(
         &mut self,
         until: Until,
@@ -270,7 +270,7 @@ impl Stopped {
         Registers::read(self)
     }
 
-    /// Sets them.
+    /// Sets its general registers.
     pub fn set_registers(&mut self, registers: &Registers) -> Result<()> {
         self.held()?;
         registers.write(self)
@@ -282,7 +282,7 @@ impl Stopped {
         request::blocked_signals(self.tid)
     }
 
-    /// Blocks these.
+    /// Blocks these signals, and no others.
     pub fn set_blocked_signals(&mut self, blocked: u64) -> Result<()> {
         self.held()?;
         request::set_blocked_signals(self.tid, blocked)
@@ -298,17 +298,12 @@ impl Stopped {
     pub fn system_call(&self) -> Result<Option<SystemCall>> {
         self.held()?;
         let info = request::call_info(self.tid)?;
-        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-            return Ok(None);
-        }
-        // SAFETY: `op` says that this is the variant.
-        let entry = unsafe { info.u.entry };
-        Ok(Some(SystemCall {
-            architecture: info.arch,
-            number: entry.nr,
-            arguments: entry.args,
-            instruction_addr: info.instruction_pointer,
-            stack_addr: info.stack_pointer,
+        Ok((info.op == request::CallInfo::ENTRY).then_some(SystemCall {
+            architecture: info.architecture,
+            number: info.number,
+            arguments: info.arguments,
+            instruction_addr: info.instruction_addr,
+            stack_addr: info.stack_addr,
         }))
     }
 

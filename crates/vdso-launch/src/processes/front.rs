@@ -50,13 +50,22 @@ pub fn block_signals() -> Result<SignalFd> {
     Ok(unsafe { SignalFd::from_owned_fd(fd) })
 }
 
+/// The program's end, as the kernel tells it at once.
+enum End {
+    /// Ready when the program has ended.
+    Awaited(OwnedFd),
+    /// It has ended.
+    Seen,
+    /// The kernel does not tell.
+    Untold,
+}
+
 /// See the module.
 pub struct Front<'a, 'launch> {
     common: Common<'a, 'launch>,
     signals: SignalFd,
     program: Pid,
-    /// Ready when the program has ended; `None` since then, or where the kernel has no such thing.
-    end: Option<OwnedFd>,
+    end: End,
     /// To the program, until it has exec'd.
     start: Option<Socket>,
     not_executed: Option<Errno>,
@@ -88,7 +97,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             common,
             signals,
             program: prepared.program,
-            end: process::open(prepared.program),
+            end: process::open(prepared.program).map_or(End::Untold, End::Awaited),
             start: Some(prepared.start),
             not_executed: None,
             guard: Some(Guard::new(common.in_flight, supervisor, socket)),
@@ -105,7 +114,9 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// Lets the program go, and stays until it has ended.
     pub fn run(mut self) -> Outcome {
         let program = self.program;
-        // What was sent before there was a program is its as well.
+        // What was sent before there was a program is its as well, though it may have reached the witness, too.
+        self.compare();
+        self.arrivals.forget_witnessed();
         self.take_signals(program);
         if let Some(start) = &self.start {
             start.send(Kind::Go, 0, None);
@@ -141,10 +152,10 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if let Some(start) = &self.start {
             fds.push(PollFd::new(start.0.as_fd(), PollFlags::POLLIN));
         }
-        if let Some(end) = &self.end {
+        if let End::Awaited(end) = &self.end {
             fds.push(PollFd::new(end.as_fd(), PollFlags::POLLIN));
         }
-        if let Some(witness) = &self.witness {
+        if let Some(witness) = self.witness.as_ref().filter(|_| !matches!(self.end, End::Seen)) {
             fds.push(PollFd::new(witness.socket(), PollFlags::POLLIN));
         }
         if let Some(caller) = self.caller {
@@ -163,8 +174,8 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Gives the program what was sent for it to this process alone.
     fn take_signals(&mut self, program: Pid) {
-        // Nobody sends to this process alone who knows the program itself.
-        if !self.common.launch.caller.is_none() {
+        // Nobody sends to this process alone who knows the program itself, and nothing reaches one that has ended.
+        if !self.common.launch.caller.is_none() || matches!(self.end, End::Seen) {
             while let Ok(Some(_)) = self.signals.read_signal() {}
             return;
         }
@@ -244,12 +255,16 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// The program has ended, which the supervisor has to tell.
     fn expect_end(&mut self) {
-        let Some(end) = &self.end else { return };
+        let End::Awaited(end) = &self.end else { return };
         let mut fds = [PollFd::new(end.as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
             return;
         }
-        self.end = None;
+        self.end = End::Seen;
+        // It ends while the supervisor tells, and ends.
+        if let Some(witness) = &self.witness {
+            witness.dismiss();
+        }
         if let Some(guard) = &mut self.guard {
             guard.expect_news();
         }

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
 use super::arrivals::Arrival;
@@ -94,14 +94,21 @@ impl Witness {
     }
 }
 
+impl Witness {
+    /// Has it end, and does not wait for that.
+    pub fn dismiss(&self) {
+        // If it has been reaped, its id may be another's: it is asked for only as a child.
+        if waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
+    }
+}
+
 impl Drop for Witness {
     fn drop(&mut self) {
-        // If it has been reaped already, its id may be another's: it is asked for only as a child.
-        let is_child = waitpid(self.pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG)).is_ok();
-        if is_child && kill(self.pid, Signal::SIGKILL).is_ok() {
-            // Where nobody reaps orphans it would stay as a zombie.
-            let _ = waitpid(self.pid, None);
-        }
+        self.dismiss();
+        // Where nobody reaps orphans it would stay as a zombie.
+        let _ = waitpid(self.pid, None);
     }
 }
 

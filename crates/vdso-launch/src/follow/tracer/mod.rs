@@ -102,9 +102,9 @@ pub enum Heard {
     Dealt,
     /// It is for whoever else waits for this process's children.
     OfChild {
-        /// Of whom.
+        /// The child that the news are of.
         pid: Pid,
-        /// As `waitpid` gives it.
+        /// The status, as `waitpid` gives it.
         status: i32,
     },
 }

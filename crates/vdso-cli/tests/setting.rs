@@ -78,6 +78,28 @@ fn without_privilege_no_clock_is_set() {
     assert_eq!(sets(&["--offset", "1d"], &["refused"]).succeeded().quiet().stdout, all);
 }
 
+/// Whether such programs have an image or not. With times of 32 bits by system calls, and of 64 by `stime`'s successor.
+#[test]
+fn an_i386_program_sets_its_own_clock_too() {
+    let probe = Path::new(env!("CARGO_TARGET_TMPDIR")).join("links-i386");
+    if !test_support::links(Path::new("gcc"), &test_support::I386, &probe) {
+        let reason = "gcc has no C library for 32-bit x86 programs";
+        return skip(Lacking::Tool, "setting by i386 programs", reason);
+    }
+    if !Command::new(&probe).status().is_ok_and(|status| status.success()) {
+        let reason = "this machine does not run 32-bit x86 programs";
+        return skip(Lacking::Kernel, "setting by i386 programs", reason);
+    }
+    let flags = [&test_support::I386[..], &["-O2", "-pthread"]].concat();
+    let sets = support::compile("sets.c", "sets-i386", &flags);
+    let run = |mode: &str| {
+        finish(harmless(vdso_run(["--settable"]).arg(&sets).arg(mode))).succeeded().stdout
+    };
+    let all = "clock_settime 0 0\nsettimeofday 0 0\nzone 0 0\nadjtimex 5 0\nclock_adjtime 5 0\nasks 1 0\n";
+    assert_eq!(run("refused"), all);
+    assert_eq!(run("old"), "STIME 0 5 100\n");
+}
+
 /// In a user namespace of its own a program has all privileges, but not over the host's clock.
 #[test]
 fn with_privilege_a_moved_clock_is_set() {

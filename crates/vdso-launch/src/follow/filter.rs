@@ -49,7 +49,7 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
             let ways = timed::reported(call.times, detours);
             if !ways.is_empty() {
                 // The image sets no clock; nor does anybody who knows the mark.
-                let is_made_by_image = !matches!(call.times, Times::Sets(_));
+                let is_made_by_image = !matches!(call.times, Times::Sets { .. });
                 let mark = is_made_by_image.then_some((call.mark, detours.mark));
                 add(call.number, rule(mark, &ways));
             }

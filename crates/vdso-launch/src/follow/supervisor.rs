@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::target::Target;
 use super::tracer::{Followed, Heard, Tracer, is_one_of_us};
 use vdso_inject::Result;
-use vdso_inject::arch::{Setter, TimedCall, Times};
+use vdso_inject::arch::{Setter, TimedCall, Times, Word};
 use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
@@ -169,10 +169,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     /// A program sets the clock.
-    fn handle_setting(&mut self, report: Report, setter: Setter, args: &[u64; 6]) {
+    fn handle_setting(&mut self, report: Report, setter: Setter, word: Word, args: &[u64; 6]) {
         let (Some(clock), Some(listener)) = (&mut self.clock, &self.listener) else { return };
         let is_gone = || listener.is_gone(report);
-        let answer = clock.answer(&Caller { report, is_gone: &is_gone }, setter, args);
+        let answer = clock.answer(&Caller { report, word, is_gone: &is_gone }, setter, args);
         if let Some(how) = answer.change {
             self.clock_has_changed(how);
         }
@@ -280,8 +280,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
             Call::Stub { .. } => self.handle_stub(report),
             Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
-            Call::Timed { call: TimedCall { times: Times::Sets(setter), .. }, args, .. } => {
-                self.handle_setting(report, *setter, &args);
+            Call::Timed {
+                call: TimedCall { times: Times::Sets { setter, word }, .. },
+                args,
+                ..
+            } => {
+                self.handle_setting(report, *setter, *word, &args);
             }
             Call::Timed { call, args, instruction_addr } => {
                 self.handle_timed(report, call, &args, instruction_addr);

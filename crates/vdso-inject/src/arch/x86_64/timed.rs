@@ -6,7 +6,7 @@ use vdso_data::detour::Mark::{High, Low};
 
 use vdso_arch::system_call::X32_BIT;
 
-use crate::arch::{Clock, Setter, TimedCall, Times};
+use crate::arch::{Clock, Setter, TimedCall, Times, Word};
 use Times::{
     Deadline, Futex, Interval, Millis, Now, Ring, Seconds, Sets, Sleep, SocketOption, Span, Timer,
     TimerLeft,
@@ -58,12 +58,28 @@ const fn calls(bit: u32) -> [TimedCall; 37] {
         call("time", bit | 201, Now { clock: REALTIME }, Low(2)),
         call("times", bit | 100, Now { clock: MONOTONIC }, Low(2)),
         call("sysinfo", bit | 99, Now { clock: BOOTTIME }, Low(2)),
-        call("clock_settime", bit | 227, Sets(Setter::ClockSettime), Low(2)),
-        call("settimeofday", bit | 164, Sets(Setter::Settimeofday), Low(2)),
-        call("adjtimex", bit | 159, Sets(Setter::Adjtimex), Low(2)),
-        call("clock_adjtime", bit | 305, Sets(Setter::ClockAdjtime), Low(2)),
+        setter("clock_settime", bit | 227, Setter::ClockSettime, Word::Bits64),
+        setter("settimeofday", bit | 164, Setter::Settimeofday, Word::Bits64),
+        setter("adjtimex", bit | 159, Setter::Adjtimex, Word::Bits64),
+        setter("clock_adjtime", bit | 305, Setter::ClockAdjtime, Word::Bits64),
     ]
 }
+
+const fn setter(name: &'static str, number: u32, setter: Setter, word: Word) -> TimedCall {
+    // The image makes none of them, so there is no mark.
+    TimedCall { name, number, times: Sets { setter, word }, mark: Low(2) }
+}
+
+/// i386's, `arch/x86/entry/syscalls/syscall_32.tbl`: those that set clocks, with times of 32 bits and of 64.
+pub static I386_CALLS: &[TimedCall] = &[
+    setter("stime", 25, Setter::Stime, Word::Bits32),
+    setter("settimeofday", 79, Setter::Settimeofday, Word::Bits32),
+    setter("adjtimex", 124, Setter::Adjtimex, Word::Bits32),
+    setter("clock_settime", 264, Setter::ClockSettime, Word::Bits32),
+    setter("clock_adjtime", 343, Setter::ClockAdjtime, Word::Bits32),
+    setter("clock_settime64", 404, Setter::ClockSettime, Word::Bits64),
+    setter("clock_adjtime64", 405, Setter::ClockAdjtime, Word::Bits64),
+];
 
 /// x86-64's.
 pub static CALLS: &[TimedCall] = &calls(0);

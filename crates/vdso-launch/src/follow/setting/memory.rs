@@ -1,65 +1,105 @@
-//! What the calls that set clocks have in a program's memory, as x86-64's and other 64-bit programs lay it out.
+//! What the calls that set clocks have in a program's memory.
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{NSEC_PER_SEC, Timespec};
 use vdso_data::gettimeofday::Timezone;
+use vdso_inject::arch::Word;
 use vdso_inject::detour;
 use vdso_inject::exec::Memory;
 use vdso_timekeeper::settable::Timex;
 
-/// `struct timespec`: a time that is none is `EINVAL`.
-pub fn read_timespec(pid: Pid, addr: u64) -> nix::Result<Timespec> {
-    let [sec, nsec] = read_words(pid, addr)?;
-    Ok(Timespec { sec, nsec })
+/// Times in the memory of a thread that waits in its report, with numbers of that size.
+#[derive(Clone, Copy, Debug)]
+pub struct TimesOf {
+    pub pid: Pid,
+    pub word: Word,
 }
 
-/// `struct timeval`.
-pub fn read_timeval(pid: Pid, addr: u64) -> nix::Result<Timespec> {
-    const NSEC_PER_USEC: i64 = 1_000;
-    const USEC_PER_SEC: i64 = NSEC_PER_SEC as i64 / NSEC_PER_USEC;
-    let [sec, usec] = read_words(pid, addr)?;
-    // The kernel takes a whole second, too, which no time has.
-    if !(0..=USEC_PER_SEC).contains(&usec) {
-        return Err(Errno::EINVAL);
-    }
-    Ok(Timespec { sec, nsec: usec * NSEC_PER_USEC })
-}
-
-/// `struct timezone`.
-pub fn read_zone(pid: Pid, addr: u64) -> nix::Result<Timezone> {
-    let [both] = read_words(pid, addr)?;
-    let [west, dst] = [both as i32, (both >> 32) as i32];
-    Ok(Timezone { minutes_west: west, dst_time: dst })
-}
-
-/// `struct timex`, 26 words: `include/uapi/linux/timex.h`. All that is not in [`Timex`] is zero.
+/// `struct timex`: `include/uapi/linux/timex.h`. Its numbers of 32 bits stand in words of either size; all that is not
+/// in [`Timex`] is zero. The first 26 words are what either size has of it.
 const TIMEX_WORDS: usize = 26;
 
-/// Reads one.
-pub fn read_timex(pid: Pid, addr: u64) -> nix::Result<Timex> {
-    Ok(timex_of(&read_words(pid, addr)?))
+impl TimesOf {
+    /// Numbers of 64 bits.
+    pub fn of_64_bits(pid: Pid) -> Self {
+        Self { pid, word: Word::Bits64 }
+    }
+
+    /// `struct timespec`. A time that is none is the caller's mistake, which the kernel tells.
+    pub fn timespec(self, addr: u64) -> nix::Result<Timespec> {
+        let [sec, nsec] = self.read(addr)?;
+        Ok(Timespec { sec, nsec })
+    }
+
+    /// `time_t`.
+    pub fn seconds(self, addr: u64) -> nix::Result<i64> {
+        let [sec] = self.read(addr)?;
+        Ok(sec)
+    }
+
+    /// `struct timeval`.
+    pub fn timeval(self, addr: u64) -> nix::Result<Timespec> {
+        const NSEC_PER_USEC: i64 = 1_000;
+        const USEC_PER_SEC: i64 = NSEC_PER_SEC as i64 / NSEC_PER_USEC;
+        let [sec, usec] = self.read(addr)?;
+        // The kernel takes a whole second here, and refuses it later.
+        if !(0..=USEC_PER_SEC).contains(&usec) {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Timespec { sec, nsec: usec * NSEC_PER_USEC })
+    }
+
+    /// `struct timex`.
+    pub fn timex(self, addr: u64) -> nix::Result<Timex> {
+        Ok(timex_of(&self.read(addr)?))
+    }
+
+    /// Writes one.
+    pub fn write_timex(self, addr: u64, timex: &Timex) -> nix::Result<()> {
+        self.write(addr, &words_of(timex))
+    }
+
+    fn read<const N: usize>(self, addr: u64) -> nix::Result<[i64; N]> {
+        let size = self.word.bytes() as usize;
+        let mut bytes = vec![0; size * N];
+        Memory::of(self.pid).read(addr, &mut bytes).map_err(|_| Errno::EFAULT)?;
+        Ok(std::array::from_fn(|index| number(self.word, &bytes[size * index..])))
+    }
+
+    /// Writes numbers where a call has told the kernel to; nothing, to a null pointer.
+    pub fn write(self, addr: u64, words: &[i64]) -> nix::Result<()> {
+        if addr == 0 {
+            return Ok(());
+        }
+        let bytes: Vec<u8> = words
+            .iter()
+            .flat_map(|word| word.to_ne_bytes().into_iter().take(self.word.bytes() as usize))
+            .collect();
+        // SAFETY: the thread waits in its report of a call for which the kernel would write there.
+        unsafe { detour::write_for_kernel(self.pid, addr, &bytes) }.map_err(|_| Errno::EFAULT)
+    }
+}
+
+/// The first number of these, on a machine whose lowest byte comes first, as all have that report such calls.
+fn number(word: Word, bytes: &[u8]) -> i64 {
+    match word {
+        Word::Bits64 => bytes.first_chunk().map_or(0, |bytes| i64::from_ne_bytes(*bytes)),
+        Word::Bits32 => bytes.first_chunk().map_or(0, |bytes| i32::from_ne_bytes(*bytes).into()),
+    }
+}
+
+/// `struct timezone`, which is the same everywhere.
+pub fn read_zone(pid: Pid, addr: u64) -> nix::Result<Timezone> {
+    let [minutes_west, dst_time] =
+        TimesOf { pid, word: Word::Bits32 }.read(addr)?.map(|it| it as i32);
+    Ok(Timezone { minutes_west, dst_time })
 }
 
 /// Writes one where a call has told the kernel to.
-pub fn write_timex(pid: Pid, addr: u64, timex: &Timex) -> nix::Result<()> {
-    write_words(pid, addr, &words_of(timex))
-}
-
-/// Writes words where a call has told the kernel to; nothing, to a null pointer.
-pub fn write_words(pid: Pid, addr: u64, words: &[i64]) -> nix::Result<()> {
-    if addr == 0 {
-        return Ok(());
-    }
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    // SAFETY: the thread waits in its report of a call for which the kernel would write there.
-    unsafe { detour::write_for_kernel(pid, addr, &bytes) }.map_err(|_| Errno::EFAULT)
-}
-
-/// Writes a `struct timezone` so.
 pub fn write_zone(pid: Pid, addr: u64, zone: Timezone) -> nix::Result<()> {
-    let [west, dst] = [zone.minutes_west, zone.dst_time].map(|half| i64::from(half as u32));
-    write_words(pid, addr, &[west | dst << 32])
+    let words = [zone.minutes_west, zone.dst_time].map(i64::from);
+    TimesOf { pid, word: Word::Bits32 }.write(addr, &words)
 }
 
 /// The host's.
@@ -77,13 +117,6 @@ pub fn host_timex() -> Timex {
     // SAFETY: the structure is as large, and without a mode nothing is changed.
     unsafe { libc::syscall(libc::SYS_adjtimex, words.as_mut_ptr()) };
     timex_of(&words)
-}
-
-fn read_words<const N: usize>(pid: Pid, addr: u64) -> nix::Result<[i64; N]> {
-    let mut bytes = vec![0; 8 * N];
-    Memory::of(pid).read(addr, &mut bytes).map_err(|_| Errno::EFAULT)?;
-    let (words, _) = bytes.as_chunks();
-    Ok(std::array::from_fn(|index| i64::from_ne_bytes(words[index])))
 }
 
 fn timex_of(words: &[i64; TIMEX_WORDS]) -> Timex {

@@ -16,7 +16,7 @@ use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::OwnPage;
 use vdso_host::by_call::read;
 use vdso_host::proc::Status;
-use vdso_inject::arch::Setter;
+use vdso_inject::arch::{Setter, Word};
 use vdso_inject::detour;
 use vdso_inject::exec::Payload;
 use vdso_timekeeper::settable::{ADJ_SETOFFSET, Refusal, Settable, State, Timex, is_time};
@@ -24,6 +24,7 @@ use vdso_timekeeper::{How, Moved};
 
 use super::in_flight::{KeptClock, LastSet};
 use super::report::Report;
+use memory::TimesOf;
 
 use waits::Timers;
 pub use waits::waiting_on_set_clocks;
@@ -49,13 +50,15 @@ struct Jump {
 pub struct Caller<'a> {
     /// Its report.
     pub report: Report,
+    /// The size of a number in the times that it gives.
+    pub word: Word,
     /// Whether it has ended since.
     pub is_gone: &'a dyn Fn() -> bool,
 }
 
 impl Caller<'_> {
-    fn pid(&self) -> Pid {
-        self.report.pid
+    fn memory(&self) -> TimesOf {
+        TimesOf { pid: self.report.pid, word: self.word }
     }
 }
 
@@ -103,6 +106,7 @@ impl<'a> OwnClock<'a> {
         let [first, second, ..] = *args;
         let done = match setter {
             Setter::ClockSettime => self.settime(caller, second),
+            Setter::Stime => self.stime(caller, first),
             Setter::Settimeofday => self.settimeofday(caller, first, second),
             Setter::Adjtimex => self.adjust(caller, first),
             Setter::ClockAdjtime => self.adjust(caller, second),
@@ -134,11 +138,12 @@ impl<'a> OwnClock<'a> {
         let [first, second, ..] = *args;
         let written = if name == "time" {
             let Timespec { sec, .. } = self.last.clock.at(read(clock::REALTIME_COARSE));
-            memory::write_words(pid, first, &[sec]).map(|()| sec)
+            TimesOf::of_64_bits(pid).write(first, &[sec]).map(|()| sec)
         } else {
             let Timespec { sec, nsec } = self.last.clock.at(read(clock::REALTIME));
             let zone = self.last.clock.zone().unwrap_or_else(memory::host_zone);
-            memory::write_words(pid, first, &[sec, nsec / 1_000])
+            TimesOf::of_64_bits(pid)
+                .write(first, &[sec, nsec / 1_000])
                 .and_then(|()| memory::write_zone(pid, second, zone))
                 .map(|()| 0)
         };
@@ -146,8 +151,13 @@ impl<'a> OwnClock<'a> {
     }
 
     fn settime(&mut self, caller: &Caller<'_>, time_addr: u64) -> nix::Result<Answer> {
-        let wanted = memory::read_timespec(caller.pid(), time_addr)?;
+        let wanted = caller.memory().timespec(time_addr)?;
         self.set(caller, Some(wanted), None)
+    }
+
+    fn stime(&mut self, caller: &Caller<'_>, seconds_addr: u64) -> nix::Result<Answer> {
+        let sec = caller.memory().seconds(seconds_addr)?;
+        self.set(caller, Some(Timespec { sec, nsec: 0 }), None)
     }
 
     fn settimeofday(
@@ -158,11 +168,11 @@ impl<'a> OwnClock<'a> {
     ) -> nix::Result<Answer> {
         let wanted = match time_addr {
             0 => None,
-            addr => Some(memory::read_timeval(caller.pid(), addr)?),
+            addr => Some(caller.memory().timeval(addr)?),
         };
         let zone = match zone_addr {
             0 => None,
-            addr => Some(memory::read_zone(caller.pid(), addr)?),
+            addr => Some(memory::read_zone(caller.report.pid, addr)?),
         };
         self.set(caller, wanted, zone)
     }
@@ -177,7 +187,7 @@ impl<'a> OwnClock<'a> {
         if !wanted.is_none_or(is_time) {
             return Err(Errno::EINVAL);
         }
-        self.check_permission(caller.pid())?;
+        self.check_permission(caller.report.pid)?;
         self.prepare_jump();
         let mut clock = self.last.clock;
         let now = read(clock::REALTIME);
@@ -192,11 +202,10 @@ impl<'a> OwnClock<'a> {
     }
 
     fn adjust(&mut self, caller: &Caller<'_>, timex_addr: u64) -> nix::Result<Answer> {
-        let pid = caller.pid();
-        let mut timex: Timex = memory::read_timex(pid, timex_addr)?;
+        let mut timex: Timex = caller.memory().timex(timex_addr)?;
         let only_asks = timex.only_asks();
         if !only_asks {
-            self.check_permission(pid)?;
+            self.check_permission(caller.report.pid)?;
         }
         let is_step = timex.modes & ADJ_SETOFFSET != 0;
         if is_step {
@@ -209,7 +218,7 @@ impl<'a> OwnClock<'a> {
         if !only_asks {
             self.keep(caller, clock, result)?;
         }
-        memory::write_timex(pid, timex_addr, &timex)?;
+        caller.memory().write_timex(timex_addr, &timex)?;
         let how = if is_step { How::Set } else { How::Slewed };
         Ok(Answer { result, change: (!only_asks).then_some(how) })
     }

@@ -28,7 +28,7 @@ fn caller(id: u64) -> Caller<'static> {
     };
     let pid = std::process::id();
     let report = Report::of(0, &libc::seccomp_notif { id, pid, flags: 0, data });
-    Caller { report, is_gone: &|| false }
+    Caller { report, word: Word::Bits64, is_gone: &|| false }
 }
 
 fn addr_of<T>(value: &T) -> u64 {

@@ -29,7 +29,7 @@ sub host_clock_mark {
     open my $file, "<:raw", "/proc/self/auxv" or die "auxv: $!";
     my %auxv = unpack "Q*", do { local $/; <$file> };
     my $page = $auxv{33};
-    return 0 if !$page || at($page + 24, "Q", 8) == 0;
+    return 0 if $on_arm || !$page || at($page + 24, "Q", 8) == 0;
     $page += 4096 while at($page, "Q", 8) != unpack "Q>", "vdsoproc";
     return at($page + 36, "L", 4);
 }

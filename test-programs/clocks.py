@@ -32,7 +32,7 @@ def host_clock_mark():
     """What marks a system call that gives the host's clock: see host_clock.h."""
     libc.getauxval.restype = ctypes.c_ulong
     page = libc.getauxval(33)
-    if page == 0 or ctypes.c_uint64.from_address(page + 24).value == 0:
+    if os.uname().machine != "x86_64" or page == 0 or ctypes.c_uint64.from_address(page + 24).value == 0:
         return 0
     while ctypes.c_uint64.from_address(page).value != int.from_bytes(b"vdsoproc", "big"):
         page += 4096

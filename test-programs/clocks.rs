@@ -48,7 +48,10 @@ fn host_clock_mark() -> c_long {
     // SAFETY: it only looks.
     let mut page = unsafe { getauxval(AT_SYSINFO_EHDR) };
     // SAFETY: an ELF header, if it is not null; the kernel's own image has no entry point.
-    if page == 0 || unsafe { *((page + 24) as *const u64) } == 0 {
+    if cfg!(not(target_arch = "x86_64"))
+        || page == 0
+        || unsafe { *((page + 24) as *const u64) } == 0
+    {
         return 0;
     }
     // SAFETY: the pages are behind the image.

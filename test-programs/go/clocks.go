@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -40,7 +41,7 @@ func hostClockMark() uintptr {
 			page = binary.LittleEndian.Uint64(auxv[8:])
 		}
 	}
-	if page == 0 || *(*uint64)(at(page + 24)) == 0 {
+	if runtime.GOARCH != "amd64" || page == 0 || *(*uint64)(at(page + 24)) == 0 {
 		return 0
 	}
 	for *(*uint64)(at(page)) != binary.BigEndian.Uint64([]byte("vdsoproc")) {

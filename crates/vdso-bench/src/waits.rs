@@ -23,6 +23,8 @@ pub enum Doing {
     Unreported,
     /// A `futex` with a deadline of REALTIME, which ends at once as its word has another value.
     Wait,
+    /// `clock_gettime` of REALTIME by a system call.
+    Direct,
     /// A turn of two threads that wake each other by `pthread_cond_timedwait`.
     Turn,
 }
@@ -37,6 +39,10 @@ pub fn all() -> Result<()> {
     row("a reported wait adds, us", added / 1e3, 25.0, 15.0);
     let (added, _) = compare(Doing::Wait, &patched)?;
     row("one at a rewritten site adds, us", added / 1e3, 25.0, 3.0);
+    let (added, _) = compare(Doing::Direct, &["--offset", "1d", "--no-patch"])?;
+    row("a direct clock_gettime adds, us", added / 1e3, 12.0, 2.0);
+    let (added, _) = compare(Doing::Direct, &patched)?;
+    row("one at a rewritten site adds, us", added / 1e3, 12.0, 2.0);
     let (_, ratio) = compare(Doing::Turn, &patched)?;
     row("a turn of two threads, ratio", ratio, 4.0, 1.2);
     Ok(())
@@ -79,6 +85,7 @@ pub fn run(doing: Doing) {
     let (times, work): (u32, fn(u32)) = match doing {
         Doing::Unreported => (200_000, unreported),
         Doing::Wait => (5_000, wait),
+        Doing::Direct => (5_000, direct),
         Doing::Turn => (10_000, turns),
     };
     // Call sites are rewritten after a few calls.
@@ -92,6 +99,14 @@ fn unreported(times: u32) {
     for _ in 0..times {
         // SAFETY: takes nothing.
         unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+}
+
+fn direct(times: u32) {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    for _ in 0..times {
+        // SAFETY: it is ours, and the kernel does not look at a third argument.
+        unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut now, 0) };
     }
 }
 

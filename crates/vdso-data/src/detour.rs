@@ -9,6 +9,10 @@
 /// How far behind the image's ELF entry point `detour` is, bytes.
 pub const FROM_ENTRY: usize = 128;
 
+/// What a wait that the image makes gives, negative, if a clock was set meanwhile: its deadline is translated anew.
+/// `ERESTARTNOINTR` of `include/linux/errno.h`, which no program ever sees.
+pub const AGAIN: i32 = 513;
+
 /// Where in the arguments of a call its mark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {

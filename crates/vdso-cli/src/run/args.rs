@@ -46,6 +46,12 @@ pub struct Run {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub clocks: Vec<ClockGroup>,
 
+    /// Let the program and all that it starts set this clock
+    ///
+    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set.
+    #[arg(long)]
+    pub settable: bool,
+
     /// Leave the program's code as it is in its files
     ///
     /// Else a system call instruction that waits for the program's own clock again and again is made to jump to the image:
@@ -117,6 +123,7 @@ Examples:
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
+  vdso run --settable -- sh -c 'date -s 2030-01-01; ./server'
   vdso run --offset 1y --clocks all -v -- bash";
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
@@ -126,6 +133,7 @@ Examples:
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
+  vdso run --settable -- sh -c 'date -s 2030-01-01; ./server'
   vdso run --offset 1y --clocks all -v -- bash
 
 Exit code: that of the program; 128 and the signal's number if a signal ended it; 127 if it was not
@@ -133,7 +141,7 @@ found, 126 if it could not be executed, 125 if vdso itself failed or a program w
 for a mistake in its arguments.
 
 What a program reads through its C library, its runtime or the vDSO itself is moved, and so are its waits
-and timers. Clocks that it reads by system calls of its own are not yet.
+and timers, and clocks that it asks the kernel for itself. What it sets is its own clock (--settable).
 
 Programs get clocks on x86-64, arm64 and 64-bit RISC-V; on x86-64 i386 programs, too, where they are
 followed, and x32 programs. Programs of other kinds run untouched, and a warning says so.";

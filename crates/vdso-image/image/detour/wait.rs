@@ -12,6 +12,9 @@ const TIMED_OUT: i64 = -110;
 const TRY_AGAIN: i64 = -11;
 const INTERRUPTED: i64 = -4;
 
+/// What is told instead of a result if a clock was set.
+const AGAIN: i64 = -(vdso_data::detour::AGAIN as i64);
+
 /// What says that the time is over: where that is no error the call has only waited.
 const SLEPT: i64 = 0;
 
@@ -26,7 +29,7 @@ pub struct Until {
 }
 
 impl Until {
-    /// Makes the call, and makes it again if the host's clock was there first.
+    /// Makes the call, and makes it again if the host's clock was there first, or if somebody has set a clock.
     #[inline(never)]
     pub fn make(&self, call: Call) -> i64 {
         let Some(wanted) = memory::read_timespec(call.arg(self.place)) else {
@@ -35,8 +38,12 @@ impl Until {
         loop {
             let host = host_time(&transform(line(self.clock)), wanted);
             let result = call.with(self.place, addr_of(&host)).make(self.mark);
-            if result != self.timed_out || now(line(self.clock)) >= wanted {
-                return result;
+            let is_over = now(line(self.clock)) >= wanted;
+            match result {
+                AGAIN if is_over => return self.timed_out,
+                AGAIN => {}
+                _ if result == self.timed_out && !is_over => {}
+                _ => return result,
             }
         }
     }

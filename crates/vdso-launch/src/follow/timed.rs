@@ -1,7 +1,7 @@
 //! Which system calls with times are reported: those whose times are not the host's.
 
 use vdso_data::clock;
-use vdso_inject::arch::{Clock, Times};
+use vdso_inject::arch::{Clock, Setter, Times};
 use vdso_inject::detour::Detours;
 
 use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
@@ -62,6 +62,16 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         }
         Times::TimerLeft if detours.rates => vec![vec![]],
         Times::Timer { .. } | Times::TimerLeft => Vec::new(),
+        Times::Now { clock: Clock::Fixed(id) } if is_moved(id) => vec![vec![]],
+        Times::Now { clock: Clock::Fixed(_) } => Vec::new(),
+        Times::Now { clock: Clock::Argument(place) } => {
+            moved_ids(detours).map(|id| vec![Equals(Low(place), id)]).collect()
+        }
+        Times::Sets { .. } if !detours.is_any() => Vec::new(),
+        Times::Sets { setter: Setter::ClockSettime | Setter::ClockAdjtime, .. } => {
+            vec![vec![Equals(Low(0), clock::REALTIME)]]
+        }
+        Times::Sets { .. } => vec![vec![]],
     }
 }
 
@@ -72,8 +82,8 @@ fn sleep(detours: &Detours) -> Vec<Vec<Test>> {
         clock::MONOTONIC,
         clock::BOOTTIME,
         clock::TAI,
-        REALTIME_ALARM,
-        BOOTTIME_ALARM,
+        clock::REALTIME_ALARM,
+        clock::BOOTTIME_ALARM,
     ];
     let until =
         moved_ids(detours).map(|id| vec![Any(Low(1), ABSOLUTE), Equals(Low(0), id), NotZero(2)]);
@@ -108,13 +118,8 @@ fn futex(detours: &Detours) -> Vec<Vec<Test>> {
     ways
 }
 
-const REALTIME_ALARM: u32 = 8;
-const BOOTTIME_ALARM: u32 = 9;
-
 /// The clocks that are moved, with those that show the same and wake a machine.
 fn moved_ids(detours: &Detours) -> impl Iterator<Item = u32> {
-    let with_alarm = [(clock::REALTIME, REALTIME_ALARM), (clock::BOOTTIME, BOOTTIME_ALARM)];
     let deadlines = detours.deadlines;
-    let alarms = with_alarm.into_iter().filter(move |&(id, _)| clock::is_in(id, deadlines));
-    (0..u32::BITS).filter(move |&id| clock::is_in(id, deadlines)).chain(alarms.map(|(_, id)| id))
+    (0..clock::LINES as u32).filter(move |&id| clock::is_in(clock::shown_by(id), deadlines))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::ops::Range;
 
 use nix::unistd::Pid;
 use vdso_data::detour::NO_TIMER;
@@ -96,12 +97,27 @@ impl Tracer<'_> {
         let pid = report.pid;
         let timer_clock = timers::clock(pid, call, args)?;
         let before = self.frequent.detour_addrs.get(&pid).copied();
-        let detour_addr = detour::find(pid, report.abi()?, self.settings.payload, before)?;
+        let detour_addr =
+            detour::find(pid, report.abi()?, self.settings.payload, before, instruction_addr)?;
         if self.frequent.detour_addrs.len() >= MOST {
             self.frequent.detour_addrs.clear();
         }
         self.frequent.detour_addrs.insert(pid, detour_addr);
         Some(Detour { number: call.number, instruction_addr, detour_addr, timer_clock })
+    }
+
+    /// Has those translate their deadline anew that wait until a time of a clock which was set, in calls of their images,
+    /// which lie there.
+    pub fn translate_anew(&mut self, waiting: Vec<(Pid, Range<u64>)>) {
+        for (pid, image) in waiting {
+            // Whom somebody else traces waits on.
+            if self.traced.contains_key(&pid) {
+                continue;
+            }
+            let Ok(thread) = self.seize(pid) else { continue };
+            let _ = thread.interrupt();
+            self.insert(thread, Traced::new(Purpose::TranslateAnew(image.start, image.end)));
+        }
     }
 
     /// Sends it there from its stop.

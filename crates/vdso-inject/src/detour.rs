@@ -31,6 +31,8 @@ pub struct Detours {
     pub rates: bool,
     /// What becomes of call sites that report often.
     pub call_sites: CallSites,
+    /// Whose times files have.
+    pub file_times: FileTimes,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -47,7 +49,8 @@ impl Detours {
         if deadlines == 0 && !spans {
             return Self::default();
         }
-        Self { deadlines, spans, rates, call_sites, mark: mark.max(1) }
+        let file_times = FileTimes::default();
+        Self { deadlines, spans, rates, call_sites, file_times, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
@@ -64,6 +67,16 @@ pub enum CallSites {
     Rewritten,
     /// They stay as they are in the program's file.
     Kept,
+}
+
+/// Whose times a program sees files to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileTimes {
+    /// The host's, as they are stored.
+    #[default]
+    Host,
+    /// Those of its own clock, as if that had stored them. On x86-64 alone.
+    Clock,
 }
 
 /// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`

@@ -46,6 +46,7 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     })?;
     let mut selected = select(&host, &plan, command.source)?;
     selected.payload.detours.call_sites = command.settings.call_sites;
+    selected.payload.detours.file_times = command.settings.file_times;
     let usual = usual.map(|stdio| stdio());
     let [input, output, errors] = [0, 1, 2].map(|number| {
         let direction = if number == 0 { Direction::Input } else { Direction::Output };

@@ -71,6 +71,7 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     if run.no_patch {
         selected.payload.detours.call_sites = CallSites::Kept;
     }
+    selected.payload.detours.file_times = run.file_times.into();
     explain(run, plan, &selected);
     launch(run, &command, plan, &host, &selected)
 }

@@ -132,6 +132,9 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
 pub mod number {
     const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
 
+    pub const STAT: usize = ABI | 4;
+    pub const FSTAT: usize = ABI | 5;
+    pub const LSTAT: usize = ABI | 6;
     pub const POLL: usize = ABI | 7;
     pub const RT_SIGPROCMASK: usize = ABI | 14;
     pub const SELECT: usize = ABI | 23;
@@ -144,6 +147,7 @@ pub mod number {
     pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
     pub const GETTIMEOFDAY: usize = ABI | 96;
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
+    pub const UTIME: usize = ABI | 132;
     pub const FUTEX: usize = ABI | 202;
     pub const IO_GETEVENTS: usize = ABI | 208;
     pub const SEMTIMEDOP: usize = ABI | 220;
@@ -153,10 +157,14 @@ pub mod number {
     pub const CLOCK_GETRES: usize = ABI | 229;
     pub const CLOCK_NANOSLEEP: usize = ABI | 230;
     pub const EPOLL_WAIT: usize = ABI | 232;
+    pub const UTIMES: usize = ABI | 235;
     pub const MQ_TIMEDSEND: usize = ABI | 242;
     pub const MQ_TIMEDRECEIVE: usize = ABI | 243;
+    pub const FUTIMESAT: usize = ABI | 261;
+    pub const NEWFSTATAT: usize = ABI | 262;
     pub const PSELECT6: usize = ABI | 270;
     pub const PPOLL: usize = ABI | 271;
+    pub const UTIMENSAT: usize = ABI | 280;
     pub const EPOLL_PWAIT: usize = ABI | 281;
     pub const TIMERFD_SETTIME: usize = ABI | 286;
     pub const TIMERFD_GETTIME: usize = ABI | 287;
@@ -164,6 +172,7 @@ pub mod number {
     pub const GETCPU: usize = ABI | 309;
     pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
     pub const GETRANDOM: usize = ABI | 318;
+    pub const STATX: usize = ABI | 332;
     pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
     pub const FUTEX_WAITV: usize = ABI | 449;

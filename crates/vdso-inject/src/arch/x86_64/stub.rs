@@ -14,7 +14,7 @@ use std::mem::offset_of;
 
 use vdso_data::PAGE_BYTES;
 use vdso_data::process::{
-    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
+    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage, RAW_SEQ_ADDR,
 };
 
 use super::X32_BIT;
@@ -110,6 +110,8 @@ macro_rules! stub {
             "mov r15d, {step_look}",
             "mov edi, r12d",
             "lea rsi, [rbx + {status}]",
+            // Marked, where programs report this call.
+            "mov r9d, [rbx + {call_mark}]",
             "mov eax, {fstat}",
             "syscall",
             "test eax, eax",
@@ -372,6 +374,7 @@ macro_rules! stub {
             status_device = const offset_of!(StubData, status) + offset_of!(libc::stat, st_dev),
             status_inode = const offset_of!(StubData, status) + offset_of!(libc::stat, st_ino),
             status_bytes = const offset_of!(StubData, status) + offset_of!(libc::stat, st_size),
+            call_mark = const offset_of!(StubData, process_page) + offset_of!(ProcessPage, call_mark),
             step_descriptor = const step::DESCRIPTOR,
             step_answer = const step::ANSWER,
             step_look = const step::LOOK,

@@ -7,11 +7,12 @@ use vdso_data::detour::Mark::{High, Low};
 use super::X32_BIT;
 use crate::arch::{Clock, TimedCall, Times};
 use Times::{
-    Deadline, Futex, Interval, Millis, Ring, Seconds, Sleep, SocketOption, Span, Timer, TimerLeft,
+    Deadline, ForFile, Futex, Interval, Millis, OfFile, Ring, Seconds, Sleep, SocketOption, Span,
+    Timer, TimerLeft,
 };
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 28] {
+const fn calls(bit: u32) -> [TimedCall; 37] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -49,6 +50,15 @@ const fn calls(bit: u32) -> [TimedCall; 28] {
         call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
         call("io_uring_enter", bit | 426, Ring, High(1)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
+        call("newfstatat", bit | 262, OfFile, Low(5)),
+        call("fstat", bit | 5, OfFile, Low(5)),
+        call("stat", bit | 4, OfFile, Low(5)),
+        call("lstat", bit | 6, OfFile, Low(5)),
+        call("statx", bit | 332, OfFile, Low(5)),
+        call("utimensat", bit | 280, ForFile { place: 2 }, Low(5)),
+        call("utimes", bit | 235, ForFile { place: 1 }, Low(5)),
+        call("utime", bit | 132, ForFile { place: 1 }, Low(5)),
+        call("futimesat", bit | 261, ForFile { place: 2 }, Low(5)),
     ]
 }
 

@@ -19,4 +19,7 @@ pub enum Mark {
 }
 
 /// What stands for the clock of a timer where none is known, or none is set.
-pub const NO_TIMER: u32 = u32::MAX;
+pub const NO_TIMER: u32 = !SMALL_STACK;
+
+/// Set beside the clock of a timer where the thread's stack has no room for a detour, which gets one of its own then.
+pub const SMALL_STACK: u32 = 1 << 31;

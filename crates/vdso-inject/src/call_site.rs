@@ -19,9 +19,12 @@ use std::fs;
 use std::ops::Range;
 
 use nix::unistd::Pid;
+use vdso_data::detour::NO_TIMER;
 
+use crate::detour::sender_word;
 use crate::error::Result;
 use crate::exec::Memory;
+use crate::goroutine::Stack;
 
 /// Why a call site is left as it is.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ pub fn rewrite(
     return_addr: u64,
     number: u32,
     detour_addr: u64,
+    stack: Stack,
 ) -> std::result::Result<(), Unfit> {
     let memory = Memory::of(pid);
     let site_addr = return_addr.wrapping_sub(INSTRUCTION_BYTES);
@@ -77,7 +81,7 @@ pub fn rewrite(
     let code = Code::around(&memory, pid, site_addr)?;
     let pad = code.pad(&memory, return_addr)?;
     let trampoline_addr = code.trampoline(&memory)?;
-    let trampoline = trampoline(trampoline_addr, return_addr, number, detour_addr)?;
+    let trampoline = trampoline(trampoline_addr, return_addr, number, detour_addr, stack)?;
     let jump = jump(pad.start, trampoline_addr).ok_or(Unfit::NoTrampoline)?;
     let displacement = pad.start.wrapping_sub(return_addr).cast_signed();
     let short = i8::try_from(displacement).map_err(|_| Unfit::NoPad)?;
@@ -97,6 +101,7 @@ fn trampoline(
     return_addr: u64,
     number: u32,
     detour_addr: u64,
+    stack: Stack,
 ) -> std::result::Result<[u8; TRAMPOLINE_BYTES], Unfit> {
     let mut code = Vec::with_capacity(TRAMPOLINE_BYTES);
     // lea rcx, [rax - number]; jrcxz over the next two
@@ -115,7 +120,7 @@ fn trampoline(
     code.extend(displacement.to_le_bytes());
     // mov eax, the clock of no timer; jmp [rip]
     code.push(0xb8);
-    code.extend(vdso_data::detour::NO_TIMER.to_le_bytes());
+    code.extend(sender_word(NO_TIMER, stack).to_le_bytes());
     code.extend([0xff, 0x25, 0, 0, 0, 0]);
     code.extend(detour_addr.to_le_bytes());
     let mut trampoline = [UNREACHED; TRAMPOLINE_BYTES];

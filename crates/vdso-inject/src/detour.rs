@@ -9,13 +9,14 @@
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
-use vdso_data::detour::FROM_ENTRY;
+use vdso_data::detour::{FROM_ENTRY, SMALL_STACK};
 use vdso_data::process;
 
 use crate::arch::{Abi, Registers, Word};
 use crate::error::Result;
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
+use crate::goroutine::{self, Stack};
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
@@ -83,21 +84,40 @@ pub enum FileTimes {
 /// if it has no image of this launch's.
 pub fn find(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
     let file = payload.image_file(abi)?;
-    let image_addr = image_addr(pid, abi)?;
+    // A stub has changed it.
+    let image_addr = entry(&auxv(pid, abi)?, libc::AT_SYSINFO_EHDR)?;
     is_ours(pid, file, image_addr, payload.detours.mark)
         .then(|| image_addr + file.entry() + FROM_ENTRY as u64)
 }
 
-/// What the auxiliary vector says, which a stub has changed.
-fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
+/// How much stack that thread has.
+pub fn stack(pid: Pid, abi: &Abi) -> Stack {
+    match (abi.word, auxv(pid, abi)) {
+        (Word::Bits64, Some(auxv)) => goroutine::stack(pid, &auxv),
+        _ => Stack::Usual,
+    }
+}
+
+/// What a thread comes with beside its call: the clock of the timer that this sets, and what its stack is like.
+pub const fn sender_word(timer_clock: u32, stack: Stack) -> u32 {
+    match stack {
+        Stack::Usual => timer_clock,
+        Stack::Small => timer_clock | SMALL_STACK,
+    }
+}
+
+/// The words of its auxiliary vector.
+fn auxv(pid: Pid, abi: &Abi) -> Option<Vec<u64>> {
     let auxv = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
     let word = |bytes: &[u8]| match abi.word {
         Word::Bits64 => Some(u64::from_ne_bytes(bytes.try_into().ok()?)),
         Word::Bits32 => Some(u64::from(u32::from_ne_bytes(bytes.try_into().ok()?))),
     };
-    let words: Vec<u64> = auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect();
-    let entry = words.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR)?;
-    Some(entry[1])
+    Some(auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect())
+}
+
+fn entry(auxv: &[u64], wanted: u64) -> Option<u64> {
+    auxv.chunks_exact(2).find(|entry| entry[0] == wanted).map(|entry| entry[1])
 }
 
 /// Whether an image of this launch's is there: its process page has the launch's mark.
@@ -113,7 +133,7 @@ fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
 }
 
 /// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are
-/// the report's. It comes there with the clock of the timer that its call sets, if it sets one.
+/// the report's. It comes there with the [`sender_word`].
 ///
 /// # Errors
 /// [`Error::Gone`](crate::Error::Gone).
@@ -122,10 +142,10 @@ pub fn divert(
     number: u32,
     instruction_addr: u64,
     detour_addr: u64,
-    timer_clock: u32,
+    sender_word: u32,
 ) -> Result<Diverted> {
     let registers = Registers::read(pid)?;
-    match registers.diverted(number, instruction_addr, detour_addr, timer_clock) {
+    match registers.diverted(number, instruction_addr, detour_addr, sender_word) {
         Some(diverted) => diverted.write(pid).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }

@@ -14,12 +14,14 @@ pub mod detour;
 mod error;
 pub mod exec;
 mod file;
+mod goroutine;
 pub mod proc;
 pub mod ptrace;
 pub mod stub;
 
 pub use error::{Attempt, Error, Result};
 pub use file::{ProgramFile, ProgramRoom};
+pub use goroutine::Stack;
 
 /// Runs the example of the README.
 #[cfg(doctest)]

@@ -25,7 +25,7 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
-use vdso_data::detour::Mark;
+use vdso_data::detour::{Mark, SMALL_STACK};
 use vdso_data::{clock, latch};
 
 use crate::arch::{self, number};
@@ -39,8 +39,15 @@ pub struct Frame {
     pub args: [u64; 6],
     /// The number.
     pub number: u64,
-    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`].
-    pub timer_clock: u64,
+    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`]; and
+    /// [`vdso_data::detour::SMALL_STACK`], which is for `arch/*/detour.rs`.
+    pub sender_word: u64,
+}
+
+impl Frame {
+    fn timer_clock(&self) -> u32 {
+        self.sender_word as u32 & !SMALL_STACK
+    }
 }
 
 /// Makes the call and gives what it gave.
@@ -58,10 +65,10 @@ pub extern "C" fn make(frame: &Frame) -> i64 {
         number::SELECT => several::select(call),
         number::EPOLL_WAIT | number::EPOLL_PWAIT => several::epoll(call),
         number::TIMER_SETTIME | number::TIMERFD_SETTIME => {
-            timers::set(call, frame.timer_clock as u32)
+            timers::set(call, frame.timer_clock())
         }
         number::TIMER_GETTIME | number::TIMERFD_GETTIME => {
-            timers::get(call, frame.timer_clock as u32)
+            timers::get(call, frame.timer_clock())
         }
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),

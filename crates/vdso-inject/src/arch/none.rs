@@ -55,7 +55,7 @@ impl Registers {
         _number: u32,
         _instruction_addr: u64,
         _detour_addr: u64,
-        _timer_clock: u32,
+        _sender_word: u32,
     ) -> Option<Self> {
         None
     }

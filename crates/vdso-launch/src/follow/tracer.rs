@@ -34,7 +34,7 @@ use vdso_inject::exec::{self, Announce, FileBy, Kept, Memo, Memory, Payload, Rep
 use vdso_inject::proc;
 use vdso_inject::ptrace::{self, Event};
 use vdso_inject::stub;
-use vdso_inject::{Error, Result};
+use vdso_inject::{Error, Result, Stack};
 
 /// What is the same for all programs of a launch.
 pub struct Settings<'a> {
@@ -77,6 +77,8 @@ pub struct Tracer<'a> {
     told: HashMap<Pid, Option<OsString>>,
     /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
     sites: HashMap<(u64, u64), u32>,
+    /// How much stack the threads of programs have: by the address of their image's detour.
+    stacks: HashMap<u64, Stack>,
     /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
     dead: Vec<Pid>,
 }
@@ -123,6 +125,7 @@ struct Detour {
     instruction_addr: u64,
     detour_addr: u64,
     timer_clock: u32,
+    stack: Stack,
 }
 
 /// Whether news was of a process that is traced here.
@@ -152,6 +155,7 @@ impl<'a> Tracer<'a> {
             traced: HashMap::new(),
             told: HashMap::new(),
             sites: HashMap::new(),
+            stacks: HashMap::new(),
             dead: Vec::new(),
         }
     }
@@ -243,6 +247,7 @@ impl<'a> Tracer<'a> {
         let payload = self.settings.payload;
         let detour_addr = report.abi().and_then(|abi| detour::find(pid, abi, payload));
         let timer_clock = timers::clock(pid, call, args);
+        let stack = detour_addr.map_or(Stack::Usual, |addr| self.stack(report, addr));
         let is_traced = self.traced.contains_key(&pid);
         let seized = detour_addr.is_some()
             && timer_clock.is_some()
@@ -257,6 +262,7 @@ impl<'a> Tracer<'a> {
                     instruction_addr,
                     detour_addr,
                     timer_clock,
+                    stack,
                 });
                 let slot = Some(report.slot);
                 self.insert(pid, Traced { purpose, slot, program: None, look: Look::new() });
@@ -272,6 +278,16 @@ impl<'a> Tracer<'a> {
                 Followed::Untraced
             }
         }
+    }
+
+    /// How much stack the threads of a program have, which is known by the address of its image's detour.
+    fn stack(&mut self, report: Report, detour_addr: u64) -> Stack {
+        const MOST: usize = 4096;
+        if self.stacks.len() >= MOST {
+            self.stacks.clear();
+        }
+        let find = || report.abi().map_or(Stack::Usual, |abi| detour::stack(report.pid, abi));
+        *self.stacks.entry(detour_addr).or_insert_with(find)
     }
 
     /// A call site that reports again and again is made to jump to the image, if that can be done.
@@ -290,7 +306,8 @@ impl<'a> Tracer<'a> {
         *reports += 1;
         if *reports == FREQUENT {
             // If it stays as it is it goes on reporting.
-            let _ = call_site::rewrite(pid, to.instruction_addr, to.number, to.detour_addr);
+            let _ =
+                call_site::rewrite(pid, to.instruction_addr, to.number, to.detour_addr, to.stack);
         }
     }
 
@@ -375,7 +392,7 @@ impl<'a> Tracer<'a> {
                     to.number,
                     to.instruction_addr,
                     to.detour_addr,
-                    to.timer_clock,
+                    detour::sender_word(to.timer_clock, to.stack),
                 );
                 self.rewrite_if_frequent(pid, &to);
                 self.release(pid);

@@ -3,14 +3,17 @@
 //!
 //! It comes with its registers as the `syscall` instruction had them, but for the two that this instruction
 //! changes itself: rcx has the address behind it, as ever, and r11 the call's number. rax has what whoever sent it
-//! here knows beyond that. The call is made by [`detour`](crate::detour); then every register but these
+//! here knows beyond that: `detour::Frame::sender_word`. The call is made by [`detour`](crate::detour); then every register but these
 //! three is as before, and the thread behind its own `syscall` instruction.
 //!
 //! A signal's handler may run at any of these instructions, and may never return. So there is nothing here but
-//! a frame on the thread's own stack, and a backtrace out of it shows who made the call.
+//! a frame on the thread's own stack (and, where that has no room for more, a mapping for the rest), and a backtrace out of it shows who made the call.
 
 use core::arch::global_asm;
 
+use vdso_data::detour::SMALL_STACK;
+
+use crate::arch::number;
 use crate::detour;
 
 global_asm!(
@@ -45,6 +48,22 @@ global_asm!(
     "mov rbp, rsp",
     ".cfi_def_cfa_register rbp",
     "cld",
+    // A stack of its own, if the thread's has no room for what follows.
+    "test dword ptr [rbp + 56], {small_stack}",
+    "jz 2f",
+    "xor edi, edi",
+    "mov esi, {stack_bytes}",
+    "mov edx, {read_write}",
+    "mov r10d, {private_anonymous}",
+    "or r8, -1",
+    "xor r9d, r9d",
+    "mov eax, {mmap}",
+    "syscall",
+    "cmp rax, -4095",
+    "jae 4f",
+    "lea rsp, [rax + {stack_bytes}]",
+    "push rax",
+    "2:",
     "and rsp, -16",
     "sub rsp, 256",
     "movaps [rsp], xmm0",
@@ -81,6 +100,17 @@ global_asm!(
     "movaps xmm13, [rsp + 208]",
     "movaps xmm14, [rsp + 224]",
     "movaps xmm15, [rsp + 240]",
+    "test dword ptr [rbp + 56], {small_stack}",
+    "jz 4f",
+    // Its address, which was put at its end.
+    "mov rdi, [rsp + 264]",
+    "mov rsp, rbp",
+    "mov [rbp + 56], rax",
+    "mov esi, {stack_bytes}",
+    "mov eax, {munmap}",
+    "syscall",
+    "mov rax, [rbp + 56]",
+    "4:",
     "mov rsp, rbp",
     ".cfi_def_cfa_register rsp",
     "pop rdi",
@@ -107,4 +137,10 @@ global_asm!(
     ".size detour, . - detour",
     ".popsection",
     make = sym detour::make,
+    small_stack = const SMALL_STACK,
+    stack_bytes = const 64 << 10,
+    mmap = const number::MMAP,
+    munmap = const number::MUNMAP,
+    read_write = const 1 | 2,
+    private_anonymous = const 2 | 0x20,
 );

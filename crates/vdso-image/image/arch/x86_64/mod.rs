@@ -136,6 +136,8 @@ pub mod number {
     pub const FSTAT: usize = ABI | 5;
     pub const LSTAT: usize = ABI | 6;
     pub const POLL: usize = ABI | 7;
+    pub const MMAP: usize = ABI | 9;
+    pub const MUNMAP: usize = ABI | 11;
     pub const RT_SIGPROCMASK: usize = ABI | 14;
     pub const SELECT: usize = ABI | 23;
     pub const NANOSLEEP: usize = ABI | 35;

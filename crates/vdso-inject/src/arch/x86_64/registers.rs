@@ -90,7 +90,7 @@ impl Registers {
         number: u32,
         instruction_addr: u64,
         detour_addr: u64,
-        timer_clock: u32,
+        sender_word: u32,
     ) -> Option<Self> {
         let restart = i64::from(-RESTART).cast_unsigned();
         let is_there = (self.0.rax, self.0.rip) == (restart, instruction_addr)
@@ -102,7 +102,7 @@ impl Registers {
                 // What the instruction changes itself.
                 rcx: self.0.rip,
                 r11: self.0.orig_rax,
-                rax: timer_clock.into(),
+                rax: sender_word.into(),
                 orig_rax: u64::MAX,
                 ..self.0
             })

@@ -1,0 +1,67 @@
+//! Programs whose threads make system calls on stacks of two kilobytes and less: those written in Go.
+//!
+//! What it compiles asks for more stack where it needs more, and leaves some hundred bytes for code that does not ask, as
+//! it thinks; a detour needs more than these. So a thread of such a program makes it on a stack of its own
+//! ([`SMALL_STACK`](vdso_data::detour::SMALL_STACK)).
+
+use nix::unistd::Pid;
+
+use crate::exec::Memory;
+
+/// How much stack a program's threads have when they make a system call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stack {
+    /// Kilobytes.
+    #[default]
+    Usual,
+    /// Less than a detour takes.
+    Small,
+}
+
+/// What is read of a 64-bit ELF file's table of segments: `include/uapi/linux/elf.h`.
+mod elf {
+    pub const SEGMENT_BYTES: usize = 56;
+    pub const PT_LOAD: u32 = 1;
+    pub const PT_PHDR: u32 = 6;
+    pub const PF_X: u32 = 1;
+    pub const PF_W: u32 = 2;
+    /// More segments than any program has.
+    pub const MOST: u64 = 64;
+}
+
+/// What `go version` looks for, and where: Go's `debug/buildinfo`.
+const MAGIC: [u8; 14] = *b"\xff Go buildinf:";
+const ALIGNMENT: usize = 16;
+const SEARCHED_BYTES: usize = 64 << 10;
+
+/// Of a 64-bit program, whose auxiliary vector these words are. Code of Go's in a program of another language is not found.
+pub fn stack(pid: Pid, auxv: &[u64]) -> Stack {
+    let has_magic = data(pid, auxv)
+        .is_some_and(|data| data.chunks(ALIGNMENT).any(|bytes| bytes.starts_with(&MAGIC)));
+    if has_magic { Stack::Small } else { Stack::Usual }
+}
+
+/// The start of its first segment of data.
+fn data(pid: Pid, auxv: &[u64]) -> Option<Vec<u8>> {
+    let memory = Memory::of(pid);
+    let entry = |wanted| auxv.chunks_exact(2).find(|entry| entry[0] == wanted).map(|it| it[1]);
+    let (table_addr, count) = (entry(libc::AT_PHDR)?, entry(libc::AT_PHNUM)?);
+    let mut table = vec![0; count.min(elf::MOST) as usize * elf::SEGMENT_BYTES];
+    memory.read(table_addr, &mut table).ok()?;
+    let half = |segment: &[u8], at: usize| {
+        segment.get(at..at + 4).and_then(|it| it.try_into().ok()).map_or(0, u32::from_ne_bytes)
+    };
+    let word = |segment: &[u8], at: usize| {
+        segment.get(at..at + 8).and_then(|it| it.try_into().ok()).map_or(0, u64::from_ne_bytes)
+    };
+    let segments = || table.chunks_exact(elf::SEGMENT_BYTES);
+    let of_table = segments().find(|it| half(it, 0) == elf::PT_PHDR);
+    let bias = of_table.map_or(0, |it| table_addr.wrapping_sub(word(it, 16)));
+    let is_data = |it: &&[u8]| {
+        half(it, 0) == elf::PT_LOAD && half(it, 4) & (elf::PF_W | elf::PF_X) == elf::PF_W
+    };
+    let first = segments().find(is_data)?;
+    let mut data = vec![0; word(first, 32).min(SEARCHED_BYTES as u64) as usize];
+    memory.read(bias.wrapping_add(word(first, 16)), &mut data).ok()?;
+    Some(data)
+}

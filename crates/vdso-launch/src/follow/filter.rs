@@ -255,6 +255,57 @@ mod tests {
         assert_eq!(run(0x1234, reported[0].1, 0), SECCOMP_RET_ALLOW);
     }
 
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    fn file_times_are_reported_where_they_are_the_clocks_and_that_is_moved() {
+        use vdso_data::arithmetic::{Timespec, Transform};
+        use vdso_data::clock;
+        use vdso_inject::detour::{CallSites, FileTimes};
+
+        const MARK: u32 = 0x1234_5678;
+        let moved = |id: u32, file_times| {
+            let mut transforms = [Transform::IDENTITY; clock::LINES];
+            transforms[id as usize].offset = Timespec { sec: 1, nsec: 0 };
+            Detours { file_times, ..Detours::of(&transforms, CallSites::default(), MARK) }
+        };
+        let is_reported = |detours: &Detours, number: libc::c_long, args| {
+            let architecture = ABIS[0].calls.audit_arch;
+            run_with(detours, architecture, number as u32, args) == SECCOMP_RET_USER_NOTIF
+        };
+        let with_clock = moved(clock::REALTIME, FileTimes::Clock);
+        let reading = [
+            libc::SYS_stat,
+            libc::SYS_lstat,
+            libc::SYS_fstat,
+            libc::SYS_newfstatat,
+            libc::SYS_statx,
+        ];
+        let setting = [
+            (libc::SYS_utimensat, 2),
+            (libc::SYS_utimes, 1),
+            (libc::SYS_utime, 1),
+            (libc::SYS_futimesat, 2),
+        ];
+        for number in reading {
+            assert!(is_reported(&with_clock, number, [0; 6]), "{number}");
+            assert!(!is_reported(&with_clock, number, [0, 0, 0, 0, 0, MARK.into()]), "{number}");
+        }
+        for (number, place) in setting {
+            let mut args = [0; 6];
+            assert!(!is_reported(&with_clock, number, args), "{number}: now");
+            args[place] = 1 << 40;
+            assert!(is_reported(&with_clock, number, args), "{number}");
+            args[5] = MARK.into();
+            assert!(!is_reported(&with_clock, number, args), "{number}");
+        }
+        for number in reading.into_iter().chain(setting.map(|(number, _)| number)) {
+            let by_host = moved(clock::REALTIME, FileTimes::Host);
+            assert!(!is_reported(&by_host, number, [1; 6]), "{number}");
+            let other = moved(clock::MONOTONIC, FileTimes::Clock);
+            assert!(!is_reported(&other, number, [1; 6]), "{number}");
+        }
+    }
+
     /// Set in the numbers of x32's system calls.
     const X32_BIT: u32 = 0x4000_0000;
 

@@ -4,6 +4,7 @@
 //! a noisy machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 
 mod client;
+mod files;
 mod programs;
 mod random;
 mod reads;
@@ -29,6 +30,8 @@ enum Part {
     Programs,
     /// Waits for a program's own clock, beside plain ones
     Waits,
+    /// Programs whose files have the times of a clock of their own, beside plain ones
+    Files,
     /// The client crate, beside others
     Client,
     /// Random bytes, in this process
@@ -69,6 +72,7 @@ fn main() -> Result<()> {
             waits::run(doing);
             Ok(())
         }
+        Some(Part::Files) => files::all(),
         Some(Part::Client) => client::all(),
         Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),
@@ -81,7 +85,8 @@ fn main() -> Result<()> {
             client::all()?;
             random::all()?;
             programs::all()?;
-            waits::all()
+            waits::all()?;
+            files::all()
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum Doing {
     Unreported,
     /// A `futex` with a deadline of REALTIME, which ends at once as its word has another value.
     Wait,
+    /// `fstat`, which may be reported.
+    Status,
     /// A turn of two threads that wake each other by `pthread_cond_timedwait`.
     Turn,
 }
@@ -45,7 +47,7 @@ fn row(name: &str, value: f64, must: f64, aim: f64) {
 }
 
 /// Nanoseconds that it takes longer, and how many times as long; medians of pairs.
-fn compare(doing: Doing, options: &[&str]) -> Result<(f64, f64)> {
+pub fn compare(doing: Doing, options: &[&str]) -> Result<(f64, f64)> {
     let vdso = vdso_binary()?;
     let (mut added, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -77,6 +79,7 @@ pub fn run(doing: Doing) {
     let (times, work): (u32, fn(u32)) = match doing {
         Doing::Unreported => (200_000, unreported),
         Doing::Wait => (5_000, wait),
+        Doing::Status => (200_000, status),
         Doing::Turn => (10_000, turns),
     };
     // Call sites are rewritten after a few calls.
@@ -90,6 +93,15 @@ fn unreported(times: u32) {
     for _ in 0..times {
         // SAFETY: takes nothing.
         unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+}
+
+fn status(times: u32) {
+    // SAFETY: made of integers.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    for _ in 0..times {
+        // SAFETY: it is ours.
+        unsafe { libc::fstat(0, &mut status) };
     }
 }
 

@@ -191,3 +191,9 @@ fn goroutines_with_little_stack_are_not_written_over() {
         assert_eq!(run.stdout, "right\n", "{run:#?}");
     }
 }
+
+#[test]
+fn without_reports_there_are_no_such_times_and_that_is_said() {
+    let options = ["--no-follow", "--file-times", "clock"];
+    finish(vdso_run(options).arg("true")).exited(2).said(&["--file-times clock", "--no-follow"]);
+}

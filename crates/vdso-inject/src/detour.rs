@@ -12,8 +12,8 @@ use vdso_data::clock;
 use vdso_data::detour::{FROM_ENTRY, SMALL_STACK};
 use vdso_data::process;
 
-use crate::arch::{Abi, Registers, Word};
-use crate::error::Result;
+use crate::arch::{ABIS, Abi, Registers, Times, Word};
+use crate::error::{Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
 use crate::goroutine::{self, Stack};
@@ -78,6 +78,22 @@ pub enum FileTimes {
     Host,
     /// Those of its own clock, as if that had stored them. On x86-64 alone.
     Clock,
+}
+
+impl FileTimes {
+    /// Whether programs of this program's own kind can see such times here.
+    ///
+    /// # Errors
+    /// [`Error::FileTimes`].
+    pub fn check_support(self) -> Result<()> {
+        let calls = ABIS.first().map_or(&[][..], |abi| abi.calls.timed);
+        match self {
+            Self::Clock if !calls.iter().any(|call| call.times == Times::OfFile) => {
+                Err(Error::FileTimes)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`

@@ -275,7 +275,7 @@ impl Command {
 
     /// Whose times files have for the program: the host's, as they are stored, if not given; or those of its own
     /// clock, as if that had stored them. Times that it sets are then stored so that it sees what it has set. On x86-64
-    /// alone.
+    /// alone, and not with [`no_follow`](Self::no_follow), by which no call is reported.
     pub fn file_times(&mut self, file_times: FileTimes) -> &mut Self {
         self.settings.file_times = file_times;
         self

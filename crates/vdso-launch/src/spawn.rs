@@ -33,6 +33,7 @@ use crate::stdio::{Direction, Stdio};
 /// Starts a command, with these streams where none are given.
 pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Error> {
     check_support()?;
+    command.settings.file_times.check_support()?;
     let variables = command.environment.variables();
     let path = variables.get(OsStr::new("PATH")).map(OsString::as_os_str);
     let start = command.folder.as_deref();

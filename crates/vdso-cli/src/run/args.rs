@@ -51,7 +51,7 @@ pub struct Run {
     ///
     /// With "clock" the program sees times as if its own clock had stored them, and what it sets it sees again; so
     /// make, git, tar or find agree with the clock that they read. Other programs see what is stored: the host's. On
-    /// x86-64 alone.
+    /// x86-64 alone, and not with --no-follow.
     #[arg(long, value_enum, value_name = "WHOSE", default_value = "host")]
     pub file_times: FileTimesOf,
 

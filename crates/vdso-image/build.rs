@@ -31,6 +31,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed={}", images::LINKER);
     let build = from_cargo();
     println!("cargo::rerun-if-changed={}", build.data_source.display());
+    println!("cargo::rerun-if-changed={}", build.arch_source.display());
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
@@ -75,7 +76,8 @@ fn build_also(build: &images::Build) {
 /// For the crate, which compares: whoever maps an image writes the pages of the vdso-data that it is linked
 /// with, and the image reads those of the one that it is compiled from.
 fn write_pages(build: &images::Build) {
-    let Pages { own_version, own_offset, process_version, process_offset } = Pages::CURRENT;
+    let Pages { own_version, own_offset, process_version, process_offset } =
+        Pages::on(build.architecture);
     let text = format!("[{own_version}, {own_offset}, {process_version}, {process_offset}]");
     std::fs::write(build.out.join("pages.rs"), text).expect("OUT_DIR is writable");
 }
@@ -127,6 +129,7 @@ fn from_cargo() -> images::Build {
         sysroot: env::var_os(SYSROOT).map(PathBuf::from),
         image_source: manifest.join("image"),
         data_source: PathBuf::from(vdso_data::SOURCE_FOLDER),
+        arch_source: PathBuf::from(vdso_arch::SOURCE_FOLDER),
         linker: env::var_os(images::LINKER).map(PathBuf::from),
         // A compiler that is younger than this crate may warn of more.
         warnings: images::Warnings::Allowed,

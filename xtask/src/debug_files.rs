@@ -25,10 +25,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         write(&args.out.join(debug_path(source)?), vdso_image::debug_file(source))?;
     }
     let out = args.out.canonicalize().context("the folder has gone")?;
-    let crates = crate::cargo::workspace().join("crates");
+    let crates = xtask_build::cargo::workspace().join("crates");
     println!("set debug-file-directory {}:/usr/lib/debug", out.display());
     println!("set substitute-path /vdso-image/image {}/vdso-image/image", crates.display());
-    println!("set substitute-path /vdso-data/src {}/vdso-data/src", crates.display());
+    for name in ["vdso-data", "vdso-arch"] {
+        println!("set substitute-path /{name}/src {}/{name}/src", crates.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use made_images::{ByteOrder, Class, Recipe, broken, make};
 use test_support::{Lacking, Skip};
 
-use crate::cargo;
+use xtask_build::cargo;
 
 /// Run vdso-elf on inputs that libFuzzer makes, and on the corpus.
 #[derive(clap::Args)]

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::cargo;
+use xtask_build::cargo;
 
 /// Check the locks in every order of memory accesses, with and without their fences.
 #[derive(clap::Args)]

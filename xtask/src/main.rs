@@ -2,7 +2,6 @@
 //!
 //! One module for each task; this file only hands over.
 
-mod cargo;
 mod check_image;
 mod debug_files;
 mod dist;
@@ -15,10 +14,8 @@ mod loom;
 mod miri;
 mod no_std;
 mod package;
-mod process;
 mod random_test;
 mod selftests;
-mod standard_library;
 mod test;
 
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use test_support::{Lacking, skip};
 
-use crate::cargo;
+use xtask_build::cargo;
 
 /// Run the tests of vdso-data and vdso-client under Miri, where the nightly toolchain has it.
 #[derive(clap::Args)]

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use test_support::{Lacking, skip};
 
-use crate::{cargo, standard_library};
+use xtask_build::{cargo, standard_library};
 
 /// Compile the crates that need no operating system for machines that have none.
 #[derive(clap::Args)]
 pub struct Args {}
 
-const PACKAGES: [&str; 3] = ["vdso-data", "vdso-elf", "vdso-timekeeper"];
+const PACKAGES: [&str; 4] = ["vdso-arch", "vdso-data", "vdso-elf", "vdso-timekeeper"];
 
 /// One for each architecture whose counter the timekeeper reads.
 const TARGETS: [&str; 3] =

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{MetadataCommand, Package};
 
-use crate::cargo::{cargo, target_folder, workspace};
+use xtask_build::cargo::{cargo, target_folder, workspace};
 
 /// Check and build the packages of the crates that are to be published
 #[derive(clap::Args)]
@@ -134,7 +134,7 @@ fn named_documents(file: &str, text: &str) -> BTreeSet<String> {
 fn two_versions() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for version in ["0.1.0", "0.2.0"] {
-        for name in ["vdso-client", "vdso-data", "vdso-elf"] {
+        for name in ["vdso-client", "vdso-arch", "vdso-data", "vdso-elf"] {
             copy(name, version, &folder.path().join(version))?;
         }
     }
@@ -211,7 +211,7 @@ fn alone(manifest: &str, version: &str) -> String {
             "version" => format!("version = \"{version}\""),
             "edition" => "edition = \"2024\"".to_owned(),
             "license" | "repository" => continue,
-            "vdso-data" | "vdso-elf" => format!("{key} = {{ path = \"../{key}\" }}"),
+            "vdso-arch" | "vdso-data" | "vdso-elf" => format!("{key} = {{ path = \"../{key}\" }}"),
             // Features that nobody asks for here.
             "libc" | "rustix" | "rand_core" if line.contains("dep:") => format!("{key} = []"),
             "libc" | "rustix" | "rand_core" => continue,

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-use crate::images::add_companions;
+use xtask_build::images::add_companions;
 
 /// Install what the tests need, and run all of them
 #[derive(clap::Args)]
@@ -66,9 +66,14 @@ const STEPS: &[Step] = &[
         "clippy",
         15,
         Speed::Fast,
-        &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"],
+        &["clippy", "--workspace", NO_MATRIX, "--all-targets", "--", "-Dwarnings"],
     ),
-    step("unit", 30, Speed::FastOnly, &["test", "--workspace", "--lib", "--bins", "--quiet"]),
+    step(
+        "unit",
+        30,
+        Speed::FastOnly,
+        &["test", "--workspace", NO_MATRIX, "--lib", "--bins", "--quiet"],
+    ),
     step("check-image", 25, Speed::FastOnly, &["xtask", "check-image"]),
     // Workspaces of their own, as they are built for other machines.
     step("format-kernel-init", 1, Speed::Slow, &["fmt", "--check", KERNEL_INIT]),
@@ -89,7 +94,7 @@ const STEPS: &[Step] = &[
     step("doc", 15, Speed::Slow, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
     step("images", 60, Speed::Slow, &["xtask", "check-image", "--rebuild"]),
     step("command", 40, Speed::Slow, &["build", "--release", "--package", "vdso-cli"]),
-    step("test", 420, Speed::Slow, &["test", "--workspace"]),
+    step("test", 420, Speed::Slow, &["test", "--workspace", NO_MATRIX]),
     // Without what can be left out.
     step("lean", 40, Speed::Slow, LEAN),
     step("no-alloc", 10, Speed::Slow, NO_ALLOC),
@@ -100,6 +105,13 @@ const STEPS: &[Step] = &[
     step("miri", 10, Speed::Slow, &["xtask", "miri"]),
     step("faults", 30, Speed::Slow, &["xtask", "faults", "--short"]),
     step("selftests", 60, Speed::Slow, &["xtask", "selftests"]),
+    step(
+        "clippy-kernels",
+        10,
+        Speed::Slow,
+        &["clippy", MATRIX, "--all-targets", "--", "-Dwarnings"],
+    ),
+    step("test-kernels", 15, Speed::Slow, &["test", MATRIX]),
     step("kernels", 420, Speed::Slow, &["xtask", "kernels", "--quick"]),
 ];
 
@@ -159,6 +171,7 @@ const LEAN: &[&str] = &[
 /// The crates that can do with `core` alone.
 const NO_ALLOC: &[&str] = &[
     "clippy",
+    "--package=vdso-arch",
     "--package=vdso-client",
     "--package=vdso-data",
     "--package=vdso-elf",
@@ -167,6 +180,10 @@ const NO_ALLOC: &[&str] = &[
     "--",
     "-Dwarnings",
 ];
+
+/// The matrix of booted kernels: compiled by who boots some.
+const MATRIX: &str = "--package=xtask-kernels";
+const NO_MATRIX: &str = "--exclude=xtask-kernels";
 
 /// Programs that are no members of the workspace.
 const KERNEL_INIT: &str = "--manifest-path=test-programs/kernel-init/Cargo.toml";

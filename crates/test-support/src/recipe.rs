@@ -44,7 +44,7 @@ const I386_FLAGS: &[&str] =
 const SHARED_LIBRARY_FLAGS: &[&str] = &["-O2", "-Wall", "-Wextra", "-shared", "-fPIC"];
 
 /// The client and the crates that it is made of, each after those that it depends on.
-const CLIENT_CRATES: &[&str] = &["vdso_data", "vdso_elf", "vdso_client"];
+const CLIENT_CRATES: &[&str] = &["vdso_arch", "vdso_data", "vdso_elf", "vdso_client"];
 
 /// No download, no C compiler, no look at the version control around the folder.
 const GO_ENVIRONMENT: &[(&str, &str)] = &[

@@ -32,6 +32,12 @@ enum Part {
     Waits,
     /// Programs whose files have the times of a clock of their own, beside plain ones
     Files,
+    /// A whole start of `vdso run`, beside a plain one
+    Start {
+        /// Of this command, and not of the one that was built beside this program.
+        #[arg(long)]
+        vdso: Option<std::path::PathBuf>,
+    },
     /// The client crate, beside others
     Client,
     /// Random bytes, in this process
@@ -73,6 +79,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Some(Part::Files) => files::all(),
+        Some(Part::Start { vdso }) => programs::start(vdso),
         Some(Part::Client) => client::all(),
         Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),

@@ -25,8 +25,36 @@ pub fn all() -> Result<()> {
             return Ok(());
         }
     };
+    start(None)?;
     injection(&vdso, &exit)?;
     tree(&vdso)
+}
+
+/// What a whole start adds: `true`, plain and under `vdso run`, or under another build of that.
+pub fn start(vdso: Option<PathBuf>) -> Result<()> {
+    const STARTS: usize = 300;
+    const PROGRAM: &str = "/bin/true";
+    let vdso = vdso.map_or_else(vdso_binary, Ok)?;
+    let run = |command: &mut Command| -> Result<f64> {
+        let start = Instant::now();
+        let status = command.status()?;
+        let took_ms = start.elapsed().as_secs_f64() * 1e3;
+        if !status.success() {
+            bail!("{command:?}: {status}");
+        }
+        Ok(took_ms)
+    };
+    let (mut plain, mut added) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let without = run(&mut Command::new(PROGRAM))?;
+        added.push(run(Command::new(&vdso).args(["run", "--", PROGRAM]))? - without);
+        plain.push(without);
+    }
+    let added = median(added);
+    println!("\n{PROGRAM}, whole processes");
+    println!("  plain                        {:>10.2} ms", median(plain));
+    println!("  vdso run adds                {added:>10.2} ms  {}", verdict(added, 1.5, 0.8));
+    Ok(())
 }
 
 /// What an injection adds to fork and exec: a spawner, plain and under `vdso run`.

@@ -24,6 +24,36 @@ pub struct Args {
     pub color: colorchoice_clap::Color,
 }
 
+/// [`Args`] with the one command that is started most, and is to start soonest: what there is besides is not even
+/// described.
+#[derive(Debug, Parser)]
+#[command(name = "vdso")]
+struct RunAlone {
+    #[command(subcommand)]
+    command: RunCommand,
+
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunCommand {
+    Run(Run),
+}
+
+impl Args {
+    /// Those of this process.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        if std::env::args_os().nth(1).is_some_and(|first| first == "run")
+            && let Ok(RunAlone { command: RunCommand::Run(run), color }) = RunAlone::try_parse()
+        {
+            return Ok(Self { command: Command::Run(run), color });
+        }
+        // Whoever made a mistake, or asks for help, is told by the whole.
+        Self::try_parse()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program on our vDSO, with a clock of its own

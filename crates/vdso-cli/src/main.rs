@@ -22,8 +22,13 @@ use clap::Parser;
 use args::{Args, Command};
 use exit::Exit;
 
+/// musl's own maps and unmaps memory dozens of times while arguments are read.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::of_process() {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };

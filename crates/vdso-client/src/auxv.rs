@@ -23,7 +23,7 @@ use core::ptr;
 use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use crate::arch::{self, number};
+use crate::arch::{self, NUMBERS};
 #[cfg(all(feature = "libc-auxv", not(miri)))]
 use crate::c_errno::keeping_errno;
 use crate::errno::Errno;
@@ -240,7 +240,7 @@ fn by_prctl() -> Answer {
     let buffer = (&raw mut words).expose_provenance();
     let arguments = [PR_GET_AUXV, buffer, size_of_val(&words), 0, 0, 0];
     // SAFETY: the kernel writes to `words` and not beyond its size.
-    match Errno::check(unsafe { arch::system_call(number::PRCTL, arguments) }) {
+    match Errno::check(unsafe { arch::system_call(NUMBERS.prctl, arguments) }) {
         Ok(_) => in_vector(&words),
         Err(_) => Answer::NoSource,
     }

@@ -3,10 +3,11 @@
 use core::fmt;
 use core::ptr::NonNull;
 
+use vdso_arch::abi::{Abi, Call, Function, Purpose};
+
 use crate::arch::{self, HAS_64_BIT_LONG_TIMES};
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
-use crate::names::{Abi, Call, Function, Purpose};
 use crate::own::OwnPages;
 use crate::random;
 use crate::resolve;
@@ -108,7 +109,7 @@ impl Capabilities {
             let address = vdso.lookup(function.name, Some(function.version))?;
             Some((function, address))
         });
-        let Some((Function { name: symbol, version, purpose }, address)) = found else {
+        let Some((Function { name: symbol, version, purpose, .. }, address)) = found else {
             return Err(is_lacking(&vdso, first));
         };
         if answers_enosys(address, *purpose) {
@@ -148,9 +149,7 @@ fn candidates(call: Call) -> [Option<Purpose>; 2] {
         Call::ClockGetres if !HAS_64_BIT_LONG_TIMES => {
             [Some(Purpose::Time64(call)), Some(Purpose::Call(call))]
         }
-        Call::ClockGetres | Call::Gettimeofday | Call::Getcpu | Call::Getrandom => {
-            [Some(Purpose::Call(call)), None]
-        }
+        _ => [Some(Purpose::Call(call)), None],
     }
 }
 
@@ -167,6 +166,8 @@ fn answers_enosys(function: NonNull<()>, purpose: Purpose) -> bool {
         Call::Getcpu => (first, second),
         Call::Gettimeofday | Call::Time => (first, 0),
         Call::Getrandom => return random::answers_enosys(function),
+        // None that this crate makes.
+        _ => return false,
     };
     // SAFETY: a function of this purpose, which writes to `written`.
     let result = unsafe { arch::call(function, first, second) };

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use crate::arch::{self, number};
+use crate::arch::{self, NUMBERS};
 use crate::errno::Errno;
 
 /// Reads it by one call, as the kernel's own files are read, and says how many bytes there were; `None` if it
@@ -15,12 +15,12 @@ pub(crate) fn read(path: &CStr, buffer: &mut [u8]) -> Option<usize> {
     let path = path.as_ptr().expose_provenance();
     // SAFETY: a path that ends with a zero byte, and flags that create nothing.
     let opened =
-        unsafe { arch::system_call(number::OPENAT, [AT_FDCWD, path, O_RDONLY_CLOEXEC, 0, 0, 0]) };
+        unsafe { arch::system_call(NUMBERS.openat, [AT_FDCWD, path, O_RDONLY_CLOEXEC, 0, 0, 0]) };
     let file = Errno::check(opened).ok()? as usize;
     let into = buffer.as_mut_ptr().expose_provenance();
     // SAFETY: the kernel writes to the buffer and not beyond its length.
-    let read = unsafe { arch::system_call(number::READ, [file, into, buffer.len(), 0, 0, 0]) };
+    let read = unsafe { arch::system_call(NUMBERS.read, [file, into, buffer.len(), 0, 0, 0]) };
     // SAFETY: this file was opened above, and nobody else knows of it.
-    unsafe { arch::system_call(number::CLOSE, [file, 0, 0, 0, 0, 0]) };
+    unsafe { arch::system_call(NUMBERS.close, [file, 0, 0, 0, 0, 0]) };
     Errno::check(read).ok().map(|bytes| bytes as usize)
 }

@@ -75,7 +75,6 @@ mod errno;
 mod file;
 mod instant;
 mod line;
-pub mod names;
 mod own;
 mod page_reader;
 pub mod random;
@@ -99,7 +98,6 @@ pub use capabilities::{Answer, Capabilities, Reason};
 pub use clock_id::ClockId;
 pub use errno::Errno;
 pub use instant::Instant;
-pub use names::Call;
 pub use page_reader::PageReader;
 pub use resolve::{adopt, reset, vdso, without_vdso};
 pub use self_test::{Finding, Outcome, self_test};
@@ -107,6 +105,9 @@ pub use system_time::{SystemTime, SystemTimeError, UNIX_EPOCH};
 pub use timespec::Timespec;
 pub use unordered::UnorderedInstant;
 pub use vdso::{NotAdopted, NotFound, Vdso};
+/// What vDSOs export on each architecture, and how they report errors.
+pub use vdso_arch::abi as names;
+pub use vdso_arch::abi::Call;
 /// The reader of the image: its types are in [`Vdso`], [`names`] and [`NotFound`].
 pub use vdso_elf as elf;
 

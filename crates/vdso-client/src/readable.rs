@@ -3,7 +3,7 @@
 //! Sources: madvise(2), rt_sigprocmask(2); `do_madvise` in `mm/madvise.c` and `rt_sigprocmask` in
 //! `kernel/signal.c` (Linux 6.18).
 
-use crate::arch::{self, number};
+use crate::arch::{self, NUMBERS};
 use crate::errno::Errno;
 use crate::vdso::PAGE_BYTES;
 
@@ -29,7 +29,7 @@ fn populate(address: usize, bytes: usize) -> Result<isize, Errno> {
     const MADV_POPULATE_READ: usize = 22;
     let arguments = [address, bytes, MADV_POPULATE_READ, 0, 0, 0];
     // SAFETY: it changes no page's content or rights.
-    Errno::check(unsafe { arch::system_call(number::MADVISE, arguments) })
+    Errno::check(unsafe { arch::system_call(NUMBERS.madvise, arguments) })
 }
 
 /// Whether the kernel can copy a set of signals from there, which it does before it finds that nothing is
@@ -53,7 +53,7 @@ fn is_copied_from(address: usize) -> bool {
     }
     // SAFETY: there is no such thing to do, so no signal is blocked, and no old set is asked for.
     let answer = unsafe {
-        arch::system_call(number::RT_SIGPROCMASK, [NOTHING, address, 0, SET_BYTES, 0, 0])
+        arch::system_call(NUMBERS.rt_sigprocmask, [NOTHING, address, 0, SET_BYTES, 0, 0])
     };
     matches!(Errno::check(answer), Ok(_) | Err(Errno::EINVAL))
 }

@@ -23,10 +23,11 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use vdso_arch::abi::{Abi, Call, Function, Purpose};
+
 use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
 use crate::line;
-use crate::names::{Abi, Call, Function, Purpose};
 use crate::own;
 use crate::recent;
 use crate::vdso::{NotAdopted, NotFound, Vdso};

@@ -2,13 +2,14 @@
 
 use core::fmt;
 
+use vdso_arch::abi::Call;
+
 use crate::calls::{
     clock_getres::clock_getres, clock_gettime::clock_gettime, getcpu::getcpu,
     gettimeofday::gettimeofday, time::time,
 };
 use crate::clock_id::ClockId;
 use crate::errno::Errno;
-use crate::names::Call;
 use crate::random;
 use crate::system_call;
 

@@ -9,7 +9,7 @@
 
 use core::mem::MaybeUninit;
 
-use crate::arch::{self, HAS_64_BIT_LONG_TIMES, number};
+use crate::arch::{self, HAS_64_BIT_LONG_TIMES, NUMBERS};
 use crate::calls::Timespec32;
 use crate::calls::getcpu::Cpu;
 use crate::calls::gettimeofday::{Timeval, Timezone};
@@ -19,17 +19,17 @@ use crate::timespec::Timespec;
 
 /// The time of a clock.
 pub fn clock_gettime(id: ClockId) -> Result<Timespec, Errno> {
-    by_clock(number::CLOCK_GETTIME, number::CLOCK_GETTIME64, id)
+    by_clock(NUMBERS.clock_gettime, NUMBERS.clock_gettime64, id)
 }
 
 /// The resolution of a clock.
 pub fn clock_getres(id: ClockId) -> Result<Timespec, Errno> {
-    by_clock(number::CLOCK_GETRES, number::CLOCK_GETRES_TIME64, id)
+    by_clock(NUMBERS.clock_getres, NUMBERS.clock_getres_time64, id)
 }
 
 /// The wall-clock time in microseconds.
 pub fn gettimeofday() -> Result<Timeval, Errno> {
-    match number::GETTIMEOFDAY {
+    match GETTIMEOFDAY {
         // SAFETY: it writes a `Timeval` where `long` has 64 bits.
         Some(number) if HAS_64_BIT_LONG_TIMES => unsafe { write_to(number, |time| [time, 0]) },
         _ => clock_gettime(ClockId::REALTIME).map(Timeval::from),
@@ -38,14 +38,25 @@ pub fn gettimeofday() -> Result<Timeval, Errno> {
 
 /// The kernel's time zone.
 pub fn timezone() -> Result<Timezone, Errno> {
-    let number = number::GETTIMEOFDAY.ok_or(Errno::ENOSYS)?;
+    let number = GETTIMEOFDAY.ok_or(Errno::ENOSYS)?;
     // SAFETY: with a null for the time, it writes a `Timezone`.
     unsafe { write_to(number, |zone| [0, zone]) }
 }
 
+/// What stands for the kernel under Miri answers for clocks alone.
+const GETTIMEOFDAY: Option<u32> = if cfg!(miri) { None } else { NUMBERS.gettimeofday };
+
+/// x32's result does not fit into 32 bits after 2038, and would be taken for an error.
+const TIME: Option<u32> =
+    if cfg!(any(miri, all(target_arch = "x86_64", target_pointer_width = "32"))) {
+        None
+    } else {
+        NUMBERS.time
+    };
+
 /// The seconds of the wall clock as of the last timer tick.
 pub fn time() -> Result<i64, Errno> {
-    match number::TIME {
+    match TIME {
         // SAFETY: it writes an `i64` where `long` has 64 bits.
         Some(number) if HAS_64_BIT_LONG_TIMES => unsafe { write_to(number, |time| [time, 0]) },
         _ => clock_gettime(ClockId::REALTIME_COARSE).map(|now| now.sec),
@@ -57,22 +68,22 @@ pub fn getcpu() -> Result<Cpu, Errno> {
     let mut node = 0u32;
     let node_address = (&raw mut node).expose_provenance();
     // SAFETY: it writes two words, one to `node`.
-    let cpu = unsafe { write_to(number::GETCPU, |cpu| [cpu, node_address]) }?;
+    let cpu = unsafe { write_to(NUMBERS.getcpu, |cpu| [cpu, node_address]) }?;
     Ok(Cpu { cpu, node })
 }
 
 /// The time of a clock by the call of 32-bit architectures that has 64-bit times.
 pub(crate) fn clock_gettime64(id: ClockId) -> Result<Timespec, Errno> {
-    by_clock64(number::CLOCK_GETTIME64, id)
+    by_clock64(NUMBERS.clock_gettime64, id)
 }
 
-fn by_clock64(number: Option<usize>, id: ClockId) -> Result<Timespec, Errno> {
+fn by_clock64(number: Option<u32>, id: ClockId) -> Result<Timespec, Errno> {
     let number = number.ok_or(Errno::ENOSYS)?;
     // SAFETY: it writes a `Timespec`.
     unsafe { write_to(number, |time| [id.raw() as usize, time]) }
 }
 
-fn by_clock(number: Option<usize>, time64: Option<usize>, id: ClockId) -> Result<Timespec, Errno> {
+fn by_clock(number: Option<u32>, time64: Option<u32>, id: ClockId) -> Result<Timespec, Errno> {
     let answer = by_clock64(time64, id);
     if answer != Err(Errno::ENOSYS) {
         return answer;
@@ -95,7 +106,7 @@ fn by_clock(number: Option<usize>, time64: Option<usize>, id: ClockId) -> Result
 /// If it returns without an error, it must have written a `T` there, and nothing elsewhere but where
 /// the caller says.
 unsafe fn write_to<T>(
-    number: usize,
+    number: u32,
     arguments: impl FnOnce(usize) -> [usize; 2],
 ) -> Result<T, Errno> {
     let mut written = MaybeUninit::<T>::uninit();

@@ -1,8 +1,8 @@
 //! The architectures that there are images for: the one table that the image, its build and its checks
 //! look things up in.
 //!
-//! A row says what an image must be like to be taken for the kernel's own there: names, version, SONAME,
-//! and how far apart pages are. What its code does is in `image/arch/` of the crate `vdso-image`, in the
+//! A row says what an image must be like to be taken for the kernel's own there, which is what `vdso-arch` says
+//! of that ([`Abi`]: names, versions, SONAME), and how far apart pages are. What its code does is in `image/arch/` of the crate `vdso-image`, in the
 //! folder that the row names. `docs/ARCHITECTURES.md` tells how a row is added.
 //!
 //! The rows are in `architecture/rows.rs`.
@@ -11,7 +11,10 @@
 
 mod rows;
 
+use vdso_arch::abi::{Abi, is_same};
+
 pub use rows::ALL;
+pub use vdso_arch::ByteOrder;
 
 /// What an image is like on one architecture.
 #[derive(Clone, Copy, Debug)]
@@ -24,14 +27,10 @@ pub struct Architecture {
     pub target: &'static str,
     /// What the compiler is told beyond the target.
     pub compiler_flags: &'static [&'static str],
-    /// `e_machine` of the image.
-    pub machine: u16,
-    /// Bits of an address.
-    pub bits: u32,
+    /// What the kernel's own image is like there: this one is to be taken for it.
+    pub abi: &'static Abi,
     /// The order of bytes in a word.
     pub byte_order: ByteOrder,
-    /// `DT_SONAME`: that of the newest kernel.
-    pub soname: &'static str,
     /// What programs look names up by.
     pub hash_style: HashStyle,
     /// The largest page of memory that kernels have there, bytes: how far apart the pages must be to be
@@ -55,17 +54,8 @@ pub struct Architecture {
     /// The same for an architecture whose images read the very pages that this one's do: another size of
     /// pointers, and nothing else. The one's image and the other's are in one file, with one page of clocks.
     pub twin: Option<&'static str>,
-    /// The functions.
+    /// The functions that the image exports.
     pub exports: &'static [Export],
-}
-
-/// The order of bytes in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByteOrder {
-    /// The lowest first.
-    Little,
-    /// The highest first.
-    Big,
 }
 
 /// The hash tables of an image.
@@ -91,13 +81,13 @@ pub enum Unwinding {
 /// A function of an image's.
 #[derive(Clone, Copy, Debug)]
 pub struct Export {
-    /// The symbol.
+    /// The symbol's name, which programs look up.
     pub name: &'static str,
-    /// Its version.
+    /// The version under which programs look the name up.
     pub version: &'static str,
     /// Another, weak name of it.
     pub alias: Option<&'static str>,
-    /// What it does.
+    /// By what means the function answers.
     pub means: Means,
 }
 
@@ -141,8 +131,18 @@ impl Architecture {
 
     /// The row for cargo's `target_arch`, width of pointers and order of bytes.
     pub fn of(folder: &str, bits: u32, byte_order: ByteOrder) -> Option<&'static Self> {
-        let is_it = |row: &&Self| row.folder == folder && row.bits == bits;
+        let is_it = |row: &&Self| row.folder == folder && row.bits() == bits;
         ALL.iter().copied().find(|row| is_it(row) && row.byte_order == byte_order)
+    }
+
+    /// Bits of an address.
+    pub const fn bits(&self) -> u32 {
+        self.abi.class.bits()
+    }
+
+    /// `DT_SONAME`: that of the newest kernel.
+    pub const fn soname(&self) -> &'static str {
+        self.abi.sonames[0]
     }
 
     /// Offset of the page of clocks from the image's ELF header; the image is at most this long.
@@ -201,15 +201,6 @@ impl Architecture {
     }
 }
 
-const fn is_same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut at = 0;
-    while at < one.len() && at < other.len() && one[at] == other[at] {
-        at += 1;
-    }
-    at == one.len() && at == other.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +212,7 @@ mod tests {
             let twin = ALL[..index].iter().any(|other| other.name == row.name);
             assert!(!twin, "two rows are called {}", row.name);
             assert!(core::ptr::eq(Architecture::named(row.name).unwrap(), *row));
-            let by_target = Architecture::of(row.folder, row.bits, row.byte_order);
+            let by_target = Architecture::of(row.folder, row.bits(), row.byte_order);
             assert!(core::ptr::eq(by_target.unwrap(), *row), "{}", row.name);
             assert!(row.page_bytes.is_power_of_two() && row.page_bytes >= crate::PAGE_BYTES);
             assert!(row.image_bytes % row.page_bytes == 0 && row.image_bytes > 0);
@@ -230,6 +221,17 @@ mod tests {
                 assert_eq!(row.slot(export.name), Some(slot), "{}", export.name);
             }
             assert_eq!(row.slot(""), None);
+        }
+    }
+
+    /// The images of this project are to be taken for the kernel's: the same functions, all of them.
+    #[test]
+    fn an_image_has_every_function_of_the_kernels() {
+        for row in ALL {
+            for function in row.abi.functions {
+                let is_there = row.exports.iter().any(|export| export.name == function.name);
+                assert!(is_there, "{}: the image lacks {}", row.name, function.name);
+            }
         }
     }
 
@@ -247,7 +249,7 @@ mod tests {
     #[test]
     fn this_program_has_its_row() {
         let Some(row) = Architecture::CURRENT else { return };
-        assert_eq!(row.bits, usize::BITS);
-        assert_eq!(row.byte_order == ByteOrder::Big, cfg!(target_endian = "big"));
+        assert_eq!(row.bits(), usize::BITS);
+        assert_eq!(row.byte_order, ByteOrder::CURRENT);
     }
 }

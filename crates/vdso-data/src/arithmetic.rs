@@ -117,7 +117,7 @@ pub const fn whole_micros(nsec: u64) -> u64 {
 pub struct Nanos {
     /// Whole nanoseconds.
     pub ns: u64,
-    /// Units of 2^-64 ns.
+    /// The part of a nanosecond beyond them, units of 2^-64 ns.
     pub fraction: u64,
 }
 
@@ -126,7 +126,7 @@ pub struct Nanos {
 pub struct Mult {
     /// Whole nanoseconds; zero for a counter of more than 1 GHz at the host's rate.
     pub whole: u64,
-    /// Units of 2^-64 ns.
+    /// The part of a nanosecond beyond them, units of 2^-64 ns.
     pub fraction: u64,
 }
 
@@ -151,9 +151,9 @@ pub const fn nanos_at(base: Nanos, delta_cycles: u64, mult: Mult) -> Nanos {
 /// How fast a virtual clock runs: seconds of it in one second of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// The whole part.
+    /// Whole seconds of the virtual clock in one of the host's.
     pub whole: u64,
-    /// The rest in units of 2^-64.
+    /// The part of a second beyond them, units of 2^-64 s.
     pub fraction: u64,
 }
 
@@ -170,7 +170,7 @@ impl Rate {
 /// With rate one that is `host + offset`, whatever the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transform {
-    /// What is added.
+    /// The time that is added to the host's.
     pub offset: Timespec,
     /// The host's time at which the virtual clock is exactly `offset` ahead.
     pub base: Timespec,

@@ -22,15 +22,15 @@ pub const BASETIME_BYTES: usize = 16;
 pub struct Layout {
     /// Of the fine clocks' `struct vdso_clock` (before 6.15 `struct vdso_data`).
     pub hres: usize,
-    /// Of MONOTONIC_RAW's.
+    /// Of MONOTONIC_RAW's `struct vdso_clock`.
     pub raw: usize,
     /// Within such a structure: `seq`; `clock_mode` follows it.
     pub seq: usize,
-    /// Within it: `cycle_last`.
+    /// Within such a structure: `cycle_last`.
     pub cycle_last: usize,
-    /// Within it: `mult`; `shift` follows it.
+    /// Within such a structure: `mult`; `shift` follows it.
     pub mult: usize,
-    /// Within it: `basetime`.
+    /// Within such a structure: `basetime`.
     pub basetime: usize,
 }
 

@@ -28,7 +28,7 @@ pub const VERSION: u32 = 1;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct OwnPage {
-    /// What is not clocks.
+    /// The fields that are not of one clock.
     pub header: Header,
     first: [Line; LINES],
     unused: [Line; HEADER_LINES],
@@ -42,11 +42,11 @@ const HEADER_LINES: usize = 4;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Header {
-    /// [`MAGIC`].
+    /// Always [`MAGIC`]: that this is such a page.
     pub magic: AtomicU64,
-    /// [`VERSION`].
+    /// The [`VERSION`] of the layout that the page was written by.
     pub version: AtomicU32,
-    /// Bytes of the page.
+    /// How long the page is, bytes.
     pub size_bytes: AtomicU32,
     /// The [latch]: even names the first copy, odd the second.
     pub seq: AtomicU32,
@@ -54,7 +54,7 @@ pub struct Header {
     pub hrtimer_res_ns: AtomicU32,
     /// Resolution of the coarse clocks, ns: the host's timer tick.
     pub coarse_res_ns: AtomicU32,
-    /// Zero.
+    /// Always zero, for later versions.
     pub reserved: [AtomicU32; 9],
     /// By clock id: the whole seconds of [`Transform::offset`] where adding those is all there is to
     /// do, as `i64`, or else [`MORE_THAN_SECONDS`]. One word, so it can be read without the latch.
@@ -66,7 +66,7 @@ pub struct Header {
     /// below that, the kind of summer time in the lower half. Zero: ask the kernel. One word, so it can be read
     /// without the latch.
     pub time_zone: AtomicU64,
-    /// Zero.
+    /// Always zero, for later versions.
     pub reserved_too: [AtomicU64; 42],
 }
 
@@ -83,14 +83,14 @@ pub struct Line {
     /// Counter value that this line starts at, cycles, lower half. The fast path is good for less
     /// than 2^32 cycles from there and subtracts by halves.
     pub cycle_last_low: AtomicU32,
-    /// Its upper half.
+    /// The upper half of the counter value that this line starts at, cycles.
     pub cycle_last_high: AtomicU32,
     /// How far after `cycle_last` the line may be used, cycles: beyond, the publisher is dead or late.
     /// Zero: the counter is unusable.
     pub stale_cycles: AtomicU64,
     /// Nanoseconds a cycle, whole ones. With `mult_fraction` zero, too: the clock is frozen.
     pub mult_whole: AtomicU64,
-    /// The rest of them, units of 2^-64 ns.
+    /// The part of a nanosecond a cycle beyond `mult_whole`, units of 2^-64 ns.
     pub mult_fraction: AtomicU64,
     /// Whole seconds at `cycle_last`; as `i64`.
     pub sec: AtomicU64,
@@ -103,15 +103,15 @@ pub struct Line {
     /// [`Transform::offset`], nanoseconds below 10^9. With [`NOT_ONLY_OFFSET`] set, the rate is not
     /// one, and a reader that would just add has to scale.
     pub offset_nsec: AtomicU64,
-    /// [`Rate::whole`].
+    /// [`Rate::whole`] of the virtual clock.
     pub rate_whole: AtomicU64,
-    /// [`Rate::fraction`].
+    /// [`Rate::fraction`] of the virtual clock.
     pub rate_fraction: AtomicU64,
     /// [`Transform::base`], whole seconds; as `i64`.
     pub base_sec: AtomicU64,
     /// [`Transform::base`], nanoseconds below 10^9.
     pub base_nsec: AtomicU64,
-    /// Zero.
+    /// Always zero, for later versions.
     pub reserved: [AtomicU64; 3],
 }
 
@@ -132,11 +132,11 @@ const _: () = {
 pub struct CounterView {
     /// Counter value that the line starts at, cycles.
     pub cycle_last: u64,
-    /// See [`Line::stale_cycles`].
+    /// How far after `cycle_last` the line may be used, cycles; see [`Line::stale_cycles`].
     pub stale_cycles: u64,
-    /// See [`Line::mult_whole`].
+    /// Nanoseconds a cycle; see [`Line::mult_whole`].
     pub mult: Mult,
-    /// See [`Line::sec`].
+    /// Whole seconds at `cycle_last`.
     pub sec: i64,
     /// Nanoseconds and their fraction after `sec`.
     pub nanos: Nanos,
@@ -280,9 +280,9 @@ impl Default for Line {
 /// joining first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Halves {
-    /// The lower 32 bits.
+    /// The lower 32 bits of the counter.
     pub low: u32,
-    /// The upper 32 bits.
+    /// The upper 32 bits of the counter.
     pub high: u32,
 }
 
@@ -306,7 +306,7 @@ impl Halves {
 /// What is added to a host's time, if nothing else is done to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offset {
-    /// Whole seconds; as `i64`.
+    /// The whole seconds that are added; as `i64`.
     pub sec: u64,
     /// Nanoseconds below 10^9, or anything larger if adding is not enough.
     pub nsec: u64,

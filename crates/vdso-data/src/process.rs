@@ -27,9 +27,9 @@ pub const FLAG_AVX2: u32 = 1 << 3;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct ProcessPage {
-    /// [`MAGIC`].
+    /// Always [`MAGIC`]: that this is such a page.
     pub magic: AtomicU64,
-    /// [`VERSION`].
+    /// The [`VERSION`] of the layout that the page was written by.
     pub version: AtomicU32,
     /// A set of `FLAG_` bits.
     pub flags: AtomicU32,
@@ -73,7 +73,7 @@ pub struct RandomData {
     pub generation: AtomicU64,
     /// Not zero once the kernel has a seed at all.
     pub is_ready: AtomicU8,
-    /// Nothing.
+    /// Padding, which nobody reads.
     pub unused: [AtomicU8; 7],
 }
 
@@ -82,9 +82,9 @@ pub struct RandomData {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Steering {
-    /// Of `tod_steering_end` (u64): the counter's value at which it ends.
+    /// Address of `tod_steering_end` (u64): the counter's value at which it ends.
     pub end_addr: AtomicU64,
-    /// Of `tod_steering_delta` (i64): by how much the counter has jumped.
+    /// Address of `tod_steering_delta` (i64): by how much the counter has jumped.
     pub delta_addr: AtomicU64,
 }
 
@@ -92,13 +92,13 @@ pub struct Steering {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct KernelClock {
-    /// Of `seq` (u32), with `clock_mode` (u32) behind it; of `never_even_seq` if it is unknown.
+    /// Address of `seq` (u32), with `clock_mode` (u32) behind it; of `never_even_seq` if it is unknown.
     pub seq_addr: AtomicU64,
-    /// Of `cycle_last` (u64).
+    /// Address of `cycle_last` (u64).
     pub cycle_last_addr: AtomicU64,
-    /// Of `mult` (u32), with `shift` (u32) behind it.
+    /// Address of `mult` (u32), with `shift` (u32) behind it.
     pub mult_addr: AtomicU64,
-    /// Of `basetime[0]`, an array of u64 seconds and u64 nanoseconds indexed by clock id.
+    /// Address of `basetime[0]`, an array of u64 seconds and u64 nanoseconds indexed by clock id.
     pub basetime_addr: AtomicU64,
     /// How many cycles after `cycle_last` 64-bit arithmetic cannot overflow.
     pub max_cycles: AtomicU64,
@@ -108,13 +108,13 @@ pub struct KernelClock {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Functions {
-    /// `__vdso_clock_gettime`.
+    /// Address of `__vdso_clock_gettime`, or whatever it is called there.
     pub clock_gettime: AtomicU64,
-    /// `__vdso_gettimeofday`.
+    /// Address of `__vdso_gettimeofday`.
     pub gettimeofday: AtomicU64,
-    /// `__vdso_getcpu`.
+    /// Address of `__vdso_getcpu`.
     pub getcpu: AtomicU64,
-    /// Those that the image only passes on, in the order of its forwarders.
+    /// Addresses of the functions that the image only passes on, in the order of its forwarders.
     pub forwarded: [AtomicU64; FORWARDED],
 }
 
@@ -177,19 +177,19 @@ impl Default for ProcessPage {
 /// kernel's vDSO.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
-    /// [`ProcessPage::flags`].
+    /// The value of [`ProcessPage::flags`].
     pub flags: u32,
     /// [`ProcessPage::hres`], if the kernel's page is known.
     pub hres: Option<ClockTemplate>,
     /// [`ProcessPage::raw`], if the kernel's page is known.
     pub raw: Option<ClockTemplate>,
-    /// [`Functions::clock_gettime`].
+    /// [`Functions::clock_gettime`], from the start of the kernel's vDSO.
     pub clock_gettime: Option<u64>,
-    /// [`Functions::gettimeofday`].
+    /// [`Functions::gettimeofday`], from there.
     pub gettimeofday: Option<u64>,
-    /// [`Functions::getcpu`].
+    /// [`Functions::getcpu`], from there.
     pub getcpu: Option<u64>,
-    /// [`Functions::forwarded`].
+    /// [`Functions::forwarded`], from there.
     pub forwarded: [Option<u64>; FORWARDED],
     /// [`ProcessPage::random_data_addr`], if the kernel's is known.
     pub random_data: Option<i64>,
@@ -200,15 +200,15 @@ pub struct Template {
 /// [`KernelClock`], relative to the kernel's vDSO.
 #[derive(Clone, Copy, Debug)]
 pub struct ClockTemplate {
-    /// [`KernelClock::seq_addr`].
+    /// [`KernelClock::seq_addr`], from the start of the kernel's vDSO.
     pub seq: i64,
-    /// [`KernelClock::cycle_last_addr`].
+    /// [`KernelClock::cycle_last_addr`], from there.
     pub cycle_last: i64,
-    /// [`KernelClock::mult_addr`].
+    /// [`KernelClock::mult_addr`], from there.
     pub mult: i64,
-    /// [`KernelClock::basetime_addr`].
+    /// [`KernelClock::basetime_addr`], from there.
     pub basetime: i64,
-    /// [`KernelClock::max_cycles`].
+    /// The value of [`KernelClock::max_cycles`].
     pub max_cycles: u64,
 }
 

@@ -3,44 +3,7 @@
 //! Names and values are those of `<elf.h>`; the source is the System V gABI, except where a line
 //! says otherwise.
 
-/// `e_machine`: which architecture an image is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Machine(pub u16);
-
-impl Machine {
-    /// `EM_386`.
-    pub const I386: Self = Self(3);
-    /// `EM_MIPS`, both classes.
-    pub const MIPS: Self = Self(8);
-    /// `EM_PARISC`.
-    pub const PARISC: Self = Self(15);
-    /// `EM_PPC`.
-    pub const POWERPC: Self = Self(20);
-    /// `EM_PPC64`, both byte orders.
-    pub const POWERPC64: Self = Self(21);
-    /// `EM_S390`, both classes.
-    pub const S390: Self = Self(22);
-    /// `EM_ARM`.
-    pub const ARM: Self = Self(40);
-    /// `EM_SH`.
-    pub const SH: Self = Self(42);
-    /// `EM_SPARCV9`.
-    pub const SPARC64: Self = Self(43);
-    /// `EM_IA_64`.
-    pub const IA64: Self = Self(50);
-    /// `EM_X86_64`; with [`Class::Elf32`](crate::Class::Elf32) the image is for x32.
-    pub const X86_64: Self = Self(62);
-    /// `EM_AARCH64`.
-    pub const AARCH64: Self = Self(183);
-    /// `EM_RISCV`, both classes.
-    pub const RISCV: Self = Self(243);
-    /// `EM_CSKY`.
-    pub const CSKY: Self = Self(252);
-    /// `EM_LOONGARCH`, both classes.
-    pub const LOONGARCH: Self = Self(258);
-    /// `EM_ALPHA`, the number that is in use. Source: `include/uapi/linux/elf-em.h`.
-    pub const ALPHA: Self = Self(0x9026);
-}
+pub use vdso_arch::Machine;
 
 /// A segment that is mapped.
 pub const PT_LOAD: u32 = 1;

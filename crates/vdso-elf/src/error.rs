@@ -18,12 +18,12 @@ pub enum Error {
     HeaderTruncated,
     /// `e_type` is not `ET_DYN`.
     NotSharedObject {
-        /// `e_type`.
+        /// The value of `e_type`.
         kind: u16,
     },
     /// `e_phentsize` is not that of the class.
     ProgramHeaderSize {
-        /// `e_phentsize`.
+        /// The value of `e_phentsize`, bytes.
         bytes: u16,
     },
     /// The bytes end before the program headers do.
@@ -34,7 +34,7 @@ pub enum Error {
     LoadSegmentTruncated {
         /// How many bytes the segment should have.
         expected_bytes: u64,
-        /// How many there are.
+        /// How many bytes of the segment there are.
         bytes: u64,
     },
     /// The first `PT_LOAD` ends beyond what can be addressed.
@@ -45,7 +45,7 @@ pub enum Error {
     NoTable(Table),
     /// The dynamic table gives this table an address outside the image's first `PT_LOAD`.
     TableOutside {
-        /// Which table.
+        /// The table that would be outside.
         table: Table,
         /// The address that the dynamic table gives.
         vaddr: u64,
@@ -56,7 +56,7 @@ pub enum Error {
     UnknownStringsSize,
     /// `DT_SYMENT` is not the size of a symbol of the class.
     SymbolSize {
-        /// `DT_SYMENT`.
+        /// The value of `DT_SYMENT`, bytes.
         bytes: u64,
     },
     /// The Bloom filter of `DT_GNU_HASH` has a number of words that is not a power of two.
@@ -68,9 +68,9 @@ pub enum Error {
     UnknownSymbolCount,
     /// A symbol that the image defines is not inside the image.
     SymbolOutside {
-        /// `st_value`.
+        /// The value of `st_value`: where the symbol would begin.
         vaddr: u64,
-        /// `st_size`.
+        /// The value of `st_size`: how long it would be.
         bytes: u64,
     },
     /// A name begins or ends outside the string table.
@@ -82,14 +82,14 @@ pub enum Error {
     NameNotText,
     /// A name is longer than any that is read.
     NameTooLong {
-        /// Where in the string table it begins.
+        /// Where in the string table the name begins.
         offset: u64,
     },
     /// There are more version definitions than are read.
     TooManyVersions,
     /// A symbol's version is none of those that the image defines.
     UndefinedVersion {
-        /// Index of the version.
+        /// The index of the version that is not defined.
         index: u16,
     },
     /// A note goes on past the end of its segment.

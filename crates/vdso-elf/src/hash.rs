@@ -7,9 +7,11 @@
 //! Sources: gABI, chapter "Hash Table", for the first; for the second binutils' and glibc's common
 //! understanding, as written down in <https://flapenguin.me/elf-dt-gnu-hash>.
 
+use vdso_arch::Class;
+
 use crate::abi::Machine;
 use crate::error::{Error, Table};
-use crate::reader::{Class, Format, Reader, element};
+use crate::reader::{Format, Reader, element};
 
 /// Which of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,11 @@
 //!
 //! Source: gABI, chapters "ELF Header" and "Program Header".
 
+use vdso_arch::Class;
+
 use crate::abi::Machine;
 use crate::error::Error;
-use crate::reader::{ByteOrder, Class, Format, Reader, Stated, element};
+use crate::reader::{Format, Reader, Stated, byte_order_of, class_of, element};
 
 const MAGIC: &[u8] = b"\x7fELF";
 /// Offsets into `e_ident`.
@@ -36,8 +38,8 @@ pub(crate) fn identify(bytes: &[u8]) -> Result<Reader<'_>, Error> {
         return Err(Error::NotElf);
     }
     let ident = |at: usize| bytes.get(at).copied().ok_or(Error::HeaderTruncated);
-    let class = Class::from_ident(ident(EI_CLASS)?)?;
-    let byte_order = ByteOrder::from_ident(ident(EI_DATA)?)?;
+    let class = class_of(ident(EI_CLASS)?)?;
+    let byte_order = byte_order_of(ident(EI_DATA)?)?;
     let version = ident(EI_VERSION)?;
     if version != EV_CURRENT {
         return Err(Error::UnknownElfVersion(version));
@@ -151,11 +153,11 @@ pub struct Segment {
     pub file_offset: u64,
     /// `p_vaddr`: where it begins in the image's own address space.
     pub vaddr: u64,
-    /// `p_filesz`.
+    /// `p_filesz`: how many bytes of the file are in the segment.
     pub file_bytes: u64,
-    /// `p_memsz`.
+    /// `p_memsz`: how many bytes of memory the segment takes.
     pub memory_bytes: u64,
-    /// `p_align`.
+    /// `p_align`: addresses and places in the file that differ by a multiple of it belong together.
     pub align: u64,
 }
 

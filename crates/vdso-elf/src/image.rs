@@ -1,5 +1,7 @@
 //! The image: what the other modules found, behind one type.
 
+use vdso_arch::{ByteOrder, Class};
+
 use crate::abi::{self, Machine, PT_DYNAMIC, PT_LOAD};
 use crate::dynamic::Tables;
 use crate::error::{Error, Table};
@@ -8,7 +10,7 @@ use crate::header::{self, Header, Segment, Segments};
 use crate::load::Load;
 use crate::lookup;
 use crate::note::{Note, Notes};
-use crate::reader::{ByteOrder, Class, Format, Reader, element};
+use crate::reader::{Format, Reader, element};
 use crate::section;
 use crate::symbol::{self, RawSymbol, Symbol, Symbols};
 use crate::version::VersionDefinitions;

@@ -52,8 +52,8 @@ pub use hash::HashKind;
 pub use header::{Segment, Segments};
 pub use image::Image;
 pub use note::{Note, Notes};
-pub use reader::{ByteOrder, Class};
 pub use symbol::{Binding, Kind, Symbol, Symbols};
+pub use vdso_arch::{ByteOrder, Class};
 pub use version::{VersionDefinition, VersionDefinitions};
 
 /// Runs the example of the README.

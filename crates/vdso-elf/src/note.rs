@@ -12,9 +12,9 @@ use crate::reader::Reader;
 pub struct Note<'a> {
     /// Whose note it is, such as `GNU` or `Linux`; the owner decides what `kind` means.
     pub owner: &'a str,
-    /// Its type.
+    /// The note's type, which means what its owner says.
     pub kind: u32,
-    /// What it says.
+    /// The bytes of the note that are for its owner to understand.
     pub description: &'a [u8],
     /// Where in the file the description begins.
     pub description_offset: usize,

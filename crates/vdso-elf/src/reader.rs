@@ -3,51 +3,25 @@
 //! Everything else in the crate reads through [`Reader`] (at an offset) or [`Fields`] (one field
 //! after the other), which give `None` where the bytes end, so that no other file indexes a slice.
 
+use vdso_arch::{ByteOrder, Class};
+
 use crate::error::Error;
 
-/// `EI_CLASS`: how wide addresses are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// 32 bits.
-    Elf32,
-    /// 64 bits.
-    Elf64,
-}
-
-impl Class {
-    pub(crate) fn from_ident(byte: u8) -> Result<Self, Error> {
-        match byte {
-            1 => Ok(Self::Elf32),
-            2 => Ok(Self::Elf64),
-            other => Err(Error::UnknownClass(other)),
-        }
-    }
-
-    /// Size of an address.
-    pub(crate) const fn address_bytes(self) -> usize {
-        match self {
-            Self::Elf32 => 4,
-            Self::Elf64 => 8,
-        }
+/// The class that `EI_CLASS` names.
+pub(crate) fn class_of(ident: u8) -> Result<Class, Error> {
+    match ident {
+        1 => Ok(Class::Elf32),
+        2 => Ok(Class::Elf64),
+        other => Err(Error::UnknownClass(other)),
     }
 }
 
-/// `EI_DATA`: the order of an integer's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByteOrder {
-    /// The least significant byte first.
-    Little,
-    /// The most significant byte first.
-    Big,
-}
-
-impl ByteOrder {
-    pub(crate) fn from_ident(byte: u8) -> Result<Self, Error> {
-        match byte {
-            1 => Ok(Self::Little),
-            2 => Ok(Self::Big),
-            other => Err(Error::UnknownByteOrder(other)),
-        }
+/// The order of bytes that `EI_DATA` names.
+pub(crate) fn byte_order_of(ident: u8) -> Result<ByteOrder, Error> {
+    match ident {
+        1 => Ok(ByteOrder::Little),
+        2 => Ok(ByteOrder::Big),
+        other => Err(Error::UnknownByteOrder(other)),
     }
 }
 
@@ -63,22 +37,15 @@ pub(crate) trait Format: Copy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Native;
 
-impl Native {
-    const CLASS: Class =
-        if cfg!(target_pointer_width = "64") { Class::Elf64 } else { Class::Elf32 };
-    const BYTE_ORDER: ByteOrder =
-        if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big };
-}
-
 impl Format for Native {
     #[inline(always)]
     fn class(self) -> Class {
-        Self::CLASS
+        Class::CURRENT
     }
 
     #[inline(always)]
     fn byte_order(self) -> ByteOrder {
-        Self::BYTE_ORDER
+        ByteOrder::CURRENT
     }
 }
 
@@ -113,7 +80,7 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub fn native(self) -> Option<Reader<'a, Native>> {
         let is_native =
-            self.format.class == Native::CLASS && self.format.byte_order == Native::BYTE_ORDER;
+            self.format.class == Class::CURRENT && self.format.byte_order == ByteOrder::CURRENT;
         is_native.then_some(Reader { bytes: self.bytes, format: Native })
     }
 }

@@ -5,8 +5,10 @@
 //!
 //! Source: gABI, chapter "Section Header".
 
+use vdso_arch::Class;
+
 use crate::header::Header;
-use crate::reader::{Class, Reader, element};
+use crate::reader::{Reader, element};
 use crate::symbol;
 
 /// `sh_type` of the dynamic symbol table.

@@ -2,16 +2,18 @@
 //!
 //! Source: gABI, chapter "Symbol Table".
 
+use vdso_arch::Class;
+
 use crate::abi::{SHN_ABS, SHN_UNDEF};
 use crate::error::Error;
 use crate::image::Image;
-use crate::reader::{Class, Format, Reader, element};
+use crate::reader::{Format, Reader, element};
 
 /// A dynamic symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Symbol<'a> {
-    /// Its name.
+    /// The name that programs look the symbol up by.
     pub name: &'a str,
     /// `st_value`: its address in the image's own address space, or a number if it is
     /// [absolute](Self::is_absolute).
@@ -23,7 +25,7 @@ pub struct Symbol<'a> {
     pub size: u64,
     /// Who may refer to it.
     pub binding: Binding,
-    /// What it names.
+    /// Whether it names a function, data or something else.
     pub kind: Kind,
     /// `st_shndx`: the section that it is in, or one of the `SHN_…` of [`abi`](crate::abi).
     pub section_index: u16,

@@ -3,12 +3,16 @@
 //! Only what is needed to find one structure by name. Format:
 //! <https://docs.kernel.org/bpf/btf.html>. Any bytes give an answer or `None`, never a panic.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
-use memchr::memmem::Finder;
+use content::Content;
+use search::GROUP;
+
+mod blocks;
+mod content;
+mod search;
 
 /// Where the running kernel keeps its type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -32,19 +36,14 @@ const KIND_ENUM64: u32 = 19;
 
 /// Type information.
 ///
-/// It is megabytes, of which few are looked at: those are read, a piece at a time, and searched. To map it all
-/// (Linux 6.16 and later) takes longer than that, as does a walk from type to type.
+/// It is megabytes, of which few are looked at: the kernel maps it (since Linux 6.16), or those are read, a piece at a
+/// time. They are searched, as a walk from type to type takes longer.
 pub struct Btf<'a> {
     content: Content<'a>,
     types: Section,
     strings: Section,
     /// What [`find`](Self::find) has been asked for: kind, name, and the first such type's place, if there is one.
     known: RefCell<Vec<(u32, String, Option<usize>)>>,
-}
-
-enum Content<'a> {
-    File(File),
-    Memory(&'a [u8]),
 }
 
 #[derive(Clone, Copy)]
@@ -55,27 +54,12 @@ struct Section {
 
 /// How much is read at a time.
 const PIECE_BYTES: usize = 1 << 17;
-/// How many names are looked for at a time.
-const GROUP: usize = 4;
-
-impl Content<'_> {
-    fn read(&self, at: usize, place: &mut [u8]) -> Option<()> {
-        match self {
-            Self::File(file) => file.read_exact_at(place, at as u64).ok(),
-            Self::Memory(bytes) => {
-                place.copy_from_slice(bytes.get(at..at.checked_add(place.len())?)?);
-                Some(())
-            }
-        }
-    }
-}
 
 impl Btf<'static> {
     /// Opens [`VMLINUX`]; `None` if it is not BTF of this machine's byte order.
     pub fn open() -> io::Result<Option<Self>> {
-        let file = File::open(VMLINUX)?;
-        let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-        Ok(Btf::new(Content::File(file), bytes))
+        let (content, bytes) = Content::open(VMLINUX)?;
+        Ok(Btf::new(content, bytes))
     }
 }
 
@@ -86,8 +70,7 @@ impl<'a> Btf<'a> {
     }
 
     fn new(content: Content<'a>, bytes: usize) -> Option<Self> {
-        let mut header = [0; HEADER_BYTES];
-        content.read(0, &mut header)?;
+        let header = content.get(0, HEADER_BYTES)?.into_owned();
         if word(&header, 0)? & 0xffff != MAGIC {
             return None;
         }
@@ -104,10 +87,11 @@ impl<'a> Btf<'a> {
         Some(Self { content, types, strings, known: RefCell::default() })
     }
 
-    /// Looks for several structures at once, which is faster than one after another.
-    pub fn prepare(&self, structures: &[&str]) {
-        let wanted: Vec<_> = structures.iter().map(|&name| (KIND_STRUCT, name)).collect();
-        self.find(&wanted);
+    /// Looks for several structures and enumerations at once, which is faster than one after another.
+    pub fn prepare(&self, structures: &[&str], enumerations: &[&str]) {
+        let structures = structures.iter().map(|&name| (KIND_STRUCT, name));
+        let enumerations = enumerations.iter().map(|&name| (KIND_ENUM, name));
+        self.find(&structures.chain(enumerations).collect::<Vec<_>>());
     }
 
     /// The structure called `name`.
@@ -162,51 +146,35 @@ impl<'a> Btf<'a> {
         wanted: &[(u32, &str)],
         places: &mut [Option<usize>],
     ) {
-        const BLOCK_WORDS: usize = 64;
-        // As many as the loop below is made for: one without a name is never found.
+        // As many as are looked for: one without a name is never found.
         let mut sought = [u32::MAX; GROUP];
         for (sought, name) in sought.iter_mut().zip(names) {
             *sought = name.unwrap_or(u32::MAX);
         }
         self.pieces(self.types, 8, &mut |start, piece| {
-            let words = piece.as_chunks::<4>().0;
-            for (block_index, block) in words.chunks(BLOCK_WORDS).enumerate() {
-                // Most have none, which is found out without a branch for each word.
-                let has_one = block.iter().fold(false, |has_one, word| {
-                    let word = u32::from_ne_bytes(*word);
-                    sought.iter().fold(has_one, |has_one, sought| has_one | (word == *sought))
-                });
-                if !has_one {
-                    continue;
-                }
-                let first = block_index * BLOCK_WORDS;
-                let pairs = words.get(first..).unwrap_or_default().windows(2).take(BLOCK_WORDS);
-                for (index, pair) in pairs.enumerate() {
-                    let [name, info] = [pair[0], pair[1]].map(u32::from_ne_bytes);
-                    for ((place, it), (kind, _)) in places.iter_mut().zip(names).zip(wanted) {
-                        if place.is_none() && *it == Some(name) && kind_of(info) == *kind {
-                            *place = Some(start + 4 * (first + index));
-                        }
+            search::words(piece, &sought, &mut |at, there| {
+                let (Some(name), Some(info)) = (word(there, 0), word(there, 4)) else { return };
+                for ((place, it), (kind, _)) in places.iter_mut().zip(names).zip(wanted) {
+                    if place.is_none() && *it == Some(name) && kind_of(info) == *kind {
+                        *place = Some(start + at);
                     }
                 }
-            }
+            });
             places.iter().zip(names).all(|(place, name)| place.is_some() || name.is_none())
         });
     }
 
     /// Where names stand as whole strings. Each is stored once.
     fn string_offsets(&self, names: &[&str]) -> Vec<Option<u32>> {
-        let wanted: Vec<String> = names.iter().map(|name| format!("\0{name}\0")).collect();
-        let finders: Vec<_> = wanted.iter().map(|name| Finder::new(name.as_bytes())).collect();
-        let longest = wanted.iter().map(String::len).max().unwrap_or(0);
         let mut offsets = vec![None; names.len()];
-        self.pieces(self.strings, longest, &mut |start, piece| {
-            for (offset, finder) in offsets.iter_mut().zip(&finders) {
-                if offset.is_none() {
-                    *offset = finder.find(piece).and_then(|at| u32::try_from(start + at + 1).ok());
+        let names = search::Names::new(names);
+        self.pieces(self.strings, names.longest(), &mut |start, piece| {
+            names.find(piece, &mut |at, which| {
+                if let Some(offset @ None) = offsets.get_mut(which) {
+                    *offset = u32::try_from(start + at).ok();
                 }
-            }
-            offsets.iter().all(Option::is_some)
+                offsets.iter().all(Option::is_some)
+            })
         });
         offsets
     }
@@ -220,15 +188,11 @@ impl<'a> Btf<'a> {
     ) {
         // Whole words.
         let overlap = overlap.next_multiple_of(4);
-        let mut buffer = vec![0; PIECE_BYTES.min(section.bytes)];
         let mut at = 0;
         while at < section.bytes {
-            let length = buffer.len().min(section.bytes - at);
-            let Some(piece) = buffer.get_mut(..length) else { return };
-            if self.content.read(section.start + at, piece).is_none() || is_done(at, piece) {
-                return;
-            }
-            if at + length == section.bytes {
+            let length = PIECE_BYTES.min(section.bytes - at);
+            let Some(piece) = self.content.get(section.start + at, length) else { return };
+            if is_done(at, &piece) || at + length == section.bytes {
                 return;
             }
             // A piece is longer than any overlap.
@@ -237,14 +201,12 @@ impl<'a> Btf<'a> {
     }
 
     /// Bytes behind the three words of the type at a place.
-    fn tail(&self, at: usize, bytes: usize) -> Option<Vec<u8>> {
+    fn tail(&self, at: usize, bytes: usize) -> Option<Cow<'_, [u8]>> {
         let start = at.checked_add(TYPE_BYTES)?;
         if start.checked_add(bytes)? > self.types.bytes {
             return None;
         }
-        let mut tail = vec![0; bytes];
-        self.content.read(self.types.start + start, &mut tail)?;
-        Some(tail)
+        self.content.get(self.types.start + start, bytes)
     }
 
     fn members_at(&self, at: usize, found: &Type) -> Option<Structure<'_>> {
@@ -256,9 +218,7 @@ impl<'a> Btf<'a> {
         if at.checked_add(TYPE_BYTES)? > self.types.bytes {
             return None;
         }
-        let mut entry = [0; TYPE_BYTES];
-        self.content.read(self.types.start + at, &mut entry)?;
-        Type::of(&entry)
+        Type::of(&self.content.get(self.types.start + at, TYPE_BYTES)?)
     }
 
     /// The place of the type with a number; the first has 1. They stand one behind another.
@@ -288,11 +248,10 @@ impl<'a> Btf<'a> {
 
     /// Whether the string that begins there is this one.
     fn is_called(&self, stored: u32, name: &str) -> bool {
-        let mut there = vec![0; name.len() + 1];
-        let start = stored as usize;
-        let fits = start.checked_add(there.len()).is_some_and(|end| end <= self.strings.bytes);
-        fits && self.content.read(self.strings.start + start, &mut there).is_some()
-            && there.strip_prefix(name.as_bytes()) == Some(&[0])
+        let (start, bytes) = (stored as usize, name.len() + 1);
+        let fits = start.checked_add(bytes).is_some_and(|end| end <= self.strings.bytes);
+        let there = fits.then(|| self.content.get(self.strings.start + start, bytes)).flatten();
+        there.is_some_and(|there| there.strip_prefix(name.as_bytes()) == Some(&[0]))
     }
 }
 
@@ -319,21 +278,32 @@ impl Type {
 
     /// Bytes that follow the type's three words; `None` for a kind from the future.
     fn tail_bytes(&self) -> Option<usize> {
-        Some(match self.kind {
-            KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
-            KIND_ARRAY => 12,
-            KIND_STRUCT | KIND_UNION | KIND_DATASEC | KIND_ENUM64 => self.count * 12,
-            KIND_ENUM | KIND_FUNC_PROTO => self.count * 8,
-            kind if kind <= KIND_ENUM64 => 0,
-            _ => return None,
-        })
+        let &(fixed, each) = TAIL_BYTES.get(self.kind as usize)?;
+        Some(usize::from(fixed) + self.count * usize::from(each))
     }
 }
+
+/// What follows the three words of a type, by its kind: bytes, and bytes for each that it counts. Looked up, as what
+/// kind comes next is not to be guessed, by no processor.
+const TAIL_BYTES: [(u8, u8); 20] = {
+    let mut tails = [(0, 0); 20];
+    tails[KIND_INT as usize] = (4, 0);
+    tails[KIND_VAR as usize] = (4, 0);
+    tails[KIND_DECL_TAG as usize] = (4, 0);
+    tails[KIND_ARRAY as usize] = (12, 0);
+    tails[KIND_STRUCT as usize] = (0, 12);
+    tails[KIND_UNION as usize] = (0, 12);
+    tails[KIND_DATASEC as usize] = (0, 12);
+    tails[KIND_ENUM64 as usize] = (0, 12);
+    tails[KIND_ENUM as usize] = (0, 8);
+    tails[KIND_FUNC_PROTO as usize] = (0, 8);
+    tails
+};
 
 /// A structure's members.
 pub struct Structure<'a> {
     btf: &'a Btf<'a>,
-    members: Vec<u8>,
+    members: Cow<'a, [u8]>,
     bytes: usize,
 }
 

@@ -24,28 +24,17 @@ pub enum ImageError {
 /// The image, if this process can call it.
 pub fn callable(bytes: &[u8]) -> Result<Image<'_>, ImageError> {
     let image = Image::parse(bytes).map_err(ImageError::Unreadable)?;
-    if image.class() != CLASS {
+    if image.class() != Class::CURRENT {
         return Err(ImageError::OtherClass(image.class()));
     }
-    if image.byte_order() != BYTE_ORDER {
+    if image.byte_order() != ByteOrder::CURRENT {
         return Err(ImageError::OtherByteOrder(image.byte_order()));
     }
-    if MACHINE.is_some_and(|machine| image.machine() != machine) {
+    if Machine::CURRENT.is_some_and(|machine| image.machine() != machine) {
         return Err(ImageError::OtherMachine(image.machine()));
     }
     Ok(image)
 }
-
-const CLASS: Class = if cfg!(target_pointer_width = "64") { Class::Elf64 } else { Class::Elf32 };
-const BYTE_ORDER: ByteOrder =
-    if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big };
-const MACHINE: Option<Machine> = if cfg!(target_arch = "x86_64") {
-    Some(Machine::X86_64)
-} else if cfg!(target_arch = "aarch64") {
-    Some(Machine::AARCH64)
-} else {
-    None
-};
 
 #[cfg(all(test, target_pointer_width = "64", target_endian = "little"))]
 mod tests {
@@ -65,7 +54,7 @@ mod tests {
     }
 
     fn machine() -> u16 {
-        MACHINE.expect("tests run where there is an image").0
+        Machine::CURRENT.expect("tests run where there is an image").0
     }
 
     fn has_functions(host: &Host) -> bool {

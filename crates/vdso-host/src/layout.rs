@@ -21,25 +21,25 @@ pub enum Undescribed {
     /// A structure is missing.
     #[error("there is no {name}")]
     NoStructure {
-        /// Which.
+        /// The name of the structure that is missing.
         name: &'static str,
     },
     /// A structure is there, but not as it was.
     #[error("{structure} has no {member}")]
     NoMember {
-        /// Which.
+        /// The name of the structure that is not as it was.
         structure: &'static str,
-        /// What it lacks.
+        /// The name of the member that it lacks.
         member: &'static str,
     },
     /// Two members that are read as neighbours are none.
     #[error("in {structure}, {second} does not follow {first}")]
     Apart {
-        /// In which.
+        /// The name of the structure that has both members.
         structure: &'static str,
-        /// The one.
+        /// The member that the other one should follow.
         first: &'static str,
-        /// The other.
+        /// The member that should come right behind.
         second: &'static str,
     },
 }

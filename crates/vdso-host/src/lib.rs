@@ -11,12 +11,13 @@
 pub mod btf;
 pub mod counter;
 mod image;
+mod kept;
 mod layout;
 mod page;
+pub mod proc;
 mod random;
 mod sample;
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -28,8 +29,10 @@ use vdso_data::own::OwnPage;
 use vdso_data::process::{ClockTemplate, Template};
 
 pub use image::ImageError;
+pub use kept::Kept;
 pub use layout::{Undescribed, described};
 pub use page::KernelPage;
+pub use proc::maps::Mapping;
 pub use random::RandomError;
 pub use sample::{Calls, Sampler};
 
@@ -61,9 +64,9 @@ pub enum PageError {
     /// Not configured, or not mounted in this container.
     #[error("cannot read the kernel's type information at {path}: {source}")]
     NoTypes {
-        /// Which file.
+        /// The file that has the type information.
         path: &'static str,
-        /// Why.
+        /// The reason why it could not be read.
         source: Arc<io::Error>,
     },
     /// They are not those of a data page.
@@ -76,15 +79,15 @@ pub enum PageError {
         .layout.raw.wrapping_sub(layout.hres), .layout.seq, .layout.cycle_last, .layout.mult, .layout.basetime
     )]
     UnknownLayout {
-        /// Which.
+        /// The layout that the types describe.
         layout: Layout,
     },
     /// The layout is known, but the page is not that large.
     #[error("this process's [vvar] mapping has {bytes} bytes, and its clocks need {needed_bytes}")]
     TooSmall {
-        /// What is mapped of it.
+        /// Bytes of `[vvar]` that are mapped.
         bytes: usize,
-        /// Where the clocks end.
+        /// Bytes from the beginning of `[vvar]` to the end of the clocks.
         needed_bytes: usize,
     },
     /// This process is in a time namespace.
@@ -93,7 +96,7 @@ pub enum PageError {
     /// The clocksource is not the counter.
     #[error("the kernel does not use the counter as its clocksource (clock mode {mode})")]
     CounterUnused {
-        /// `clock_mode` in the page.
+        /// The value of `clock_mode` in the kernel's page.
         mode: u32,
     },
     /// The values in the page make no sense as a clock.
@@ -113,32 +116,61 @@ impl PageError {
 
 impl Host {
     /// Looks at this process.
+    ///
+    /// # Errors
+    /// If `/proc/self/maps` cannot be read.
     pub fn find() -> io::Result<Self> {
-        // Names of files need not be UTF-8, and do not matter here.
-        let maps = fs::read("/proc/self/maps")?;
-        let maps = String::from_utf8_lossy(&maps);
-        let Some(vdso) = mapping(&maps, "[vdso]") else {
+        Self::find_by(None)
+    }
+
+    /// The same, sooner where an earlier process of this user's has kept what the kernel's types say; if none has, this
+    /// one does.
+    ///
+    /// # Errors
+    /// As of [`find`](Self::find).
+    pub fn find_with(kept: &Kept) -> io::Result<Self> {
+        Self::find_by(Some(kept))
+    }
+
+    fn find_by(kept: Option<&Kept>) -> io::Result<Self> {
+        let maps = proc::maps::read("self")?;
+        let Some(vdso) = proc::maps::kernels(&maps, "[vdso]") else {
             return Ok(Self::without_vdso());
         };
-        let vvar = mapping(&maps, "[vvar]");
-        let types = btf::Btf::open();
-        if let Ok(Some(types)) = &types {
-            types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"]);
-        }
-        let layouts = |vvar| match &types {
-            Ok(types) => Ok((vvar, layout::known(types.as_ref())?)),
-            Err(error) => Err(PageError::no_types(error)),
-        };
-        let page = vvar.ok_or(PageError::NoVvar).and_then(layouts);
-        let page =
-            page.and_then(|(vvar, layouts)| KernelPage::recognise(vdso.start, vvar, &layouts));
+        let vvar = proc::maps::kernels(&maps, "[vvar]");
         // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process
         // lives, and it does not change.
         let image = unsafe { std::slice::from_raw_parts(vdso.start as *const u8, vdso.bytes()) };
-        let types = types.as_ref().ok().map(Option::as_ref);
-        let random_data = random::find(vdso, vvar, image, types);
-        let (vdso_addr, mapped) = (vdso.start, image);
-        Ok(Self { vdso_addr, image: image.to_vec(), page, random_data, mapped })
+        let with = |said: Result<Vec<_>, _>, place| {
+            let page = vvar.ok_or(PageError::NoVvar).and_then(|vvar| Ok((vvar, said?)));
+            let page =
+                page.and_then(|(vvar, layouts)| KernelPage::recognise(vdso.start, vvar, &layouts));
+            let random_data = random::find_at(vdso, vvar, image, place);
+            let (vdso_addr, mapped) = (vdso.start, image);
+            Self { vdso_addr, image: image.to_vec(), page, random_data, mapped }
+        };
+        if let Some(said) = kept.and_then(|kept| kept.read(image)) {
+            let place = said.random_place.ok_or(RandomError::Undescribed);
+            let found = with(Ok(said.layouts), place);
+            if found.is_as_described() {
+                return Ok(found);
+            }
+        }
+        let (layouts, place) = asked();
+        let said = layouts.clone().ok().map(|layouts| (layouts, place.clone().ok()));
+        let found = with(layouts, place);
+        if let (Some((layouts, random_place)), Some(kept)) = (said, kept)
+            && found.is_as_described()
+        {
+            kept.write(image, &kept::Said { layouts, random_place });
+        }
+        Ok(found)
+    }
+
+    /// Whether all is where the types say.
+    fn is_as_described(&self) -> bool {
+        use RandomError::{NoCode, NoFunction};
+        self.page.is_ok() && matches!(self.random_data, Ok(_) | Err(NoCode | NoFunction))
     }
 
     /// A kernel that gives no vDSO.
@@ -201,6 +233,19 @@ impl Host {
     }
 }
 
+/// What the kernel's types say: the layouts that fit, and where the data of getrandom are.
+fn asked() -> (Result<Vec<layout::KnownLayout>, PageError>, Result<usize, RandomError>) {
+    let types = btf::Btf::open();
+    if let Ok(Some(types)) = &types {
+        types.prepare(&["vdso_time_data", "vdso_clock", "vdso_rng_data"], &["vdso_pages"]);
+    }
+    let layouts = match &types {
+        Ok(types) => layout::known(types.as_ref()),
+        Err(error) => Err(PageError::no_types(error)),
+    };
+    (layouts, random::place(types.as_ref().ok().map(Option::as_ref)))
+}
+
 /// Writes to a page what never changes, this kernel's resolutions among it, before anybody reads it.
 pub fn initialise(page: &OwnPage, transforms: &[Transform; clock::LINES]) {
     vdso_timekeeper::initialise(page, sample::resolutions(), transforms);
@@ -226,38 +271,6 @@ pub fn functions(architecture: &Architecture, kernel: &[u8]) -> Template {
 fn function(image: &[u8], name: &str) -> Option<u64> {
     let image = vdso_elf::Image::parse(image).ok()?;
     image.lookup(name, None).map(|symbol| symbol.value)
-}
-
-/// A line of `/proc/PID/maps`.
-#[derive(Clone, Copy, Debug)]
-pub struct Mapping {
-    /// First address.
-    pub start: u64,
-    /// First address behind it.
-    pub end: u64,
-}
-
-impl Mapping {
-    /// Size.
-    pub fn bytes(self) -> usize {
-        self.end.saturating_sub(self.start) as usize
-    }
-}
-
-/// The mapping whose line in `maps` ends with `name`.
-pub fn mapping(maps: &str, name: &str) -> Option<Mapping> {
-    // Exactly that: a file may be called anything, but has an inode.
-    let is_it = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(4);
-        (fields.next(), fields.next(), fields.next()) == (Some("0"), Some(name), None)
-    };
-    let line = maps.lines().find(is_it)?;
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    Some(Mapping {
-        start: u64::from_str_radix(start, 16).ok()?,
-        end: u64::from_str_radix(end, 16).ok()?,
-    })
 }
 
 impl KernelPage {

@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub shifted_ns: [u64; clock::LINES],
     /// Nanoseconds a cycle, shifted left by `shift`.
     pub mult: u32,
-    /// See `mult`.
+    /// By how many bits `mult` and `shifted_ns` are shifted left.
     pub shift: u32,
 }
 

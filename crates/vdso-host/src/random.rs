@@ -50,23 +50,22 @@ pub enum RandomError {
     NotFollowed,
 }
 
-/// The kernel's [`RandomData`], bytes from its vDSO: the same in every process. `types` are what could be
-/// opened, if those are types.
-pub(super) fn find(
+/// The kernel's [`RandomData`], bytes from its vDSO: the same in every process. `place` is where it is in `[vvar]`.
+pub(super) fn find_at(
     vdso: Mapping,
     vvar: Option<Mapping>,
     image: &[u8],
-    types: Option<Option<&Btf<'_>>>,
+    place: Result<usize, RandomError>,
 ) -> Result<i64, RandomError> {
     let row = Architecture::CURRENT.filter(|row| row.has_own_getrandom());
     let export = row.and_then(|row| row.export("getrandom")).ok_or(RandomError::NoCode)?;
     let is_callable = image::callable(image).is_ok();
     let offset = function(image, export.name).filter(|_| is_callable);
     let function_addr = vdso.start + offset.ok_or(RandomError::NoFunction)?;
-    let types = types.ok_or(RandomError::NoTypes)?;
-    let place = place(types.ok_or(RandomError::Undescribed)?)?;
+    let place = place?;
     let vvar = vvar.ok_or(RandomError::NoVvar)?;
-    if place + size_of::<RandomData>() > vvar.bytes() {
+    let end = place.checked_add(size_of::<RandomData>());
+    if end.is_none_or(|end| end > vvar.bytes()) {
         return Err(RandomError::NoVvar);
     }
     let addr = vvar.start + place as u64;
@@ -83,8 +82,9 @@ pub(super) fn find(
     Ok(addr.wrapping_sub(vdso.start) as i64)
 }
 
-/// Where the structure is in `[vvar]`.
-fn place(btf: &Btf<'_>) -> Result<usize, RandomError> {
+/// Where the structure is in `[vvar]`. `types` are what could be opened, if those are types.
+pub(super) fn place(types: Option<Option<&Btf<'_>>>) -> Result<usize, RandomError> {
+    let btf = types.ok_or(RandomError::NoTypes)?.ok_or(RandomError::Undescribed)?;
     let data = btf.structure("vdso_rng_data").ok_or(RandomError::Undescribed)?;
     if (data.offset("generation"), data.offset("is_ready")) != (Some(0), Some(8)) {
         return Err(RandomError::Undescribed);
@@ -156,9 +156,19 @@ struct Page([u64; PAGE_BYTES / size_of::<u64>()]);
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
+    use super::super::Host;
     use super::super::btf::writer::Writer;
-    use super::super::{Host, mapping};
     use super::*;
+    use crate::proc::maps;
+
+    fn find(
+        vdso: Mapping,
+        vvar: Option<Mapping>,
+        image: &[u8],
+        types: Option<Option<&Btf<'_>>>,
+    ) -> Result<i64, RandomError> {
+        find_at(vdso, vvar, image, place(types))
+    }
 
     /// As in Linux 6.15, but with the structure's page where the argument says.
     fn types(page: u32) -> Writer {
@@ -177,7 +187,7 @@ mod tests {
 
     #[test]
     fn types_say_where_it_is() {
-        let place = |types: Writer| place(&Btf::parse(&types.finish()).unwrap()).unwrap();
+        let place = |types: Writer| place(Some(Btf::parse(&types.finish()).as_ref())).unwrap();
         assert_eq!(place(types(2)), 2 * PAGE_BYTES);
         assert_eq!(place(before_6_15()), PLACE_BEFORE_6_15);
     }
@@ -190,7 +200,7 @@ mod tests {
         let mut without_page = before_6_15();
         without_page.structure("vdso_time_data", btf::KIND_STRUCT, 64, &[]);
         for types in [Writer::new(), moved, without_page] {
-            let place = place(&Btf::parse(&types.finish()).unwrap());
+            let place = place(Some(Btf::parse(&types.finish()).as_ref()));
             assert!(matches!(place, Err(RandomError::Undescribed)));
         }
     }
@@ -199,8 +209,10 @@ mod tests {
     #[test]
     fn a_wrong_place_is_found_out() {
         let host = Host::find().expect("/proc is mounted");
-        let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
-        let (Some(vdso), Some(vvar)) = (mapping(&maps, "[vdso]"), mapping(&maps, "[vvar]")) else {
+        let maps = maps::read("self").expect("/proc is mounted");
+        let (Some(vdso), Some(vvar)) =
+            (maps::kernels(&maps, "[vdso]"), maps::kernels(&maps, "[vvar]"))
+        else {
             return test_support::skip(
                 test_support::Lacking::Kernel,
                 "the place of the kernel's random generation",

@@ -283,51 +283,6 @@ fn a_timekeeper_without_a_counter_keeps_what_was_reached() {
     assert!(view.stale_cycles != 0 && end >= reached, "MONOTONIC goes back by a second: {view:?}");
 }
 
-const MAPS: &str = "\
-55a0c0a00000-55a0c0a02000 r--p 00000000 fe:00 131 /usr/bin/cat
-7f0e8d000000-7f0e8d001000 r--s 00000000 00:01 2059 /memfd:vdso-own (deleted)
-7ffd5b1f6000-7ffd5b218000 rw-p 00000000 00:00 0   [stack]
-7ffd5b3c2000-7ffd5b3c6000 r--p 00000000 00:00 0   [vvar]
-7ffd5b3c6000-7ffd5b3c8000 r--p 00000000 00:00 0   [vvar_vclock]
-7ffd5b3c8000-7ffd5b3ca000 r-xp 00000000 00:00 0   [vdso]
-ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
-";
-
-fn bounds(maps: &str, name: &str) -> Option<(u64, u64)> {
-    mapping(maps, name).map(|it| (it.start, it.end))
-}
-
-#[test]
-fn a_mapping_is_found_by_its_name() {
-    assert_eq!(bounds(MAPS, "[vdso]"), Some((0x7ffd5b3c8000, 0x7ffd5b3ca000)));
-    assert_eq!(bounds(MAPS, "[vvar]"), Some((0x7ffd5b3c2000, 0x7ffd5b3c6000)));
-    assert_eq!(bounds(MAPS, "[vvar_vclock]"), Some((0x7ffd5b3c6000, 0x7ffd5b3c8000)));
-    assert_eq!(mapping(MAPS, "[vvar]").unwrap().bytes(), 0x4000);
-    let last = bounds(MAPS, "[vsyscall]");
-    assert_eq!(last, Some((0xffff_ffff_ff60_0000, 0xffff_ffff_ff60_1000)));
-}
-
-#[test]
-fn a_mapping_that_is_not_there_is_none() {
-    assert_eq!(bounds(MAPS, "[heap]"), None);
-    assert_eq!(bounds("", "[vdso]"), None);
-    for odd in ["[vdso]", "-[vdso]", "1000 [vdso]", "x-y r [vdso]", "1000-[vdso]", "1-2[vdso]"] {
-        assert_eq!(bounds(odd, "[vdso]"), None, "{odd}");
-    }
-    // More than an address has.
-    let long = "10000000000000000-10000000000001000 r-xp 00000000 00:00 0 [vdso]";
-    assert_eq!(bounds(long, "[vdso]"), None);
-}
-
-/// Anybody may call a file so, and a lower address comes first.
-#[test]
-fn a_file_of_that_name_is_not_the_kernels() {
-    let file = "1000-3000 r-xp 00000000 fe:00 99 /tmp/not the [vdso]\n";
-    let maps = format!("{file}{MAPS}");
-    assert_eq!(bounds(&maps, "[vdso]"), Some((0x7ffd5b3c8000, 0x7ffd5b3ca000)));
-    assert_eq!(bounds(file, "[vdso]"), None);
-}
-
 /// What this process says of itself, against what its kernel told it.
 #[test]
 fn this_process_is_found_out() {

@@ -20,6 +20,7 @@ pub const SOURCES: [&str; 3] = ["own", "host", "chain"];
 /// Where the sources seem to be in debug information. `docs/DEBUGGING.md` tells how gdb is told.
 const MAPPED_IMAGE: &str = "/vdso-image/image";
 const MAPPED_DATA: &str = "/vdso-data/src";
+const MAPPED_ARCH: &str = "/vdso-arch/src";
 const MAPPED_STANDARD_LIBRARY: &str = "/rust";
 
 /// The environment variable that names a linker to use instead of the toolchain's own.
@@ -50,6 +51,8 @@ pub struct Build {
     pub image_source: PathBuf,
     /// The folder `src/` of vdso-data.
     pub data_source: PathBuf,
+    /// The folder `src/` of vdso-arch.
+    pub arch_source: PathBuf,
     /// An existing folder.
     pub out: PathBuf,
     /// Instead of the toolchain's rust-lld; see [`LINKER`].
@@ -61,23 +64,37 @@ pub struct Build {
 /// Why there is no image.
 pub type Error = String;
 
+/// A compiled crate: its name and its file.
+type Library = (&'static str, PathBuf);
+
 impl Build {
     /// Writes `own.so`, `own.debug` and so on to the folder `out`.
     pub fn images(&self) -> Result<(), Error> {
         let compiler = Compiler::ask(&self.rustc, self.linker.as_deref())?;
-        let data = self.compile_data(&compiler)?;
+        let arch = self.compile_library(&compiler, "vdso_arch", &self.arch_source, &[])?;
+        let libraries = [("vdso_arch", arch)];
+        let data = self.compile_library(&compiler, "vdso_data", &self.data_source, &libraries)?;
+        let [arch] = libraries;
+        let libraries = [arch, ("vdso_data", data)];
         for source in SOURCES {
-            let object = self.compile_image(&compiler, source, &data)?;
+            let object = self.compile_image(&compiler, source, &libraries)?;
             self.link(&compiler, source, &object)?;
         }
         Ok(())
     }
 
-    /// vdso-data as a library with this build's flags.
-    fn compile_data(&self, compiler: &Compiler) -> Result<PathBuf, Error> {
-        let library = self.out.join("libvdso_data.rlib");
-        let mut rustc = self.rustc(compiler, &self.data_source);
-        rustc.args(["--crate-name=vdso_data", "--crate-type=rlib", "--emit=link"]);
+    /// One of the crates that the image is made of, as a library with this build's flags.
+    fn compile_library(
+        &self,
+        compiler: &Compiler,
+        name: &str,
+        source: &Path,
+        libraries: &[Library],
+    ) -> Result<PathBuf, Error> {
+        let library = self.out.join(format!("lib{name}.rlib"));
+        let mut rustc = self.rustc(compiler, source);
+        rustc.arg(format!("--crate-name={name}")).args(["--crate-type=rlib", "--emit=link"]);
+        add(&mut rustc, libraries);
         rustc.arg("lib.rs").arg("-o").arg(&library);
         run(&mut rustc)?;
         Ok(library)
@@ -87,7 +104,7 @@ impl Build {
         &self,
         compiler: &Compiler,
         source: &str,
-        data: &Path,
+        libraries: &[Library],
     ) -> Result<PathBuf, Error> {
         let object = self.out.join(format!("{source}.o"));
         let mut rustc = self.rustc(compiler, &self.image_source);
@@ -106,9 +123,7 @@ impl Build {
         if self.warnings == Warnings::Denied {
             rustc.arg("-Dwarnings");
         }
-        let mut extern_data = OsString::from("vdso_data=");
-        extern_data.push(data);
-        rustc.arg("--extern").arg(extern_data);
+        add(&mut rustc, libraries);
         rustc.arg("lib.rs").arg("-o").arg(&object);
         run(&mut rustc)?;
         Ok(object)
@@ -121,6 +136,8 @@ impl Build {
         rustc.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         rustc.env_remove("RUSTC_BOOTSTRAP");
         rustc.args(["--edition=2024", "--target", &self.target]);
+        // Where a library's own libraries are looked for.
+        rustc.arg("-L").arg(named("dependency", &self.out));
         if let Some(sysroot) = &self.sysroot {
             rustc.arg("--sysroot").arg(sysroot);
         }
@@ -152,6 +169,7 @@ impl Build {
         for (from, to) in [
             (self.image_source.as_os_str(), MAPPED_IMAGE),
             (self.data_source.as_os_str(), MAPPED_DATA),
+            (self.arch_source.as_os_str(), MAPPED_ARCH),
             (compiler.standard_library_source.as_os_str(), MAPPED_STANDARD_LIBRARY),
             (self.out.as_os_str(), "/build"),
         ] {
@@ -187,7 +205,7 @@ impl Build {
             linker.args(["-flavor", "gnu"]);
         }
         linker.arg("-shared");
-        linker.arg(format!("-soname={}", self.architecture.soname));
+        linker.arg(format!("-soname={}", self.architecture.soname()));
         linker.arg(match self.architecture.hash_style {
             HashStyle::Both => "--hash-style=both",
             HashStyle::Gnu => "--hash-style=gnu",
@@ -214,6 +232,19 @@ impl Build {
         }
         linker.arg("-T").arg(self.image_source.join("image.ld")).arg(object);
         linker
+    }
+}
+
+/// An option's value: `name=path`.
+fn named(name: &str, path: &Path) -> OsString {
+    let mut named = OsString::from(format!("{name}="));
+    named.push(path);
+    named
+}
+
+fn add(rustc: &mut Command, libraries: &[Library]) {
+    for (name, file) in libraries {
+        rustc.arg("--extern").arg(named(name, file));
     }
 }
 

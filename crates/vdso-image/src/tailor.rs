@@ -13,7 +13,7 @@ use crate::{ARCHITECTURE, Source, bytes};
 /// An image for one kernel.
 #[derive(Clone, Debug)]
 pub struct Tailored {
-    /// What is mapped.
+    /// The image's bytes, as they are mapped.
     pub bytes: Vec<u8>,
     /// Exports of the kernel's vDSO that this image lacks. A program that looks for one of them
     /// finds nothing, as on a kernel that is older.
@@ -79,7 +79,7 @@ fn hide(bytes: &mut [u8], architecture: &Architecture, image: &Image<'_>, name: 
     // it and two bytes: gdb takes an undefined symbol that has an address for a trampoline there, and
     // names all that comes behind it after that.
     let at = symbol.section_index_offset;
-    let fields = match architecture.bits {
+    let fields = match architecture.bits() {
         32 => [at..at + 2, at - 10..at - 2],
         _ => [at..at + 2, at + 2..at + 18],
     };

@@ -36,7 +36,7 @@ fn what_was_asked_for_is_there_and_nothing_else() {
                 ByteOrder::Big => vdso_elf::ByteOrder::Big,
             };
             assert_eq!(parsed.byte_order(), order, "{name}");
-            assert_eq!(parsed.machine().0, architecture.machine, "{name}");
+            assert_eq!(parsed.machine(), architecture.abi.machine, "{name}");
             for export in architecture.exports {
                 let found = parsed.lookup(export.name, None);
                 assert!(found.is_some(), "{name}, {}: {}", source.name(), export.name);

@@ -15,16 +15,15 @@
 //! function and the beginning of the next, and consists of instructions that do nothing. All of it is this process's
 //! copy of the file's pages, and inherited by its forks.
 
-use std::fs;
 use std::ops::Range;
 
 use nix::unistd::Pid;
-use vdso_data::detour::NO_TIMER;
+use vdso_host::proc::maps;
 
-use crate::detour::sender_word;
+use crate::detour::Detour;
 use crate::error::Result;
 use crate::exec::Memory;
-use crate::goroutine::Stack;
+use crate::ptrace::Stopped;
 
 /// Why a call site is left as it is.
 #[derive(Debug)]
@@ -61,48 +60,38 @@ const JUMP_BYTES: usize = 5;
 /// `int3`, which fills what is left of a pad.
 const UNREACHED: u8 = 0xcc;
 
-/// Makes the `syscall` instruction in front of `return_addr` jump to `detour_addr` for the call `number`. The thread
-/// `pid` is stopped by its tracer, which is the calling process.
+/// Makes the `syscall` instruction of a detour's call jump to the image for that call, in the process of a stopped thread.
+/// The call sets no timer.
 ///
 /// # Errors
 /// Nothing that the program executes has changed then.
-pub fn rewrite(
-    pid: Pid,
-    return_addr: u64,
-    number: u32,
-    detour_addr: u64,
-    stack: Stack,
-) -> std::result::Result<(), Unfit> {
-    let memory = Memory::of(pid);
+pub fn rewrite(thread: &mut Stopped, to: &Detour) -> std::result::Result<(), Unfit> {
+    let return_addr = to.instruction_addr;
+    let memory = Memory::of(thread.tid());
     let site_addr = return_addr.wrapping_sub(INSTRUCTION_BYTES);
     if read::<2>(&memory, site_addr)? != INSTRUCTION || site_addr % CACHE_LINE == CACHE_LINE - 1 {
         return Err(Unfit::Instruction);
     }
-    let code = Code::around(&memory, pid, site_addr)?;
+    let code = Code::around(&memory, thread.tid(), site_addr)?;
     let pad = code.pad(&memory, return_addr)?;
     let trampoline_addr = code.trampoline(&memory)?;
-    let trampoline = trampoline(trampoline_addr, return_addr, number, detour_addr, stack)?;
+    let trampoline = trampoline(trampoline_addr, to)?;
     let jump = jump(pad.start, trampoline_addr).ok_or(Unfit::NoTrampoline)?;
     let displacement = pad.start.wrapping_sub(return_addr).cast_signed();
     let short = i8::try_from(displacement).map_err(|_| Unfit::NoPad)?;
     let mut filled = vec![UNREACHED; (pad.end - pad.start) as usize];
     filled[..JUMP_BYTES].copy_from_slice(&jump);
-    memory.write_by_file(trampoline_addr, &trampoline)?;
-    memory.write_by_file(pad.start, &filled)?;
-    memory.write_by_file(site_addr, &[0xeb, short.cast_unsigned()])?;
+    thread.write_by_file(trampoline_addr, &trampoline)?;
+    thread.write_by_file(pad.start, &filled)?;
+    thread.write_by_file(site_addr, &[0xeb, short.cast_unsigned()])?;
     Ok(())
 }
 
 const TRAMPOLINE_BYTES: usize = 64;
 
 /// Its registers are all the program's but rcx and r11, which `syscall` changes, and not even the flags may change.
-fn trampoline(
-    addr: u64,
-    return_addr: u64,
-    number: u32,
-    detour_addr: u64,
-    stack: Stack,
-) -> std::result::Result<[u8; TRAMPOLINE_BYTES], Unfit> {
+fn trampoline(addr: u64, to: &Detour) -> std::result::Result<[u8; TRAMPOLINE_BYTES], Unfit> {
+    let &Detour { number, instruction_addr: return_addr, detour_addr, .. } = to;
     let mut code = Vec::with_capacity(TRAMPOLINE_BYTES);
     // lea rcx, [rax - number]; jrcxz over the next two
     code.extend([0x48, 0x8d, 0x88]);
@@ -120,7 +109,7 @@ fn trampoline(
     code.extend(displacement.to_le_bytes());
     // mov eax, the clock of no timer; jmp [rip]
     code.push(0xb8);
-    code.extend(sender_word(NO_TIMER, stack).to_le_bytes());
+    code.extend(to.sender_word().to_le_bytes());
     code.extend([0xff, 0x25, 0, 0, 0, 0]);
     code.extend(detour_addr.to_le_bytes());
     let mut trampoline = [UNREACHED; TRAMPOLINE_BYTES];
@@ -155,15 +144,15 @@ mod elf {
 
 impl Code {
     fn around(memory: &Memory, pid: Pid, addr: u64) -> std::result::Result<Self, Unfit> {
-        let maps = fs::read(format!("/proc/{pid}/maps")).map_err(|_| Unfit::NoFile)?;
-        let maps = String::from_utf8_lossy(&maps);
-        let mappings: Vec<Mapping<'_>> = maps.lines().filter_map(Mapping::of).collect();
-        let at = mappings.iter().position(|mapping| mapping.addrs.contains(&addr));
+        let maps = maps::read(pid).map_err(|_| Unfit::NoFile)?;
+        let lines: Vec<_> = maps::lines(&maps).collect();
+        let at = lines.iter().position(|line| line.addrs.contains(addr));
         let at = at.ok_or(Unfit::NoFile)?;
-        let of_file = |mapping: &&Mapping<'_>| {
-            mapping.file == mappings[at].file && mapping.offset == 0 && !mapping.file.is_empty()
+        let file = |line: &maps::Line<'_>| (line.device, line.inode);
+        let is_first = |line: &&maps::Line<'_>| {
+            line.inode != 0 && file(line) == file(&lines[at]) && line.file_offset == 0
         };
-        let first = mappings[..=at].iter().rev().find(of_file).ok_or(Unfit::NoFile)?;
+        let first = lines[..=at].iter().rev().find(is_first).ok_or(Unfit::NoFile)?;
         let base = first.addrs.start;
         let header = read::<{ elf::HEADER_BYTES }>(memory, base)?;
         let count = usize::from(u16::from_le_bytes([header[56], header[57]]));
@@ -187,7 +176,7 @@ impl Code {
         let code = segments().find(is_code).ok_or(Unfit::NoFile)?;
         let table = segments().find(|&it| kind(it) == elf::PT_GNU_EH_FRAME);
         let table_addr = start(table.ok_or(Unfit::NoUnwindTable)?);
-        let last = mappings[at].addrs.end;
+        let last = lines[at].addrs.end;
         let tail = end(code)..end(code).next_multiple_of(4096).min(last);
         Ok(Self { tail, table_addr })
     }
@@ -316,30 +305,6 @@ fn is_padding(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// A line of `/proc/PID/maps`.
-#[derive(Debug)]
-struct Mapping<'a> {
-    addrs: Range<u64>,
-    offset: u64,
-    /// Device and inode; empty if it is no file's.
-    file: &'a str,
-}
-
-impl<'a> Mapping<'a> {
-    fn of(line: &'a str) -> Option<Self> {
-        let mut fields = line.splitn(6, ' ');
-        let (start, end) = fields.next()?.split_once('-')?;
-        let hex = |digits| u64::from_str_radix(digits, 16).ok();
-        let addrs = hex(start)?..hex(end)?;
-        let _protection = fields.next()?;
-        let offset = hex(fields.next()?)?;
-        let (device, inode) = (fields.next()?, fields.next()?);
-        let from = device.as_ptr().addr() - line.as_ptr().addr();
-        let file = &line[from..from + device.len() + 1 + inode.len()];
-        Some(Self { addrs, offset, file: if inode == "0" { "" } else { file } })
-    }
-}
-
 fn read<const N: usize>(memory: &Memory, addr: u64) -> Result<[u8; N]> {
     let mut bytes = [0; N];
     memory.read(addr, &mut bytes)?;
@@ -373,17 +338,5 @@ mod tests {
         used.extend([UNREACHED; 5]);
         assert_eq!(unused(&used), Some(5));
         assert_eq!(unused(&[]), None);
-    }
-
-    #[test]
-    fn a_line_of_maps_names_its_file() {
-        let line = "7f00-7f10 r-xp 00028000 fe:01 1234 /lib/a b (deleted)";
-        let mapping = Mapping::of(line).expect("a mapping");
-        assert_eq!(
-            (mapping.addrs, mapping.offset, mapping.file),
-            (0x7f00..0x7f10, 0x28000, "fe:01 1234")
-        );
-        assert_eq!(Mapping::of("7f00-7f10 rw-p 00000000 00:00 0").expect("a mapping").file, "");
-        assert!(Mapping::of("").is_none());
     }
 }

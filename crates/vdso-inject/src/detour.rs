@@ -12,11 +12,12 @@ use vdso_data::clock;
 use vdso_data::detour::{FROM_ENTRY, SMALL_STACK};
 use vdso_data::process;
 
-use crate::arch::{ABIS, Abi, Registers, Times, Word};
+use crate::arch::{ABIS, Abi, Times, Word};
 use crate::error::{Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
 use crate::goroutine::{self, Stack};
+use crate::ptrace::Stopped;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
@@ -97,28 +98,27 @@ impl FileTimes {
 }
 
 /// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`
-/// if it has no image of this launch's.
-pub fn find(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+/// if it has no image of this launch's. It is looked for where it was `before` first, if that is known.
+pub fn find(pid: Pid, abi: &Abi, payload: &Payload, before: Option<u64>) -> Option<u64> {
     let file = payload.image_file(abi)?;
-    // A stub has changed it.
-    let image_addr = entry(&auxv(pid, abi)?, libc::AT_SYSINFO_EHDR)?;
-    is_ours(pid, file, image_addr, payload.detours.mark)
-        .then(|| image_addr + file.entry() + FROM_ENTRY as u64)
+    let from_image = file.entry() + FROM_ENTRY as u64;
+    let is_ours = |&addr: &u64| is_ours(pid, file, addr, payload.detours.mark);
+    let before = before.map(|detour_addr| detour_addr.wrapping_sub(from_image));
+    let addr = before.filter(is_ours).or_else(|| image_addr(pid, abi).filter(is_ours))?;
+    Some(addr + from_image)
 }
 
-/// How much stack that thread has.
+/// What the auxiliary vector says, which a stub has changed.
+fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
+    let auxv = auxv(pid, abi)?;
+    auxv.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR).map(|entry| entry[1])
+}
+
+/// How much stack the threads of process `pid` have when they report.
 pub fn stack(pid: Pid, abi: &Abi) -> Stack {
     match (abi.word, auxv(pid, abi)) {
         (Word::Bits64, Some(auxv)) => goroutine::stack(pid, &auxv),
         _ => Stack::Usual,
-    }
-}
-
-/// What a thread comes with beside its call: the clock of the timer that this sets, and what its stack is like.
-pub const fn sender_word(timer_clock: u32, stack: Stack) -> u32 {
-    match stack {
-        Stack::Usual => timer_clock,
-        Stack::Small => timer_clock | SMALL_STACK,
     }
 }
 
@@ -130,10 +130,6 @@ fn auxv(pid: Pid, abi: &Abi) -> Option<Vec<u64>> {
         Word::Bits32 => Some(u64::from(u32::from_ne_bytes(bytes.try_into().ok()?))),
     };
     Some(auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect())
-}
-
-fn entry(auxv: &[u64], wanted: u64) -> Option<u64> {
-    auxv.chunks_exact(2).find(|entry| entry[0] == wanted).map(|entry| entry[1])
 }
 
 /// Whether an image of this launch's is there: its process page has the launch's mark.
@@ -148,21 +144,39 @@ fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
     start[MAGIC..MAGIC + 8] == process::MAGIC.to_ne_bytes() && start[MARK..] == mark.to_ne_bytes()
 }
 
-/// Sends a thread to `detour_addr` that is stopped behind its report's answer; `number` and `instruction_addr` are
-/// the report's. It comes there with the [`sender_word`].
+/// Where a thread is to be sent from the answer of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// The number of the call that it has reported.
+    pub number: u32,
+    /// The address behind the call's instruction.
+    pub instruction_addr: u64,
+    /// The address of the image's `detour`: [`find`].
+    pub detour_addr: u64,
+    /// The clock of the timer that the call sets or asks about; [`vdso_data::detour::NO_TIMER`] if that is none.
+    pub timer_clock: u32,
+    /// How much stack the thread has.
+    pub stack: Stack,
+}
+
+impl Detour {
+    /// What the thread comes there with beside its call.
+    #[allow(dead_code, reason = "not where there are no detours")]
+    pub(crate) fn sender_word(&self) -> u32 {
+        match self.stack {
+            Stack::Usual => self.timer_clock,
+            Stack::Small => self.timer_clock | SMALL_STACK,
+        }
+    }
+}
+
+/// Sends a thread there that is stopped behind its report's answer.
 ///
 /// # Errors
 /// [`Error::Gone`](crate::Error::Gone).
-pub fn divert(
-    pid: Pid,
-    number: u32,
-    instruction_addr: u64,
-    detour_addr: u64,
-    sender_word: u32,
-) -> Result<Diverted> {
-    let registers = Registers::read(pid)?;
-    match registers.diverted(number, instruction_addr, detour_addr, sender_word) {
-        Some(diverted) => diverted.write(pid).map(|()| Diverted::Sent),
+pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+    match thread.registers()?.diverted(to) {
+        Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }
 }

@@ -13,11 +13,11 @@ pub enum Error {
     /// A system call failed.
     #[error("cannot {attempt}{}: {}", of_process(*.pid), errno.desc())]
     System {
-        /// For what.
+        /// What the system call was made for.
         attempt: Attempt,
         /// On which process, if not this one.
         pid: Option<Pid>,
-        /// Why.
+        /// The kernel's reason.
         errno: Errno,
     },
     /// The kernel's image in a process is not one.
@@ -29,29 +29,29 @@ pub enum Error {
     /// The program's stack is not as `execve` leaves it.
     #[error("process {pid} has no readable initial stack")]
     Stack {
-        /// Which process.
+        /// The process whose stack cannot be read.
         pid: Pid,
     },
     /// The kernel's vDSO is not where the program's stack says.
     #[error("the stack of process {pid} names another vDSO than the kernel's")]
     VdsoPlace {
-        /// Which process.
+        /// The process whose stack names another vDSO.
         pid: Pid,
     },
     /// A program of another kind than this one, for which there is no image.
     #[error("process {pid} is a 32-bit program ({abi})")]
     Foreign {
-        /// Which process.
+        /// The process of the program that gets no image.
         pid: Pid,
-        /// The kind of program.
+        /// The name of its kind of programs, as `i386`.
         abi: &'static str,
     },
     /// A program of another kind than this one, to which the kernel gives no vDSO.
     #[error("the kernel gives process {pid}, a 32-bit program ({abi}), no vDSO")]
     NoVdso {
-        /// Which process.
+        /// The process that has no vDSO.
         pid: Pid,
-        /// The kind of program.
+        /// The name of its kind of programs, as `i386`.
         abi: &'static str,
     },
     /// This process has other threads, which would not be there in its forked children.
@@ -70,49 +70,49 @@ pub enum Error {
     /// the image cannot be mapped.
     #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]
     Confined {
-        /// Which process.
+        /// The process that has the filter.
         pid: Pid,
     },
     /// A program that has begun to run is given its clock only while it has one thread.
     #[error("process {pid} has several threads already")]
     ManyThreads {
-        /// Which process.
+        /// The process that has several threads.
         pid: Pid,
     },
     /// A program did not leave what it must not be interrupted in.
     #[error("process {pid} cannot be stopped where its clock could be put in")]
     Busy {
-        /// Which process.
+        /// The process that could not be stopped in time.
         pid: Pid,
     },
     /// There is no room for jumps behind the kernel's vDSO.
     #[error("the kernel's vDSO in process {pid} has no room to be changed")]
     NoRoom {
-        /// Which process.
+        /// The process whose copy of the kernel's vDSO is full.
         pid: Pid,
     },
     /// The process that was giving the program its clock was killed in the middle.
     #[error("the supervisor was killed while process {pid} began")]
     TracerKilled {
-        /// Which process.
+        /// The process that was to get the clock.
         pid: Pid,
     },
     /// Nobody answered a program's request for the image's file.
     #[error("process {pid} was given no descriptor of the image")]
     NoAnswer {
-        /// Which process.
+        /// The process that asked for the file.
         pid: Pid,
     },
     /// What a program has under the number of the image's file is another file.
     #[error("process {pid} was given another file than the image, and has not used it")]
     AnotherFile {
-        /// Which process.
+        /// The process that has another file.
         pid: Pid,
     },
     /// The process ended while it was worked on.
     #[error("process {pid} ended")]
     Gone {
-        /// Which process.
+        /// The process that has ended.
         pid: Pid,
     },
 }
@@ -166,6 +166,15 @@ pub enum Attempt {
 }
 
 impl Error {
+    /// What the kernel said, if that is what this is about.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::System { errno, .. } => Some(*errno),
+            Self::Gone { .. } => Some(Errno::ESRCH),
+            _ => None,
+        }
+    }
+
     /// A failed call that concerns this process.
     pub fn on_self(attempt: Attempt, errno: Errno) -> Self {
         Self::System { attempt, pid: None, errno }

@@ -4,7 +4,7 @@
 //! - [`exec`]: into a program that stands at its first instruction, or has begun to run.
 //! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
 //!   [`arch`].
-//! - [`ptrace`], [`proc`]: the little of these that is needed.
+//! - [`ptrace`]: threads of other processes, by the state that they are in.
 //!
 //! Who starts programs and follows what they start is `vdso-launch`.
 
@@ -15,7 +15,6 @@ mod error;
 pub mod exec;
 mod file;
 mod goroutine;
-pub mod proc;
 pub mod ptrace;
 pub mod stub;
 

@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::ptrace;
-use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use test_support::{Program, Readings};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
@@ -17,6 +16,7 @@ use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::ProgramFile;
 use vdso_inject::exec::{Announce, FileBy, Payload, inject};
+use vdso_inject::ptrace::{Stopped, Told, wait_for};
 
 const OFFSET_SEC: i64 = 1_000_000;
 
@@ -82,13 +82,14 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
     };
     let inherited = fcntl(payload.file.as_fd(), FcntlArg::F_DUPFD(200)).expect("a descriptor");
 
-    let child = stopped_at_exec(command);
-    let pid = Pid::from_raw(child.id() as i32);
-    hide_vdso(pid);
+    let (child, mut thread) = stopped_at_exec(command);
+    hide_vdso(thread.tid());
     if is_injected {
-        inject(pid, &payload, FileBy::Inheritance(inherited), Announce::No, 0).expect("injection");
+        inject(&mut thread, &payload, FileBy::Inheritance(inherited), Announce::No, 0)
+            .expect("injection");
     }
-    ptrace::detach(pid, None).expect("detach");
+    thread.take_signal();
+    drop(thread);
     let output = child.wait_with_output().expect("the program ends");
     // SAFETY: this test's own descriptor.
     unsafe { libc::close(inherited) };
@@ -96,12 +97,14 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn stopped_at_exec(command: &mut Command) -> Child {
+fn stopped_at_exec(command: &mut Command) -> (Child, Stopped) {
     // SAFETY: makes one system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
-    waitpid(Pid::from_raw(child.id() as i32), None).expect("it stops at exec");
-    child
+    match wait_for(Pid::from_raw(child.id() as i32)) {
+        Told::Stopped(thread) => (child, thread),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Turns the entry into one that is to be ignored, which is what a kernel without a vDSO lacks.

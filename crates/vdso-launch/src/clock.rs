@@ -238,7 +238,7 @@ pub struct Plan {
     pub transforms: [Transform; clock::LINES],
     /// What is added to the clocks that are moved.
     pub offset: Timespec,
-    /// How fast these run.
+    /// How many seconds of the clocks that are moved are in one of the kernel's.
     pub rate: Rate,
 }
 

@@ -20,7 +20,7 @@ pub enum Error {
     NotExecuted {
         /// What was to be executed.
         program: OsString,
-        /// Why it was not.
+        /// The kernel's reason not to execute it.
         errno: Errno,
     },
     /// There is no such clock.
@@ -35,9 +35,9 @@ pub enum Error {
     /// A set-user-ID program, or one with capabilities, would lose these: what is traced does not get them.
     #[error("{} would lose its {privilege}", quoted(.program))]
     Privileged {
-        /// Its file.
+        /// The file of the program that has privilege.
         program: PathBuf,
-        /// What its file gives.
+        /// The privilege that its file gives.
         privilege: Privilege,
     },
     /// A program was ended, as it would have run on the host's clock: [`Command::strict`].
@@ -45,27 +45,27 @@ pub enum Error {
     /// [`Command::strict`]: crate::Command::strict
     #[error("{} or what it has started would have run on the host's clock, and was ended", quoted(.program))]
     OnHostClock {
-        /// What was started.
+        /// The program that was started, as the caller named it.
         program: OsString,
     },
     /// The process that stands for the program was killed: how the program ends is not known, and it may live.
     #[error("the process that stood for {} was killed", quoted(.program))]
     Lost {
-        /// What was started.
+        /// The program that was started, as the caller named it.
         program: OsString,
     },
     /// An argument, or a part of the environment, has a zero byte.
     #[error("an argument or a part of the environment has a zero byte: {}", quoted(.text))]
     ZeroByte {
-        /// Which.
+        /// The argument, or the part of the environment, that has the zero byte.
         text: OsString,
     },
     /// A call of the kernel's failed.
     #[error("cannot {attempt}: {}", errno.desc())]
     System {
-        /// For what.
+        /// What the call was made for.
         attempt: &'static str,
-        /// Why.
+        /// The kernel's reason.
         errno: Errno,
     },
     /// Reading what the program has written failed.

@@ -41,8 +41,10 @@ mod child;
 pub mod clock;
 mod command;
 mod error;
+mod execute;
 pub mod follow;
 pub mod privilege;
+mod process;
 mod processes;
 pub mod source;
 mod spawn;
@@ -53,6 +55,7 @@ pub use child::Child;
 pub use clock::{Clock, ClockBuilder, ClockError, ClockSet, Clocks, Plan, host_time};
 pub use command::{Command, Notices};
 pub use error::Error;
+pub use execute::execute;
 pub use follow::hint;
 pub use processes::{
     Caller, Core, Follow, Inheritance, Launch, OnHostClock, Outcome, Streams, end_by_signal,

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Pid;
+use vdso_host::proc::Status;
 
 /// What a file gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub fn at_stake_of(
     at_stake(&find(Path::new(program), path, start.unwrap_or(Path::new("")))?)
 }
 
-fn find(name: &Path, path: Option<&OsStr>, start: &Path) -> Option<PathBuf> {
+pub(crate) fn find(name: &Path, path: Option<&OsStr>, start: &Path) -> Option<PathBuf> {
     if name.as_os_str().as_bytes().contains(&b'/') {
         return Some(start.join(name));
     }
@@ -140,19 +141,13 @@ struct Credentials {
 
 impl Credentials {
     fn of(process: &str) -> Option<Self> {
-        let status = fs::read(format!("/proc/{process}/status")).ok()?;
-        let status = String::from_utf8_lossy(&status);
-        let words = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            Some(line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        };
-        let effective_id = |name| words(name)?.get(1)?.parse().ok();
-        let set = |name| u64::from_str_radix(words(name)?.first()?, 16).ok();
+        let status = Status::read(process).ok()?;
+        let effective_id = |name| status.numbers(name).nth(1);
         Some(Self {
-            user: effective_id("Uid:")?,
-            group: effective_id("Gid:")?,
-            capabilities: set("CapPrm:")?,
-            most_capabilities: set("CapBnd:")?,
+            user: effective_id("Uid")?,
+            group: effective_id("Gid")?,
+            capabilities: status.set("CapPrm")?,
+            most_capabilities: status.set("CapBnd")?,
         })
     }
 }

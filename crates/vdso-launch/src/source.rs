@@ -24,7 +24,7 @@ const VALIDATION_READS: u32 = 100;
 pub struct Selected {
     /// The source that was taken.
     pub source: Source,
-    /// Why that one.
+    /// The reason why this source was taken.
     pub reason: Reason,
     /// What programs have to do without.
     pub lacks: Vec<Lack>,

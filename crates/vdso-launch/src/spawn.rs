@@ -5,15 +5,15 @@ use std::ffi::{CString, OsStr, OsString, c_char};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::FdFlag;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{ForkResult, Pid, fork};
 use vdso_host::Host;
+use vdso_host::proc;
+use vdso_inject::Attempt;
 use vdso_inject::arch::{ABIS, check_support};
-use vdso_inject::{Attempt, proc};
 use vdso_timekeeper::Timekeeper;
 
 use crate::Source;
@@ -23,6 +23,7 @@ use crate::command::{Command, Notices};
 use crate::error::Error;
 use crate::follow::{Notice, Severity, Tick, hint};
 use crate::privilege;
+use crate::process;
 use crate::processes::{
     Caller, Core, Follow, Inheritance, Kind, Launch, OnHostClock, Outcome, Socket, Streams,
     end_by_signal,
@@ -70,7 +71,7 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
         streams: Streams::copies_of([&input, &output, &errors].map(|stream| &stream.program))
             .map_err(|errno| failed("copy the program's streams", Some(errno)))?,
         socket: fronts,
-        caller: proc::open(Pid::this()),
+        caller: process::open(Pid::this()),
     };
     let pid = front.fork()?;
     drop(front);
@@ -234,7 +235,7 @@ impl Front<'_> {
             Box::new(move || timekeeper.update())
         };
         let executed = |program: Pid| {
-            let fd = proc::open(program);
+            let fd = process::open(program);
             let number = fd.as_ref().map(AsRawFd::as_raw_fd);
             self.socket.send(Kind::Executed, program.as_raw(), number);
         };
@@ -335,11 +336,10 @@ fn silence() {
 /// What this process has open, or might have.
 fn open_descriptors() -> Vec<RawFd> {
     const MOST: u64 = 1 << 16;
-    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
     if proc::is_ours()
-        && let Ok(folder) = Path::new("/proc/self/fd").read_dir()
+        && let Ok(numbers) = proc::numbers_in("/proc/self/fd")
     {
-        return folder.flatten().filter_map(number).collect();
+        return numbers.collect();
     }
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
     let limit = limit.map_or(MOST, |(soft, _)| soft.min(MOST));

@@ -12,9 +12,9 @@ pub enum Error {
     /// A system call failed.
     #[error("cannot {attempt}: {}", errno.desc())]
     System {
-        /// For what.
+        /// What the system call was made for.
         attempt: Attempt,
-        /// Why.
+        /// The kernel's reason.
         errno: Errno,
     },
     /// The image is not one.

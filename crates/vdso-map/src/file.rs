@@ -39,11 +39,11 @@ pub struct ImageFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Identity {
-    /// `st_dev`.
+    /// `st_dev`: the device that the file is on.
     pub device: u64,
-    /// `st_ino`.
+    /// `st_ino`: the number of the file there.
     pub inode: u64,
-    /// `st_size`.
+    /// `st_size`: how long the file is.
     pub bytes: u64,
 }
 

@@ -18,20 +18,18 @@ impl Counter {
     pub fn subject(self, name: &str) -> Option<Subject<'static>> {
         #[cfg(target_arch = "x86_64")]
         {
-            use std::arch::x86_64::{__rdtscp, _rdtsc};
             Some(match self {
                 Self::Unordered => Subject::new(name, |times| {
                     for _ in 0..times {
                         // SAFETY: reads a counter that user mode may read, or the process is told so by
                         // a signal.
-                        black_box(unsafe { _rdtsc() });
+                        black_box(unsafe { vdso_arch::counter_halves_unordered!() });
                     }
                 }),
                 Self::Ordered => Subject::new(name, |times| {
-                    let mut cpu = 0;
                     for _ in 0..times {
                         // SAFETY: as above.
-                        black_box(unsafe { __rdtscp(&mut cpu) });
+                        black_box(unsafe { vdso_arch::counter_halves!() });
                     }
                 }),
             })

@@ -7,7 +7,7 @@ use std::mem::transmute;
 use std::ptr;
 use std::rc::Rc;
 
-use libc::{clockid_t, time_t, timespec, timeval};
+use libc::{c_long, clockid_t, timespec, timeval};
 
 use crate::calls::{Call, RANDOM_BYTES};
 use crate::interleave::Subject;
@@ -43,7 +43,7 @@ pub struct Function<'image> {
 
 type Clock = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 pub(crate) type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
-type Time = unsafe extern "C" fn(*mut time_t) -> time_t;
+type Time = unsafe extern "C" fn(*mut c_long) -> c_long;
 type Getcpu = unsafe extern "C" fn(*mut c_uint, *mut c_uint, *mut c_void) -> c_int;
 
 /// The functions, by what they take: each is called by its own type, as Rust demands.

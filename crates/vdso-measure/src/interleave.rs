@@ -8,7 +8,7 @@ use crate::statistics::{Summary, median};
 pub struct Subject<'a> {
     /// What it is called in the table.
     pub name: String,
-    /// Does it `times` times.
+    /// Does what is measured as many times as it is told.
     pub run: Box<dyn FnMut(u32) + 'a>,
 }
 
@@ -31,9 +31,9 @@ pub struct Turns {
 /// What one subject cost.
 #[derive(Clone, Debug)]
 pub struct Cost {
-    /// Its name.
+    /// The name of what was measured.
     pub name: String,
-    /// Over its turns, ns for one call.
+    /// What one call took over all turns, ns.
     pub summary: Summary,
     /// Median over the rounds of the ratio to the first subject in the same round; `None` if that is
     /// no number, as the clock that measures did not advance in the first subject's turns.

@@ -5,7 +5,7 @@
 pub struct Summary {
     /// The least: what the call takes when nothing disturbs it.
     pub min_ns: f64,
-    /// The middle.
+    /// The middle: half of the turns took no longer.
     pub median_ns: f64,
     /// Ninety-nine of a hundred turns took no longer.
     pub p99_ns: f64,

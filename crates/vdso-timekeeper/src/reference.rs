@@ -46,7 +46,7 @@ pub trait Reference {
 /// The fine clocks at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The counter then.
+    /// The counter's value at that instant.
     pub cycles: u64,
     /// By clock id: the time then in units of 2^-32 ns. Those that are not in
     /// [`clock::HIGH_RESOLUTION`] are not looked at.
@@ -56,9 +56,9 @@ pub struct Sample {
 /// How fast a reference's clocks run, units of 2^-64 ns a cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slopes {
-    /// Of all but MONOTONIC_RAW.
+    /// The slope of all clocks but MONOTONIC_RAW.
     pub steered: u128,
-    /// Of MONOTONIC_RAW, which nobody slews.
+    /// The slope of MONOTONIC_RAW, which nobody slews.
     pub raw: u128,
 }
 

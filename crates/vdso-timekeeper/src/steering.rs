@@ -37,11 +37,11 @@ const STEP_NS: i128 = 1_000_000;
 /// A clock as a function of the counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Where it starts.
+    /// The counter's value at which the line starts.
     pub cycles: u64,
-    /// The time there.
+    /// The time at that value.
     pub start: Fixed,
-    /// Units of 2^-64 ns a cycle.
+    /// How fast the clock runs, units of 2^-64 ns a cycle.
     pub slope: u128,
 }
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use anyhow::{Context, Result, bail};
 use vdso_data::{PAGE_BYTES, clock};
 use vdso_host::counter;
-use vdso_host::{Mapping, btf, mapping};
+use vdso_host::proc::maps;
+use vdso_host::{Mapping, btf};
 
 use crate::clocks;
 use crate::report::Report;
@@ -81,8 +82,7 @@ fn types() -> Result<Vec<(String, String)>> {
 }
 
 fn vvar() -> Result<Mapping> {
-    let maps = fs::read_to_string("/proc/self/maps")?;
-    mapping(&maps, "[vvar]").context("there is no [vvar]")
+    maps::kernels(&maps::read("self")?, "[vvar]").context("there is no [vvar]")
 }
 
 /// The page and the clocks while it did not change.

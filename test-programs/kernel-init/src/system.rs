@@ -7,8 +7,6 @@ mod file;
 mod maps;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
 mod mips;
-#[cfg(target_arch = "powerpc64")]
-mod powerpc64;
 mod process;
 mod signal;
 
@@ -19,11 +17,10 @@ pub use file::{mount, read_file};
 pub use maps::{make_writable, mapping};
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
 pub use mips::raw;
-#[cfg(target_arch = "powerpc64")]
-pub use powerpc64::raw;
 pub use process::{Instruction, execute, fork, is_first_process, power_off, set_filter, wait};
 pub use signal::{Told, set_handler};
 pub use syscalls::{Errno, Sysno};
+use vdso_arch::system_call::{X32_BIT, numbers::X32};
 
 /// Whether numbers of signals, errors and ioctls are those of mips.
 const IS_MIPS: bool = cfg!(any(target_arch = "mips", target_arch = "mips64"));
@@ -42,11 +39,9 @@ pub unsafe fn call(number: Sysno, arguments: [usize; 6]) -> Result<usize, Errno>
 
 /// The number of a call: x32 has x86-64's, marked by a bit, but for calls with pointers in memory.
 pub const fn number_of(number: Sysno) -> usize {
-    const X32: usize = 0x4000_0000;
-    const X32_EXECVE: usize = 520;
     match number {
-        Sysno::execve if IS_X32 => X32 | X32_EXECVE,
-        _ if IS_X32 => X32 | number.id() as usize,
+        Sysno::execve if IS_X32 => X32.execve as usize,
+        _ if IS_X32 => X32_BIT as usize | number.id() as usize,
         _ => number.id() as usize,
     }
 }
@@ -69,30 +64,17 @@ pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> 
     Errno::from_ret(value)
 }
 
-/// x32's arguments are full registers.
+/// x32's arguments are full registers, and the crate `syscalls` 0.8 does not say that the kernel changes PowerPC's
+/// CTR, in which the compiler counts loops, and XER.
 ///
 /// # Safety
 /// As above.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "32"))]
+#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "32"), target_arch = "powerpc64"))]
 pub unsafe fn raw(number: usize, arguments: [usize; 6]) -> Result<usize, Errno> {
-    let [first, second, third, fourth, fifth, sixth] = arguments.map(|argument| argument as u64);
-    let value: u64;
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        core::arch::asm!(
-            "syscall",
-            inlateout("rax") number as u64 => value,
-            in("rdi") first,
-            in("rsi") second,
-            in("rdx") third,
-            in("r10") fourth,
-            in("r8") fifth,
-            in("r9") sixth,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    }
+    let [first, second, third, fourth, fifth, sixth] = arguments;
+    // SAFETY: the caller answers for the call itself.
+    let value =
+        unsafe { vdso_arch::system_call!(number, first, second, third, fourth, fifth, sixth) };
     Errno::from_ret(value as usize)
 }
 

@@ -9,12 +9,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use vdso_image::Source;
+use xtask_build::images;
+use xtask_build::standard_library::Core;
 
 use super::Report;
 use super::checks::workspace;
 use super::set::Set;
-use crate::images;
-use crate::standard_library::Core;
 
 const REMEDY: &str = "find what build.rs lets through: a path, an environment variable, a flag";
 

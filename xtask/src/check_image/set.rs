@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use vdso_data::architecture::Architecture;
 use vdso_image::Source;
+use xtask_build::images::{self, Images};
 
 use super::subject::Subject;
-use crate::images::{self, Images};
 
 /// The images for one architecture, by source.
 pub struct Set {

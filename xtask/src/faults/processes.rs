@@ -8,6 +8,7 @@ use std::fs;
 use std::time::Duration;
 
 use nix::unistd::{Pid, getpid};
+use vdso_host::proc::{Stat, Status};
 
 /// What the command's file is called while it is tested, and its processes with it.
 pub const COMMAND: &str = "vdso";
@@ -87,24 +88,17 @@ fn is_ours(pid: Pid) -> bool {
     name.trim_end() == COMMAND && is_alive(pid)
 }
 
-/// The fields of `/proc/PID/stat` behind the process's name.
-fn stat(pid: Pid) -> Option<Vec<String>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    Some(text.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
-}
-
 /// Whether it lives: a zombie does not.
 fn is_alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|fields| !matches!(fields[0].as_str(), "Z" | "X"))
+    Stat::read(pid).is_ok_and(|stat| !stat.has_ended())
 }
 
 fn group_of(pid: Pid) -> Option<Pid> {
-    stat(pid)?.get(2)?.parse().ok().map(Pid::from_raw)
+    Stat::read(pid).ok()?.field(5).map(Pid::from_raw)
 }
 
 /// How often a process has waited for something: it grows with what the process does.
 pub fn waits_of(pid: Pid) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    let status = Status::read(pid).ok();
+    status.and_then(|status| status.number("voluntary_ctxt_switches")).unwrap_or(0)
 }

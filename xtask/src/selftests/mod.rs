@@ -6,7 +6,7 @@
 //!
 //! 1. [`suite`]: the tests, and what is compiled for each;
 //! 2. [`source_tree`]: unpacks and compiles them;
-//! 3. [`process`](crate::process): runs one, plain or under `vdso run`, for a limited time;
+//! 3. [`process`](xtask_build::process): runs one, plain or under `vdso run`, for a limited time;
 //! 4. [`verdict`]: what its exit code and its output say.
 //!
 //! A test is run plain first. What fails then says nothing about our image: it is reported as a skip
@@ -26,7 +26,7 @@ use test_support::{Lacking, skip};
 use vdso_image::Source;
 use verdict::Verdict;
 
-use crate::process::Finished;
+use xtask_build::process::Finished;
 
 /// Run the kernel's own vDSO and clock tests under `vdso run`
 #[derive(clap::Args)]
@@ -201,7 +201,7 @@ pub fn build_vdso() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "vdso-cli"]);
-    cargo.arg("--manifest-path").arg(crate::cargo::workspace().join("Cargo.toml"));
+    cargo.arg("--manifest-path").arg(xtask_build::cargo::workspace().join("Cargo.toml"));
     if own.parent().is_some_and(|folder| folder.ends_with("release")) {
         cargo.arg("--release");
     }

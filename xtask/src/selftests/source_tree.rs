@@ -9,9 +9,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+use xtask_build::standard_library::rustc;
 
 use super::suite::{Chacha, FOLDER, Test, UNPACKED};
-use crate::standard_library::rustc;
 
 /// Where Debian's packages put their tarballs.
 const INSTALLED: &str = "/usr/src";
@@ -40,7 +40,7 @@ impl SourceTree {
         }
         let file_name = tarball.file_name().context("the tarball is a folder")?.to_string_lossy();
         let name = file_name.trim_end_matches(SUFFIX).to_owned();
-        let cache = crate::cargo::target_folder().join("selftests");
+        let cache = xtask_build::cargo::target_folder().join("selftests");
         let unpacked = cache.join(&name);
         unpack(&tarball, &name, &unpacked)?;
         let programs = tempfile::Builder::new().prefix("programs-").tempdir_in(&cache)?;
@@ -86,7 +86,7 @@ impl SourceTree {
         let mut rustc = Command::new(rustc());
         rustc.args(["--edition=2024", "--crate-type=lib", "--emit=obj", "-O", "-Cpanic=abort"]);
         rustc.arg(format!("--cfg=way=\"{}\"", way.name())).arg("-o").arg(&object);
-        rustc.arg(crate::cargo::workspace().join("test-programs/random/chacha.rs"));
+        rustc.arg(xtask_build::cargo::workspace().join("test-programs/random/chacha.rs"));
         let output = rustc.output().context("cannot run rustc")?;
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "cannot compile chacha.rs:\n{words}");

@@ -2,7 +2,7 @@
 //! skip, all else a failure. The output is looked at as well, as some of the tests count a failure
 //! only on a line of theirs.
 
-use crate::process::{End, Finished};
+use xtask_build::process::{End, Finished};
 
 /// What came of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]

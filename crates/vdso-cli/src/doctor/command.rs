@@ -11,18 +11,19 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use serde::Serialize;
+use vdso_inject::ptrace::{self, Options, Seized, Stop, Stopped, SystemCall, Told, Until};
 
 use super::numbers::{self, Kind};
 use super::read::process::Process;
-use super::trace::{self, Event, SystemCall, Until};
 use crate::message::quoted;
 use crate::run;
 use crate::startup;
@@ -73,7 +74,7 @@ pub struct Watched {
 
 /// Runs `command` to its end.
 pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
-    if !vdso_inject::proc::is_ours() {
+    if !vdso_host::proc::is_ours() {
         let attempt = format!("cannot look at {}", quoted(&command[0]));
         return Err(refusal::without_proc(&attempt).into());
     }
@@ -95,11 +96,7 @@ pub fn watch(command: &[OsString], count: bool) -> Result<Watched> {
     let Some((looked_at, process)) = watch.latest else {
         bail!("cannot run {}: {}", quoted(&command[0]), why_it_did_not_run(refusal));
     };
-    let (exit_code, signal) = match end {
-        Event::Signaled(signal) => (None, Some(signal)),
-        Event::Exited(code) => (Some(code), None),
-        _ => (None, None),
-    };
+    let (exit_code, signal) = (end.code(), end.signal());
     let arguments = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let system_calls = watch.counts;
     Ok(Watched {
@@ -126,7 +123,8 @@ fn start(arguments: &[CString]) -> Result<(Pid, OwnedFd)> {
         | Options::PTRACE_O_TRACEEXIT
         | Options::PTRACE_O_TRACECLONE
         | Options::PTRACE_O_TRACESYSGOOD;
-    if let Err(errno) = ptrace::seize(child, options) {
+    // All whom this process traces tell their news to one wait.
+    if let Err(error) = Seized::seize_with(child, options) {
         // It reads nothing, and ends.
         drop(go);
         let _ = nix::sys::wait::waitpid(child, None);
@@ -134,7 +132,7 @@ fn start(arguments: &[CString]) -> Result<(Pid, OwnedFd)> {
             "cannot trace {}: {}; allow ptrace (in a container with --cap-add=SYS_PTRACE, on the \
              host with kernel.yama.ptrace_scope below 2)",
             quoted(OsStr::from_bytes(arguments[0].to_bytes())),
-            errno.desc()
+            error.errno().unwrap_or(Errno::EPERM).desc()
         );
     }
     std::fs::File::from(go).write_all(b"!").context("cannot start the program")?;
@@ -155,7 +153,7 @@ fn become_program(arguments: &[CString], wait_for_tracer: OwnedFd, refuse: Owned
     let is_traced = std::fs::File::from(wait_for_tracer).read_exact(&mut [0]).is_ok();
     if is_traced {
         startup::inheritance().restore();
-        let Err(errno) = nix::unistd::execvp(&arguments[0], arguments);
+        let errno = vdso_launch::execute(arguments);
         let _ = std::fs::File::from(refuse).write_all(&(errno as i32).to_ne_bytes());
     }
     // SAFETY: ends the process without running what belongs to its parent.
@@ -210,35 +208,40 @@ struct Watch {
 }
 
 impl Watch {
-    fn follow(&mut self) -> Result<Event> {
+    fn follow(&mut self) -> Result<ExitStatus> {
         loop {
-            let (pid, event) = trace::wait().context("cannot wait for the program")?;
-            let until = if self.count { Until::SystemCall } else { Until::Event };
-            match event {
-                Event::Exited(_) | Event::Signaled(_) if pid == self.pid => return Ok(event),
-                Event::Exited(_) | Event::Signaled(_) => {}
-                Event::GroupStop => trace::resume(pid, Until::Continued, 0),
-                Event::Signal(signal) => trace::resume(pid, until, signal),
-                Event::Exec | Event::Exiting | Event::SystemCall | Event::Other => {
-                    self.look(pid, event);
-                    trace::resume(pid, until, 0);
+            let (pid, told) = ptrace::wait_traced().context("cannot wait for the program")?;
+            match told {
+                Told::Stopped(thread) => {
+                    self.look(&thread);
+                    let until = match thread.stop() {
+                        Stop::Group => Until::Continued,
+                        _ if self.count => Until::Call,
+                        _ => Until::Event,
+                    };
+                    thread.resume(until);
                 }
+                Told::Ended(Some(status)) if pid == self.pid => {
+                    return Ok(ExitStatus::from_raw(status));
+                }
+                Told::Ended(_) | Told::Running(_) => {}
             }
         }
     }
 
-    fn look(&mut self, pid: Pid, event: Event) {
-        match event {
-            Event::Exec if pid == self.pid => {
+    fn look(&mut self, thread: &Stopped) {
+        let pid = thread.tid();
+        match thread.stop() {
+            Stop::Exec if pid == self.pid => {
                 self.counts = self.count.then(Counts::default);
                 self.take(LookedAt::Start);
             }
             // Before the program runs, the process is a copy of this one.
-            Event::Exiting if pid == self.pid && self.latest.is_some() => {
+            Stop::Exit if pid == self.pid && self.latest.is_some() => {
                 self.take(LookedAt::End);
             }
-            Event::SystemCall => {
-                if let Ok(Some(call)) = trace::entered(pid) {
+            Stop::Call => {
+                if let Ok(Some(call)) = thread.system_call() {
                     self.note(pid, &call);
                 }
             }

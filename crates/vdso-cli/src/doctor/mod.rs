@@ -15,7 +15,6 @@ mod numbers;
 mod read;
 mod report;
 mod text;
-mod trace;
 
 use std::fs::File;
 use std::io::{self, Stdout, Write};

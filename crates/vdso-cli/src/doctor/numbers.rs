@@ -1,13 +1,13 @@
 //! Which system calls a vDSO could have answered, by number.
-//!
-//! Source: `arch/x86/entry/syscalls/syscall_32.tbl`; the others are the C library's.
 
-use std::ffi::c_long;
+use vdso_arch::ByteOrder;
+use vdso_arch::abi::rows;
+use vdso_arch::system_call::{Numbers, numbers};
 
-use super::trace::SystemCall;
+use vdso_inject::ptrace::SystemCall;
 
-/// `include/uapi/linux/audit.h`.
-const AUDIT_ARCH_I386: u32 = 0x4000_0003;
+/// Whose numbers an i386 program's calls have.
+const AUDIT_ARCH_I386: u32 = rows::I386.audit_arch(ByteOrder::Little);
 
 /// What a system call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +22,22 @@ pub enum Kind {
 
 /// What it asks for, if a vDSO has anything to do with it.
 pub fn kind(call: &SystemCall) -> Option<Kind> {
-    let numbers = if call.architecture == AUDIT_ARCH_I386 { &I386 } else { &NATIVE };
-    let number = c_long::try_from(call.number).ok()?;
-    if numbers.by_id.contains(&number) {
+    let is_i386 = call.architecture == AUDIT_ARCH_I386;
+    let numbers: &Numbers = if is_i386 { &numbers::I386 } else { Numbers::CURRENT? };
+    let number = u32::try_from(call.number).ok()?;
+    // Each with 32-bit and with 64-bit time.
+    let by_id = [
+        numbers.clock_gettime,
+        numbers.clock_gettime64,
+        numbers.clock_getres,
+        numbers.clock_getres_time64,
+    ];
+    if by_id.contains(&Some(number)) {
         // A negative one names a process, a thread or a device.
         let id = call.arguments[0] as i32;
         return Some(if READABLE.contains(&id) { Kind::Clock } else { Kind::KernelClock });
     }
-    if numbers.others.contains(&number) {
+    if [numbers.gettimeofday, numbers.time].contains(&Some(number)) {
         return Some(Kind::Clock);
     }
     if number == numbers.getcpu {
@@ -49,31 +57,10 @@ const READABLE: [i32; 7] = [
     libc::CLOCK_TAI,
 ];
 
-struct Numbers {
-    /// Those whose first argument is a clock's id.
-    by_id: &'static [c_long],
-    /// Those of REALTIME.
-    others: &'static [c_long],
-    getcpu: c_long,
-    getrandom: c_long,
-}
-
-const NATIVE: Numbers = Numbers {
-    by_id: &[libc::SYS_clock_gettime, libc::SYS_clock_getres],
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    others: &[libc::SYS_gettimeofday, libc::SYS_time],
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    others: &[libc::SYS_gettimeofday],
-    getcpu: libc::SYS_getcpu,
-    getrandom: libc::SYS_getrandom,
-};
-
-/// Each of the first kind with 32-bit and with 64-bit time.
-const I386: Numbers =
-    Numbers { by_id: &[265, 403, 266, 406], others: &[78, 13], getcpu: 318, getrandom: 355 };
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::c_long;
+
     use super::*;
 
     fn call(architecture: u32, number: c_long, argument: i32) -> SystemCall {

@@ -12,12 +12,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use vdso_host::Host;
+use vdso_host::{Host, Kept};
 use vdso_launch::follow::Tick;
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     CallSites, Core, FileTimes, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source,
-    SourceError, Streams, end_by_signal, select,
+    SourceError, Streams, end_by_signal, execute, select,
 };
 use vdso_timekeeper::{Report, Timekeeper};
 
@@ -74,14 +74,19 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     if let Some((privilege, path)) = privileged_program(&run.command[0]) {
         return Ok(on_host_clock(run, &command, privilege, &path));
     }
-    let host = Host::find().context("cannot read /proc/self/maps")?;
+    let kept = Kept::for_this_user();
+    let host = kept.as_ref().map_or_else(Host::find, Host::find_with);
+    let host = host.context("cannot read /proc/self/maps")?;
     let mut selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
     if run.no_patch {
         selected.payload.detours.call_sites = CallSites::Kept;
     }
     selected.payload.detours.file_times = run.file_times.into();
     explain(run, plan, &selected);
-    launch(run, &command, plan, &host, &selected)
+    let outcome = launch(run, &command, plan, &host, &selected);
+    // This process ends now, which takes away all at once.
+    std::mem::forget((host, selected));
+    outcome
 }
 
 fn launch(
@@ -192,6 +197,5 @@ fn on_host_clock(run: &Run, command: &[CString], privilege: Privilege, path: &Pa
 /// Becomes the program.
 fn untouched(command: &[CString]) -> Outcome {
     startup::inheritance().restore();
-    let Err(errno) = nix::unistd::execvp(&command[0], command);
-    Outcome::NotExecuted(errno)
+    Outcome::NotExecuted(execute(command))
 }

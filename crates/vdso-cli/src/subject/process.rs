@@ -127,7 +127,7 @@ fn read(pid: Pid, mapping: &Mapping) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; mapping.bytes() as usize];
     let remote = RemoteIoVec { base: mapping.addrs.start as usize, len: bytes.len() };
     // The number is /proc's, which may be that of another PID namespace.
-    if vdso_inject::proc::is_ours() {
+    if vdso_host::proc::is_ours() {
         match process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]) {
             Ok(count) if count == remote.len => return Ok(bytes),
             Err(Errno::ESRCH) => return Err(Errno::ESRCH.into()),

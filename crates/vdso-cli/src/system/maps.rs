@@ -1,6 +1,8 @@
-//! A process's mappings, as `/proc/PID/maps` lists them (proc(5)), and which of them belong to a vDSO.
+//! A process's mappings, and which of them belong to a vDSO.
 
 use std::ops::Range;
+
+use vdso_host::proc::maps::{Line, lines};
 
 /// A mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,25 +59,14 @@ const PROCESS_PAGE: &str = "(process page of the image)";
 
 /// The mappings of `text`; lines that are not one are left out.
 pub fn parse(text: &str) -> Vec<Mapping> {
-    text.lines().filter_map(parse_line).collect()
-}
-
-fn parse_line(line: &str) -> Option<Mapping> {
-    // The name is the rest of the line, and may have spaces.
-    let mut rest = line;
-    let mut field = || {
-        let (field, tail) = rest.split_once(' ').unwrap_or((rest, ""));
-        rest = tail;
-        field
+    let mapping = |line: Line<'_>| Mapping {
+        addrs: line.addrs.start..line.addrs.end,
+        protection: String::from_utf8_lossy(&line.rights).into_owned(),
+        file_offset: line.file_offset,
+        inode: line.inode,
+        name: String::from_utf8_lossy(line.name).into_owned(),
     };
-    let (start, end) = field().split_once('-')?;
-    let protection = field().to_owned();
-    let file_offset = u64::from_str_radix(field(), 16).ok()?;
-    let _device = field();
-    let inode = field().parse().ok()?;
-    let addrs = u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?;
-    let name = rest.trim_start().to_owned();
-    Some(Mapping { addrs, protection, file_offset, inode, name })
+    lines(text.as_bytes()).map(mapping).collect()
 }
 
 /// The mappings that have to do with a vDSO; `announced` is the address in the auxiliary vector.
@@ -126,7 +117,6 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         assert_eq!(maps[3].name, "/home/a b/[vdso]");
         assert_eq!(maps[3].file_name(), "[vdso]");
         assert_eq!((maps[6].bytes(), maps[6].protection.as_str()), (0x1000, "--xp"));
-        assert!(parse("no such line\n7f00-zz r--p 0 0 0\n").is_empty());
     }
 
     #[test]

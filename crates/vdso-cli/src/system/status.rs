@@ -1,24 +1,32 @@
-//! What `/proc/PID/status` says, which everybody may read: proc_pid_status(5).
+//! What of `/proc/PID/status` more than one part of the command asks for.
 
 use std::fs;
 use std::io;
+use std::str::FromStr;
+
+use vdso_host::proc;
 
 use super::Root;
 
-/// The lines of the file.
+/// What is in the file.
 #[derive(Clone, Debug)]
-pub struct Status(String);
+pub struct Status(proc::Status);
 
 impl Status {
     /// Of a process or a thread, by its number, or of `self`.
     pub fn read(root: &Root, process: &str) -> io::Result<Self> {
-        root.text(&format!("/proc/{process}/status")).map(Self)
+        let bytes = fs::read(root.path(&format!("/proc/{process}/status")))?;
+        Ok(Self(proc::Status::parse(&bytes)))
     }
 
     /// What follows a name.
     pub fn field(&self, name: &str) -> Option<&str> {
-        let mut lines = self.0.lines().filter_map(|line| line.split_once(':'));
-        lines.find(|(key, _)| *key == name).map(|(_, value)| value.trim())
+        self.0.field(name)
+    }
+
+    /// The first number that follows a name.
+    pub fn number<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.0.number(name)
     }
 
     /// Whether it has ended, and its memory is gone.
@@ -37,7 +45,7 @@ impl Status {
 
     /// Real, effective and saved user.
     pub fn users(&self) -> Option<[u32; 3]> {
-        let mut users = self.field("Uid")?.split_whitespace().map_while(|id| id.parse().ok());
+        let mut users = self.0.numbers("Uid");
         Some([users.next()?, users.next()?, users.next()?])
     }
 }
@@ -45,8 +53,8 @@ impl Status {
 /// A thread of a process that lives, when its first one has ended by pthread_exit(3): the process
 /// looks like a zombie then, but its memory is there, and each thread's number leads to it.
 pub fn living_thread(root: &Root, process: &str) -> Option<String> {
-    let threads = fs::read_dir(root.path(&format!("/proc/{process}/task"))).ok()?;
-    let mut threads = threads.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let threads = proc::numbers_in(root.path(&format!("/proc/{process}/task"))).ok()?;
+    let mut threads = threads.map(|thread| thread.to_string());
     threads.find(|thread| Status::read(root, thread).is_ok_and(|status| !status.has_ended()))
 }
 
@@ -55,7 +63,7 @@ mod tests {
     use super::*;
 
     fn status(text: &str) -> Status {
-        Status(text.to_owned())
+        Status(proc::Status::parse(text.as_bytes()))
     }
 
     #[test]

@@ -109,7 +109,7 @@ fn gdb(watched: &mut Watched, settings: &[String], commands: &[&str]) -> String 
 }
 
 /// Writes the source's debug file, and tells gdb where it is and where our source is.
-fn debug_settings(folder: &Path, source: Source) -> [String; 3] {
+fn debug_settings(folder: &Path, source: Source) -> [String; 4] {
     let (build_id, debug_file) = build_id_and_debug_file(source);
     let path = folder.join(format!(".build-id/{}/{}.debug", &build_id[..2], &build_id[2..]));
     fs::create_dir_all(path.parent().expect("it has one")).expect("the folder is ours");
@@ -120,6 +120,7 @@ fn debug_settings(folder: &Path, source: Source) -> [String; 3] {
         format!("set debug-file-directory {}", folder.display()),
         format!("set substitute-path /vdso-image/image {crates}/vdso-image/image"),
         format!("set substitute-path /vdso-data/src {crates}/vdso-data/src"),
+        format!("set substitute-path /vdso-arch/src {crates}/vdso-arch/src"),
     ]
 }
 

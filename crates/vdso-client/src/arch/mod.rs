@@ -1,48 +1,45 @@
-//! What differs by architecture. Each file has the same three things:
+//! What differs by architecture:
 //!
 //! - `system_call(number, arguments)`: the value, or a negative error number;
-//! - `number`: the numbers of the system calls that are made here;
-//! - `call(function, …)`, `call_with_five`: a call of a vDSO function, with the same kind of result.
+//! - `call(function, …)`, `call_with_five`: a call of a vDSO function, with the same kind of result;
+//! - on x86-64, reads of the counter.
 //!
-//! All but PowerPC's vDSO functions are called as C functions are, by `c_call`.
-//!
-//! Inline assembly is stable for all of them but mips. There the system calls go through the C
-//! library's `syscall` (feature `libc-syscall`), as on any architecture that has no file here.
-//!
-//! Sources: syscall(2) for registers; `arch/*/entry/syscalls/*.tbl` and
-//! `include/uapi/asm-generic/unistd.h` (Linux 6.18) for numbers.
+//! The facts are in vdso-arch: numbers, instructions, registers. All but PowerPC's vDSO functions are called as
+//! C functions are, by `c_call`. Inline assembly is stable for all architectures but mips. There the system
+//! calls go through the C library's `syscall` (feature `libc-syscall`).
 
-#[cfg(not(any(target_arch = "powerpc", target_arch = "powerpc64")))]
-mod c_call;
-#[cfg(not(any(target_arch = "powerpc", target_arch = "powerpc64")))]
-pub(crate) use c_call::{call, call_with_five};
+use vdso_arch::system_call::Numbers;
 
-macro_rules! architectures {
+/// The numbers of this architecture's system calls.
+pub(crate) const NUMBERS: &Numbers =
+    Numbers::CURRENT.expect("vdso-arch has a table of this architecture's system calls");
+
+macro_rules! files {
     ($($file:ident: $condition:meta;)*) => {$(
-        #[cfg(all($condition, not(miri)))]
-        #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "threads need a number more"))]
+        #[cfg($condition)]
         mod $file;
-        #[cfg(all($condition, not(miri)))]
+        #[cfg($condition)]
         pub(crate) use $file::*;
     )*};
 }
 
-architectures! {
-    x86_64: target_arch = "x86_64";
-    x86: target_arch = "x86";
-    aarch64: target_arch = "aarch64";
-    arm: target_arch = "arm";
-    riscv: any(target_arch = "riscv64", target_arch = "riscv32");
-    loongarch64: target_arch = "loongarch64";
-    powerpc: any(target_arch = "powerpc64", target_arch = "powerpc");
-    s390x: target_arch = "s390x";
-    mips: any(target_arch = "mips", target_arch = "mips64", target_arch = "mips32r6", target_arch = "mips64r6");
+files! {
+    c_call: not(any(target_arch = "powerpc", target_arch = "powerpc64"));
+    powerpc: any(target_arch = "powerpc", target_arch = "powerpc64");
+    x86_64: all(target_arch = "x86_64", target_pointer_width = "64", not(miri));
+    miri: miri;
+    mips: all(
+        any(target_arch = "mips", target_arch = "mips64", target_arch = "mips32r6", target_arch = "mips64r6"),
+        not(miri)
+    );
+    instruction: not(any(
+        target_arch = "mips",
+        target_arch = "mips64",
+        target_arch = "mips32r6",
+        target_arch = "mips64r6",
+        miri
+    ));
 }
-
-#[cfg(miri)]
-mod miri;
-#[cfg(miri)]
-pub(crate) use miri::*;
 
 /// Whether `long`, and so the C library's times, have 64 bits: on 64-bit architectures and x32.
 pub(crate) const HAS_64_BIT_LONG_TIMES: bool =

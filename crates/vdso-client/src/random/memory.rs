@@ -2,7 +2,7 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::arch::{self, number};
+use crate::arch::{self, NUMBERS};
 use crate::errno::Errno;
 
 /// Source: `include/uapi/asm-generic/mman-common.h`, the same on every architecture that has the
@@ -19,7 +19,7 @@ pub fn map(bytes: usize, protection: usize, flags: usize) -> Option<NonNull<u8>>
     let no_file = usize::MAX;
     let arguments = [0, bytes, protection, flags, no_file, 0];
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let mapped = unsafe { arch::system_call(number::MMAP, arguments) } as usize;
+    let mapped = unsafe { arch::system_call(NUMBERS.mmap, arguments) } as usize;
     // The last page of the address space has error numbers in place of addresses.
     if mapped > PAGE_BYTES.wrapping_neg() {
         return None;
@@ -32,7 +32,7 @@ pub fn map(bytes: usize, protection: usize, flags: usize) -> Option<NonNull<u8>>
 pub unsafe fn unmap(pages: NonNull<u8>, bytes: usize) {
     let arguments = [pages.as_ptr().expose_provenance(), bytes, 0, 0, 0, 0];
     // SAFETY: the caller's promise.
-    unsafe { arch::system_call(number::MUNMAP, arguments) };
+    unsafe { arch::system_call(NUMBERS.munmap, arguments) };
 }
 
 /// New pages that are zeros again in a forked child. Unlike those that may be dropped, they stay.
@@ -42,7 +42,7 @@ pub fn map_wiped_on_fork(bytes: usize) -> Option<NonNull<u8>> {
     let pages = map(bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS)?;
     let arguments = [pages.as_ptr().expose_provenance(), bytes, MADV_WIPEONFORK, 0, 0, 0];
     // SAFETY: pages of our own; nothing happens to them in this process.
-    let answer = unsafe { arch::system_call(number::MADVISE, arguments) };
+    let answer = unsafe { arch::system_call(NUMBERS.madvise, arguments) };
     if Errno::check(answer).is_err() {
         // SAFETY: mapped above, and nobody knows of them.
         unsafe { unmap(pages, bytes) };
@@ -54,20 +54,20 @@ pub fn map_wiped_on_fork(bytes: usize) -> Option<NonNull<u8>> {
 /// The process that this is.
 pub fn process_id() -> u32 {
     // SAFETY: it takes nothing.
-    unsafe { arch::system_call(number::GETPID, [0; 6]) as u32 }
+    unsafe { arch::system_call(NUMBERS.getpid, [0; 6]) as u32 }
 }
 
 /// The thread that this is.
 #[cfg(feature = "std")]
 pub fn thread_id() -> u32 {
     // SAFETY: it takes nothing.
-    unsafe { arch::system_call(number::GETTID, [0; 6]) as u32 }
+    unsafe { arch::system_call(NUMBERS.gettid, [0; 6]) as u32 }
 }
 
 /// Whether a thread of this process has the number.
 pub fn is_alive(thread: u32) -> bool {
     let arguments = [process_id() as usize, thread as usize, 0, 0, 0, 0];
     // SAFETY: signal 0 is not sent, only looked at whether it could be.
-    let answer = unsafe { arch::system_call(number::TGKILL, arguments) };
+    let answer = unsafe { arch::system_call(NUMBERS.tgkill, arguments) };
     Errno::check(answer) != Err(Errno::ESRCH)
 }

@@ -88,7 +88,7 @@ mod thread;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::arch::{self, number};
+use crate::arch::{self, NUMBERS};
 use crate::errno::Errno;
 
 pub(crate) use self::pool::answers_enosys;
@@ -182,7 +182,7 @@ pub(crate) fn by_system_call(
 fn ask_kernel(part: &mut [MaybeUninit<u8>], flags: usize) -> Result<usize, Errno> {
     let arguments = [part.as_mut_ptr().expose_provenance(), part.len(), flags, 0, 0, 0];
     // SAFETY: the kernel writes to `part` and not beyond its length.
-    let answer = unsafe { arch::system_call(number::GETRANDOM, arguments) };
+    let answer = unsafe { arch::system_call(NUMBERS.getrandom, arguments) };
     Errno::check(answer).map(|bytes| bytes as usize)
 }
 

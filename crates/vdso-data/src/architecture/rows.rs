@@ -1,5 +1,7 @@
 //! The rows of the table, one for each architecture.
 
+use vdso_arch::abi::{Abi, rows as kernel};
+
 use super::{Architecture, ByteOrder, Export, HashStyle, Means, Rules, Unwinding};
 
 /// Every architecture that there is an image for.
@@ -36,14 +38,6 @@ pub(super) const fn current() -> Option<&'static Architecture> {
     })
 }
 
-const V2_5: &str = "LINUX_2.5";
-const V2_6: &str = "LINUX_2.6";
-const V2_6_15: &str = "LINUX_2.6.15";
-const V2_6_29: &str = "LINUX_2.6.29";
-const V2_6_39: &str = "LINUX_2.6.39";
-const V4_15: &str = "LINUX_4.15";
-const V5_10: &str = "LINUX_5.10";
-
 /// Room on 32-bit architectures, where a product of 128 bits is many instructions.
 const WITH_WIDE_PRODUCTS: usize = 16 << 10;
 
@@ -57,10 +51,8 @@ const USUAL: Architecture = Architecture {
     folder: "",
     target: "",
     compiler_flags: &[],
-    machine: 0,
-    bits: 64,
+    abi: &kernel::X86_64,
     byte_order: ByteOrder::Little,
-    soname: "linux-vdso.so.1",
     hash_style: HashStyle::Both,
     page_bytes: 4 << 10,
     image_bytes: 8 << 10,
@@ -78,8 +70,8 @@ static X86_64: Architecture = Architecture {
     name: "x86-64",
     folder: "x86_64",
     target: "x86_64-unknown-linux-gnu",
+    abi: &kernel::X86_64,
     compiler_flags: &["-Ctarget-cpu=generic"],
-    machine: 62,
     image_bytes: WITH_DETOUR,
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
@@ -87,15 +79,15 @@ static X86_64: Architecture = Architecture {
     companion: Some("i386"),
     twin: Some("x32"),
     exports: &[
-        own("__vdso_clock_gettime", V2_6).also("clock_gettime"),
-        own("__vdso_gettimeofday", V2_6).also("gettimeofday"),
-        own("__vdso_time", V2_6).also("time"),
-        own("__vdso_clock_getres", V2_6).also("clock_getres"),
-        own("__vdso_getcpu", V2_6).also("getcpu"),
-        own_or_passed_on("__vdso_getrandom", V2_6).also("getrandom"),
-        passed_on("__vdso_sgx_enter_enclave", V2_6),
-        passed_on("__vdso_futex_robust_list64_try_unlock", V2_6),
-        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+        own(&kernel::X86_64, "__vdso_clock_gettime"),
+        own(&kernel::X86_64, "__vdso_gettimeofday"),
+        own(&kernel::X86_64, "__vdso_time"),
+        own(&kernel::X86_64, "__vdso_clock_getres"),
+        own(&kernel::X86_64, "__vdso_getcpu"),
+        own_or_passed_on(&kernel::X86_64, "__vdso_getrandom"),
+        passed_on(&kernel::X86_64, "__vdso_sgx_enter_enclave"),
+        passed_on(&kernel::X86_64, "__vdso_futex_robust_list64_try_unlock"),
+        passed_on(&kernel::X86_64, "__vdso_futex_robust_list32_try_unlock"),
     ],
     ..USUAL
 };
@@ -103,17 +95,17 @@ static X86_64: Architecture = Architecture {
 static X32: Architecture = Architecture {
     name: "x32",
     target: "x86_64-unknown-linux-gnux32",
-    bits: 32,
+    abi: &kernel::X32,
     companion: None,
     twin: None,
     exports: &[
-        own("__vdso_clock_gettime", V2_6),
-        own("__vdso_gettimeofday", V2_6),
-        own("__vdso_time", V2_6),
-        own("__vdso_clock_getres", V2_6),
-        own("__vdso_getcpu", V2_6),
-        passed_on("__vdso_futex_robust_list64_try_unlock", V2_6),
-        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
+        own(&kernel::X32, "__vdso_clock_gettime"),
+        own(&kernel::X32, "__vdso_gettimeofday"),
+        own(&kernel::X32, "__vdso_time"),
+        own(&kernel::X32, "__vdso_clock_getres"),
+        own(&kernel::X32, "__vdso_getcpu"),
+        passed_on(&kernel::X32, "__vdso_futex_robust_list64_try_unlock"),
+        passed_on(&kernel::X32, "__vdso_futex_robust_list32_try_unlock"),
     ],
     ..X86_64
 };
@@ -122,17 +114,17 @@ static ARM64: Architecture = Architecture {
     name: "arm64",
     folder: "aarch64",
     target: "aarch64-unknown-linux-gnu",
-    machine: 183,
+    abi: &kernel::ARM64,
     page_bytes: 64 << 10,
     image_bytes: 128 << 10,
     counter: "virtual counter (isb, mrs cntvct_el0; or cntvctss_el0)",
     enters_programs: true,
     exports: &[
-        own("__kernel_clock_gettime", V2_6_39),
-        own("__kernel_gettimeofday", V2_6_39),
-        own("__kernel_clock_getres", V2_6_39),
-        passed_on("__kernel_getrandom", V2_6_39),
-        trampoline("__kernel_rt_sigreturn", V2_6_39, Rules::ByInstructions),
+        own(&kernel::ARM64, "__kernel_clock_gettime"),
+        own(&kernel::ARM64, "__kernel_gettimeofday"),
+        own(&kernel::ARM64, "__kernel_clock_getres"),
+        passed_on(&kernel::ARM64, "__kernel_getrandom"),
+        trampoline(&kernel::ARM64, "__kernel_rt_sigreturn", Rules::ByInstructions),
     ],
     ..USUAL
 };
@@ -141,20 +133,20 @@ static RISCV64: Architecture = Architecture {
     name: "riscv64",
     folder: "riscv64",
     target: "riscv64gc-unknown-linux-gnu",
+    abi: &kernel::RISCV64,
     // Wide constants in instructions, not beside them.
     compiler_flags: &["-Cllvm-args=-riscv-max-build-ints-cost=10"],
-    machine: 243,
     counter: "wall-clock counter (fence, rdtime, fence)",
     enters_programs: true,
     exports: &[
-        own("__vdso_clock_gettime", V4_15),
-        own("__vdso_gettimeofday", V4_15),
-        own("__vdso_clock_getres", V4_15),
-        own("__vdso_getcpu", V4_15),
-        passed_on("__vdso_getrandom", V4_15),
-        passed_on("__vdso_flush_icache", V4_15),
-        passed_on("__vdso_riscv_hwprobe", V4_15),
-        trampoline("__vdso_rt_sigreturn", V4_15, Rules::ByInstructions),
+        own(&kernel::RISCV64, "__vdso_clock_gettime"),
+        own(&kernel::RISCV64, "__vdso_gettimeofday"),
+        own(&kernel::RISCV64, "__vdso_clock_getres"),
+        own(&kernel::RISCV64, "__vdso_getcpu"),
+        passed_on(&kernel::RISCV64, "__vdso_getrandom"),
+        passed_on(&kernel::RISCV64, "__vdso_flush_icache"),
+        passed_on(&kernel::RISCV64, "__vdso_riscv_hwprobe"),
+        trampoline(&kernel::RISCV64, "__vdso_rt_sigreturn", Rules::ByInstructions),
     ],
     ..USUAL
 };
@@ -163,7 +155,7 @@ static S390X: Architecture = Architecture {
     name: "s390x",
     folder: "s390x",
     target: "s390x-unknown-linux-gnu",
-    machine: 22,
+    abi: &kernel::S390X,
     byte_order: ByteOrder::Big,
     // Numbers of 32 bits take long instructions, and the counter's steering is code.
     image_bytes: 16 << 10,
@@ -171,14 +163,14 @@ static S390X: Architecture = Architecture {
     hash_style: HashStyle::Gnu,
     counter: "time-of-day clock (bcr, stckf, bcr), steered",
     exports: &[
-        own("__kernel_clock_gettime", V2_6_29),
-        own("__kernel_gettimeofday", V2_6_29),
-        own("__kernel_clock_getres", V2_6_29),
-        own("__kernel_getcpu", V2_6_29),
-        own("__kernel_restart_syscall", V2_6_29),
-        passed_on("__kernel_getrandom", V2_6_29),
-        trampoline("__kernel_rt_sigreturn", V2_6_29, Rules::ByInstructions),
-        trampoline("__kernel_sigreturn", V2_6_29, Rules::ByInstructions),
+        own(&kernel::S390X, "__kernel_clock_gettime"),
+        own(&kernel::S390X, "__kernel_gettimeofday"),
+        own(&kernel::S390X, "__kernel_clock_getres"),
+        own(&kernel::S390X, "__kernel_getcpu"),
+        own(&kernel::S390X, "__kernel_restart_syscall"),
+        passed_on(&kernel::S390X, "__kernel_getrandom"),
+        trampoline(&kernel::S390X, "__kernel_rt_sigreturn", Rules::ByInstructions),
+        trampoline(&kernel::S390X, "__kernel_sigreturn", Rules::ByInstructions),
     ],
     ..USUAL
 };
@@ -187,22 +179,21 @@ static PPC64LE: Architecture = Architecture {
     name: "ppc64le",
     folder: "powerpc64",
     target: "powerpc64le-unknown-linux-gnu",
-    machine: 21,
-    soname: "linux-vdso64.so.1",
+    abi: &kernel::PPC64,
     page_bytes: 64 << 10,
     image_bytes: 128 << 10,
     counter: "time base (isync, mfspr 268, isync)",
     exports: &[
-        own("__kernel_clock_gettime", V2_6_15),
-        own("__kernel_gettimeofday", V2_6_15),
-        own("__kernel_time", V2_6_15),
-        own("__kernel_clock_getres", V2_6_15),
-        own("__kernel_getcpu", V2_6_15),
-        passed_on("__kernel_getrandom", V2_6_15),
-        passed_on("__kernel_get_syscall_map", V2_6_15),
-        passed_on("__kernel_get_tbfreq", V2_6_15),
-        passed_on("__kernel_sync_dicache", V2_6_15),
-        trampoline("__kernel_sigtramp_rt64", V2_6_15, Rules::Written),
+        own(&kernel::PPC64, "__kernel_clock_gettime"),
+        own(&kernel::PPC64, "__kernel_gettimeofday"),
+        own(&kernel::PPC64, "__kernel_time"),
+        own(&kernel::PPC64, "__kernel_clock_getres"),
+        own(&kernel::PPC64, "__kernel_getcpu"),
+        passed_on(&kernel::PPC64, "__kernel_getrandom"),
+        passed_on(&kernel::PPC64, "__kernel_get_syscall_map"),
+        passed_on(&kernel::PPC64, "__kernel_get_tbfreq"),
+        passed_on(&kernel::PPC64, "__kernel_sync_dicache"),
+        trampoline(&kernel::PPC64, "__kernel_sigtramp_rt64", Rules::Written),
     ],
     ..USUAL
 };
@@ -211,17 +202,17 @@ static LOONGARCH64: Architecture = Architecture {
     name: "loongarch64",
     folder: "loongarch64",
     target: "loongarch64-unknown-linux-gnu",
-    machine: 258,
+    abi: &kernel::LOONGARCH64,
     page_bytes: 64 << 10,
     image_bytes: 128 << 10,
     counter: "stable counter (dbar, rdtime.d, dbar)",
     exports: &[
-        own("__vdso_clock_gettime", V5_10),
-        own("__vdso_gettimeofday", V5_10),
-        own("__vdso_clock_getres", V5_10),
-        own("__vdso_getcpu", V5_10),
-        passed_on("__vdso_getrandom", V5_10),
-        trampoline("__vdso_rt_sigreturn", V5_10, Rules::Written),
+        own(&kernel::LOONGARCH64, "__vdso_clock_gettime"),
+        own(&kernel::LOONGARCH64, "__vdso_gettimeofday"),
+        own(&kernel::LOONGARCH64, "__vdso_clock_getres"),
+        own(&kernel::LOONGARCH64, "__vdso_getcpu"),
+        passed_on(&kernel::LOONGARCH64, "__vdso_getrandom"),
+        trampoline(&kernel::LOONGARCH64, "__vdso_rt_sigreturn", Rules::Written),
     ],
     ..USUAL
 };
@@ -230,19 +221,18 @@ static ARM: Architecture = Architecture {
     name: "arm",
     folder: "arm",
     target: "armv7-unknown-linux-gnueabihf",
-    machine: 40,
-    bits: 32,
+    abi: &kernel::ARM,
     // Those of 64-bit kernels, which run such programs as well.
     page_bytes: 64 << 10,
     image_bytes: 128 << 10,
     counter: "virtual counter (isb, mrrc)",
     unwinding: Unwinding::Nothing,
     exports: &[
-        own("__vdso_clock_gettime64", V2_6),
-        own("__vdso_clock_getres_time64", V2_6),
-        own("__vdso_clock_gettime", V2_6),
-        own("__vdso_clock_getres", V2_6),
-        own("__vdso_gettimeofday", V2_6),
+        own(&kernel::ARM, "__vdso_clock_gettime64"),
+        own(&kernel::ARM, "__vdso_clock_getres_time64"),
+        own(&kernel::ARM, "__vdso_clock_gettime"),
+        own(&kernel::ARM, "__vdso_clock_getres"),
+        own(&kernel::ARM, "__vdso_gettimeofday"),
     ],
     ..USUAL
 };
@@ -251,27 +241,25 @@ static I386: Architecture = Architecture {
     name: "i386",
     folder: "x86",
     target: "i686-unknown-linux-gnu",
+    abi: &kernel::I386,
     // Position-independent code would compute the address of a table before every call. What else it
     // would be needed for, the linker refuses.
     compiler_flags: &["-Crelocation-model=static"],
-    machine: 3,
-    bits: 32,
     image_bytes: WITH_WIDE_PRODUCTS,
-    soname: "linux-gate.so.1",
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
     exports: &[
-        own("__vdso_clock_gettime64", V2_6),
-        own("__vdso_clock_getres_time64", V2_6),
-        own("__vdso_clock_gettime", V2_6),
-        own("__vdso_clock_getres", V2_6),
-        own("__vdso_gettimeofday", V2_6),
-        own("__vdso_time", V2_6),
-        own("__vdso_getcpu", V2_6),
-        passed_on("__vdso_futex_robust_list32_try_unlock", V2_6),
-        passed_on("__kernel_vsyscall", V2_5),
-        trampoline("__kernel_sigreturn", V2_5, Rules::Written),
-        trampoline("__kernel_rt_sigreturn", V2_5, Rules::Written),
+        own(&kernel::I386, "__vdso_clock_gettime64"),
+        own(&kernel::I386, "__vdso_clock_getres_time64"),
+        own(&kernel::I386, "__vdso_clock_gettime"),
+        own(&kernel::I386, "__vdso_clock_getres"),
+        own(&kernel::I386, "__vdso_gettimeofday"),
+        own(&kernel::I386, "__vdso_time"),
+        own(&kernel::I386, "__vdso_getcpu"),
+        passed_on(&kernel::I386, "__vdso_futex_robust_list32_try_unlock"),
+        passed_on(&kernel::I386, "__kernel_vsyscall"),
+        trampoline(&kernel::I386, "__kernel_sigreturn", Rules::Written),
+        trampoline(&kernel::I386, "__kernel_rt_sigreturn", Rules::Written),
     ],
     ..USUAL
 };
@@ -280,6 +268,7 @@ static MIPS64EL: Architecture = Architecture {
     name: "mips64el",
     folder: "mips64",
     target: "mips64el-unknown-linux-gnuabi64",
+    abi: &kernel::MIPS64,
     compiler_flags: &[
         // Not stable there yet.
         "-Zcrate-attr=feature(asm_experimental_arch)",
@@ -289,7 +278,6 @@ static MIPS64EL: Architecture = Architecture {
         "-Cllvm-args=-inlinecold-threshold=100000",
         "-Cllvm-args=-inline-cold-callsite-threshold=100000",
     ],
-    machine: 8,
     // The linker has no other table there.
     hash_style: HashStyle::SystemV,
     page_bytes: 64 << 10,
@@ -297,31 +285,32 @@ static MIPS64EL: Architecture = Architecture {
     names_address_table: true,
     counter: "MONOTONIC_RAW of the kernel's",
     exports: &[
-        own("__vdso_clock_gettime", V2_6),
-        own("__vdso_gettimeofday", V2_6),
-        own("__vdso_clock_getres", V2_6),
+        own(&kernel::MIPS64, "__vdso_clock_gettime"),
+        own(&kernel::MIPS64, "__vdso_gettimeofday"),
+        own(&kernel::MIPS64, "__vdso_clock_getres"),
     ],
     ..USUAL
 };
 
-const fn own(name: &'static str, version: &'static str) -> Export {
-    Export { name, version, alias: None, means: Means::Own }
+const fn own(abi: &Abi, name: &str) -> Export {
+    export(abi, name, Means::Own)
 }
 
-const fn passed_on(name: &'static str, version: &'static str) -> Export {
-    Export { name, version, alias: None, means: Means::PassedOn }
+const fn passed_on(abi: &Abi, name: &str) -> Export {
+    export(abi, name, Means::PassedOn)
 }
 
-const fn own_or_passed_on(name: &'static str, version: &'static str) -> Export {
-    Export { name, version, alias: None, means: Means::OwnOrPassedOn }
+const fn own_or_passed_on(abi: &Abi, name: &str) -> Export {
+    export(abi, name, Means::OwnOrPassedOn)
 }
 
-const fn trampoline(name: &'static str, version: &'static str, rules: Rules) -> Export {
-    Export { name, version, alias: None, means: Means::Trampoline(rules) }
+const fn trampoline(abi: &Abi, name: &str, rules: Rules) -> Export {
+    export(abi, name, Means::Trampoline(rules))
 }
 
-impl Export {
-    const fn also(self, alias: &'static str) -> Self {
-        Self { alias: Some(alias), ..self }
-    }
+/// A name that the kernel's image does not have fails the build.
+const fn export(abi: &Abi, name: &str, means: Means) -> Export {
+    let function = abi.named(name).expect("the kernel's image has this function");
+    let (name, version) = (function.name, function.version);
+    Export { name, version, alias: abi.plain_alias(function), means }
 }

@@ -15,7 +15,7 @@
 //! | `enter.rs` | the last step of injection, and the image's ELF entry point, if there is injection |
 //!
 //! [`usual`] has what most of them do alike. Names, versions and all else that others must know is in
-//! the table of `vdso_data::architecture`.
+//! the tables of `vdso_arch` and `vdso_data::architecture`.
 
 mod c_calls;
 #[allow(unused_macros, unused_imports, reason = "PowerPC's functions are no C functions, and ARM passes on none")]

@@ -1,13 +1,15 @@
 //! What most architectures do alike, on what theirs has under the same names: `own_page`,
-//! `process_page`, `syscall`, `number`, `counter`.
+//! `process_page`, `counter`.
 
 use core::ffi::{c_int, c_void};
 
+use vdso_arch::system_call;
+use vdso_arch::system_call::Numbers;
 use vdso_data::arithmetic::Timespec;
 use vdso_data::own::Halves;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
-use super::{counter, number, own_page, process_page, syscall};
+use super::{counter, own_page, process_page};
 use crate::gettimeofday::Timeval;
 
 /// What the kernel calls `__kernel_long_t`: the word of its times, where they are not 64 bits in any case.
@@ -44,12 +46,35 @@ pub fn process_page_u32<const OFFSET: usize>() -> u32 {
     unsafe { &*field }.load(Ordering::Relaxed)
 }
 
+/// The numbers of the architecture's system calls.
+pub const NUMBERS: &Numbers = Numbers::CURRENT.expect("each architecture here has a table");
+
+/// With 64-bit times everywhere.
+const CLOCK_GETTIME: u32 = one_of(NUMBERS.clock_gettime64, NUMBERS.clock_gettime);
+const CLOCK_GETRES: u32 = one_of(NUMBERS.clock_getres_time64, NUMBERS.clock_getres);
+const GETTIMEOFDAY: u32 = NUMBERS.gettimeofday.expect("each architecture here has the call");
+
+const fn one_of(time64: Option<u32>, usual: Option<u32>) -> u32 {
+    match time64 {
+        Some(number) => number,
+        None => usual.expect("each architecture here has the call"),
+    }
+}
+
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[inline(always)]
+unsafe fn syscall(number: u32, first: usize, second: usize) -> c_int {
+    // SAFETY: the caller answers for the call itself.
+    unsafe { system_call!(number, first, second, 0) as c_int }
+}
+
 /// # Safety
 /// `ts` may be anything: the kernel checks it.
 #[inline(always)]
 pub unsafe fn syscall_clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the kernel writes a timespec to `ts` and nothing else.
-    unsafe { syscall(number::CLOCK_GETTIME, id as usize, ts.addr()) }
+    unsafe { syscall(CLOCK_GETTIME, id as usize, ts.addr()) }
 }
 
 /// # Safety
@@ -57,7 +82,7 @@ pub unsafe fn syscall_clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[inline(always)]
 pub unsafe fn syscall_clock_getres(id: c_int, res: *mut Timespec) -> c_int {
     // SAFETY: as above.
-    unsafe { syscall(number::CLOCK_GETRES, id as usize, res.addr()) }
+    unsafe { syscall(CLOCK_GETRES, id as usize, res.addr()) }
 }
 
 /// # Safety
@@ -65,7 +90,7 @@ pub unsafe fn syscall_clock_getres(id: c_int, res: *mut Timespec) -> c_int {
 #[inline(always)]
 pub unsafe fn syscall_gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
     // SAFETY: the kernel writes to what is not null and nothing else.
-    unsafe { syscall(number::GETTIMEOFDAY, tv.addr(), tz.addr()) }
+    unsafe { syscall(GETTIMEOFDAY, tv.addr(), tz.addr()) }
 }
 
 /// # Safety
@@ -73,7 +98,7 @@ pub unsafe fn syscall_gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 #[inline(always)]
 pub unsafe fn syscall_getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
     // SAFETY: as above. The third argument is ignored since Linux 2.6.24.
-    unsafe { syscall(number::GETCPU, cpu.addr(), node.addr()) }
+    unsafe { syscall(NUMBERS.getcpu, cpu.addr(), node.addr()) }
 }
 
 /// No register tells the CPU.

@@ -11,6 +11,9 @@
 //! `Registers::start`. Where there is no injection yet, `none` stands for the
 //! architecture's folder.
 
+use vdso_arch::abi as kernels;
+use vdso_arch::system_call::Numbers;
+use vdso_arch::{ByteOrder, Class};
 use vdso_data::detour::Mark;
 
 use crate::error::{Error, Result};
@@ -31,17 +34,18 @@ use crate::stub::Stub;
 mod selected;
 
 pub mod jump;
+mod operands;
 
 pub use selected::{ABIS, Registers};
 
 /// A kind of programs: instruction set, size of a pointer, system calls.
 #[derive(Debug)]
 pub struct Abi {
-    /// As people call it.
+    /// The name that people call it by, such as `x86-64`.
     pub name: &'static str,
-    /// Size of a pointer.
+    /// Size of a pointer in such a program.
     pub word: Word,
-    /// Its system calls.
+    /// The system calls of such a program that a launch has to do with.
     pub calls: Calls,
     /// What such a program executes before its first own instruction, if it can be given an image.
     pub stub: Option<Stub>,
@@ -50,6 +54,38 @@ pub struct Abi {
 }
 
 impl Abi {
+    /// The kind that `kernels` is about, with what a stub does there.
+    #[allow(dead_code, reason = "not where there are no stubs")]
+    pub(crate) const fn new(
+        kernels: &kernels::Abi,
+        stub_calls: &'static [StubCall],
+        stub: Option<Stub>,
+        probe: Option<Probe>,
+    ) -> Self {
+        let numbers = kernels.numbers.expect("each architecture here has a table");
+        let word = match kernels.class {
+            Class::Elf32 => Word::Bits32,
+            Class::Elf64 => Word::Bits64,
+        };
+        let calls = Calls {
+            audit_arch: kernels.audit_arch(ByteOrder::Little),
+            execve: numbers.execve,
+            execveat: numbers.execveat,
+            prctl: numbers.prctl,
+            seccomp: numbers.seccomp,
+            stub: stub_calls,
+            timed: &[],
+        };
+        Self { name: kernels.name, word, calls, stub, probe }
+    }
+
+    /// The same with calls that the image makes in such a program's place.
+    #[allow(dead_code, reason = "not where there are none")]
+    pub(crate) const fn with_timed(mut self, timed: &'static [TimedCall]) -> Self {
+        self.calls.timed = timed;
+        self
+    }
+
     /// What such a program's stub gives as `token` in the fourth argument of its requests.
     pub const fn token(&self, token: u64) -> u64 {
         match self.word {
@@ -81,17 +117,17 @@ impl Word {
 /// Numbers of system calls, as a seccomp filter sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct Calls {
-    /// `AUDIT_ARCH_*` of `include/uapi/linux/audit.h`.
+    /// The `AUDIT_ARCH_*` by which a filter knows whose system calls these are.
     pub audit_arch: u32,
-    /// `execve`.
+    /// The number of `execve`.
     pub execve: u32,
-    /// `execveat`.
+    /// The number of `execveat`.
     pub execveat: u32,
-    /// `prctl`, by which a stub talks to the supervisor.
+    /// The number of `prctl`, by which a stub talks to the supervisor.
     pub prctl: u32,
-    /// `seccomp`.
+    /// The number of `seccomp`.
     pub seccomp: u32,
-    /// Those that a stub makes.
+    /// The system calls that a stub makes.
     pub stub: &'static [StubCall],
     /// Those with times that the image can make in a program's place; the most frequent ones first.
     pub timed: &'static [TimedCall],
@@ -173,9 +209,9 @@ pub enum Clock {
 /// A system call that a stub makes, as a filter sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct StubCall {
-    /// Its number.
+    /// The number of the call.
     pub number: u32,
-    /// Its arguments, with an example for an address.
+    /// The arguments of the call, with an example for an address.
     pub args: [u64; 6],
     /// Whether the stub can do without.
     pub need: Need,
@@ -190,24 +226,9 @@ pub enum Need {
     Optional,
 }
 
-/// The numbers of a stub's calls.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "not where there are no stubs")]
-pub(crate) struct StubNumbers {
-    pub eventfd2: u32,
-    pub prctl: u32,
-    pub fstat: u32,
-    pub mmap: u32,
-    pub mprotect: u32,
-    pub close: u32,
-    pub madvise: u32,
-    pub brk: u32,
-    pub munmap: u32,
-}
-
 /// A stub's calls in the order in which it makes them.
 #[allow(dead_code, reason = "not where there are no stubs")]
-pub(crate) const fn stub_calls(numbers: StubNumbers) -> [StubCall; 12] {
+pub(crate) const fn stub_calls(numbers: &Numbers) -> [StubCall; 12] {
     use Need::{Optional, Required};
     const ADDR: u64 = 0x7fff_f7fb_0000 & (usize::MAX as u64);
     const PAGE: u64 = vdso_data::PAGE_BYTES as u64;
@@ -227,7 +248,7 @@ pub(crate) const fn stub_calls(numbers: StubNumbers) -> [StubCall; 12] {
     [
         call(numbers.eventfd2, [0, libc::EFD_CLOEXEC as u64, 0, 0, 0, 0], Required),
         call(numbers.prctl, [request, 0, FD, 1, 0, 0], Required),
-        call(numbers.fstat, [FD, ADDR, 0, 0, 0, 0], Required),
+        call(numbers.fstat.expect("each has this call"), [FD, ADDR, 0, 0, 0, 0], Required),
         call(numbers.mmap, [0, 8 * PAGE, READ_EXEC, PRIVATE, FD, 0], Required),
         call(numbers.mmap, [ADDR, PAGE, READ, SHARED, FD, 4 * PAGE], Required),
         call(numbers.mmap, [ADDR, PAGE, READ_WRITE, ANONYMOUS, u64::MAX, 0], Required),

@@ -1,10 +1,10 @@
 //! An architecture without injection yet.
 
-use nix::unistd::Pid;
-
 use super::Abi;
 use super::jump::Jumps;
+use crate::detour::Detour;
 use crate::error::{Error, Result};
+use crate::ptrace::Stopped;
 
 /// Not done here yet.
 pub static JUMPS: Option<Jumps> = None;
@@ -18,7 +18,7 @@ pub enum Registers {}
 
 impl Registers {
     /// An error, always.
-    pub fn read(_pid: Pid) -> Result<Self> {
+    pub(crate) fn read(_thread: &Stopped) -> Result<Self> {
         Err(Error::Architecture)
     }
 
@@ -38,7 +38,12 @@ impl Registers {
     }
 
     /// Makes a stopped program go on with the first stage.
-    pub fn start(&self, _pid: Pid, _start_addr: u64, _data_addr: u64) -> Result<()> {
+    pub(crate) fn start(
+        &self,
+        _thread: &mut Stopped,
+        _start_addr: u64,
+        _data_addr: u64,
+    ) -> Result<()> {
         match *self {}
     }
 
@@ -48,15 +53,9 @@ impl Registers {
         None
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on at `detour_addr`; `None` if it
+    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
     /// is not there, or nowhere to be sent.
-    pub fn diverted(
-        &self,
-        _number: u32,
-        _instruction_addr: u64,
-        _detour_addr: u64,
-        _sender_word: u32,
-    ) -> Option<Self> {
+    pub fn diverted(&self, _to: &Detour) -> Option<Self> {
         None
     }
 
@@ -76,7 +75,7 @@ impl Registers {
     }
 
     /// Sets those of a stopped program.
-    pub fn write(&self, _pid: Pid) -> Result<()> {
+    pub(crate) fn write(&self, _thread: &mut Stopped) -> Result<()> {
         match *self {}
     }
 
@@ -86,7 +85,12 @@ impl Registers {
     }
 
     /// Puts a stopped program back to its very start.
-    pub fn restart(&self, _pid: Pid, _instruction_addr: u64, _stack_addr: u64) -> Result<()> {
+    pub(crate) fn restart(
+        &self,
+        _thread: &mut Stopped,
+        _instruction_addr: u64,
+        _stack_addr: u64,
+    ) -> Result<()> {
         match *self {}
     }
 }

@@ -8,32 +8,28 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
-use vdso_host::mapping;
+use vdso_host::proc::{self, Stat, maps};
 
 use super::companion::DataPages;
 use super::segments::Extents;
 use crate::error::{Attempt, Error, Result};
-use crate::proc;
+use crate::ptrace::Stopped;
 use crate::stub::MemoryMap;
 use vdso_map::Identity;
 
-/// The memory of a process whose tracer this is.
-///
-/// Others may look at it. They may not write to it, as it may be their own:
+/// The memory of another process, to be looked at. Only that of a stopped thread is written to:
+/// [`Stopped`], and by this crate alone, as it may be shared with the writer:
 ///
 /// ```compile_fail,E0624
-/// use nix::unistd::Pid;
-///
-/// let number = Box::new(7);
-/// let memory = vdso_inject::exec::Memory::of(Pid::this());
-/// memory.write(&raw const *number as u64, &[8]).unwrap();
+/// fn change(thread: &mut vdso_inject::ptrace::Stopped, addr: u64) {
+///     thread.write(addr, &[8]).unwrap();
+/// }
 /// ```
 ///
 /// ```compile_fail,E0624
-/// use nix::unistd::Pid;
-///
-/// let memory = vdso_inject::exec::Memory::of(Pid::this());
-/// memory.write_anywhere("unchanging".as_ptr() as u64, b"nothing is").unwrap();
+/// fn change_code(thread: &mut vdso_inject::ptrace::Stopped, addr: u64) {
+///     thread.write_anywhere(addr, b"nothing is").unwrap();
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Memory {
@@ -98,32 +94,6 @@ impl Memory {
         }
     }
 
-    /// Writes where the program itself may, also where its stack has yet to grow to.
-    pub(crate) fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
-        match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
-            Ok(written) if written == bytes.len() => Ok(()),
-            // That call does not let a stack grow, and may be refused, unlike this.
-            Ok(_) | Err(Errno::EFAULT | Errno::EPERM | Errno::ENOSYS) => {
-                self.write_by_file(addr, bytes)
-            }
-            Err(errno) => Err(Error::on(self.pid, Attempt::WriteMemory, errno)),
-        }
-    }
-
-    /// Writes to pages whatever their protection, as debuggers do.
-    pub(crate) fn write_anywhere(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        // Kernels can be told not to let that file do so.
-        self.write_by_file(addr, bytes).or_else(|_| self.poke(addr, bytes))
-    }
-
-    /// The same, by the one way in which a process's memory is written as it is asked for: not by whole words.
-    pub(crate) fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
-        let file = File::options().write(true).open(self.path("mem")?);
-        file.and_then(|file| file.write_all_at(bytes, addr))
-            .map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))
-    }
-
     /// The protection of the page at `addr`.
     pub fn protection(&self, addr: u64) -> Result<Protection> {
         let maps = File::open(self.path("maps")?)
@@ -135,27 +105,26 @@ impl Memory {
         (&maps)
             .read_to_end(&mut bytes)
             .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        // Names of files need not be UTF-8.
-        Ok(listed_protection(&String::from_utf8_lossy(&bytes), addr))
+        Ok(listed_protection(&bytes, addr))
     }
 
     /// The whole mapping that begins at `addr`.
     pub fn mapping_at(&self, addr: u64) -> Result<Vec<u8>> {
         let maps = self.maps()?;
-        let mut bounds = maps.lines().filter_map(bounds);
-        let (start, end) = bounds.find(|&(start, _)| start == addr).ok_or(Error::on(
+        let mut mappings = maps::lines(&maps).map(|line| line.addrs);
+        let mapping = mappings.find(|mapping| mapping.start == addr).ok_or(Error::on(
             self.pid,
             Attempt::ReadProc,
             Errno::EINVAL,
         ))?;
-        let mut bytes = vec![0; (end - start) as usize];
+        let mut bytes = vec![0; mapping.bytes()];
         self.read(addr, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Where the kernel has mapped its vDSO, and where that ends; `None` if it has not.
     pub fn kernel_vdso(&self) -> Result<Option<(u64, u64)>> {
-        Ok(vdso_in(&self.maps()?))
+        Ok(maps::kernels(&self.maps()?, "[vdso]").map(|vdso| (vdso.start, vdso.end)))
     }
 
     /// Whether the kernel's data pages lie around its vDSO at `vdso_addr` as they do in this process.
@@ -170,40 +139,30 @@ impl Memory {
         Ok(if is_same { DataPages::AsInLauncher } else { DataPages::Elsewhere })
     }
 
-    /// The list of mappings. Names of files need not be UTF-8.
-    fn maps(&self) -> Result<String> {
-        let maps = fs::read(self.path("maps")?)
-            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        Ok(String::from_utf8_lossy(&maps).into_owned())
+    fn maps(&self) -> Result<Vec<u8>> {
+        maps::read(self.visible()?).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))
+    }
+
+    fn stat(&self) -> Result<Stat> {
+        Stat::read(self.visible()?).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))
     }
 
     /// Where code and data are, from `/proc/PID/stat`.
     pub fn extents(&self) -> Result<Extents> {
-        let text = fs::read(self.path("stat")?)
-            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        parse_extents(&String::from_utf8_lossy(&text)).ok_or(Error::on(
-            self.pid,
-            Attempt::ReadProc,
-            Errno::EINVAL,
-        ))
+        extents(&self.stat()?).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
     }
 
     /// Whether a file is mapped there.
     pub fn has_mapping_of(&self, file: Identity) -> Result<bool> {
-        let (major, minor) = (libc::major(file.device), libc::minor(file.device));
-        let (device, inode) = (format!("{major:02x}:{minor:02x}"), file.inode.to_string());
-        // Bounds, rights, offset, device, inode, name.
-        let is_of_file = |line: &str| {
-            let mut fields = line.split(' ').skip(3);
-            fields.next() == Some(&device) && fields.next() == Some(&inode)
-        };
-        Ok(self.maps()?.lines().any(is_of_file))
+        let device = (libc::major(file.device), libc::minor(file.device));
+        let maps = self.maps()?;
+        Ok(maps::lines(&maps).any(|line| (line.device, line.inode) == (device, file.inode)))
     }
 
     /// How many threads the process has.
     pub fn threads(&self) -> Result<usize> {
-        let threads = fs::read_dir(self.path("task")?)
-            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
+        let threads = proc::numbers_in(self.path("task")?);
+        let threads = threads.map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
         Ok(threads.count())
     }
 
@@ -219,37 +178,67 @@ impl Memory {
 
     /// Where the stack began, and what else the kernel keeps of the program's layout.
     pub fn run_state(&self) -> Result<RunState> {
-        let text = fs::read(self.path("stat")?)
-            .map_err(|error| failed(self.pid, Attempt::ReadProc, &error))?;
-        parse_run_state(&String::from_utf8_lossy(&text)).ok_or(Error::on(
-            self.pid,
-            Attempt::ReadProc,
-            Errno::EINVAL,
-        ))
+        run_state(&self.stat()?).ok_or(Error::on(self.pid, Attempt::ReadProc, Errno::EINVAL))
     }
 
-    fn path(&self, name: &str) -> Result<String> {
-        if proc::is_ours() {
-            Ok(format!("/proc/{}/{name}", self.pid))
-        } else {
-            Err(Error::on(self.pid, Attempt::ReadProc, Errno::ESRCH))
+    /// Whose folder in `/proc` it is, if that can be told.
+    fn visible(&self) -> Result<Pid> {
+        match proc::is_ours() {
+            true => Ok(self.pid),
+            false => Err(Error::on(self.pid, Attempt::ReadProc, Errno::ESRCH)),
         }
     }
 
-    /// The same word by word.
-    fn poke(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+    fn path(&self, name: &str) -> Result<String> {
+        Ok(format!("/proc/{}/{name}", self.visible()?))
+    }
+}
+
+impl Stopped {
+    /// The memory of its process.
+    pub fn memory(&self) -> Memory {
+        Memory::of(self.tid())
+    }
+
+    /// Writes where the program itself may, also where its stack has yet to grow to.
+    pub(crate) fn write(&mut self, addr: u64, bytes: &[u8]) -> Result<()> {
+        self.held()?;
+        let (pid, remote) = (self.tid(), [RemoteIoVec { base: addr as usize, len: bytes.len() }]);
+        match process_vm_writev(pid, &[IoSlice::new(bytes)], &remote) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            // That call does not let a stack grow, and may be refused, unlike this.
+            Ok(_) | Err(Errno::EFAULT | Errno::EPERM | Errno::ENOSYS) => {
+                self.write_by_file(addr, bytes)
+            }
+            Err(errno) => Err(Error::on(pid, Attempt::WriteMemory, errno)),
+        }
+    }
+
+    /// Writes to pages whatever their protection, as debuggers do.
+    pub(crate) fn write_anywhere(&mut self, addr: u64, bytes: &[u8]) -> Result<()> {
+        self.held()?;
+        // Kernels can be told not to let that file do so.
+        self.write_by_file(addr, bytes).or_else(|_| self.write_by_words(addr, bytes))
+    }
+
+    /// The same, by the one way in which a process's memory is written as it is asked for: not by whole words.
+    pub(crate) fn write_by_file(&self, addr: u64, bytes: &[u8]) -> Result<()> {
+        let file = File::options().write(true).open(self.memory().path("mem")?);
+        file.and_then(|file| file.write_all_at(bytes, addr))
+            .map_err(|error| failed(self.tid(), Attempt::WriteMemory, &error))
+    }
+
+    fn write_by_words(&mut self, addr: u64, bytes: &[u8]) -> Result<()> {
         let mut padded = bytes.to_vec();
         let tail = bytes.len().next_multiple_of(size_of::<libc::c_long>()) - bytes.len();
         if tail != 0 {
             let mut after = vec![0; tail];
-            self.read(addr + bytes.len() as u64, &mut after)?;
+            self.memory().read(addr + bytes.len() as u64, &mut after)?;
             padded.extend(after);
         }
         for (index, word) in padded.chunks_exact(size_of::<libc::c_long>()).enumerate() {
             let word = libc::c_long::from_ne_bytes(word.try_into().expect("chunks are words"));
-            let at = addr + (index * size_of::<libc::c_long>()) as u64;
-            nix::sys::ptrace::write(self.pid, at as *mut libc::c_void, word)
-                .map_err(|errno| Error::on(self.pid, Attempt::WriteMemory, errno))?;
+            self.poke(addr + (index * size_of::<libc::c_long>()) as u64, word)?;
         }
         Ok(())
     }
@@ -279,8 +268,7 @@ struct ProcmapQuery {
 /// Asks for one mapping instead of reading the text of all.
 fn query_protection(maps: &File, addr: u64) -> Option<Protection> {
     const PROCMAP_QUERY_VMA_WRITABLE: u64 = 2;
-    const REQUEST: libc::c_ulong =
-        nix::request_code_readwrite!(b'f', 17, size_of::<ProcmapQuery>());
+    const REQUEST: libc::Ioctl = nix::request_code_readwrite!(b'f', 17, size_of::<ProcmapQuery>());
     let mut query = ProcmapQuery {
         size: size_of::<ProcmapQuery>() as u64,
         query_addr: addr,
@@ -292,47 +280,24 @@ fn query_protection(maps: &File, addr: u64) -> Option<Protection> {
     (result == 0).then_some(if is_writable { Protection::Writable } else { Protection::ReadOnly })
 }
 
-fn listed_protection(maps: &str, addr: u64) -> Protection {
-    let covers =
-        |line: &&str| bounds(line).is_some_and(|(start, end)| (start..end).contains(&addr));
-    match maps.lines().find(covers).and_then(|line| line.split(' ').nth(1)) {
-        Some(rights) if rights.as_bytes().get(1) == Some(&b'w') => Protection::Writable,
+fn listed_protection(maps: &[u8], addr: u64) -> Protection {
+    match maps::lines(maps).find(|line| line.addrs.contains(addr)) {
+        Some(line) if line.is_writable() => Protection::Writable,
         _ => Protection::ReadOnly,
     }
 }
 
-/// The mapping of the kernel's vDSO.
-fn vdso_in(maps: &str) -> Option<(u64, u64)> {
-    mapping(maps, "[vdso]").map(|found| (found.start, found.end))
-}
-
 /// The mappings of the kernel's data pages, from its vDSO's start: `[vvar]`, `[vvar_vclock]`.
-fn data_pages_around(maps: &str, vdso_addr: u64) -> Vec<(u64, u64)> {
-    let data_pages = ["[vvar]", "[vvar_vclock]"].into_iter().filter_map(|name| mapping(maps, name));
+fn data_pages_around(maps: &[u8], vdso_addr: u64) -> Vec<(u64, u64)> {
+    let names = ["[vvar]", "[vvar_vclock]"];
+    let data_pages = names.into_iter().filter_map(|name| maps::kernels(maps, name));
     data_pages
         .map(|found| (found.start.wrapping_sub(vdso_addr), found.end.wrapping_sub(vdso_addr)))
         .collect()
 }
 
-/// Where a line of `/proc/PID/maps` begins and ends.
-fn bounds(line: &str) -> Option<(u64, u64)> {
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    Some((number(start)?, number(end)?))
-}
-
-/// The numbers in `/proc/PID/stat`.
-fn stat_fields(stat: &str) -> Option<impl Fn(usize) -> Option<u64>> {
-    // The second field is the program's name in parentheses, which may hold any character.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    // proc_pid_stat(5) counts from 1; the first here is field 3.
-    Some(move |number: usize| fields.get(number - 3)?.parse().ok())
-}
-
-fn parse_run_state(stat: &str) -> Option<RunState> {
-    let field = stat_fields(stat)?;
+fn run_state(stat: &Stat) -> Option<RunState> {
+    let field = |number| stat.field(number);
     let start_stack = field(28)?;
     let memory_map = MemoryMap {
         start_code: field(26)?,
@@ -354,13 +319,12 @@ fn parse_run_state(stat: &str) -> Option<RunState> {
     (start_stack != 0).then_some(RunState { start_stack, memory_map })
 }
 
-fn parse_extents(stat: &str) -> Option<Extents> {
-    let field = stat_fields(stat)?;
+fn extents(stat: &Stat) -> Option<Extents> {
     Some(Extents {
-        start_code: field(26)?,
-        end_code: field(27)?,
-        start_data: field(45)?,
-        end_data: field(46)?,
+        start_code: stat.field(26)?,
+        end_code: stat.field(27)?,
+        start_data: stat.field(45)?,
+        end_data: stat.field(46)?,
     })
 }
 
@@ -373,34 +337,18 @@ fn failed(pid: Pid, attempt: Attempt, error: &io::Error) -> Error {
 mod tests {
     use super::*;
 
-    /// Files may be called anything, and lie before what they are called by.
-    #[test]
-    fn a_file_with_the_name_of_the_kernels_mappings_is_none_of_them() {
-        let kernels = "f7ef9000-f7efd000 r--p 00000000 00:00 0 [vvar]\n\
-                       f7efd000-f7eff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
-                       f7eff000-f7f01000 r-xp 00000000 00:00 0 [vdso]\n";
-        for name in ["/tmp/a [vdso]", "/tmp/[vdso]", "/tmp/a [vvar]", "/tmp/ [vvar] b", "/[vvar]"] {
-            let file = format!("10000-20000 r-xp 00000000 fe:00 17    {name}\n");
-            let maps = [&file, kernels].concat();
-            assert_eq!(vdso_in(&maps), Some((0xf7ef_f000, 0xf7f0_1000)), "{name}");
-            assert_eq!(vdso_in(&file), None, "{name}");
-            let pages = data_pages_around(kernels, 0xf7ef_f000);
-            assert_eq!(data_pages_around(&maps, 0xf7ef_f000), pages, "{name}");
-        }
-    }
-
     #[test]
     fn data_pages_are_where_they_are_from_the_vdso() {
-        let low = "f7ef9000-f7efd000 r--p 00000000 00:00 0 [vvar]\n\
+        let low = b"f7ef9000-f7efd000 r--p 00000000 00:00 0 [vvar]\n\
                    f7efd000-f7eff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
                    f7eff000-f7f01000 r-xp 00000000 00:00 0 [vdso]\n";
-        let high = "7ffc1a7f9000-7ffc1a7fd000 r--p 00000000 00:00 0 [vvar]\n\
+        let high = b"7ffc1a7f9000-7ffc1a7fd000 r--p 00000000 00:00 0 [vvar]\n\
                     7ffc1a7fd000-7ffc1a7ff000 r--p 00000000 00:00 0 [vvar_vclock]\n\
                     7ffc1a7ff000-7ffc1a801000 r-xp 00000000 00:00 0 [vdso]\n";
         let pages = data_pages_around(low, 0xf7ef_f000);
         assert_eq!(pages.len(), 2);
         assert_eq!(pages, data_pages_around(high, 0x7ffc_1a7f_f000));
         assert_ne!(pages, data_pages_around(low, 0xf7f0_0000));
-        assert_eq!(data_pages_around("", 0xf7ef_f000), []);
+        assert_eq!(data_pages_around(b"", 0xf7ef_f000), []);
     }
 }

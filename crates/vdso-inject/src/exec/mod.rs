@@ -8,15 +8,15 @@ mod running;
 mod segments;
 mod site;
 mod stack;
-mod tracing;
 
-use nix::unistd::Pid;
 use vdso_data::process::{ProcessPage, Template};
+use vdso_host::proc::maps;
 
-use crate::arch::{ABIS, Abi, Registers};
+use crate::arch::{ABIS, Abi};
 use crate::detour::Detours;
 use crate::error::{Error, Result};
 use crate::file::ProgramFile;
+use crate::ptrace::Stopped;
 use crate::stub::{
     DATA_BELOW_STACK, MAX_FIRST_STAGE_BYTES, MemoryMap, PROCESS_PAGE_WORDS, Stub, StubData,
 };
@@ -35,7 +35,7 @@ use stack::{InitialStack, Words};
 pub struct Payload {
     /// The image and its page.
     pub file: ProgramFile,
-    /// For the process pages.
+    /// What each program's process page is made from.
     pub template: Template,
     /// Unused room in the kernel's vDSO, from its start; see [`find_padding`].
     pub padding: Option<u64>,
@@ -63,7 +63,8 @@ pub enum Announce {
     ToSupervisor,
 }
 
-/// Makes the program `pid`, which its tracer holds at `PTRACE_EVENT_EXEC`, begin with the image.
+/// Makes the program that `thread`, stopped at [`Stop::Exec`](crate::ptrace::Stop::Exec), is about to execute
+/// begin with the image.
 ///
 /// Everything is prepared where the program does not look; a single step, the write of its
 /// registers, then makes it execute the stub. Before that step nothing has happened, after it
@@ -72,14 +73,13 @@ pub enum Announce {
 /// The stub's requests come with `token`, or with its lower half from a program of 32 bits
 /// ([`Abi::token`](crate::arch::Abi::token)). The program's own code cannot find it out.
 pub fn inject(
-    pid: Pid,
+    thread: &mut Stopped,
     payload: &Payload,
     by: FileBy,
     announce: Announce,
     token: u64,
 ) -> Result<()> {
-    let registers = Registers::read(pid)?;
-    let memory = Memory::of(pid);
+    let (pid, registers, memory) = (thread.tid(), thread.registers()?, thread.memory());
     let mut words = Words::new(&memory, registers.stack_addr())?;
     let abi = registers.abi(words.first_bytes()?);
     let Some(stub) = &abi.stub else {
@@ -109,15 +109,14 @@ pub fn inject(
         memory_map: memory_map(&memory, &stack, segments.as_ref())?,
         ..stub_data(payload, stub, &stack, &site)
     };
-    memory.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
-    memory.write_anywhere(site.addr, stub.first_stage())?;
-    registers.start(pid, site.addr + stub.start(file), data_addr)
+    thread.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
+    thread.write_anywhere(site.addr, stub.first_stage())?;
+    registers.start(thread, site.addr + stub.start(file), data_addr)
 }
 
-/// The kind of program that `pid` is, which its tracer holds at `PTRACE_EVENT_EXEC`.
-pub fn abi_at_start(pid: Pid) -> Result<&'static Abi> {
-    let registers = Registers::read(pid)?;
-    let memory = Memory::of(pid);
+/// The kind of program that a thread is about to execute, which is stopped as for [`inject`].
+pub fn abi_at_start(thread: &Stopped) -> Result<&'static Abi> {
+    let (registers, memory) = (thread.registers()?, thread.memory());
     let words = Words::new(&memory, registers.stack_addr())?;
     Ok(registers.abi(words.first_bytes()?))
 }
@@ -159,26 +158,24 @@ fn stub_data(payload: &Payload, stub: &Stub, stack: &InitialStack, site: &Site) 
 
 /// Takes a stub away that could not do its work, and puts the program, which is stopped in the
 /// stub's call for help, back to its start.
-pub fn rescue(pid: Pid) -> Result<()> {
-    let memory = Memory::of(pid);
+pub fn rescue(thread: &mut Stopped) -> Result<()> {
+    let (registers, memory) = (thread.registers()?, thread.memory());
     let mut data = [0; size_of::<StubData>()];
-    let registers = Registers::read(pid)?;
     memory.read(registers.stub_data_addr(), &mut data)?;
     let data = from_bytes(&data);
     let mut original = vec![0; data.first_stage_bytes.min(MAX_FIRST_STAGE_BYTES as u64) as usize];
     memory.read(data.original_addr, &mut original)?;
-    memory.write_anywhere(data.first_stage_addr, &original)?;
+    thread.write_anywhere(data.first_stage_addr, &original)?;
     // The program must not find what it could make requests by.
-    memory.write(registers.stub_data_addr(), &[0; size_of::<StubData>()])?;
-    registers.restart(pid, data.program_entry_addr, data.stack_addr)
+    thread.write(registers.stub_data_addr(), &[0; size_of::<StubData>()])?;
+    registers.restart(thread, data.program_entry_addr, data.stack_addr)
 }
 
 /// Where in the kernel's vDSO, from its start, there is room for a first stage that can be dropped again:
 /// zeros behind the image's end, and a kernel that has not sealed the mapping. It is looked for in this
 /// process, which has the same one; `None` if it has none.
 pub fn find_padding() -> Option<u64> {
-    let maps = std::fs::read("/proc/self/maps").ok()?;
-    let mapped = vdso_host::mapping(&String::from_utf8_lossy(&maps), "[vdso]")?;
+    let mapped = maps::kernels(&maps::read("self").ok()?, "[vdso]")?;
     // SAFETY: the kernel maps its vDSO readable, at these addresses, for as long as the process lives, and
     // it does not change.
     let vdso = unsafe { std::slice::from_raw_parts(mapped.start as *const u8, mapped.bytes()) };

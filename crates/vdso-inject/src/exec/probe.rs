@@ -6,15 +6,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::ptrace;
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::companion::{DataPages, KernelVdso};
 use super::memory::Memory;
 use crate::arch::Abi;
 use crate::error::{Attempt, Error, Result};
+use crate::ptrace::{Stopped, Told, trace_me, wait_for};
 
 /// The least that the kernel executes as a program of a kind, to look at what it gives to such programs.
 #[derive(Debug)]
@@ -30,8 +29,8 @@ pub struct Probe {
 pub fn kernel_vdso(abi: &Abi) -> Result<KernelVdso> {
     let probe = abi.probe.as_ref().ok_or(Error::Architecture)?;
     let program = executable(probe).map_err(failed)?;
-    let stopped = Stopped::at_exec(&program)?;
-    let memory = Memory::of(stopped.0);
+    let probing = Probing::at_exec(&program)?;
+    let memory = Memory::of(probing.pid);
     let Some((addr, _)) = memory.kernel_vdso()? else {
         return Ok(KernelVdso { image: Vec::new(), pages: DataPages::Elsewhere });
     };
@@ -39,40 +38,30 @@ pub fn kernel_vdso(abi: &Abi) -> Result<KernelVdso> {
 }
 
 /// A process of ours that stands at its first instruction, and ends with this.
-struct Stopped(Pid);
+struct Probing {
+    pid: Pid,
+    _thread: Stopped,
+}
 
-impl Stopped {
+impl Probing {
     fn at_exec(program: &OwnedFd) -> Result<Self> {
         // SAFETY: the child makes nothing but system calls.
         match unsafe { fork() }.map_err(|errno| Error::on_self(Attempt::Fork, errno))? {
             ForkResult::Child => become_program(program),
-            ForkResult::Parent { child } => {
-                let stopped = Self(child);
-                match stopped.wait() {
-                    Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => Ok(stopped),
-                    // The kernel does not execute such programs, or not from memory.
-                    Ok(_) => Err(failed(Errno::ENOEXEC)),
-                    Err(errno) => Err(failed(errno)),
-                }
-            }
-        }
-    }
-
-    fn wait(&self) -> nix::Result<WaitStatus> {
-        loop {
-            match waitpid(self.0, Some(WaitPidFlag::__WALL)) {
-                Err(Errno::EINTR) => {}
-                status => return status,
-            }
+            ForkResult::Parent { child: pid } => match wait_for(pid) {
+                Told::Stopped(thread) => Ok(Self { pid, _thread: thread }),
+                // The kernel does not execute such programs, or not from memory.
+                Told::Running(_) | Told::Ended(_) => Err(failed(Errno::ENOEXEC)),
+            },
         }
     }
 }
 
-impl Drop for Stopped {
+impl Drop for Probing {
     fn drop(&mut self) {
-        // Where it has ended already, there is nobody to wait for.
-        if kill(self.0, Signal::SIGKILL).is_ok() {
-            let _ = self.wait();
+        // Before its tracer lets go of it. Where it has ended already, there is nobody to wait for.
+        if kill(self.pid, Signal::SIGKILL).is_ok() {
+            let _ = wait_for(self.pid);
         }
     }
 }
@@ -80,7 +69,7 @@ impl Drop for Stopped {
 fn become_program(program: &OwnedFd) -> ! {
     // It stops by this signal; all of the supervisor's are blocked.
     let _ = SigSet::from(Signal::SIGTRAP).thread_unblock();
-    if ptrace::traceme().is_ok() {
+    if trace_me().is_ok() {
         let nothing = [std::ptr::null::<libc::c_char>()];
         let (arguments, environment) = (nothing.as_ptr(), nothing.as_ptr());
         let (call, file) = (libc::SYS_execveat, program.as_raw_fd());

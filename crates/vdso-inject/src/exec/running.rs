@@ -21,10 +21,10 @@ use super::remote::{self, Kept, Remote};
 use super::segments::Segments;
 use super::stack::{InitialStack, Words};
 use super::{Payload, page_words};
-use crate::arch::Registers;
 use crate::arch::jump::{self, Patch};
 use crate::error::{Attempt, Error, Result};
 use crate::file::ProgramFile;
+use crate::ptrace::Stopped;
 use crate::stub::{MemoryMap, REQUEST, REQUEST_FILE};
 
 /// What is to be known if a tracer is killed in the middle.
@@ -49,10 +49,9 @@ const FUNCTIONS: [&str; 4] = ["clock_gettime", "gettimeofday", "time", "clock_ge
 
 /// Whether a stopped program has not executed an instruction of its own yet: then it is given the image as
 /// at the end of `execve`.
-pub fn stands_at_its_start(pid: Pid) -> bool {
+pub fn stands_at_its_start(thread: &Stopped) -> bool {
     let look = || -> Result<bool> {
-        let memory = Memory::of(pid);
-        let registers = Registers::read(pid)?;
+        let (registers, memory) = (thread.registers()?, thread.memory());
         let start_stack = memory.run_state()?.start_stack;
         if registers.stack_addr() != start_stack {
             return Ok(false);
@@ -69,25 +68,26 @@ pub fn stands_at_its_start(pid: Pid) -> bool {
     look().unwrap_or(false)
 }
 
-/// Gives the image to the program `pid`, wherever it is; it has one thread, was seized by the caller, and is
-/// in a stop after `PTRACE_INTERRUPT`. It is in such a stop afterwards, too, whatever came of it, with all
-/// registers as they were. Its options are then those that a seized process of this crate has.
+/// Gives the image to a program that runs, wherever it is; it has one thread, which is in a stop after an
+/// interrupt. It is in such a stop afterwards, too, whatever came of it, with all registers as they were, and
+/// with [`FOLLOW_EXEC`](crate::ptrace::FOLLOW_EXEC) as its options; or it has ended meanwhile, which
+/// [`detach`](Stopped::detach) tells.
 ///
 /// It asks for the file as a stub does, with `token`: `serve` is called again and again meanwhile, and must
 /// answer such requests as soon as they are reported. If this process is killed in the middle, the program
-/// waits, and whoever does this again, with the `memo`, goes on; what has been mapped then stays. A program of another kind than the launcher's is left
-/// alone, and so is one with several threads: an error.
+/// waits, and whoever does this again, with the `memo`, goes on; what has been mapped then stays. A program
+/// of another kind than the launcher's is left alone, and so is one with several threads: an error.
 pub fn inject_running(
-    pid: Pid,
+    thread: &mut Stopped,
     payload: &Payload,
     token: u64,
     memo: &Memo<'_>,
     serve: &mut dyn FnMut(),
 ) -> Result<Repaired> {
-    let memory = Memory::of(pid);
+    let (pid, memory) = (thread.tid(), thread.memory());
     let vdso = memory.kernel_vdso()?;
     let is_half_done = match (&memo.kept, vdso) {
-        (Some(kept), Some((_, vdso_end_addr))) => remote::restore(pid, vdso_end_addr, kept)?,
+        (Some(kept), Some((_, vdso_end_addr))) => remote::restore(thread, vdso_end_addr, kept)?,
         _ => false,
     };
     if !is_half_done && memory.has_mapping_of(payload.file.identity())? {
@@ -98,7 +98,7 @@ pub fn inject_running(
     }
     let state = memory.run_state()?;
     let mut words = Words::new(&memory, state.start_stack)?;
-    let abi = Registers::read(pid)?.abi(words.first_bytes()?);
+    let abi = thread.registers()?.abi(words.first_bytes()?);
     if !is_native(abi) {
         return Err(Error::Foreign { pid, abi: abi.name });
     }
@@ -107,7 +107,7 @@ pub fn inject_running(
         return Err(Error::NoVdso { pid, abi: abi.name });
     };
     let stage_addr = payload.padding.map(|padding| vdso_addr + padding);
-    let instruction_addr = Registers::read(pid)?.instruction_addr();
+    let instruction_addr = thread.registers()?.instruction_addr();
     // Behind the kernel's vDSO nothing but a stub is ever executed, which will give it the image.
     if stage_addr.is_some_and(|addr| (addr..vdso_end_addr).contains(&instruction_addr)) {
         return Ok(Repaired::WasInjected);
@@ -116,18 +116,18 @@ pub fn inject_running(
     if let Some(padding) = payload.padding.and_then(|padding| vdso.get_mut(padding as usize..)) {
         // A stub may have been written there, which the program has not come to.
         padding.fill(0);
-        memory.write_anywhere(stage_addr.unwrap_or(vdso_addr), padding)?;
+        thread.write_anywhere(stage_addr.unwrap_or(vdso_addr), padding)?;
     }
     let patches = patches(pid, &payload.file, vdso_addr, &vdso)?;
     let (call_addr, call) = jump::call_site(vdso_end_addr).ok_or(Error::Architecture)?;
-    memory.write_anywhere(call_addr, call)?;
+    thread.write_anywhere(call_addr, call)?;
     let is_fit = |addr| patches.iter().all(|patch| !patch.is_within(addr));
-    let mut remote = Remote::begin(pid, call_addr, is_fit, memo.keep)?;
+    let mut remote = Remote::begin(thread, call_addr, is_fit, memo.keep)?;
     let made = Repair { payload, memory: &memory, stack: &stack, state: &state, vdso_addr, token }
         .make(&mut remote, &patches, serve);
     let ended = remote.end();
     if ended.is_ok() {
-        memory.write_anywhere(call_addr, &vec![0; call.len()])?;
+        thread.write_anywhere(call_addr, &vec![0; call.len()])?;
     }
     made.and(ended).map(|()| Repaired::Injected)
 }
@@ -159,7 +159,12 @@ struct Repair<'a> {
 }
 
 impl Repair<'_> {
-    fn make(&self, remote: &mut Remote, patches: &[Patch], serve: &mut dyn FnMut()) -> Result<()> {
+    fn make(
+        &self,
+        remote: &mut Remote<'_>,
+        patches: &[Patch],
+        serve: &mut dyn FnMut(),
+    ) -> Result<()> {
         let file = remote.call(libc::SYS_eventfd2, [0, libc::EFD_CLOEXEC as u64, 0, 0, 0, 0])?;
         let file = file.map_err(|errno| self.failed(Attempt::MakeDescriptor, errno))?;
         let mapped = self.have_file_and_map(remote, file, serve);
@@ -167,11 +172,11 @@ impl Repair<'_> {
         remote.call(libc::SYS_close, [file, 0, 0, 0, 0, 0])?.ok();
         let image_addr = mapped?;
         if let Some(value_addr) = self.stack.vdso_value_addr {
-            self.memory.write(value_addr, &image_addr.to_ne_bytes())?;
+            remote.thread().write(value_addr, &image_addr.to_ne_bytes())?;
         }
         for patch in patches {
             for (addr, bytes) in patch.bytes_for(image_addr) {
-                self.memory.write_anywhere(addr, &bytes)?;
+                remote.thread().write_anywhere(addr, &bytes)?;
             }
         }
         Ok(())
@@ -179,7 +184,7 @@ impl Repair<'_> {
 
     fn have_file_and_map(
         &self,
-        remote: &mut Remote,
+        remote: &mut Remote<'_>,
         file: u64,
         serve: &mut dyn FnMut(),
     ) -> Result<u64> {
@@ -209,7 +214,7 @@ impl Repair<'_> {
     }
 
     /// The page of clocks, and the process page.
-    fn map_pages(&self, remote: &mut Remote, mapping: u64, file: u64) -> Result<()> {
+    fn map_pages(&self, remote: &mut Remote<'_>, mapping: u64, file: u64) -> Result<()> {
         const PAGE: u64 = PAGE_BYTES as u64;
         let (read, write) = (libc::PROT_READ as u64, libc::PROT_WRITE as u64);
         let architecture = self.payload.file.architecture();
@@ -228,7 +233,7 @@ impl Repair<'_> {
         self.tell_kernel(remote, process_page, mapping + vdso_image::IMAGE as u64)?;
         let page = self.process_page(process_page);
         let bytes: Vec<u8> = page_words(&page).iter().flat_map(|word| word.to_ne_bytes()).collect();
-        self.memory.write(process_page, &bytes)?;
+        remote.thread().write(process_page, &bytes)?;
         let protected = remote.call(libc::SYS_mprotect, [process_page, PAGE, read, 0, 0, 0])?;
         protected.map(drop).map_err(|errno| self.failed(Attempt::Map, errno))
     }
@@ -244,7 +249,12 @@ impl Repair<'_> {
 
     /// Changes the kernel's copy of the auxiliary vector; if it does not let us, only debuggers are told the
     /// old one. `scratch_addr` is a page that may be written to.
-    fn tell_kernel(&self, remote: &mut Remote, scratch_addr: u64, image_addr: u64) -> Result<()> {
+    fn tell_kernel(
+        &self,
+        remote: &mut Remote<'_>,
+        scratch_addr: u64,
+        image_addr: u64,
+    ) -> Result<()> {
         let Some(value_addr) = self.stack.vdso_value_addr else { return Ok(()) };
         let Ok(brk) = remote.call(libc::SYS_brk, [0; 6])? else { return Ok(()) };
         let map = MemoryMap {
@@ -258,12 +268,12 @@ impl Repair<'_> {
         self.memory.read(self.stack.auxv_addr, &mut vector)?;
         let at = (value_addr - self.stack.auxv_addr) as usize;
         vector[at..at + 8].copy_from_slice(&image_addr.to_ne_bytes());
-        self.memory.write(scratch_addr, &[map.as_bytes(), &vector].concat())?;
+        remote.thread().write(scratch_addr, &[map.as_bytes(), &vector].concat())?;
         let (option, operation) = (libc::PR_SET_MM as u64, libc::PR_SET_MM_MAP as u64);
         let bytes = size_of::<MemoryMap>() as u64;
         let told = remote.call(libc::SYS_prctl, [option, operation, scratch_addr, bytes, 0, 0])?;
         told.ok();
-        self.memory.write(scratch_addr, &vec![0; PAGE_BYTES])
+        remote.thread().write(scratch_addr, &vec![0; PAGE_BYTES])
     }
 
     fn failed(&self, attempt: Attempt, errno: Errno) -> Error {

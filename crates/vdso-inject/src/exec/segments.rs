@@ -36,9 +36,9 @@ pub struct Segments {
 /// Where code and data are, as `struct mm_struct` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extents {
-    /// First byte of code.
+    /// The address of the first byte of code.
     pub start_code: u64,
-    /// Behind its last.
+    /// The address behind the last byte of code.
     pub end_code: u64,
     /// First byte of the last segment.
     pub start_data: u64,

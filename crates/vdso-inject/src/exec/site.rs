@@ -10,13 +10,13 @@ use crate::stub::Stub;
 
 /// Where the first stage goes.
 pub struct Site {
-    /// Its place.
+    /// The address at which the first stage is written.
     pub addr: u64,
-    /// What is there.
+    /// The bytes at that address before the first stage is written.
     pub original: Vec<u8>,
     /// See [`StubData::dropped_page_addr`](crate::stub::StubData::dropped_page_addr).
     pub dropped_page_addr: u64,
-    /// What lies there.
+    /// Whether those bytes are anybody's.
     pub covers: Covers,
 }
 

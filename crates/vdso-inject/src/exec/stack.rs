@@ -23,7 +23,7 @@ const AT_SYSINFO_EHDR: u64 = 33;
 pub struct InitialStack {
     /// Size of what is on it.
     pub word: Word,
-    /// The stack pointer.
+    /// The stack pointer as `execve` left it.
     pub addr: u64,
     /// Where the auxiliary vector begins.
     pub auxv_addr: u64,

@@ -6,10 +6,10 @@ use std::process::{Child, Command};
 use std::rc::Rc;
 
 use nix::sys::ptrace;
-use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use vdso_inject::Error;
 use vdso_inject::exec::{Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, inject};
+use vdso_inject::ptrace::{Stopped, Told, wait_for};
 
 use crate::playing::{Code, Kind, payload, programs};
 
@@ -33,14 +33,14 @@ fn what_is_known_of_the_kernels_vdso_for_i386_is_not_a_programs_word() {
     });
     let payload = Payload { companions: vec![Companion::new("i386", file, make)], ..payload() };
 
-    let (liar, pid) = stopped_at_exec(&mut Command::new(&program.path));
-    say_that_the_vdso_is_at(pid, PROGRAM_ADDR);
-    let injected = inject(pid, &payload, FileBy::Request, Announce::No, 0);
+    let (liar, mut thread) = stopped_at_exec(&mut Command::new(&program.path));
+    say_that_the_vdso_is_at(thread.tid(), PROGRAM_ADDR);
+    let injected = inject(&mut thread, &payload, FileBy::Request, Announce::No, 0);
     assert!(matches!(injected, Err(Error::VdsoPlace { .. })), "{injected:?}");
     end(liar);
 
-    let (honest, pid) = stopped_at_exec(&mut Command::new(&program.path));
-    inject(pid, &payload, FileBy::Request, Announce::No, 0).expect("injection");
+    let (honest, mut thread) = stopped_at_exec(&mut Command::new(&program.path));
+    inject(&mut thread, &payload, FileBy::Request, Announce::No, 0).expect("injection");
     end(honest);
     for image in seen.borrow().iter() {
         let image = vdso_elf::Image::parse(image).expect("an image");
@@ -48,14 +48,15 @@ fn what_is_known_of_the_kernels_vdso_for_i386_is_not_a_programs_word() {
     }
 }
 
-fn stopped_at_exec(command: &mut Command) -> (Child, Pid) {
+fn stopped_at_exec(command: &mut Command) -> (Child, Stopped) {
     use std::os::unix::process::CommandExt;
     // SAFETY: makes one system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let child = command.spawn().expect("the program starts");
-    let pid = Pid::from_raw(child.id() as i32);
-    waitpid(pid, None).expect("it stops at exec");
-    (child, pid)
+    match wait_for(Pid::from_raw(child.id() as i32)) {
+        Told::Stopped(thread) => (child, thread),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn end(mut child: Child) {

@@ -5,6 +5,7 @@
 
 #![cfg(target_arch = "x86_64")]
 
+mod detour;
 mod lies;
 mod playing;
 mod running;

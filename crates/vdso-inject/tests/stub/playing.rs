@@ -12,9 +12,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::sock_filter;
 use nix::errno::Errno;
-use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use vdso_arch::ByteOrder;
+use vdso_arch::abi::rows;
+use vdso_arch::system_call::Numbers;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_host::Host;
@@ -23,6 +25,7 @@ use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::{
     Announce, Companion, CompanionFile, FileBy, KernelVdso, Payload, find_padding, inject,
 };
+use vdso_inject::ptrace::{Detached, Seized, Stop, Stopped, Told};
 use vdso_inject::stub::{REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
 
@@ -97,6 +100,8 @@ pub struct Play<'a> {
     /// How many descriptors it may have.
     pub descriptors: Option<u64>,
     pub is_followed: bool,
+    /// `SECCOMP_FILTER_FLAG_*` of the filter that reports.
+    pub listener_flags: libc::c_ulong,
     /// The step at which the supervisor is killed.
     pub dies_at: Option<usize>,
 }
@@ -214,6 +219,14 @@ pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result
     })
 }
 
+/// A program that is traced, at its first instruction.
+pub fn at_exec(thread: Seized) -> Stopped {
+    match thread.wait() {
+        Told::Stopped(thread) if thread.stop() == Stop::Exec => thread,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What others fork meanwhile would keep a listener open.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -231,6 +244,7 @@ impl<'a> Play<'a> {
             refused: None,
             descriptors: None,
             is_followed: true,
+            listener_flags: 0,
             dies_at: None,
         }
     }
@@ -271,23 +285,19 @@ impl<'a> Play<'a> {
             }
         };
         let pid = child.pid;
-        ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXEC).expect("it can be traced");
+        let thread = Seized::seize(pid).expect("it can be traced");
         child.go();
         let mut listener = child.listener();
         if let Some(listener) = &listener {
             let report = listener.receive().expect("it execs");
             listener.send(report.id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
         }
-        let stopped = waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it stops");
-        assert!(
-            matches!(stopped, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)),
-            "{stopped:?}"
-        );
+        let mut thread = at_exec(thread);
         may_die();
         let by = inherited.map_or(FileBy::Request, FileBy::Inheritance);
-        inject(pid, payload, by, Announce::ToSupervisor, TOKEN).expect("injection");
+        inject(&mut thread, payload, by, Announce::ToSupervisor, TOKEN).expect("injection");
         may_die();
-        ptrace::detach(pid, None).expect("it can be let go");
+        assert!(matches!(thread.detach(), Detached::Free), "it can be let go");
         may_die();
         while let Some(report) = listener.as_ref().and_then(Listener::receive) {
             let [name, request, argument, token, ..] = report.data.args;
@@ -430,8 +440,8 @@ fn prepare(
     let _ = keep_standard_streams_alone();
     nix::sys::prctl::set_no_new_privs()?;
     let [refusing, reporting] = filters;
-    let number =
-        reporting.as_ref().map(|filter| install(filter, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER));
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | play.listener_flags;
+    let number = reporting.as_ref().map(|filter| install(filter, flags));
     if let Some(refusing) = refusing {
         install(refusing, 0)?;
     }
@@ -507,20 +517,22 @@ fn reporting() -> Vec<sock_filter> {
 
 /// Refuses a call in both kinds of programs.
 fn refusing(play: &Play<'_>) -> Option<Vec<sock_filter>> {
-    let (native, compat) = match play.refused? {
-        "eventfd2" => (290, 328),
-        "fstat" => (5, 197),
-        "mmap" => (9, 192),
-        "mprotect" => (10, 125),
-        "munmap" => (11, 91),
-        "brk" => (12, 45),
-        "madvise" => (28, 219),
-        "prctl" | "setmm" => (157, 172),
+    let number = |numbers: &Numbers| match play.refused? {
+        "eventfd2" => Some(numbers.eventfd2),
+        "fstat" => numbers.fstat,
+        "mmap" => Some(numbers.mmap),
+        "mprotect" => Some(numbers.mprotect),
+        "munmap" => Some(numbers.munmap),
+        "brk" => Some(numbers.brk),
+        "madvise" => Some(numbers.madvise),
+        "prctl" | "setmm" => Some(numbers.prctl),
         other => panic!("no number of {other}"),
     };
     let is_any = play.refused != Some("setmm");
     let mut filter = Vec::new();
-    for (architecture, number) in [(0xc000_003e, native), (0x4000_0003, compat)] {
+    for abi in [&rows::X86_64, &rows::I386] {
+        let architecture = abi.audit_arch(ByteOrder::Little);
+        let number = number(abi.numbers.expect("a table"))?;
         filter.extend([
             load(ARCHITECTURE),
             unless(architecture, 5),

@@ -7,18 +7,18 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use nix::sys::ptrace;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vdso_inject::Error;
 use vdso_inject::exec::{Memo, Payload, Repaired, inject_running};
+use vdso_inject::ptrace::{Detached, Seized, Stop, Stopped, Told, Until, wait_for};
 use vdso_inject::stub::REQUEST_FILE;
 
 /// Nobody takes over from these tests.
 const FORGET: Memo<'static> = Memo { keep: &|_| {}, kept: None };
 
 use crate::playing::{
-    Answer, Child, Code, Kind, Listener, OFFSET_SEC, Play, Program, TOKEN, alone, payload,
+    Answer, Child, Code, Kind, Listener, OFFSET_SEC, Play, Program, TOKEN, alone, at_exec, payload,
 };
 
 /// With signals, and without: they hide what else would end a call.
@@ -45,29 +45,42 @@ fn begin(play: &Play<'_>) -> (Pid, Listener) {
     let null = std::fs::File::options().write(true).open("/dev/null").expect("it is there");
     let child = Child::fork(play, null.as_fd(), None);
     let pid = child.pid();
-    ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXEC).expect("it can be traced");
+    let thread = Seized::seize(pid).expect("it can be traced");
     child.go();
     let listener = child.listener().expect("it is followed");
     let report = listener.receive().expect("it execs");
     listener.send(report.id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
-    let stopped = waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it stops");
-    assert!(
-        matches!(stopped, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)),
-        "{stopped:?}"
-    );
-    ptrace::detach(pid, None).expect("it can be let go");
+    let_go(at_exec(thread));
     (pid, listener)
 }
 
-fn stop(pid: Pid) {
-    ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXEC).expect("it can be traced");
-    ptrace::interrupt(pid).expect("it can be stopped");
+fn stop(pid: Pid) -> Stopped {
+    let mut thread = Seized::seize(pid).expect("it can be traced");
+    thread.interrupt().expect("it can be stopped");
     loop {
-        match waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it stops") {
-            WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_STOP) => return,
-            WaitStatus::Stopped(_, signal) => ptrace::cont(pid, signal).expect("it goes on"),
+        thread = match thread.wait() {
+            Told::Stopped(thread) if thread.stop() == Stop::Interrupt => return thread,
+            Told::Stopped(thread) => thread.resume(Until::Event),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+fn let_go(thread: Stopped) {
+    let detached = thread.detach();
+    assert!(matches!(detached, Detached::Free), "{detached:?}");
+}
+
+/// The status of a program that was killed while it stood still, or went on for a moment.
+fn killed(thread: Stopped) -> i32 {
+    let told = match thread.detach() {
+        Detached::Dying(thread) => thread.wait(),
+        Detached::Ended(status) => Told::Ended(status),
+        Detached::Free => panic!("it lives"),
+    };
+    match told {
+        Told::Ended(Some(status)) => status,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -92,9 +105,13 @@ fn serve(play: &Play<'_>, payload: &Payload, listener: &Listener) {
 /// Of a program that may still be traced.
 fn code_of(pid: Pid) -> i32 {
     loop {
-        match waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it ends") {
-            WaitStatus::Exited(_, code) => return code,
-            WaitStatus::Stopped(_, signal) => ptrace::cont(pid, signal).expect("it goes on"),
+        match wait_for(pid) {
+            Told::Ended(Some(status)) if libc::WIFEXITED(status) => {
+                return libc::WEXITSTATUS(status);
+            }
+            Told::Stopped(thread) => {
+                thread.resume(Until::Event);
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -110,18 +127,20 @@ fn a_program_gets_the_clock_wherever_it_is() {
         let (pid, listener) = begin(&play);
         // From its first instruction, through its start, to its loop; to where just differs.
         std::thread::sleep(Duration::from_micros(time * 5));
-        stop(pid);
+        let mut thread = stop(pid);
         let mut serve = || serve(&play, &payload, &listener);
         let repaired =
-            inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
+            inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
         assert_eq!(repaired, Repaired::Injected);
-        let again =
-            inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("nothing to do");
+        let again = inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve)
+            .expect("nothing to do");
         assert_eq!(again, Repaired::WasInjected);
         // What is put back lasts without the end of tracing, too.
         match time % 2 {
-            0 => ptrace::detach(pid, None).expect("it can be let go"),
-            _ => ptrace::cont(pid, None).expect("it goes on"),
+            0 => let_go(thread),
+            _ => {
+                thread.resume(Until::Event);
+            }
         }
         assert_eq!(code_of(pid), 0, "time {time}");
     }
@@ -138,18 +157,18 @@ fn what_fails_leaves_a_running_program_as_it_was() {
         (Answer::Nothing, "was given no descriptor of the image"),
         (Answer::File(other.file.as_fd()), "was given another file than the image"),
     ] {
-        stop(pid);
+        let mut thread = stop(pid);
         let wrong = Play { answer, ..Play::of(&steady()[0]) };
         let mut serve = || serve(&wrong, &payload, &listener);
-        let error =
-            inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect_err("a wrong answer");
+        let error = inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve)
+            .expect_err("a wrong answer");
         assert!(error.to_string().contains(words), "{error}");
-        ptrace::detach(pid, None).expect("it can be let go");
+        let_go(thread);
     }
-    stop(pid);
+    let mut thread = stop(pid);
     let mut serve = || serve(&play, &payload, &listener);
-    inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
-    ptrace::detach(pid, None).expect("it can be let go");
+    inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
+    let_go(thread);
     assert_eq!(code_of(pid), 0);
 }
 
@@ -160,11 +179,11 @@ fn a_request_that_nobody_receives_does_not_last() {
     let _alone = alone();
     let play = Play::of(&steady()[0]);
     let (pid, listener) = begin(&play);
-    stop(pid);
-    inject_running(pid, &payload, TOKEN, &FORGET, &mut || {}).expect_err("no answer");
+    let mut thread = stop(pid);
+    inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut || {}).expect_err("no answer");
     let mut serve = || serve(&play, &payload, &listener);
-    inject_running(pid, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
-    ptrace::detach(pid, None).expect("it can be let go");
+    inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
+    let_go(thread);
     assert_eq!(code_of(pid), 0);
 }
 
@@ -179,10 +198,25 @@ fn a_program_with_several_threads_is_left_alone() {
     while threads() < 2 {
         std::thread::sleep(Duration::from_millis(1));
     }
-    stop(pid);
-    let injected = inject_running(pid, &payload, TOKEN, &FORGET, &mut || {});
+    let mut thread = stop(pid);
+    let injected = inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut || {});
     assert!(matches!(injected, Err(Error::ManyThreads { .. })), "{injected:?}");
-    ptrace::kill(pid).expect("it can be ended");
-    let ended = waitpid(pid, Some(WaitPidFlag::__WALL)).expect("it ends");
-    assert!(matches!(ended, WaitStatus::Signaled(..)), "{ended:?}");
+    kill(pid, Signal::SIGKILL).expect("it can be ended");
+    let ended = killed(thread);
+    assert_eq!(libc::WTERMSIG(ended), libc::SIGKILL);
+}
+
+/// Its end is for whoever waits for it: nobody else hears of it.
+#[test]
+fn a_program_that_is_killed_in_the_middle_tells_its_end() {
+    let payload = payload();
+    let _alone = alone();
+    let play = Play::of(&steady()[1]);
+    let (pid, _listener) = begin(&play);
+    let mut thread = stop(pid);
+    let mut serve = || kill(pid, Signal::SIGKILL).unwrap_or_default();
+    let injected = inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve);
+    assert!(matches!(injected, Err(Error::Gone { .. })), "{injected:?}");
+    assert_eq!(libc::WTERMSIG(killed(thread)), libc::SIGKILL);
+    assert!(matches!(wait_for(pid), Told::Ended(None)), "it was heard of once");
 }

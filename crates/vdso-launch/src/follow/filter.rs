@@ -179,6 +179,9 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
+    use vdso_arch::system_call::X32_BIT;
+    use vdso_data::clock;
+
     use super::*;
 
     /// What the kernel would do: a few lines of classic BPF.
@@ -306,14 +309,128 @@ mod tests {
         }
     }
 
-    /// Set in the numbers of x32's system calls.
-    const X32_BIT: u32 = 0x4000_0000;
-
     #[test]
     fn the_numbers_are_those_of_this_architecture() {
         let numbers = [libc::SYS_execve, libc::SYS_execveat, libc::SYS_prctl, libc::SYS_seccomp];
         let calls = ABIS[0].calls;
         let ours = [calls.execve, calls.execveat, calls.prctl, calls.seccomp];
         assert_eq!(ours, numbers.map(|call| call as u32));
+    }
+
+    const MARK: u32 = 0x6d61_726b;
+
+    /// A call of x86-64's by its name, with these arguments.
+    #[cfg(target_arch = "x86_64")]
+    fn is_reported(detours: &Detours, name: &str, args: [u64; 6]) -> bool {
+        let calls = ABIS[0].calls;
+        let call = calls.timed.iter().find(|call| call.name == name).expect("a row");
+        let answer = run_with(detours, calls.audit_arch, call.number, args);
+        let mut marked = args;
+        let mark = u64::from(detours.mark);
+        match call.mark {
+            Mark::Low(place) => marked[usize::from(place)] = mark,
+            Mark::High(place) => {
+                let place = usize::from(place);
+                marked[place] = marked[place] & u64::from(u32::MAX) | mark << 32;
+            }
+        }
+        if detours.is_any() {
+            let of_image = run_with(detours, calls.audit_arch, call.number, marked);
+            assert_eq!(of_image, SECCOMP_RET_ALLOW, "{name} of the image");
+        }
+        answer == SECCOMP_RET_USER_NOTIF
+    }
+
+    const TIME: u64 = 0x7ffd_0000_1000;
+
+    /// A day ahead, as `--offset 1d` has it.
+    fn ahead() -> Detours {
+        let deadlines = 1 << clock::REALTIME | 1 << clock::TAI;
+        Detours { deadlines, mark: MARK, ..Detours::default() }
+    }
+
+    /// All clocks faster.
+    fn faster() -> Detours {
+        let deadlines = clock::HIGH_RESOLUTION | clock::COARSE;
+        Detours { deadlines, spans: true, rates: true, mark: MARK, ..Detours::default() }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn deadlines_are_reported_on_moved_clocks_and_spans_where_they_last_otherwise() {
+        const ABSOLUTE: u64 = 1;
+        let bitset = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as u64;
+        let on_realtime = bitset | libc::FUTEX_CLOCK_REALTIME as u64;
+        let lock = libc::FUTEX_LOCK_PI as u64;
+        let wait = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as u64;
+        let wake = libc::FUTEX_WAKE as u64;
+        let [realtime, monotonic, tai, cpu] = [0, 1, 11, 2];
+        let minus_one = u64::from(u32::MAX);
+        for (name, args, is_ahead, is_faster) in [
+            ("futex", [1, on_realtime, 0, TIME, 0, 0], true, true),
+            ("futex", [1, on_realtime, 0, TIME << 32, 0, 0], true, true),
+            ("futex", [1, on_realtime, 0, 0, 0, 0], false, false),
+            ("futex", [1, bitset, 0, TIME, 0, 0], false, true),
+            ("futex", [1, lock, 0, TIME, 0, 0], true, true),
+            ("futex", [1, wait, 0, TIME, 0, 0], false, true),
+            ("futex", [1, wake, 1, TIME, 0, 0], false, false),
+            ("clock_nanosleep", [realtime, ABSOLUTE, TIME, 0, 0, 0], true, true),
+            ("clock_nanosleep", [tai, ABSOLUTE, TIME, 0, 0, 0], true, true),
+            ("clock_nanosleep", [8, ABSOLUTE, TIME, 0, 0, 0], true, true),
+            ("clock_nanosleep", [monotonic, ABSOLUTE, TIME, 0, 0, 0], false, true),
+            ("clock_nanosleep", [realtime, 0, TIME, 0, 0, 0], false, true),
+            ("clock_nanosleep", [cpu, 0, TIME, 0, 0, 0], false, false),
+            ("clock_nanosleep", [cpu, ABSOLUTE, TIME, 0, 0, 0], false, false),
+            ("nanosleep", [TIME, 0, 0, 0, 0, 0], false, true),
+            ("poll", [0, 0, 1000, 0, 0, 0], false, true),
+            ("poll", [0, 0, 0, 0, 0, 0], false, false),
+            ("poll", [0, 0, minus_one, 0, 0, 0], false, false),
+            ("select", [0, 0, 0, 0, 0, 0], false, false),
+            ("pselect6", [0, 0, 0, 0, TIME, 0], false, true),
+            ("epoll_pwait2", [0, 0, 0, TIME, 0, 0], false, true),
+            ("futex_waitv", [TIME, 1, 0, TIME, realtime, 0], true, true),
+            ("futex_waitv", [TIME, 1, 0, TIME, monotonic, 0], false, true),
+            ("futex_wait", [TIME, 1, 1, 2, TIME, realtime], true, true),
+            ("mq_timedsend", [1, TIME, 1, 1, TIME, 0], true, true),
+            ("mq_timedreceive", [1, TIME, 1, 0, 0, 0], false, false),
+            ("timerfd_settime", [3, 0, TIME, 0, 0, 0], false, true),
+            ("timerfd_settime", [3, ABSOLUTE, TIME, 0, 0, 0], true, true),
+            ("timer_gettime", [0, TIME, 0, 0, 0, 0], false, true),
+            ("setitimer", [0, TIME, 0, 0, 0, 0], false, true),
+            ("setitimer", [1, TIME, 0, 0, 0, 0], false, false),
+            ("alarm", [0, 0, 0, 0, 0, 0], false, true),
+            ("setsockopt", [3, 1, 20, TIME, 16, 0], false, true),
+            ("setsockopt", [3, 1, 2, TIME, 4, 0], false, false),
+            ("io_uring_enter", [3, 0, 1, 9, TIME, 24], false, true),
+            ("io_uring_enter", [3, 0, 1, 1, TIME, 8], false, false),
+        ] {
+            assert!(!is_reported(&Detours::default(), name, args), "{name} {args:x?} unmoved");
+            assert_eq!(is_reported(&ahead(), name, args), is_ahead, "{name} {args:x?} ahead");
+            assert_eq!(is_reported(&faster(), name, args), is_faster, "{name} {args:x?} faster");
+        }
+    }
+
+    /// The kernel keeps a filter's answer to a number by itself only where no argument is looked at.
+    #[test]
+    fn numbers_of_no_rule_are_allowed_at_any_arguments() {
+        for abi in ABIS {
+            let calls = abi.calls;
+            let has_rule = |number: u32| {
+                [calls.execve, calls.execveat, calls.prctl, calls.seccomp].contains(&number)
+                    || calls.timed.iter().any(|call| call.number == number)
+            };
+            let bit = calls.execve & X32_BIT;
+            for number in (0..600).map(|number| number | bit).filter(|&number| !has_rule(number)) {
+                // x86-64 and x32 share a table, and so each other's rules.
+                let is_of_other = ABIS.iter().any(|other| {
+                    other.calls.audit_arch == calls.audit_arch
+                        && other.calls.timed.iter().any(|call| call.number == number)
+                });
+                if !is_of_other {
+                    let answer = run_with(&faster(), calls.audit_arch, number, [u64::MAX; 6]);
+                    assert_eq!(answer, SECCOMP_RET_ALLOW, "{number:#x}");
+                }
+            }
+        }
     }
 }

@@ -12,9 +12,9 @@ use libc::{
 };
 use nix::unistd::Pid;
 
+use vdso_host::proc::Status;
 use vdso_inject::arch::{ABIS, Abi, Need, StubCall, Word};
 use vdso_inject::exec::Memory;
-use vdso_inject::proc;
 
 /// `BPF_MAXINSNS` of `include/uapi/linux/bpf_common.h`.
 const MOST_INSTRUCTIONS: usize = 4096;
@@ -38,7 +38,7 @@ pub fn confined(
 
 /// How many filters a process has, its parents' among them (Linux 5.9 and later).
 pub fn filters_of(pid: Pid) -> Option<u32> {
-    proc::status(pid, "Seccomp_filters")
+    Status::read(pid).ok()?.number("Seccomp_filters")
 }
 
 fn read_program(pid: Pid, word: Word, addr: u64) -> Option<Vec<sock_filter>> {

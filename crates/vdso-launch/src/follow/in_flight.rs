@@ -39,6 +39,8 @@ pub struct InFlight {
     confined_from: [AtomicU32; MOST_ABIS],
     /// How many programs were ended because they would have run on the host's clock.
     ended: AtomicU32,
+    /// How many slots have been in use, from the first on. The memory of the others is not touched.
+    used: AtomicU32,
     slots: [Slot; SLOTS],
 }
 
@@ -112,15 +114,25 @@ impl InFlight {
 
     /// A free slot, all zeros; `None` if all are taken.
     pub fn free_slot(&self) -> Option<SlotIndex> {
-        let index = self.slots.iter().position(Slot::is_free)?;
+        let used = self.used_slots();
+        let index = used.iter().position(Slot::is_free).unwrap_or(used.len());
         // Its last user may have been killed while it was freed.
-        self.slots[index].clear();
+        self.slots.get(index)?.clear();
+        // Release: pairs with the Acquire in `used_slots`. Before anything is in the slot, so that whoever takes over
+        // finds that.
+        self.used.fetch_max(index as u32 + 1, Ordering::Release);
         Some(index)
     }
 
     /// Whether one more report can be taken.
     pub fn has_room(&self) -> bool {
-        self.slots.iter().any(Slot::is_free)
+        let used = self.used_slots();
+        used.len() < SLOTS || used.iter().any(Slot::is_free)
+    }
+
+    fn used_slots(&self) -> &[Slot] {
+        let used = self.used.load(Ordering::Acquire) as usize;
+        self.slots.get(..used).unwrap_or(&self.slots)
     }
 
     /// By its index.
@@ -136,7 +148,7 @@ impl InFlight {
 
     /// The slots that are taken.
     pub fn taken(&self) -> impl Iterator<Item = Report> {
-        (0..SLOTS).filter_map(|index| self.report(index))
+        (0..self.used_slots().len()).filter_map(|index| self.report(index))
     }
 }
 
@@ -309,13 +321,27 @@ mod tests {
     #[test]
     fn there_is_room_until_all_slots_are_taken() {
         let shared = SharedInFlight::new().expect("there is memory");
-        for slot in &shared.slots {
+        for expected in 0..SLOTS {
             assert!(shared.has_room());
-            slot.notification[0].store(1, Ordering::Relaxed);
+            let index = shared.free_slot().expect("there is room");
+            assert_eq!(index, expected);
+            shared.slot(index).notification[0].store(1, Ordering::Relaxed);
         }
+        assert_eq!(shared.taken().count(), SLOTS);
         assert!(!shared.has_room());
         assert_eq!(shared.free_slot(), None);
         shared.slot(7).clear();
+        assert!(shared.has_room());
+    }
+
+    #[test]
+    fn slots_that_were_never_given_are_not_looked_at() {
+        let shared = SharedInFlight::new().expect("there is memory");
+        let index = shared.free_slot().expect("all are free");
+        for slot in &shared.slots {
+            slot.notification[0].store(1, Ordering::Relaxed);
+        }
+        assert_eq!(shared.taken().map(|report| report.slot).collect::<Vec<_>>(), [index]);
         assert!(shared.has_room());
     }
 

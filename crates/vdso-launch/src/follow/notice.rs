@@ -19,59 +19,59 @@ use vdso_inject::{Attempt, Error};
 pub enum Notice {
     /// A program begins with the image.
     Injected {
-        /// Which process.
+        /// The process in which the program begins.
         pid: Pid,
-        /// Where the image is.
+        /// The address at which the image is mapped there.
         image_addr: u64,
     },
     /// A program runs as it is, on the kernel's vDSO.
     Untouched {
-        /// Which process.
+        /// The process of the program that has no image.
         pid: Pid,
         /// The program's file as whoever executed it named it, if that is known.
         program: Option<OsString>,
-        /// Why.
+        /// The reason why it has none.
         error: Error,
     },
     /// A program was ended, as it would have run as it is: [`OnHostClock::End`].
     Ended {
-        /// Which process.
+        /// The process that was ended.
         pid: Pid,
         /// The program's file as whoever executed it named it, if that is known.
         program: Option<OsString>,
-        /// Why.
+        /// The reason why it could not be given the image.
         error: Error,
     },
     /// A program has the image, but began on the kernel's vDSO and may have read a clock there: the
     /// supervisor that was to give it was killed at that moment.
     Late {
-        /// Which process.
+        /// The process that began without the image.
         pid: Pid,
         /// The program's file as whoever executed it named it, if that is known.
         program: Option<OsString>,
     },
     /// Children are not followed: the filter was refused.
     NotFollowing {
-        /// Why.
+        /// The kernel's reason to refuse the filter.
         errno: Errno,
     },
     /// A program has not got what its file gives, because it is followed.
     Unprivileged {
-        /// Which process.
+        /// The process that lacks the privilege.
         pid: Pid,
-        /// What it lacks.
+        /// The privilege that its file would have given.
         privilege: Privilege,
     },
     /// A program asks for a seccomp listener of its own, which the kernel refuses (`EBUSY`), as there can
     /// be one only and that is ours.
     ListenerRefused {
-        /// Which process.
+        /// The process that asks for a listener.
         pid: Pid,
     },
     /// A program asks for seccomp's strict mode, which the kernel refuses (`EINVAL`) to a process that has
     /// a filter.
     StrictModeRefused {
-        /// Which process.
+        /// The process that asks for strict mode.
         pid: Pid,
     },
 }

@@ -15,12 +15,13 @@ use super::in_flight::InFlight;
 use super::listener::Listener;
 use super::notice::Notice;
 use super::report::{Call, Report};
+use super::settings::Settings;
 use super::target::Target;
-use super::tracer::{Followed, Heard, Settings, Tracer, is_one_of_us};
+use super::tracer::{Followed, Heard, Tracer, is_one_of_us};
 use vdso_inject::Result;
 use vdso_inject::arch::TimedCall;
 use vdso_inject::exec::FileBy;
-use vdso_inject::ptrace::{self, Alarm};
+use vdso_inject::ptrace::{self, Alarm, News};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
 
 /// Publishes the page of clocks and says when to be called again.
@@ -193,8 +194,8 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         }
         // What comes of the exec, usually; others that want to exec wait meanwhile, but not for one that
         // reads from something slow.
-        if let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any) {
-            self.news(pid, status);
+        if let Some(news) = self.alarm.as_mut().and_then(Alarm::wait_any) {
+            self.hear(news);
         }
     }
 
@@ -210,9 +211,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         let _here = StayHere::new();
         let followed = self.tracer.detour(report, listener, call, args, instruction_addr);
         if followed == Followed::Traced
-            && let Some((pid, status)) = self.alarm.as_mut().and_then(Alarm::wait_any)
+            && let Some(news) = self.alarm.as_mut().and_then(Alarm::wait_any)
         {
-            self.news(pid, status);
+            self.hear(news);
         }
     }
 
@@ -262,12 +263,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn reap(&mut self) {
-        while let Some((pid, status)) = ptrace::wait_any() {
-            self.news(pid, status);
+        while let Some(news) = ptrace::wait_any() {
+            self.hear(news);
         }
     }
 
-    fn news(&mut self, pid: Pid, status: i32) {
+    fn hear(&mut self, news: News) {
         let mut serve = || {
             let report = self.listener.as_ref().and_then(Listener::receive_waiting);
             match (report, &self.listener) {
@@ -279,7 +280,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 (None, _) => {}
             }
         };
-        if self.tracer.hear(pid, status, &mut serve) == Heard::OfChild {
+        if let Heard::OfChild { pid, status } = self.tracer.hear(news, &mut serve) {
             self.observer.child(pid, status);
         }
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use vdso_host::proc::Stat;
 use vdso_inject::arch::ABIS;
 
 /// When to look whether its `execve` has failed.
@@ -130,9 +131,5 @@ fn is_pipe_or_terminal(pid: Pid, fd: u64) -> bool {
 
 /// Processor time that a thread has spent in its own code, from `/proc/PID/task/TID/stat`.
 fn user_ticks(pid: Pid) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/task/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // Field 14; the first behind the name is field 3.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(11)?.parse().ok()
+    Stat::read(format_args!("{pid}/task/{pid}")).ok()?.field(14)
 }

@@ -128,6 +128,12 @@ impl Arrivals {
         self.witness.extend(arrivals.into_iter().flatten());
     }
 
+    /// What has reached the witness so far was sent before there was a program.
+    pub fn forget_witnessed(&mut self) {
+        self.witness.clear();
+        self.is_unwitnessed = false;
+    }
+
     /// Who has sent, as far as is known, to the front alone.
     pub fn senders(&self) -> impl Iterator<Item = i32> {
         let alone = self.front.iter().filter(|arrival| !self.witness.contains(arrival));
@@ -242,6 +248,18 @@ mod tests {
         let term = sent(libc::SIGTERM, SENDER);
         let key = Arrival { code: libc::SI_KERNEL, ..sent(libc::SIGINT, 0) };
         assert_eq!(given(&[term, term, key], &[term, key], Program::Elsewhere), [term]);
+    }
+
+    #[test]
+    fn what_was_sent_to_the_group_before_there_was_a_program_is_given_to_it() {
+        let (earlier, later) = (sent(libc::SIGTERM, SENDER), sent(libc::SIGUSR1, SENDER));
+        let mut arrivals = Arrivals::default();
+        arrivals.reached_front(earlier);
+        arrivals.reached_witness(Some(vec![earlier]));
+        arrivals.forget_witnessed();
+        arrivals.reached_front(later);
+        arrivals.reached_witness(Some(vec![later]));
+        assert_eq!(arrivals.for_program(Program::InGroup, Reading::Complete), [earlier]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use vdso_inject::proc;
+use vdso_host::proc::{self, Stat};
 
 /// Kills the descendants of this process, but for `spared`, which starts nothing. Orphans among them are this process's children,
 /// as it is their subreaper. One that may not be killed, as it runs as another user, is left; all are where `/proc`
@@ -45,13 +45,13 @@ pub fn has_ended(process: Option<BorrowedFd<'_>>) -> bool {
 /// All living processes that came from one.
 fn below(ancestor: Pid) -> HashSet<Pid> {
     let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw);
-        let Some(pid) = pid else { continue };
-        if proc::state(pid).is_none_or(|state| matches!(state, 'Z' | 'X')) {
+    for pid in proc::numbers_in("/proc").into_iter().flatten().map(Pid::from_raw) {
+        let Ok(stat) = Stat::read(pid) else { continue };
+        if stat.has_ended() {
             continue;
         }
-        if let Some(parent) = proc::status(pid, "PPid").map(Pid::from_raw) {
+        // Field 4 is the parent.
+        if let Some(parent) = stat.field(4).map(Pid::from_raw) {
             children.entry(parent).or_default().push(pid);
         }
     }

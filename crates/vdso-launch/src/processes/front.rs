@@ -1,7 +1,6 @@
 //! The front: stands for the program towards the terminal and whoever started it.
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -18,8 +17,10 @@ use super::supervise::{Common, Prepared, fork_successor, let_go_of_standard_stre
 use super::witness::Witness;
 use super::{Outcome, failed};
 use crate::follow::{Heard, Tracer};
+use crate::process;
+use vdso_host::proc::{self, Stat};
 use vdso_inject::Result;
-use vdso_inject::{proc, ptrace};
+use vdso_inject::ptrace;
 
 /// How many supervisors in a row may end without having dealt with anything before the front gives up.
 const SUCCESSORS: usize = 16;
@@ -49,13 +50,22 @@ pub fn block_signals() -> Result<SignalFd> {
     Ok(unsafe { SignalFd::from_owned_fd(fd) })
 }
 
+/// The program's end, as the kernel tells it at once.
+enum End {
+    /// Ready when the program has ended.
+    Awaited(OwnedFd),
+    /// It has ended.
+    Seen,
+    /// The kernel does not tell.
+    Untold,
+}
+
 /// See the module.
 pub struct Front<'a, 'launch> {
     common: Common<'a, 'launch>,
     signals: SignalFd,
     program: Pid,
-    /// Ready when the program has ended; `None` since then, or where the kernel has no such thing.
-    end: Option<OwnedFd>,
+    end: End,
     /// To the program, until it has exec'd.
     start: Option<Socket>,
     not_executed: Option<Errno>,
@@ -87,7 +97,7 @@ impl<'a, 'launch> Front<'a, 'launch> {
             common,
             signals,
             program: prepared.program,
-            end: proc::open(prepared.program),
+            end: process::open(prepared.program).map_or(End::Untold, End::Awaited),
             start: Some(prepared.start),
             not_executed: None,
             guard: Some(Guard::new(common.in_flight, supervisor, socket)),
@@ -104,7 +114,9 @@ impl<'a, 'launch> Front<'a, 'launch> {
     /// Lets the program go, and stays until it has ended.
     pub fn run(mut self) -> Outcome {
         let program = self.program;
-        // What was sent before there was a program is its as well.
+        // What was sent before there was a program is its as well, though it may have reached the witness, too.
+        self.compare();
+        self.arrivals.forget_witnessed();
         self.take_signals(program);
         if let Some(start) = &self.start {
             start.send(Kind::Go, 0, None);
@@ -140,10 +152,10 @@ impl<'a, 'launch> Front<'a, 'launch> {
         if let Some(start) = &self.start {
             fds.push(PollFd::new(start.0.as_fd(), PollFlags::POLLIN));
         }
-        if let Some(end) = &self.end {
+        if let End::Awaited(end) = &self.end {
             fds.push(PollFd::new(end.as_fd(), PollFlags::POLLIN));
         }
-        if let Some(witness) = &self.witness {
+        if let Some(witness) = self.witness.as_ref().filter(|_| !matches!(self.end, End::Seen)) {
             fds.push(PollFd::new(witness.socket(), PollFlags::POLLIN));
         }
         if let Some(caller) = self.caller {
@@ -162,8 +174,8 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Gives the program what was sent for it to this process alone.
     fn take_signals(&mut self, program: Pid) {
-        // Nobody sends to this process alone who knows the program itself.
-        if !self.common.launch.caller.is_none() {
+        // Nobody sends to this process alone who knows the program itself, and nothing reaches one that has ended.
+        if !self.common.launch.caller.is_none() || matches!(self.end, End::Seen) {
             while let Ok(Some(_)) = self.signals.read_signal() {}
             return;
         }
@@ -243,12 +255,16 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// The program has ended, which the supervisor has to tell.
     fn expect_end(&mut self) {
-        let Some(end) = &self.end else { return };
+        let End::Awaited(end) = &self.end else { return };
         let mut fds = [PollFd::new(end.as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
             return;
         }
-        self.end = None;
+        self.end = End::Seen;
+        // It ends while the supervisor tells, and ends.
+        if let Some(witness) = &self.witness {
+            witness.dismiss();
+        }
         if let Some(guard) = &mut self.guard {
             guard.expect_news();
         }
@@ -326,10 +342,12 @@ impl<'a, 'launch> Front<'a, 'launch> {
 
     /// Hears of children and tracees, and gives the program's status once that has ended.
     fn reap(&mut self) -> Option<i32> {
-        while let Some((pid, status)) = ptrace::wait_any() {
+        while let Some(news) = ptrace::wait_any() {
             // Whoever asks for a file meanwhile is answered by the supervisor.
-            let heard = self.tracer.hear(pid, status, &mut || {});
-            if heard == Heard::Dealt || pid != self.program {
+            let Heard::OfChild { pid, status } = self.tracer.hear(news, &mut || {}) else {
+                continue;
+            };
+            if pid != self.program {
                 continue;
             }
             if libc::WIFSTOPPED(status) {
@@ -425,21 +443,14 @@ fn is_stopped(program: Pid) -> bool {
     if !proc::is_ours() {
         return true;
     }
-    let threads = std::fs::read_dir(format!("/proc/{program}/task"));
-    threads.into_iter().flatten().flatten().any(|thread| state_of(&thread.path()) == Some(b'T'))
+    let threads = proc::numbers_in(format!("/proc/{program}/task")).into_iter().flatten();
+    let states = threads.filter_map(|id| Stat::read(format_args!("{program}/task/{id}")).ok());
+    states.into_iter().any(|stat| stat.state() == Some('T'))
 }
 
 /// Whether a process is at work, or waits for a moment only.
 fn is_running(pid: i32) -> bool {
-    proc::is_ours() && matches!(state_of(format!("/proc/{pid}").as_ref()), Some(b'R' | b'D'))
-}
-
-/// The letter for a process's or thread's state.
-fn state_of(folder: &Path) -> Option<u8> {
-    let stat = std::fs::read(folder.join("stat")).ok()?;
-    // The state comes after the name, which may have anything in it.
-    let name_end = stat.windows(2).rposition(|bytes| bytes == b") ")?;
-    stat.get(name_end + 2).copied()
+    proc::is_ours() && Stat::read(pid).is_ok_and(|stat| matches!(stat.state(), Some('R' | 'D')))
 }
 
 /// Whether a signal has arrived and has not been read yet.

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::message::Socket;
 use crate::follow::InFlight;
-use vdso_inject::proc;
+use vdso_host::proc::Stat;
 
 /// See the module.
 pub struct Guard<'a> {
@@ -176,7 +176,7 @@ fn events_of(listener: &OwnedFd) -> PollFlags {
 
 /// Whether a process is stopped, by a signal or a tracer.
 fn is_stopped(pid: Pid) -> bool {
-    proc::state(pid).is_some_and(|state| matches!(state, 'T' | 't'))
+    Stat::read(pid).is_ok_and(|stat| matches!(stat.state(), Some('T' | 't')))
 }
 
 #[cfg(test)]

@@ -40,9 +40,9 @@ use nix::unistd::Pid;
 use supervise::Common;
 
 use crate::follow::{Notice, Settings, SharedInFlight, Tick, Tokens};
+use crate::process;
 use vdso_inject::arch;
 use vdso_inject::exec::{Announce, Payload};
-use vdso_inject::proc;
 use vdso_inject::{Attempt, Error, Result};
 
 pub use crate::follow::OnHostClock;
@@ -162,7 +162,7 @@ impl Launch<'_> {
     /// [`Error::Threads`] if there are more threads; nothing has been done then. Others as they are named.
     pub fn run(&self) -> Result<Outcome> {
         arch::check_support()?;
-        if !proc::has_one_thread() {
+        if !process::has_one_thread() {
             return Err(Error::Threads);
         }
         let in_flight = SharedInFlight::new().map_err(failed)?;
@@ -177,14 +177,23 @@ impl Launch<'_> {
         let original_mask = self.inheritance.mask().unwrap_or(mask);
         let signals = front::block_signals()?;
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
-        let prepared = supervise::prepare(common, &original_mask)?;
+        let is_sent_signals = self.caller.is_none();
+        let mut witness = None;
+        let mut prepared = supervise::prepare(common, &original_mask, &mut || {
+            if is_sent_signals && witness.is_none() {
+                witness = witness::Witness::start(&signals, self.command).ok();
+            }
+        });
+        // It may have taken the place of a process that is needed more.
+        if let Err(Error::System { errno: Errno::EAGAIN | Errno::ENOMEM, .. }) = prepared
+            && witness.take().is_some()
+        {
+            prepared = supervise::prepare(common, &original_mask, &mut || {});
+        }
+        let prepared = prepared?;
         self.streams.close();
         // After there is a program, which has the scheduling that this process came with.
         scheduling::go_first();
-        // So, too, as what reaches the witness has reached the program.
-        let is_sent_signals = self.caller.is_none();
-        let witness =
-            is_sent_signals.then(|| witness::Witness::start(&signals, self.command).ok()).flatten();
         Ok(front::Front::new(common, prepared, signals, witness).run())
     }
 }

@@ -6,7 +6,7 @@ use nix::sys::signal::SigSet;
 
 use super::message::{Kind, Socket};
 use super::{Follow, Launch};
-use crate::follow;
+use crate::{execute, follow};
 
 /// Becomes the program, as soon as the front says so. `file` is the image's, for a program that cannot
 /// ask for it.
@@ -36,10 +36,7 @@ pub fn become_program(
         // Not before: a signal that ends it must be the program's end, not that of the launch.
         let _ = mask.thread_set_mask();
         let errno = match launch.streams.take_place() {
-            Ok(()) => {
-                let Err(errno) = nix::unistd::execvp(&launch.command[0], launch.command);
-                errno
-            }
+            Ok(()) => execute(launch.command),
             Err(errno) => errno,
         };
         front.send(Kind::ExecFailed, errno as i32, None);

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getppid};
 
 use super::descendants::{end_all, has_ended};
@@ -47,21 +48,29 @@ pub struct Prepared {
 /// How many supervisors may be killed before the program has started.
 const TRIES: usize = 16;
 
-/// Starts the first supervisor, which prepares the program. Nothing of that has begun when this fails, or
-/// when a supervisor was killed meanwhile, so it can be done again.
-pub fn prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Prepared> {
+/// Starts the first supervisor, which prepares the program, and does something else meanwhile. Nothing of the program has
+/// begun when this fails, or when a supervisor was killed meanwhile, so it can be done again.
+pub fn prepare(
+    common: Common<'_, '_>,
+    mask: &SigSet,
+    meanwhile: &mut dyn FnMut(),
+) -> Result<Prepared> {
     // So that a program whose supervisor was killed becomes the front's child, which then has its
     // exit status.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     for _ in 0..TRIES {
-        if let Some(prepared) = try_to_prepare(common, mask)? {
+        if let Some(prepared) = try_to_prepare(common, mask, meanwhile)? {
             return Ok(prepared);
         }
     }
     Err(failed(Errno::EPIPE))
 }
 
-fn try_to_prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Option<Prepared>> {
+fn try_to_prepare(
+    common: Common<'_, '_>,
+    mask: &SigSet,
+    meanwhile: &mut dyn FnMut(),
+) -> Result<Option<Prepared>> {
     let (ours, theirs) = Socket::pair().map_err(failed)?;
     let (start, of_program) = Socket::pair().map_err(failed)?;
     // SAFETY: this process has one thread, so the child may do anything.
@@ -77,8 +86,14 @@ fn try_to_prepare(common: Common<'_, '_>, mask: &SigSet) -> Result<Option<Prepar
         ForkResult::Parent { child } => child,
     };
     drop((theirs, of_program));
+    meanwhile();
     let Some(answer) = ours.receive() else { return Ok(None) };
     let errno = Errno::from_raw(answer.number);
+    if answer.kind != Kind::Prepared {
+        // It ends by itself, and counts among the user's processes until it is waited for.
+        let _ = kill(child, Signal::SIGKILL);
+        let _ = waitpid(child, None);
+    }
     match answer.kind {
         Kind::Prepared => Ok(Some(Prepared {
             supervisor: (child, ours),

@@ -17,12 +17,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
 use super::arrivals::Arrival;
 use super::supervise::let_go_of_standard_streams;
-use vdso_inject::proc;
+use vdso_host::proc::{self, Stat};
 
 /// Its name, which must be neither vdso's nor a program's. At most 15 bytes.
 const NAME: &std::ffi::CStr = c"signal-witness";
@@ -94,14 +94,21 @@ impl Witness {
     }
 }
 
+impl Witness {
+    /// Has it end, and does not wait for that.
+    pub fn dismiss(&self) {
+        // If it has been reaped, its id may be another's: it is asked for only as a child.
+        if waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
+    }
+}
+
 impl Drop for Witness {
     fn drop(&mut self) {
-        // If it has been reaped already, its id may be another's: it is asked for only as a child.
-        let is_child = waitpid(self.pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG)).is_ok();
-        if is_child && kill(self.pid, Signal::SIGKILL).is_ok() {
-            // Where nobody reaps orphans it would stay as a zombie.
-            let _ = waitpid(self.pid, None);
-        }
+        self.dismiss();
+        // Where nobody reaps orphans it would stay as a zombie.
+        let _ = waitpid(self.pid, None);
     }
 }
 
@@ -183,15 +190,12 @@ fn close_all_but(kept: &[i32]) {
 /// at their end: whoever picks processes by a program's arguments picks the front for these, and the
 /// program itself.
 fn hide_arguments(command: &[CString]) -> Option<()> {
-    // Where they are: proc_pid_stat(5), counted from the state, which is field 3.
-    const START: usize = 48 - 3;
     if !proc::is_ours() {
         return None;
     }
-    let stat = std::fs::read("/proc/self/stat").ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(START);
-    let (start, end): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    // Where they are: proc_pid_stat(5).
+    let stat = Stat::read("self").ok()?;
+    let (start, end): (u64, u64) = (stat.field(48)?, stat.field(49)?);
     let mut shown = std::fs::read("/proc/self/cmdline").ok()?;
     let programs: Vec<u8> =
         command.iter().flat_map(|word| word.as_bytes_with_nul()).copied().collect();

@@ -14,7 +14,7 @@ pub(super) struct Point {
     pub since: u64,
     /// The counter before the first reading that showed the number.
     pub before: u64,
-    /// The counter after it.
+    /// The counter after that reading.
     pub after: u64,
 }
 

@@ -1,15 +1,11 @@
 //! arm64: the virtual counter.
 
-use core::arch::asm;
-
 /// Reads it, ordered after every earlier instruction.
 pub fn read() -> u64 {
-    let cycles: u64;
-    // SAFETY: reads a counter, which Linux lets user mode do or does in its place. Not `nomem`, so
-    // that the compiler, too, keeps memory accesses in place.
-    unsafe {
-        asm!("isb", "mrs {}, cntvct_el0", "isb", out(reg) cycles, options(nostack, preserves_flags));
-    };
+    // SAFETY: reads a counter, which Linux lets user mode do or does in its place.
+    let cycles = unsafe { vdso_arch::counter!() };
+    // SAFETY: waits.
+    unsafe { vdso_arch::after_counter!() };
     cycles
 }
 

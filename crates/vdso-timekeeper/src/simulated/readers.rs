@@ -64,11 +64,11 @@ pub struct Readers {
 /// A clock went back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WentBack {
-    /// Its id.
+    /// The id of the clock that went back.
     pub id: u32,
-    /// What was read first.
+    /// The time that was read first.
     pub from: Timespec,
-    /// What was read after that.
+    /// The earlier time that was read after that.
     pub to: Timespec,
 }
 

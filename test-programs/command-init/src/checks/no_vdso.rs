@@ -7,9 +7,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::ptrace;
-use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, dup};
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
@@ -17,6 +16,7 @@ use vdso_data::process::Template;
 use vdso_image::Source;
 use vdso_inject::ProgramFile;
 use vdso_inject::exec::{Announce, FileBy, Payload, inject};
+use vdso_inject::ptrace::{Stopped, Told, wait_for};
 
 use crate::report::Report;
 
@@ -50,8 +50,13 @@ fn clocks(source: Source, given: Given) -> Result<String> {
     let offset = Timespec { sec: OFFSET_SEC, nsec: 0 };
     let transform = Transform { offset, base: Timespec::default(), rate: Rate::ONE };
     vdso_host::initialise(file.page(), &[transform; clock::LINES]);
-    let payload =
-        Payload { file, template: Template::default(), padding: None, companions: Vec::new() };
+    let payload = Payload {
+        file,
+        template: Template::default(),
+        padding: None,
+        detours: vdso_inject::detour::Detours::default(),
+        companions: Vec::new(),
+    };
     let other = File::open("/init").context("cannot open a file")?;
     // Without the flag that closes it when a program is executed.
     let inherited = match given {
@@ -65,22 +70,25 @@ fn clocks(source: Source, given: Given) -> Result<String> {
 
     let offset_sec = if given == Given::Image { OFFSET_SEC } else { 0 };
     let offset = offset_sec.to_string();
-    let mut child = stopped_at_exec(Command::new("/init").args(["read", &offset, READS]))?;
-    let pid = Pid::from_raw(child.id() as i32);
-    hide_vdso(pid).context("cannot hide the kernel's vDSO")?;
-    inject(pid, &payload, FileBy::Inheritance(number), Announce::No, 0)?;
-    ptrace::detach(pid, None)?;
+    let (mut child, mut thread) =
+        stopped_at_exec(Command::new("/init").args(["read", &offset, READS]))?;
+    hide_vdso(thread.tid()).context("cannot hide the kernel's vDSO")?;
+    inject(&mut thread, &payload, FileBy::Inheritance(number), Announce::No, 0)?;
+    thread.take_signal();
+    drop(thread);
     let status = child.wait()?;
     ensure!(status.success(), "the program's clocks are not {offset_sec} s ahead: {status}");
     Ok(format!("{offset_sec} s ahead, without a vDSO of the kernel's"))
 }
 
-fn stopped_at_exec(command: &mut Command) -> Result<Child> {
+fn stopped_at_exec(command: &mut Command) -> Result<(Child, Stopped)> {
     // SAFETY: makes one system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let child = command.spawn().context("cannot start a program")?;
-    waitpid(Pid::from_raw(child.id() as i32), None)?;
-    Ok(child)
+    match wait_for(Pid::from_raw(child.id() as i32)) {
+        Told::Stopped(thread) => Ok((child, thread)),
+        Told::Running(_) | Told::Ended(_) => bail!("the program has ended"),
+    }
 }
 
 /// Turns the entry into one that is to be ignored. Source: getauxval(3).

@@ -1,6 +1,9 @@
 //! Signal handlers: sigaction(2).
 
 use syscalls::{Errno, Sysno};
+use vdso_arch::system_call::X32_BIT;
+#[cfg(target_arch = "x86_64")]
+use vdso_arch::system_call::numbers;
 
 use super::{IS_MIPS, IS_X32, number_of, raw};
 
@@ -66,7 +69,7 @@ pub unsafe fn set_handler(signal: usize, handler: usize, told: Told) -> Result<(
     };
     let arguments = [signal, (&raw const action).expose_provenance(), 0, MASK_BYTES, 0, 0];
     /// x32 has a number of its own. Source: `arch/x86/entry/syscalls/syscall_64.tbl`.
-    const X32_RT_SIGACTION: usize = 0x4000_0000 + 512;
+    const X32_RT_SIGACTION: usize = X32_BIT as usize + 512;
     let number = if IS_X32 { X32_RT_SIGACTION } else { number_of(Sysno::rt_sigaction) };
     // SAFETY: it reads `action`; the caller answers for the handler.
     unsafe { raw(number, arguments) }.map(drop)
@@ -83,6 +86,5 @@ core::arch::global_asm!(
     "restore:",
     "mov eax, {number}",
     "syscall",
-    // rt_sigreturn, and x32's.
-    number = const if IS_X32 { 0x4000_0000 + 513 } else { 15 },
+    number = const if IS_X32 { numbers::X32 } else { numbers::X86_64 }.rt_sigreturn,
 );

@@ -53,7 +53,7 @@ const CONSTRUCTORS: &[(&str, DynamicTag)] = &[
 /// Linux's own, by which tools know that there is no such file.
 pub fn soname(subject: &Subject<'_>) -> Result<()> {
     let soname = subject.image()?.soname().context("there is no SONAME")?;
-    let expected = subject.architecture.soname;
+    let expected = subject.architecture.soname();
     ensure!(soname == expected, "the SONAME is {soname:?}, not {expected:?}");
     Ok(())
 }

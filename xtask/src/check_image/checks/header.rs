@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use object::elf::PT_GNU_STACK;
-use vdso_data::architecture::{self, Unwinding};
-use vdso_elf::abi::{self, Machine, PF_R, PF_W, PF_X};
-use vdso_elf::{ByteOrder, Class, Segment};
+use vdso_data::architecture::Unwinding;
+use vdso_elf::Segment;
+use vdso_elf::abi::{self, PF_R, PF_W, PF_X};
 
 use crate::check_image::subject::Subject;
 
@@ -14,15 +14,11 @@ const MAX_FILE_BYTES: usize = 16 << 10;
 pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;
     let expected = subject.architecture;
-    let class = if expected.bits == 64 { Class::Elf64 } else { Class::Elf32 };
-    ensure!(image.class() == class, "the class is {:?}", image.class());
-    let byte_order = match expected.byte_order {
-        architecture::ByteOrder::Little => ByteOrder::Little,
-        architecture::ByteOrder::Big => ByteOrder::Big,
-    };
-    ensure!(image.byte_order() == byte_order, "the byte order is {:?}", image.byte_order());
+    let (class, byte_order) = (image.class(), image.byte_order());
+    ensure!(class == expected.abi.class, "the class is {class:?}");
+    ensure!(byte_order == expected.byte_order, "the byte order is {byte_order:?}");
     let machine = image.machine();
-    ensure!(machine == Machine(expected.machine), "the machine is number {}", machine.0);
+    ensure!(machine == expected.abi.machine, "the machine is number {}", machine.0);
     Ok(())
 }
 

@@ -134,7 +134,7 @@ impl<'a> Unwinding<'a> {
             .set_eh_frame_hdr(segment.vaddr)
             .set_eh_frame(frames.vaddr)
             .set_text(text.vaddr);
-        let address_bytes = (subject.architecture.bits / 8) as u8;
+        let address_bytes = (subject.architecture.bits() / 8) as u8;
         let header = EhFrameHdr::new(content, subject.endian()).parse(&bases, address_bytes)?;
         let pointer = header.eh_frame_ptr().direct()?;
         ensure!(pointer == frames.vaddr, "the table says that .eh_frame is at {pointer:#x}");

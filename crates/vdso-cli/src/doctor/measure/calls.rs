@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use vdso_elf::Image;
+use vdso_host::proc::maps;
 use vdso_measure::calls::CALLS;
 use vdso_measure::{Call, Function};
-
-use crate::system::maps;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -73,11 +72,10 @@ pub fn image_of_this_process() -> Result<&'static [u8], String> {
     if addr == 0 {
         return Err("this process has no vDSO".to_owned());
     }
-    let text = std::fs::read("/proc/self/maps").map_err(|error| error.to_string())?;
-    let mappings = maps::parse(&String::from_utf8_lossy(&text));
-    let mapping = mappings.iter().find(|mapping| mapping.addrs.contains(&(addr as u64)));
+    let maps = maps::read("self").map_err(|error| error.to_string())?;
+    let mapping = maps::lines(&maps).find(|line| line.addrs.contains(addr as u64));
     let mapping = mapping.ok_or("nothing is mapped where the vDSO should be")?;
-    if !mapping.protection.starts_with('r') {
+    if mapping.rights[0] != b'r' {
         return Err("the vDSO may not be read".to_owned());
     }
     let bytes = mapping.addrs.end as usize - addr;

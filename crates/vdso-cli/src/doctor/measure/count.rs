@@ -5,17 +5,18 @@
 //! the calls: if it does not show, the count is not believed.
 
 use std::ffi::c_long;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use nix::errno::Errno;
-use nix::sys::ptrace::{self, Options};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use vdso_inject::ptrace::{self, Options, Stop, Stopped, Told, Until};
 use vdso_measure::{Function, calls};
 
 use super::Fallback;
 use super::calls::{Table, Through, name};
-use crate::doctor::trace;
 
 /// How often each call is made.
 pub const CALLS: u32 = 16;
@@ -65,7 +66,7 @@ type Way = (Through, Function<'static>);
 
 /// The child: makes all the calls, then ends.
 fn make_all(ways: &[Way]) -> ! {
-    if ptrace::traceme().is_err() {
+    if ptrace::trace_me().is_err() {
         leave(NOT_TRACED);
     }
     // SAFETY: stops this process until its tracer is ready.
@@ -94,54 +95,77 @@ fn leave(code: i32) -> ! {
 
 /// The parent: follows the child from system call to system call until it ends.
 fn watch(child: Pid, calls: usize) -> Result<Vec<u32>, String> {
-    let mut counts = vec![0; calls];
-    // Index of the call that is being made; `calls` between two of them.
-    let mut current = calls;
-    let failed = |attempt: &str, errno: Errno| format!("cannot {attempt}: {}", errno.desc());
+    let mut counting = Counting { counts: vec![0; calls], current: calls };
     loop {
-        match waitpid(child, Some(WaitPidFlag::__WALL)) {
-            Ok(WaitStatus::Exited(_, DONE)) => return Ok(counts),
-            Ok(WaitStatus::Exited(..)) => {
-                return Err("a child may not be traced here (it is traced already, or ptrace is \
-                            denied)"
-                    .to_owned());
+        match ptrace::wait_for(child) {
+            Told::Stopped(mut thread) => {
+                if let Err(reason) = counting.look(&mut thread) {
+                    let _ = kill(child, Signal::SIGKILL);
+                    drop(thread);
+                    let _ = ptrace::wait_for(child);
+                    return Err(reason);
+                }
+                // One that has ended tells so next.
+                thread.take_signal();
+                thread.resume(Until::Call);
             }
-            Ok(WaitStatus::Signaled(_, signal, _)) => {
-                return Err(format!("the child that made the calls ended by {signal}"));
-            }
-            Ok(WaitStatus::Stopped(..)) => {
+            Told::Running(_) => {}
+            Told::Ended(None) => return Err("somebody else waits for this process's child".into()),
+            Told::Ended(Some(status)) => return counting.ended(status),
+        }
+    }
+}
+
+struct Counting {
+    counts: Vec<u32>,
+    /// Index of the call that is being made; their number between two of them.
+    current: usize,
+}
+
+impl Counting {
+    fn look(&mut self, thread: &mut Stopped) -> Result<(), String> {
+        let failed = |attempt: &str, error: &vdso_inject::Error| {
+            format!("cannot {attempt}: {}", error.errno().unwrap_or(Errno::EIO).desc())
+        };
+        match thread.stop() {
+            Stop::Signal(_) => {
                 let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
-                ptrace::setoptions(child, options).map_err(|errno| failed("trace", errno))?;
+                thread.set_options(options).map_err(|error| failed("trace", &error))
             }
-            Ok(WaitStatus::PtraceSyscall(_)) => {
-                let entered = match trace::entered(child) {
-                    Ok(entered) => entered,
-                    Err(errno) => {
-                        let _ = ptrace::kill(child);
-                        let _ = waitpid(child, Some(WaitPidFlag::__WALL));
-                        return Err(failed("ask which system call a child makes", errno));
-                    }
-                };
-                match entered {
+            Stop::Call => {
+                let attempt = "ask which system call a child makes";
+                let call = thread.system_call().map_err(|error| failed(attempt, &error))?;
+                match call {
                     Some(call)
                         if call.number == MARK as u64 && call.arguments[0] == MARK_ARGUMENT =>
                     {
-                        current = call.arguments[1] as usize;
+                        self.current = call.arguments[1] as usize;
                     }
                     Some(_) => {
-                        if let Some(count) = counts.get_mut(current) {
+                        if let Some(count) = self.counts.get_mut(self.current) {
                             *count += 1;
                         }
                     }
                     None => {}
                 }
+                Ok(())
             }
-            Ok(_) => {}
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(failed("wait for a child", errno)),
+            _ => Ok(()),
         }
-        // An error means that it has ended, which the next round finds.
-        let _ = ptrace::syscall(child, None);
+    }
+
+    fn ended(self, status: i32) -> Result<Vec<u32>, String> {
+        match ExitStatus::from_raw(status).code() {
+            Some(DONE) => Ok(self.counts),
+            Some(_) => Err("a child may not be traced here (it is traced already, or ptrace is \
+                            denied)"
+                .to_owned()),
+            None => {
+                let signal = Signal::try_from(libc::WTERMSIG(status));
+                let signal = signal.map_or("a signal", Signal::as_str);
+                Err(format!("the child that made the calls ended by {signal}"))
+            }
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Process {
             }
             Err(error) => bail!("cannot look at process {process}: {error}"),
         };
-        let pid = status.field("Pid").and_then(|pid| pid.parse().ok()).unwrap_or(0);
+        let pid = status.number("Pid").unwrap_or(0);
         let name = root.line(&format!("/proc/{process}/comm"));
         let other = status.has_ended().then(|| status::living_thread(root, process)).flatten();
         let status = match &other {
@@ -171,14 +171,12 @@ fn seccomp(status: &Status) -> Option<Seccomp> {
     match status.field("Seccomp")? {
         "0" => Some(Seccomp::Off),
         "1" => Some(Seccomp::Strict),
-        _ => Some(Seccomp::Filters(
-            status.field("Seccomp_filters").and_then(|count| count.parse().ok()),
-        )),
+        _ => Some(Seccomp::Filters(status.number("Seccomp_filters"))),
     }
 }
 
 fn tracer(root: &Root, status: &Status) -> Option<Tracer> {
-    let pid = status.field("TracerPid")?.parse().ok().filter(|pid| *pid != 0)?;
+    let pid = status.number("TracerPid").filter(|pid| *pid != 0)?;
     Some(Tracer { pid, name: root.line(&format!("/proc/{pid}/comm")) })
 }
 

@@ -5,8 +5,8 @@ mod exports;
 mod trampolines;
 
 use core::arch::asm;
-use core::ffi::c_int;
 
+use vdso_arch::{after_counter_value, counter, counter_self_synchronized};
 use vdso_data::process::FLAG_CNTVCTSS;
 
 pub use super::c_calls::*;
@@ -25,25 +25,14 @@ pub fn counter() -> u64 {
     let cycles: u64;
     if pages::has_flags(FLAG_CNTVCTSS) {
         // SAFETY: reads a counter. That the CPU has the register is what the flag says, and Linux lets
-        // user mode read both. Not `nomem`, so that the compiler, too, keeps memory accesses in place.
-        unsafe { asm!("mrs {}, s3_3_c14_c0_6", out(reg) cycles, options(nostack, preserves_flags)) };
+        // user mode read both.
+        cycles = unsafe { counter_self_synchronized!() };
     } else {
         // SAFETY: as above.
-        unsafe {
-            asm!("isb", "mrs {}, cntvct_el0", out(reg) cycles, options(nostack, preserves_flags));
-        };
+        cycles = unsafe { counter!() };
     }
     // SAFETY: loads what is at the stack pointer, to nowhere: the register is always zero.
-    unsafe {
-        asm!(
-            "eor {zero}, {cycles}, {cycles}",
-            "add {zero}, sp, {zero}",
-            "ldr xzr, [{zero}]",
-            cycles = in(reg) cycles,
-            zero = out(reg) _,
-            options(nostack, preserves_flags),
-        );
-    };
+    unsafe { after_counter_value!(cycles) };
     cycles
 }
 
@@ -78,32 +67,4 @@ pub fn process_page() -> *const u8 {
         );
     };
     page
-}
-
-/// Numbers of `include/uapi/asm-generic/unistd.h`.
-pub mod number {
-    pub const CLOCK_GETTIME: usize = 113;
-    pub const CLOCK_GETRES: usize = 114;
-    pub const RT_SIGRETURN: usize = 139;
-    pub const GETCPU: usize = 168;
-    pub const GETTIMEOFDAY: usize = 169;
-}
-
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        asm!(
-            "svc 0",
-            in("x8") number,
-            inlateout("x0") first => result,
-            in("x1") second,
-            in("x2") 0,
-            options(nostack),
-        );
-    };
-    result as c_int
 }

@@ -11,7 +11,7 @@
 
 use core::arch::global_asm;
 
-use super::number;
+use super::NUMBERS;
 
 global_asm!(
     ".pushsection .text.trampolines,\"ax\",%progbits",
@@ -24,5 +24,5 @@ global_asm!(
     "svc #0",
     ".size __kernel_rt_sigreturn, . - __kernel_rt_sigreturn",
     ".popsection",
-    number = const number::RT_SIGRETURN,
+    number = const NUMBERS.rt_sigreturn,
 );

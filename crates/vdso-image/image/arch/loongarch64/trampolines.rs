@@ -11,7 +11,7 @@
 
 use core::arch::global_asm;
 
-use super::number;
+use super::NUMBERS;
 
 /// From the stack pointer to `uc_mcontext`: `struct siginfo`, and `uc_flags`, `uc_link`, `uc_stack`,
 /// `uc_sigmask` with its reserve, aligned to 16 bytes.
@@ -39,5 +39,5 @@ global_asm!(
     ".size __vdso_rt_sigreturn, . - __vdso_rt_sigreturn",
     ".popsection",
     context = const CONTEXT,
-    number = const number::RT_SIGRETURN,
+    number = const NUMBERS.rt_sigreturn,
 );

@@ -11,7 +11,8 @@ mod exports;
 mod trampolines;
 
 use core::arch::asm;
-use core::ffi::c_int;
+
+use vdso_arch::counter;
 
 pub use self::calls::*;
 pub use super::usual::*;
@@ -20,13 +21,8 @@ pub use super::usual::*;
 /// ISYNC stands on both sides. Source: Power ISA, book II, "Time Base" and "Instruction Synchronize".
 #[inline(always)]
 pub fn counter() -> u64 {
-    let cycles: u64;
-    // SAFETY: reads a counter, which is user mode's. Not `nomem`, so that the compiler, too, keeps memory
-    // accesses in place.
-    unsafe {
-        asm!("isync", "mfspr {}, 268", "isync", out(reg) cycles, options(nostack, preserves_flags));
-    };
-    cycles
+    // SAFETY: reads a counter, which is user mode's.
+    unsafe { counter!() }
 }
 
 /// Bits of the kernel's per-CPU word that are the CPU's number; the node is above them.
@@ -79,43 +75,4 @@ pub fn process_page() -> *const u8 {
         );
     };
     page
-}
-
-/// Numbers of `arch/powerpc/kernel/syscalls/syscall.tbl`.
-pub mod number {
-    pub const GETTIMEOFDAY: usize = 78;
-    pub const RT_SIGRETURN: usize = 172;
-    pub const CLOCK_GETTIME: usize = 246;
-    pub const CLOCK_GETRES: usize = 247;
-    pub const GETCPU: usize = 302;
-}
-
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let (value, condition): (usize, usize);
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        asm!(
-            "sc",
-            "mfcr 0",
-            inlateout("r0") number => condition,
-            inlateout("r3") first => value,
-            inlateout("r4") second => _,
-            inlateout("r5") 0 => _,
-            lateout("r6") _,
-            lateout("r7") _,
-            lateout("r8") _,
-            lateout("r9") _,
-            lateout("r10") _,
-            lateout("r11") _,
-            lateout("r12") _,
-            lateout("cr0") _,
-            lateout("ctr") _,
-            lateout("xer") _,
-            options(nostack),
-        );
-    };
-    calls::result(value, condition)
 }

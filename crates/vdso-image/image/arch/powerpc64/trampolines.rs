@@ -12,7 +12,7 @@
 
 use core::arch::global_asm;
 
-use super::number;
+use super::NUMBERS;
 
 /// From the stack pointer to `uc_mcontext.gp_regs`: the frame of the handler's caller, and `uc_flags`,
 /// `uc_link`, `uc_stack`, `uc_sigmask` with its reserve, and nine words of `struct sigcontext`.
@@ -61,5 +61,5 @@ global_asm!(
     registers = const REGISTERS,
     vectors = const VECTORS,
     caller_frame = const CALLER_FRAME,
-    number = const number::RT_SIGRETURN,
+    number = const NUMBERS.rt_sigreturn,
 );

@@ -5,7 +5,8 @@ mod exports;
 mod trampolines;
 
 use core::arch::asm;
-use core::ffi::c_int;
+
+use vdso_arch::counter;
 
 pub use super::c_calls::*;
 pub use super::usual::no_cpu_register::*;
@@ -18,13 +19,8 @@ pub use super::usual::*;
 /// access ordering".
 #[inline(always)]
 pub fn counter() -> u64 {
-    let cycles: u64;
-    // SAFETY: reads a counter, which Linux lets user mode do; it has no other clocksource here. Not
-    // `nomem`, so that the compiler, too, keeps memory accesses in place.
-    unsafe {
-        asm!("fence rw, i", "rdtime {}", "fence i, r", out(reg) cycles, options(nostack, preserves_flags));
-    };
-    cycles
+    // SAFETY: reads a counter, which Linux lets user mode do; it has no other clocksource here.
+    unsafe { counter!() }
 }
 
 /// The address that the linker script gives `own_page`.
@@ -44,32 +40,4 @@ pub fn process_page() -> *const u8 {
     // SAFETY: as above.
     unsafe { asm!("lla {}, process_page", out(reg) page, options(pure, nomem, nostack, preserves_flags)) };
     page
-}
-
-/// Numbers of `include/uapi/asm-generic/unistd.h`.
-pub mod number {
-    pub const CLOCK_GETTIME: usize = 113;
-    pub const CLOCK_GETRES: usize = 114;
-    pub const RT_SIGRETURN: usize = 139;
-    pub const GETCPU: usize = 168;
-    pub const GETTIMEOFDAY: usize = 169;
-}
-
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        asm!(
-            "ecall",
-            in("a7") number,
-            inlateout("a0") first => result,
-            in("a1") second,
-            in("a2") 0,
-            options(nostack),
-        );
-    };
-    result as c_int
 }

@@ -10,7 +10,7 @@
 
 use core::arch::global_asm;
 
-use super::number;
+use super::NUMBERS;
 
 global_asm!(
     ".pushsection .text.trampolines,\"ax\",%progbits",
@@ -27,5 +27,5 @@ global_asm!(
     ".option pop",
     ".size __vdso_rt_sigreturn, . - __vdso_rt_sigreturn",
     ".popsection",
-    number = const number::RT_SIGRETURN,
+    number = const NUMBERS.rt_sigreturn,
 );

@@ -4,9 +4,9 @@ mod exports;
 mod trampolines;
 
 use core::arch::asm;
-use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
+use vdso_arch::store_counter;
 use vdso_data::process::FLAG_CPU_IN_TOD;
 
 pub use super::c_calls::*;
@@ -22,11 +22,8 @@ use crate::{kernel, pages};
 #[inline(always)]
 pub fn counter() -> u64 {
     let mut tod = MaybeUninit::<u64>::uninit();
-    // SAFETY: writes eight bytes to `tod`. Not `nomem`, so that the compiler, too, keeps memory accesses
-    // in place.
-    unsafe {
-        asm!("bcr 15, 0", "stckf 0({})", "bcr 15, 0", in(reg_addr) tod.as_mut_ptr(), options(nostack));
-    };
+    // SAFETY: writes eight bytes to `tod`.
+    unsafe { store_counter!(tod.as_mut_ptr()) };
     // SAFETY: written just now.
     steered(unsafe { tod.assume_init() })
 }
@@ -80,34 +77,4 @@ pub fn process_page() -> *const u8 {
     // SAFETY: as above.
     unsafe { asm!("larl {}, process_page", out(reg) page, options(pure, nomem, nostack, preserves_flags)) };
     page
-}
-
-/// Numbers of `arch/s390/kernel/syscalls/syscall.tbl`.
-pub mod number {
-    pub const RESTART_SYSCALL: usize = 7;
-    pub const GETTIMEOFDAY: usize = 78;
-    pub const SIGRETURN: usize = 119;
-    pub const RT_SIGRETURN: usize = 173;
-    pub const CLOCK_GETTIME: usize = 260;
-    pub const CLOCK_GETRES: usize = 261;
-    pub const GETCPU: usize = 311;
-}
-
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        asm!(
-            "svc 0",
-            in("r1") number,
-            inlateout("r2") first => result,
-            in("r3") second,
-            in("r4") 0,
-            options(nostack),
-        );
-    };
-    result as c_int
 }

@@ -10,7 +10,9 @@
 
 use core::arch::global_asm;
 
-use super::number;
+use super::NUMBERS;
+
+const SIGRETURN: u32 = NUMBERS.sigreturn.expect("it has this call");
 
 macro_rules! system_call {
     ($name:literal, $number:expr, $start:literal, $end:literal) => {
@@ -34,6 +36,6 @@ macro_rules! system_call {
     };
 }
 
-system_call!("__kernel_sigreturn", number::SIGRETURN, "", "");
-system_call!("__kernel_rt_sigreturn", number::RT_SIGRETURN, "", "");
-system_call!("__kernel_restart_syscall", number::RESTART_SYSCALL, ".cfi_startproc", ".cfi_endproc");
+system_call!("__kernel_sigreturn", SIGRETURN, "", "");
+system_call!("__kernel_rt_sigreturn", NUMBERS.rt_sigreturn, "", "");
+system_call!("__kernel_restart_syscall", NUMBERS.restart_syscall, ".cfi_startproc", ".cfi_endproc");

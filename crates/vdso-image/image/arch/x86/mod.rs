@@ -6,7 +6,6 @@ mod here;
 mod trampolines;
 
 use core::arch::asm;
-use core::ffi::c_int;
 
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
@@ -19,11 +18,9 @@ use crate::pages;
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.
 #[inline(always)]
 pub fn counter_halves() -> Halves {
-    let (low, high): (u32, u32);
     // SAFETY: reads a counter. That user mode may do so, and that the CPU has RDTSCP, is checked
-    // before an image that calls this is chosen. Not `nomem`, so that the compiler, too, keeps
-    // memory accesses in place.
-    unsafe { asm!("rdtscp", out("eax") low, out("edx") high, out("ecx") _, options(nostack)) };
+    // before an image that calls this is chosen.
+    let (low, high) = unsafe { vdso_arch::counter_halves!() };
     Halves { low, high }
 }
 
@@ -83,36 +80,4 @@ pub fn cpu_and_node() -> Option<u32> {
     // SAFETY: reads a register that the kernel set up; the CPU has the instruction.
     unsafe { asm!("rdpid {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
     Some(word)
-}
-
-/// Numbers of `arch/x86/entry/syscalls/syscall_32.tbl`: those with 64-bit times.
-pub mod number {
-    pub const GETTIMEOFDAY: usize = 78;
-    pub const SIGRETURN: usize = 119;
-    pub const RT_SIGRETURN: usize = 173;
-    pub const GETCPU: usize = 318;
-    pub const CLOCK_GETTIME: usize = 403;
-    pub const CLOCK_GETRES: usize = 406;
-}
-
-/// By the software interrupt, which every kernel and processor has.
-///
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself. EBX must be kept for the
-    // caller: what the compiler makes of that, the unwind rules tell.
-    unsafe {
-        asm!(
-            "int 0x80",
-            inlateout("eax") number => result,
-            in("ebx") first,
-            in("ecx") second,
-            in("edx") 0,
-            options(nostack),
-        );
-    };
-    result as c_int
 }

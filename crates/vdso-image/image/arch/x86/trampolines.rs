@@ -10,7 +10,9 @@
 
 use core::arch::global_asm;
 
-use super::number;
+use super::NUMBERS;
+
+const SIGRETURN: u32 = NUMBERS.sigreturn.expect("it has this call");
 
 /// From the stack pointer to the registers, in the frame of a plain signal: its number.
 const PLAIN_CONTEXT: usize = 4;
@@ -56,6 +58,6 @@ trampoline!(
     "__kernel_sigreturn",
     PLAIN_CONTEXT,
     ["pop eax", ".cfi_adjust_cfa_offset -4"],
-    number::SIGRETURN
+    SIGRETURN
 );
-trampoline!("__kernel_rt_sigreturn", CONTEXT, [""], number::RT_SIGRETURN);
+trampoline!("__kernel_rt_sigreturn", CONTEXT, [""], NUMBERS.rt_sigreturn);

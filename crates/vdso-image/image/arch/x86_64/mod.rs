@@ -9,8 +9,8 @@ mod exports;
 mod random;
 
 use core::arch::asm;
-use core::ffi::c_int;
 
+use vdso_arch::system_call;
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
 
@@ -28,11 +28,9 @@ pub type Long = i64;
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.
 #[inline(always)]
 pub fn counter_halves() -> Halves {
-    let (low, high): (u32, u32);
     // SAFETY: reads a counter. That user mode may do so, and that the CPU has RDTSCP, is checked
-    // before an image that calls this is chosen. Not `nomem`, so that the compiler, too, keeps
-    // memory accesses in place.
-    unsafe { asm!("rdtscp", out("eax") low, out("edx") high, out("ecx") _, options(nostack)) };
+    // before an image that calls this is chosen.
+    let (low, high) = unsafe { vdso_arch::counter_halves!() };
     Halves { low, high }
 }
 
@@ -147,7 +145,6 @@ pub mod number {
     pub const GETPID: usize = ABI | 39;
     pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
     pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
-    pub const GETTIMEOFDAY: usize = ABI | 96;
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
     pub const UTIME: usize = ABI | 132;
     pub const FUTEX: usize = ABI | 202;
@@ -155,8 +152,6 @@ pub mod number {
     pub const SEMTIMEDOP: usize = ABI | 220;
     pub const TIMER_SETTIME: usize = ABI | 223;
     pub const TIMER_GETTIME: usize = ABI | 224;
-    pub const CLOCK_GETTIME: usize = ABI | 228;
-    pub const CLOCK_GETRES: usize = ABI | 229;
     pub const CLOCK_NANOSLEEP: usize = ABI | 230;
     pub const EPOLL_WAIT: usize = ABI | 232;
     pub const UTIMES: usize = ABI | 235;
@@ -171,9 +166,7 @@ pub mod number {
     pub const TIMERFD_SETTIME: usize = ABI | 286;
     pub const TIMERFD_GETTIME: usize = ABI | 287;
     pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
-    pub const GETCPU: usize = ABI | 309;
     pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
-    pub const GETRANDOM: usize = ABI | 318;
     pub const STATX: usize = ABI | 332;
     pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
@@ -184,45 +177,8 @@ pub mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline(always)]
-pub unsafe fn syscall(number: usize, first: usize, second: usize) -> c_int {
-    let result: usize;
-    // SAFETY: the system call convention; the caller answers for the call itself.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number => result,
-            // The kernel takes all 64 bits, which a pointer of 32 does not fill.
-            in("rdi") first as u64,
-            in("rsi") second as u64,
-            in("rdx") 0,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    };
-    result as c_int
-}
-
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
 pub unsafe fn syscall_6(number: usize, args: &[u64; 6]) -> i64 {
-    let result: i64;
-    // SAFETY: as above.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number as u64 => result,
-            in("rdi") args[0],
-            in("rsi") args[1],
-            in("rdx") args[2],
-            in("r10") args[3],
-            in("r8") args[4],
-            in("r9") args[5],
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    };
-    result
+    let [first, second, third, fourth, fifth, sixth] = *args;
+    // SAFETY: the caller answers for the call itself.
+    unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }
 }

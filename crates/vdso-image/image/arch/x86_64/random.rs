@@ -7,7 +7,7 @@ use core::sync::atomic::{self, Ordering};
 
 use vdso_data::process::FLAG_AVX2;
 
-use super::{chacha, number};
+use super::{NUMBERS, chacha};
 use crate::pages;
 
 pub use chacha::SCRATCH_BYTES as RANDOM_SCRATCH_BYTES;
@@ -135,19 +135,6 @@ unsafe fn move_by_16(to: *mut u8, from: *mut u8, len: usize) {
 /// `buffer` may be anything: the kernel checks it.
 #[inline(always)]
 pub unsafe fn syscall_getrandom(buffer: *mut u8, len: usize, flags: u32) -> isize {
-    let result: isize;
-    // SAFETY: the system call convention; the kernel writes to `buffer` and nothing else.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number::GETRANDOM => result,
-            in("rdi") buffer,
-            in("rsi") len,
-            in("rdx") flags as usize,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    };
-    result
+    // SAFETY: the kernel writes to `buffer` and nothing else.
+    unsafe { vdso_arch::system_call!(NUMBERS.getrandom, buffer, len, flags) }
 }

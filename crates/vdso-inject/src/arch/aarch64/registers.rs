@@ -1,11 +1,10 @@
 //! The registers of a program that is stopped at its start.
 
-use nix::unistd::Pid;
-
 use super::{ABI_64, ABI_ARM};
 use crate::arch::Abi;
+use crate::detour::Detour;
 use crate::error::Result;
-use crate::ptrace;
+use crate::ptrace::Stopped;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +26,10 @@ struct General {
 
 impl Registers {
     /// Reads those of a stopped tracee.
-    pub fn read(pid: Pid) -> Result<Self> {
+    pub(crate) fn read(thread: &Stopped) -> Result<Self> {
         let mut general = General::default();
         // SAFETY: any bytes are integers.
-        let bytes = unsafe { ptrace::read_registers(pid, &mut general) }?;
+        let bytes = unsafe { thread.read_register_set(&mut general) }?;
         Ok(Self { general, bytes })
     }
 
@@ -60,10 +59,15 @@ impl Registers {
     }
 
     /// Makes a stopped program go on with the first stage: one write of all registers.
-    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
+    pub(crate) fn start(
+        &self,
+        thread: &mut Stopped,
+        start_addr: u64,
+        data_addr: u64,
+    ) -> Result<()> {
         let mut general = General { pc: start_addr, ..self.general };
         general.x[19] = data_addr;
-        ptrace::write_registers(pid, &general)
+        thread.write_register_set(&general)
     }
 
     /// Those by which a stopped program makes a system call, at an instruction for that; `None` as this is
@@ -72,15 +76,9 @@ impl Registers {
         None
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on at `detour_addr`; `None` if it
+    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
     /// is not there, or nowhere to be sent.
-    pub fn diverted(
-        &self,
-        _number: u32,
-        _instruction_addr: u64,
-        _detour_addr: u64,
-        _sender_word: u32,
-    ) -> Option<Self> {
+    pub fn diverted(&self, _to: &Detour) -> Option<Self> {
         None
     }
 
@@ -100,8 +98,8 @@ impl Registers {
     }
 
     /// Sets those of a stopped program.
-    pub fn write(&self, pid: Pid) -> Result<()> {
-        ptrace::write_registers(pid, &self.general)
+    pub(crate) fn write(&self, thread: &mut Stopped) -> Result<()> {
+        thread.write_register_set(&self.general)
     }
 
     /// Where a stub that was stopped has its data.
@@ -111,8 +109,13 @@ impl Registers {
 
     /// Puts a stopped program back to its very start. The kernel has left the system call already: it
     /// is not made anew.
-    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+    pub(crate) fn restart(
+        &self,
+        thread: &mut Stopped,
+        instruction_addr: u64,
+        stack_addr: u64,
+    ) -> Result<()> {
         let blank = General { sp: stack_addr, pc: instruction_addr, ..General::default() };
-        ptrace::write_registers(pid, &blank)
+        thread.write_register_set(&blank)
     }
 }

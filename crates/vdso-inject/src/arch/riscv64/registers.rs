@@ -1,11 +1,10 @@
 //! The registers of a program that is stopped at its start.
 
-use nix::unistd::Pid;
-
 use super::ABI_64;
 use crate::arch::Abi;
+use crate::detour::Detour;
 use crate::error::Result;
-use crate::ptrace;
+use crate::ptrace::Stopped;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +24,10 @@ const A0: usize = 10;
 
 impl Registers {
     /// Reads those of a stopped tracee.
-    pub fn read(pid: Pid) -> Result<Self> {
+    pub(crate) fn read(thread: &Stopped) -> Result<Self> {
         let mut general = General::default();
         // SAFETY: any bytes are integers.
-        unsafe { ptrace::read_registers(pid, &mut general) }?;
+        unsafe { thread.read_register_set(&mut general) }?;
         Ok(Self(general))
     }
 
@@ -48,11 +47,16 @@ impl Registers {
     }
 
     /// Makes a stopped program go on with the first stage: one write of all registers.
-    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
+    pub(crate) fn start(
+        &self,
+        thread: &mut Stopped,
+        start_addr: u64,
+        data_addr: u64,
+    ) -> Result<()> {
         let General(mut registers) = self.0;
         registers[PC] = start_addr;
         registers[S1] = data_addr;
-        ptrace::write_registers(pid, &General(registers))
+        thread.write_register_set(&General(registers))
     }
 
     /// Those by which a stopped program makes a system call, at an instruction for that; `None` as this is
@@ -61,15 +65,9 @@ impl Registers {
         None
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on at `detour_addr`; `None` if it
+    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
     /// is not there, or nowhere to be sent.
-    pub fn diverted(
-        &self,
-        _number: u32,
-        _instruction_addr: u64,
-        _detour_addr: u64,
-        _sender_word: u32,
-    ) -> Option<Self> {
+    pub fn diverted(&self, _to: &Detour) -> Option<Self> {
         None
     }
 
@@ -89,8 +87,8 @@ impl Registers {
     }
 
     /// Sets those of a stopped program.
-    pub fn write(&self, pid: Pid) -> Result<()> {
-        ptrace::write_registers(pid, &self.0)
+    pub(crate) fn write(&self, thread: &mut Stopped) -> Result<()> {
+        thread.write_register_set(&self.0)
     }
 
     /// Where a stub that was stopped has its data.
@@ -100,10 +98,15 @@ impl Registers {
 
     /// Puts a stopped program back to its very start. The kernel has left the system call already: it
     /// is not made anew.
-    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+    pub(crate) fn restart(
+        &self,
+        thread: &mut Stopped,
+        instruction_addr: u64,
+        stack_addr: u64,
+    ) -> Result<()> {
         let mut registers = [0; 32];
         registers[PC] = instruction_addr;
         registers[SP] = stack_addr;
-        ptrace::write_registers(pid, &General(registers))
+        thread.write_register_set(&General(registers))
     }
 }

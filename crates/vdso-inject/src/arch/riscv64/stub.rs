@@ -11,19 +11,10 @@
 //!
 //! The kernel keeps all registers but a0 through a system call.
 
-use std::arch::global_asm;
-use std::mem::offset_of;
+use vdso_arch::system_call::numbers::GENERIC_64;
 
-use vdso_data::PAGE_BYTES;
-use vdso_data::process::{
-    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
-};
-
-use crate::stub::{
-    MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
-    StubData, WithoutEntry, step,
-};
-use vdso_map::Identity;
+use crate::arch::operands::names::*;
+use crate::stub::{Stub, WithoutEntry};
 
 unsafe extern "C" {
     static vdso_riscv64_first_stage: u8;
@@ -45,7 +36,8 @@ pub const STUB: Stub = Stub {
     without_entry: WithoutEntry::Adds,
 };
 
-global_asm!(
+stub_of_64_bits!(
+    GENERIC_64,
     ".pushsection .rodata.vdso_riscv64_stub,\"a\",%progbits",
     ".globl vdso_riscv64_first_stage",
     ".hidden vdso_riscv64_first_stage",
@@ -361,79 +353,7 @@ global_asm!(
     ".option pop",
     ".popsection",
     request = const REQUEST,
-    token = const offset_of!(StubData, token),
-    file = const offset_of!(StubData, file),
-    mapping_addr = const offset_of!(StubData, mapping_addr),
-    mapping_bytes = const offset_of!(StubData, mapping_bytes),
-    second_stage_offset = const offset_of!(StubData, second_stage_offset),
-    file_offset = const offset_of!(StubData, file_offset),
-    file_device = const offset_of!(StubData, identity) + offset_of!(Identity, device),
-    file_inode = const offset_of!(StubData, identity) + offset_of!(Identity, inode),
-    file_bytes = const offset_of!(StubData, identity) + offset_of!(Identity, bytes),
-    covers = const offset_of!(StubData, covers),
-    give_up_addr = const offset_of!(StubData, give_up_addr),
-    leave_addr = const offset_of!(StubData, leave_addr),
-    leave_bytes = const offset_of!(StubData, leave_bytes),
-    status = const offset_of!(StubData, status),
-    status_device = const offset_of!(StubData, status) + offset_of!(libc::stat, st_dev),
-    status_inode = const offset_of!(StubData, status) + offset_of!(libc::stat, st_ino),
-    status_bytes = const offset_of!(StubData, status) + offset_of!(libc::stat, st_size),
-    step_descriptor = const step::DESCRIPTOR,
-    step_answer = const step::ANSWER,
-    step_look = const step::LOOK,
-    step_compare = const step::COMPARE,
-    step_map = const step::MAP,
-    step_uncover = const step::UNCOVER,
-    request_file = const REQUEST_FILE,
-    cloexec = const libc::EFD_CLOEXEC,
-    read_execute = const libc::PROT_READ | libc::PROT_EXEC,
-    read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
-    private = const libc::MAP_PRIVATE,
-    anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-    eventfd = const libc::SYS_eventfd2,
-    fstat = const libc::SYS_fstat,
-    entry_offset = const offset_of!(StubData, entry_offset),
-    auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
-    stack_block_bytes = const offset_of!(StubData, stack_block_bytes),
-    program_entry_addr = const offset_of!(StubData, program_entry_addr),
-    first_stage_addr = const offset_of!(StubData, first_stage_addr),
-    first_stage_bytes = const offset_of!(StubData, first_stage_bytes),
-    original_addr = const offset_of!(StubData, original_addr),
-    dropped_page_addr = const offset_of!(StubData, dropped_page_addr),
-    memory_map = const offset_of!(StubData, memory_map),
-    memory_map_bytes = const size_of::<MemoryMap>(),
-    start_brk = const offset_of!(StubData, memory_map) + offset_of!(MemoryMap, start_brk),
-    process_page = const offset_of!(StubData, process_page),
-    process_page_words = const PROCESS_PAGE_WORDS,
-    clock_mode_addr = const CLOCK_MODE_ADDR,
-    counter_mode = const COUNTER_MODE,
-    hres_seq_addr = const HRES_SEQ_ADDR,
-    raw_seq_addr = const RAW_SEQ_ADDR,
-    never_even_seq = const NEVER_EVEN_SEQ,
-    data_words = const size_of::<StubData>() / 8,
-    page = const PAGE_BYTES,
     unit = const vdso_image::ARCHITECTURE.page_bytes,
-    own_page = const vdso_image::OWN_PAGE,
-    process_page_offset = const vdso_image::PROCESS_PAGE,
-    rescue = const REQUEST_RESCUE,
-    announce = const REQUEST_ANNOUNCE,
-    announces = const offset_of!(StubData, announces),
-    at_sysinfo_ehdr = const libc::AT_SYSINFO_EHDR,
-    read = const libc::PROT_READ,
-    read_write = const libc::PROT_READ | libc::PROT_WRITE,
-    shared_fixed = const libc::MAP_SHARED | libc::MAP_FIXED,
-    anonymous_fixed = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
-    dontneed = const libc::MADV_DONTNEED,
-    set_mm = const libc::PR_SET_MM,
-    set_mm_map = const libc::PR_SET_MM_MAP,
-    prctl = const libc::SYS_prctl,
-    brk = const libc::SYS_brk,
-    mmap = const libc::SYS_mmap,
-    munmap = const libc::SYS_munmap,
-    madvise = const libc::SYS_madvise,
-    mprotect = const libc::SYS_mprotect,
-    close = const libc::SYS_close,
-    exit_group = const libc::SYS_exit_group,
     flush_icache = const FLUSH_ICACHE,
 );
 

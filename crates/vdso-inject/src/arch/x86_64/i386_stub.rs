@@ -9,19 +9,10 @@
 //! A mapping takes six arguments, all registers but two: what else is needed is in the data, which lie at a
 //! fixed distance from the stack pointer. Calls are made by the software interrupt, which needs no vDSO.
 
-use std::arch::global_asm;
-use std::mem::offset_of;
+use vdso_arch::system_call::numbers::I386;
 
-use vdso_data::PAGE_BYTES;
-use vdso_data::process::{
-    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, RAW_SEQ_ADDR,
-};
-
-use crate::stub::{
-    DATA_BELOW_STACK, MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE,
-    REQUEST_RESCUE, Stub, StubData, WithoutEntry, step,
-};
-use vdso_map::Identity;
+use crate::arch::operands::names::*;
+use crate::stub::{DATA_BELOW_STACK, Stub, WithoutEntry};
 
 unsafe extern "C" {
     static vdso_i386_first_stage: u8;
@@ -43,20 +34,6 @@ pub const STUB: Stub = Stub {
     without_entry: WithoutEntry::Fails,
 };
 
-/// Numbers of `arch/x86/entry/syscalls/syscall_32.tbl`.
-mod number {
-    pub const CLOSE: u32 = 6;
-    pub const BRK: u32 = 45;
-    pub const MUNMAP: u32 = 91;
-    pub const MPROTECT: u32 = 125;
-    pub const PRCTL: u32 = 172;
-    pub const MMAP2: u32 = 192;
-    pub const FSTAT64: u32 = 197;
-    pub const MADVISE: u32 = 219;
-    pub const EXIT_GROUP: u32 = 252;
-    pub const EVENTFD2: u32 = 328;
-}
-
 /// Offsets within `struct stat64` of `arch/x86/include/uapi/asm/stat.h`.
 mod status {
     pub const DEVICE: usize = 0;
@@ -64,7 +41,8 @@ mod status {
     pub const INODE: usize = 88;
 }
 
-global_asm!(
+stub!(
+    I386,
     ".pushsection .rodata.vdso_i386_stub,\"a\",@progbits",
     ".globl vdso_i386_first_stage",
     ".hidden vdso_i386_first_stage",
@@ -363,75 +341,16 @@ global_asm!(
     ".code64",
     ".popsection",
     below = const DATA_BELOW_STACK,
-    token = const offset_of!(StubData, token),
     answer = const offset_of!(StubData, answer),
     step = const offset_of!(StubData, step),
-    file_offset = const offset_of!(StubData, file_offset),
     identity = const offset_of!(StubData, identity) + offset_of!(Identity, device),
-    covers = const offset_of!(StubData, covers),
-    give_up_addr = const offset_of!(StubData, give_up_addr),
-    leave_addr = const offset_of!(StubData, leave_addr),
-    leave_bytes = const offset_of!(StubData, leave_bytes),
-    status = const offset_of!(StubData, status),
     status_device = const status::DEVICE,
     status_inode = const status::INODE,
     status_bytes = const status::BYTES,
-    step_descriptor = const step::DESCRIPTOR,
-    step_answer = const step::ANSWER,
-    step_look = const step::LOOK,
-    step_compare = const step::COMPARE,
-    step_map = const step::MAP,
-    step_uncover = const step::UNCOVER,
-    request_file = const REQUEST_FILE,
-    cloexec = const libc::EFD_CLOEXEC,
-    read_execute = const libc::PROT_READ | libc::PROT_EXEC,
-    read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
-    private = const libc::MAP_PRIVATE,
-    anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-    eventfd = const number::EVENTFD2,
-    fstat = const number::FSTAT64,
-    mapping_bytes = const offset_of!(StubData, mapping_bytes),
-    second_stage_offset = const offset_of!(StubData, second_stage_offset),
-    mapping_addr = const offset_of!(StubData, mapping_addr),
-    file = const offset_of!(StubData, file),
     process_page_offset = const offset_of!(StubData, process_page_offset),
     own_page = const offset_of!(StubData, own_page_offset),
-    dropped_page_addr = const offset_of!(StubData, dropped_page_addr),
-    first_stage_addr = const offset_of!(StubData, first_stage_addr),
-    original_addr = const offset_of!(StubData, original_addr),
-    first_stage_bytes = const offset_of!(StubData, first_stage_bytes),
-    auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
-    announces = const offset_of!(StubData, announces),
-    program_entry_addr = const offset_of!(StubData, program_entry_addr),
-    entry_offset = const offset_of!(StubData, entry_offset),
-    memory_map = const offset_of!(StubData, memory_map),
-    process_page = const offset_of!(StubData, process_page),
-    memory_map_bytes = const size_of::<MemoryMap>(),
-    start_brk = const offset_of!(StubData, memory_map) + offset_of!(MemoryMap, start_brk),
     process_page_bytes = const PROCESS_PAGE_WORDS * 8,
-    clock_mode_addr = const CLOCK_MODE_ADDR,
-    counter_mode = const COUNTER_MODE,
-    hres_seq_addr = const HRES_SEQ_ADDR,
-    raw_seq_addr = const RAW_SEQ_ADDR,
-    never_even_seq = const NEVER_EVEN_SEQ,
     data_bytes = const size_of::<StubData>(),
-    page = const PAGE_BYTES,
     request = const REQUEST,
-    rescue = const REQUEST_RESCUE,
-    announce = const REQUEST_ANNOUNCE,
-    read = const libc::PROT_READ,
-    read_write = const libc::PROT_READ | libc::PROT_WRITE,
-    shared_fixed = const libc::MAP_SHARED | libc::MAP_FIXED,
-    anonymous_fixed = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
-    dontneed = const libc::MADV_DONTNEED,
-    set_mm = const libc::PR_SET_MM,
-    set_mm_map = const libc::PR_SET_MM_MAP,
-    prctl = const number::PRCTL,
-    brk = const number::BRK,
-    mmap2 = const number::MMAP2,
-    munmap = const number::MUNMAP,
-    madvise = const number::MADVISE,
-    mprotect = const number::MPROTECT,
-    close = const number::CLOSE,
-    exit_group = const number::EXIT_GROUP,
+    mmap2 = const I386.mmap,
 );

@@ -1,11 +1,10 @@
 //! The registers of a program that is stopped at its start.
 
-use nix::unistd::Pid;
-
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
-use crate::detour::RESTART;
-use crate::error::{Attempt, Error, Result};
+use crate::detour::{Detour, RESTART};
+use crate::error::Result;
+use crate::ptrace::Stopped;
 use crate::stub::DATA_BELOW_STACK;
 
 /// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
@@ -19,10 +18,8 @@ const WORDS: usize = size_of::<libc::user_regs_struct>() / 8;
 
 impl Registers {
     /// Reads those of a stopped tracee.
-    pub fn read(pid: Pid) -> Result<Self> {
-        nix::sys::ptrace::getregs(pid)
-            .map(Self)
-            .map_err(|errno| Error::on(pid, Attempt::Trace, errno))
+    pub(crate) fn read(thread: &Stopped) -> Result<Self> {
+        thread.user_registers().map(Self)
     }
 
     /// The kind of program that has them, from the code segment and the eight bytes at the stack
@@ -49,13 +46,18 @@ impl Registers {
     }
 
     /// Makes a stopped program go on with the first stage: one write of all registers.
-    pub fn start(&self, pid: Pid, start_addr: u64, data_addr: u64) -> Result<()> {
+    pub(crate) fn start(
+        &self,
+        thread: &mut Stopped,
+        start_addr: u64,
+        data_addr: u64,
+    ) -> Result<()> {
         let mut registers = libc::user_regs_struct { rip: start_addr, ..self.0 };
         // i386's finds its data by the stack pointer.
         if !self.is_i386() {
             registers.rbx = data_addr;
         }
-        write(pid, registers)
+        thread.set_user_registers(registers)
     }
 
     fn is_i386(&self) -> bool {
@@ -83,26 +85,20 @@ impl Registers {
         }))
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on at `detour_addr`; `None` if it
+    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
     /// is not there, or nowhere to be sent.
-    pub fn diverted(
-        &self,
-        number: u32,
-        instruction_addr: u64,
-        detour_addr: u64,
-        sender_word: u32,
-    ) -> Option<Self> {
+    pub fn diverted(&self, to: &Detour) -> Option<Self> {
         let restart = i64::from(-RESTART).cast_unsigned();
-        let is_there = (self.0.rax, self.0.rip) == (restart, instruction_addr)
-            && self.0.orig_rax as u32 == number
+        let is_there = (self.0.rax, self.0.rip) == (restart, to.instruction_addr)
+            && self.0.orig_rax as u32 == to.number
             && !self.is_i386();
         is_there.then(|| {
             Self(libc::user_regs_struct {
-                rip: detour_addr,
+                rip: to.detour_addr,
                 // What the instruction changes itself.
                 rcx: self.0.rip,
                 r11: self.0.orig_rax,
-                rax: sender_word.into(),
+                rax: to.sender_word().into(),
                 orig_rax: u64::MAX,
                 ..self.0
             })
@@ -133,8 +129,8 @@ impl Registers {
     }
 
     /// Sets those of a stopped program.
-    pub fn write(&self, pid: Pid) -> Result<()> {
-        write(pid, self.0)
+    pub(crate) fn write(&self, thread: &mut Stopped) -> Result<()> {
+        thread.set_user_registers(self.0)
     }
 
     /// Where a stub that was stopped has its data.
@@ -143,7 +139,12 @@ impl Registers {
     }
 
     /// Puts a stopped program back to its very start.
-    pub fn restart(&self, pid: Pid, instruction_addr: u64, stack_addr: u64) -> Result<()> {
+    pub(crate) fn restart(
+        &self,
+        thread: &mut Stopped,
+        instruction_addr: u64,
+        stack_addr: u64,
+    ) -> Result<()> {
         let blank = libc::user_regs_struct {
             rip: instruction_addr,
             rsp: stack_addr,
@@ -167,10 +168,6 @@ impl Registers {
             rdi: 0,
             ..self.0
         };
-        write(pid, blank)
+        thread.set_user_registers(blank)
     }
-}
-
-fn write(pid: Pid, registers: libc::user_regs_struct) -> Result<()> {
-    nix::sys::ptrace::setregs(pid, registers).map_err(|errno| Error::on(pid, Attempt::Trace, errno))
 }

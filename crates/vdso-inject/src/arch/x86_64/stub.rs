@@ -9,20 +9,10 @@
 //! | r14 | in the first stage, what the request for the file was answered |
 //! | r15 | what the stub is about, until nothing can fail any more |
 
-use std::arch::global_asm;
-use std::mem::offset_of;
+use vdso_arch::system_call::numbers::{X32, X86_64};
 
-use vdso_data::PAGE_BYTES;
-use vdso_data::process::{
-    CLOCK_MODE_ADDR, COUNTER_MODE, HRES_SEQ_ADDR, NEVER_EVEN_SEQ, ProcessPage, RAW_SEQ_ADDR,
-};
-
-use super::X32_BIT;
-use crate::stub::{
-    MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE, Stub,
-    StubData, WithoutEntry, step,
-};
-use vdso_map::Identity;
+use crate::arch::operands::names::*;
+use crate::stub::{Stub, WithoutEntry};
 
 unsafe extern "C" {
     static vdso_x86_64_first_stage: u8;
@@ -61,12 +51,13 @@ pub const X32_STUB: Stub = Stub {
     without_entry: WithoutEntry::Adds,
 };
 
-/// The instructions: `$bit` is set in the numbers of system calls; `$added` make an entry of the auxiliary
+/// The instructions: `$numbers` are those of the system calls; `$added` make an entry of the auxiliary
 /// vector, whose end is 16 bytes above `rdi`, and put the address of its value into `rax`; `$announced`
 /// writes that.
-macro_rules! stub {
-    ($prefix:literal, bit: $bit:expr, added: [$($added:literal),+], announced: $announced:literal) => {
-        global_asm!(
+macro_rules! stub_of_x86_64 {
+    ($prefix:literal, $numbers:expr, added: [$($added:literal),+], announced: $announced:literal) => {
+        stub_of_64_bits!(
+            $numbers,
             ".pushsection .rodata.vdso_stub,\"a\",@progbits",
             concat!(".globl ", $prefix, "_first_stage"),
             concat!(".hidden ", $prefix, "_first_stage"),
@@ -357,97 +348,26 @@ macro_rules! stub {
             "jmp qword ptr [rbx + {give_up_addr}]",
             concat!($prefix, "_stub_end:"),
             ".popsection",
-            token = const offset_of!(StubData, token),
-            file = const offset_of!(StubData, file),
-            mapping_addr = const offset_of!(StubData, mapping_addr),
-            mapping_bytes = const offset_of!(StubData, mapping_bytes),
-            second_stage_offset = const offset_of!(StubData, second_stage_offset),
-            file_offset = const offset_of!(StubData, file_offset),
-            file_device = const offset_of!(StubData, identity) + offset_of!(Identity, device),
-            file_inode = const offset_of!(StubData, identity) + offset_of!(Identity, inode),
-            file_bytes = const offset_of!(StubData, identity) + offset_of!(Identity, bytes),
-            covers = const offset_of!(StubData, covers),
-            give_up_addr = const offset_of!(StubData, give_up_addr),
-            leave_addr = const offset_of!(StubData, leave_addr),
-            leave_bytes = const offset_of!(StubData, leave_bytes),
-            status = const offset_of!(StubData, status),
-            status_device = const offset_of!(StubData, status) + offset_of!(libc::stat, st_dev),
-            status_inode = const offset_of!(StubData, status) + offset_of!(libc::stat, st_ino),
-            status_bytes = const offset_of!(StubData, status) + offset_of!(libc::stat, st_size),
-            call_mark = const offset_of!(StubData, process_page) + offset_of!(ProcessPage, call_mark),
-            step_descriptor = const step::DESCRIPTOR,
-            step_answer = const step::ANSWER,
-            step_look = const step::LOOK,
-            step_compare = const step::COMPARE,
-            step_map = const step::MAP,
-            step_uncover = const step::UNCOVER,
-            request_file = const REQUEST_FILE,
-            cloexec = const libc::EFD_CLOEXEC,
-            read_execute = const libc::PROT_READ | libc::PROT_EXEC,
-            read_write_execute = const libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
-            private = const libc::MAP_PRIVATE,
-            anonymous = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            eventfd = const $bit | libc::SYS_eventfd2,
-            fstat = const $bit | libc::SYS_fstat,
-            entry_offset = const offset_of!(StubData, entry_offset),
-            auxv_value_addr = const offset_of!(StubData, auxv_value_addr),
-            stack_block_bytes = const offset_of!(StubData, stack_block_bytes),
-            program_entry_addr = const offset_of!(StubData, program_entry_addr),
-            first_stage_addr = const offset_of!(StubData, first_stage_addr),
-            first_stage_bytes = const offset_of!(StubData, first_stage_bytes),
-            original_addr = const offset_of!(StubData, original_addr),
-            dropped_page_addr = const offset_of!(StubData, dropped_page_addr),
-            memory_map = const offset_of!(StubData, memory_map),
-            memory_map_bytes = const size_of::<MemoryMap>(),
-            start_brk = const offset_of!(StubData, memory_map) + offset_of!(MemoryMap, start_brk),
-            process_page = const offset_of!(StubData, process_page),
-            process_page_words = const PROCESS_PAGE_WORDS,
-            clock_mode_addr = const CLOCK_MODE_ADDR,
-            counter_mode = const COUNTER_MODE,
-            hres_seq_addr = const HRES_SEQ_ADDR,
-            raw_seq_addr = const RAW_SEQ_ADDR,
-            never_even_seq = const NEVER_EVEN_SEQ,
-            data_words = const size_of::<StubData>() / 8,
-            page = const PAGE_BYTES,
+            call_mark = const offset_of!(StubData, process_page)
+                + offset_of!(vdso_data::process::ProcessPage, call_mark),
             image = const vdso_image::IMAGE,
-            own_page = const vdso_image::OWN_PAGE,
-            process_page_offset = const vdso_image::PROCESS_PAGE,
             request = const REQUEST,
-            rescue = const REQUEST_RESCUE,
-            announce = const REQUEST_ANNOUNCE,
-            announces = const offset_of!(StubData, announces),
-            at_sysinfo_ehdr = const libc::AT_SYSINFO_EHDR,
-            read = const libc::PROT_READ,
-            read_write = const libc::PROT_READ | libc::PROT_WRITE,
-            shared_fixed = const libc::MAP_SHARED | libc::MAP_FIXED,
-            anonymous_fixed = const libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
-            dontneed = const libc::MADV_DONTNEED,
-            set_mm = const libc::PR_SET_MM,
-            set_mm_map = const libc::PR_SET_MM_MAP,
-            prctl = const $bit | libc::SYS_prctl,
-            brk = const $bit | libc::SYS_brk,
-            mmap = const $bit | libc::SYS_mmap,
-            munmap = const $bit | libc::SYS_munmap,
-            madvise = const $bit | libc::SYS_madvise,
-            mprotect = const $bit | libc::SYS_mprotect,
-            close = const $bit | libc::SYS_close,
-            exit_group = const $bit | libc::SYS_exit_group,
         );
     };
 }
 
-stub!(
+stub_of_x86_64!(
     "vdso_x86_64",
-    bit: 0,
+    X86_64,
     added: ["mov qword ptr [rdi - 16], {at_sysinfo_ehdr}", "lea rax, [rdi - 8]"],
     announced: "mov [rax], rdx"
 );
 
 // Two entries have that size: the other is `AT_IGNORE`.
 const _: () = assert!(libc::AT_IGNORE == 1);
-stub!(
+stub_of_x86_64!(
     "vdso_x32",
-    bit: X32_BIT as libc::c_long,
+    X32,
     added: [
         "mov dword ptr [rdi - 8], {at_sysinfo_ehdr}",
         "lea rax, [rdi - 4]",

@@ -4,7 +4,8 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
-use super::X32_BIT;
+use vdso_arch::system_call::X32_BIT;
+
 use crate::arch::{Clock, TimedCall, Times};
 use Times::{
     Deadline, ForFile, Futex, Interval, Millis, OfFile, Ring, Seconds, Sleep, SocketOption, Span,

@@ -41,7 +41,6 @@ global_asm!(
 /// # Safety
 /// It must be such a function, and what it does with these arguments must be sound.
 pub unsafe fn call(function: NonNull<()>, first: usize, second: usize, third: usize) -> isize {
-    const SUMMARY_OVERFLOW: usize = 1 << 28;
     let (value, condition, toc_before, toc_after): (isize, usize, usize, usize);
     // SAFETY: the C calling convention with its volatile registers; the caller answers for the call.
     unsafe {
@@ -62,5 +61,5 @@ pub unsafe fn call(function: NonNull<()>, first: usize, second: usize, third: us
         );
     }
     assert_eq!(toc_before, toc_after);
-    if condition & SUMMARY_OVERFLOW != 0 { -value } else { value }
+    vdso_arch::system_call::powerpc_result(value, condition)
 }

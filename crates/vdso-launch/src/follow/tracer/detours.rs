@@ -1,0 +1,131 @@
+//! Threads that have reported a call which their image is to make: stopped for a moment, and sent there.
+
+use std::collections::HashMap;
+
+use nix::unistd::Pid;
+use vdso_data::detour::NO_TIMER;
+use vdso_inject::Stack;
+use vdso_inject::arch::{Abi, TimedCall};
+use vdso_inject::call_site;
+use vdso_inject::detour::{self, CallSites, Detour};
+use vdso_inject::ptrace::Stopped;
+
+use super::{Followed, Heard, Purpose, Traced, Tracer};
+use crate::follow::listener::Listener;
+use crate::follow::report::Report;
+use crate::follow::timers;
+
+/// What is remembered of reports, to do less at the next one. Any of it may be forgotten.
+#[derive(Debug, Default)]
+pub struct FrequentSites {
+    /// Where threads went on: another process may have the number by now.
+    detour_addrs: HashMap<Pid, u64>,
+    /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
+    reports: HashMap<(u64, u64), u32>,
+    /// How much stack the threads of programs have: by the address of their image's detour.
+    stacks: HashMap<u64, Stack>,
+}
+
+/// How much is remembered of each.
+const MOST: usize = 4096;
+
+impl Tracer<'_> {
+    /// Has the image make a call that a thread has reported; where that cannot be done the kernel makes it as it is.
+    pub fn detour(
+        &mut self,
+        report: Report,
+        listener: &Listener<'_>,
+        call: &TimedCall,
+        args: &[u64; 6],
+        instruction_addr: u64,
+    ) -> Followed {
+        let pid = report.pid;
+        let seized = self.place(report, call, args, instruction_addr).and_then(|to| {
+            // Traced already: by an exec that failed, and was not seen to.
+            let known = self.traced.remove(&pid);
+            let is_known = known.is_some();
+            let thread = match known {
+                Some((thread, before)) => {
+                    self.free(before.slot.filter(|&slot| slot != report.slot));
+                    thread
+                }
+                None => self.seize(pid).ok()?,
+            };
+            Some((to, thread, is_known))
+        });
+        match seized {
+            Some((to, thread, is_known))
+                if (is_known || !listener.is_gone(report)) && thread.interrupt().is_ok() =>
+            {
+                self.insert(thread, Traced::reported(Purpose::Detour(to), report.slot, None));
+                listener.restart(report);
+                Followed::Traced
+            }
+            seized => {
+                if let Some((_, thread, _)) = seized {
+                    self.let_go_of_stranger(thread);
+                }
+                listener.carry_on(report);
+                self.in_flight.slot(report.slot).clear();
+                Followed::Untraced
+            }
+        }
+    }
+
+    /// Where it is to be sent; `None` if its process has no image of this launch's, or its timer no clock that is moved.
+    fn place(
+        &mut self,
+        report: Report,
+        call: &TimedCall,
+        args: &[u64; 6],
+        instruction_addr: u64,
+    ) -> Option<Detour> {
+        let pid = report.pid;
+        let timer_clock = timers::clock(pid, call, args)?;
+        let before = self.frequent.detour_addrs.get(&pid).copied();
+        let abi = report.abi()?;
+        let detour_addr = detour::find(pid, abi, self.settings.payload, before)?;
+        if self.frequent.detour_addrs.len() >= MOST {
+            self.frequent.detour_addrs.clear();
+        }
+        self.frequent.detour_addrs.insert(pid, detour_addr);
+        let stack = self.stack(pid, abi, detour_addr);
+        Some(Detour { number: call.number, instruction_addr, detour_addr, timer_clock, stack })
+    }
+
+    fn stack(&mut self, pid: Pid, abi: &Abi, detour_addr: u64) -> Stack {
+        let stacks = &mut self.frequent.stacks;
+        if stacks.len() >= MOST {
+            stacks.clear();
+        }
+        *stacks.entry(detour_addr).or_insert_with(|| detour::stack(pid, abi))
+    }
+
+    /// Sends it there from its stop.
+    pub(super) fn divert(&mut self, mut thread: Stopped, traced: Traced, to: &Detour) -> Heard {
+        // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
+        let _ = detour::divert(&mut thread, to);
+        self.rewrite_if_frequent(&mut thread, to);
+        self.release(thread, traced)
+    }
+
+    /// A call site that reports again and again is made to jump to the image, if that can be done.
+    fn rewrite_if_frequent(&mut self, thread: &mut Stopped, to: &Detour) {
+        const FREQUENT: u32 = 3;
+        if self.settings.payload.detours.call_sites == CallSites::Kept || to.timer_clock != NO_TIMER
+        {
+            return;
+        }
+        if self.frequent.reports.len() >= MOST {
+            self.frequent.reports.clear();
+        }
+        // The image's address is another in each program.
+        let site = (to.detour_addr, to.instruction_addr);
+        let reports = self.frequent.reports.entry(site).or_default();
+        *reports += 1;
+        if *reports == FREQUENT {
+            // If it stays as it is it goes on reporting.
+            let _ = call_site::rewrite(thread, to);
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub mod steering;
 
 pub use guest::{Guest, Scaling};
 pub use publish::{Report, Timekeeper, initialise};
-pub use reference::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
+pub use reference::{Fallback, NOISE_NS, Reference, Resolutions, Sample, Slopes};
 
 /// The examples of the README are tested, too.
 #[cfg(doctest)]

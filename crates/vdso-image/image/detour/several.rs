@@ -25,7 +25,7 @@ pub fn with_rest(call: Call) -> i64 {
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
-    let (result, left) = For { place, mark, timed_out }.make(call, span);
+    let (result, left) = For::new(place, mark, timed_out).make(call, span);
     memory::write(call.arg(place), memory::words(of_program(left, span)));
     result
 }
@@ -34,7 +34,7 @@ pub fn with_rest(call: Call) -> i64 {
 pub fn without_rest(call: Call) -> i64 {
     let (place, mark) = (3, Mark::High(0));
     match memory::read_timespec(call.arg(place)) {
-        Some(span) => For { place, mark, timed_out: Some(NONE_READY) }.make(call, span).0,
+        Some(span) => For::new(place, mark, Some(NONE_READY)).make(call, span).0,
         None => call.make(mark),
     }
 }
@@ -46,7 +46,7 @@ pub fn poll(call: Call) -> i64 {
         return call.make(Mark::Low(5));
     };
     let call = Call { number: number::PPOLL, args: [descriptors, count, 0, 0, SET_BYTES, 0] };
-    For { place: 2, mark: Mark::Low(5), timed_out: Some(NONE_READY) }.make(call, span).0
+    For::new(2, Mark::Low(5), Some(NONE_READY)).make(call, span).0
 }
 
 /// `select`, by `pselect6`.
@@ -58,7 +58,7 @@ pub fn select(call: Call) -> i64 {
     };
     let call = Call { number: number::PSELECT6, args: call.args }.with(5, 0);
     let (result, left) =
-        For { place: 4, mark: Mark::High(0), timed_out: Some(NONE_READY) }.make(call, span);
+        For::new(4, Mark::High(0), Some(NONE_READY)).make(call, span);
     let mut left = of_program(left, span);
     left.nsec -= left.nsec % 1_000;
     memory::write(timeout_addr, memory::timeval(left));
@@ -76,7 +76,7 @@ pub fn epoll(call: Call) -> i64 {
     let (set, set_bytes) = if has_set { (set, set_bytes) } else { (0, SET_BYTES) };
     let args = [epoll, events, most, 0, set, set_bytes];
     let finer = Call { number: number::EPOLL_PWAIT2, args };
-    let (result, _) = For { place: 3, mark, timed_out: Some(NONE_READY) }.make(finer, span);
+    let (result, _) = For::new(3, mark, Some(NONE_READY)).make(finer, span);
     if result != ENOSYS {
         return result;
     }

@@ -52,6 +52,12 @@ pub struct For {
 }
 
 impl For {
+    /// Out of line, as a constant would be data.
+    #[inline(never)]
+    pub fn new(place: usize, mark: Mark, timed_out: Option<i64>) -> Self {
+        Self { place, mark, timed_out }
+    }
+
     /// Makes the call, and makes it again if the host's clock was there first. Gives what it gave, and what
     /// the kernel has left in the span's place: the host's.
     #[inline(never)]
@@ -88,7 +94,7 @@ pub fn sleep(call: Call) -> i64 {
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
-    let (result, _) = For { place, mark, timed_out: Some(SLEPT) }.make(call, span);
+    let (result, _) = For::new(place, mark, Some(SLEPT)).make(call, span);
     if result == INTERRUPTED && call.arg(rest) != 0 {
         scale_rest(call.arg(rest));
     }
@@ -162,5 +168,5 @@ fn span(call: Call, place: usize, mark: Mark, timed_out: i64) -> i64 {
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
-    For { place, mark, timed_out: Some(timed_out) }.make(call, span).0
+    For::new(place, mark, Some(timed_out)).make(call, span).0
 }

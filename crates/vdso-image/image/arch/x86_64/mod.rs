@@ -19,7 +19,7 @@ pub use random::*;
 
 pub use super::c_calls::*;
 pub use super::usual::*;
-use crate::pages;
+use crate::{alone, pages};
 
 /// 64 bits with pointers of any size.
 pub type Long = i64;
@@ -117,6 +117,9 @@ pub fn cpu_and_node() -> Option<u32> {
 /// The same on a CPU without RDPID.
 #[inline(always)]
 pub fn cpu_and_node_otherwise() -> Option<u32> {
+    if alone::has_no_linux() {
+        return Some(cpu_and_node_by_counter());
+    }
     // A failing LSL leaves its target unchanged, and no CPU has this word.
     let mut word = u32::MAX;
     // SAFETY: reads a segment's limit, or nothing.
@@ -181,4 +184,15 @@ pub unsafe fn syscall_6(number: usize, args: &[u64; 6]) -> i64 {
     let [first, second, third, fourth, fifth, sixth] = *args;
     // SAFETY: the caller answers for the call itself.
     unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }
+}
+
+/// What RDPID reads, which RDTSCP gives beside the counter. For the source `own`, whose CPUs all have that.
+#[inline(always)]
+fn cpu_and_node_by_counter() -> u32 {
+    let word: u32;
+    // SAFETY: reads a counter, as `counter_halves`, and a register that the kernel set up.
+    unsafe {
+        asm!("rdtscp", out("eax") _, out("edx") _, out("ecx") word, options(nomem, nostack, preserves_flags));
+    };
+    word
 }

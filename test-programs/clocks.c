@@ -27,7 +27,7 @@
 #define PR_GET_AUXV_OPTION 0x41555856
 
 #define NS_PER_SECOND 1000000000LL
-#define LOOP_PAUSE_NS 10000000L
+#define LOOP_SLEEP_NS 10000000L
 #define ALARM_PERIOD_US 1000
 #define SIGNALS_BACKTRACES 400
 #define READS_PER_CHECK 64
@@ -185,20 +185,12 @@ static int run_raw(char **arguments) {
     return 2;
 }
 
-// Passes some of the processor's time, which no rate scales and which never stands still.
-static void spend(long long ns) {
-    struct timespec start, now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
-    do
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    while ((now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec < ns);
-}
-
 static int run_loop(char **arguments) {
+    const struct timespec pause = {0, LOOP_SLEEP_NS};
     for (int round = atoi(arguments[0]); round > 0; round--) {
         print_clocks();
         if (round > 1)
-            spend(LOOP_PAUSE_NS);
+            nanosleep(&pause, NULL);
     }
     return 0;
 }

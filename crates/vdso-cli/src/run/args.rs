@@ -48,8 +48,9 @@ pub struct Run {
 
     /// Let the program and all that it starts set this clock
     ///
-    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set.
-    #[arg(long)]
+    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set,
+    /// but by programs that are not followed.
+    #[arg(long, conflicts_with = "no_follow")]
     pub settable: bool,
 
     /// Leave the program's code as it is in its files

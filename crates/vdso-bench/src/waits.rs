@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::ptr::null;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Instant;
 
@@ -132,7 +134,7 @@ fn wait(times: u32) {
 struct Turn {
     mutex: libc::pthread_mutex_t,
     condition: libc::pthread_cond_t,
-    whose: u32,
+    whose: AtomicU32,
 }
 
 /// A pointer that two threads have.
@@ -146,7 +148,7 @@ fn turns(times: u32) {
     let mut turn = Turn {
         mutex: libc::PTHREAD_MUTEX_INITIALIZER,
         condition: libc::PTHREAD_COND_INITIALIZER,
-        whose: 0,
+        whose: AtomicU32::new(0),
     };
     let shared = Shared(&raw mut turn);
     let threads = [0, 1].map(|me| thread::spawn(move || take_turns(shared, me, times / 2)));
@@ -157,13 +159,17 @@ fn turns(times: u32) {
 
 fn take_turns(shared: Shared, me: u32, times: u32) {
     let Shared(turn) = shared;
-    // SAFETY: the turn outlives the threads.
-    let (mutex, condition) = unsafe { (&raw mut (*turn).mutex, &raw mut (*turn).condition) };
+    // SAFETY: the turn outlives the threads, and only its mutex and its condition are changed by others.
+    let mutex = unsafe { &raw mut (*turn).mutex };
+    // SAFETY: as above.
+    let condition = unsafe { &raw mut (*turn).condition };
+    // SAFETY: as above.
+    let whose = unsafe { &(*turn).whose };
     for _ in 0..times {
         // SAFETY: initialised, and this thread does not have it.
         unsafe { libc::pthread_mutex_lock(mutex) };
-        // SAFETY: under the mutex.
-        while unsafe { (*turn).whose } != me {
+        // Relaxed: under the mutex.
+        while whose.load(Relaxed) != me {
             let mut deadline = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: it is ours.
             unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut deadline) };
@@ -171,8 +177,7 @@ fn take_turns(shared: Shared, me: u32, times: u32) {
             // SAFETY: initialised, and this thread has the mutex.
             unsafe { libc::pthread_cond_timedwait(condition, mutex, &deadline) };
         }
-        // SAFETY: under the mutex.
-        unsafe { (*turn).whose = 1 - me };
+        whose.store(1 - me, Relaxed);
         // SAFETY: initialised, and this thread has the mutex.
         unsafe { libc::pthread_cond_signal(condition) };
         // SAFETY: this thread has it.

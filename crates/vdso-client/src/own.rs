@@ -23,13 +23,14 @@ mod page {
     use core::sync::atomic::{AtomicPtr, Ordering};
 
     use vdso_data::PAGE_BYTES;
-    use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at};
+    use vdso_data::arithmetic::{NSEC_PER_SEC, nanos_at, rounded_down};
+    use vdso_data::clock;
     use vdso_data::hint::cold_path;
     use vdso_data::latch;
     use vdso_data::linux::{BASETIME_BYTES, CLOCK_MODE_COUNTER};
     use vdso_data::note::{self, OWN_PAGE, PROCESS_PAGE, Pages};
     use vdso_data::own::{Halves, Line, OwnPage};
-    use vdso_data::process::{self, ProcessPage};
+    use vdso_data::process::{self, FLAG_NO_LINUX, ProcessPage};
     use vdso_data::seqlock;
     use vdso_data::sync::{AtomicU32, AtomicU64};
 
@@ -183,15 +184,32 @@ mod page {
         pub fn read(self, id: ClockId) -> Option<Timespec> {
             let id = id.raw() as u32;
             let place = self.times + u64::from(id) * BASETIME_BYTES as u64;
-            let (sec, nsec) = seqlock::try_read(self.seq, || {
+            let kernels = seqlock::try_read(self.seq, || {
                 let sec = double_word(place).load(Ordering::Relaxed) as i64;
                 (sec, double_word(place + 8).load(Ordering::Relaxed) as i64)
-            })?;
+            });
+            let Some((sec, nsec)) = kernels else { return self.without_linux(id) };
             let Some(sec) = self.clocks.moved_by_seconds(id, sec) else {
                 cold_path();
                 return None;
             };
             Some(Timespec { sec, nsec })
+        }
+
+        /// Where no Linux is below, the fine twin as of the last tick; `None` if only the image's function knows.
+        #[cold]
+        #[inline(never)]
+        fn without_linux(self, id: u32) -> Option<Timespec> {
+            let pages = OwnPages { clocks: self.clocks };
+            // Relaxed: the process page does not change.
+            if pages.process().0.flags.load(Ordering::Relaxed) & FLAG_NO_LINUX == 0 {
+                return None;
+            }
+            let twin = ClockId::from_raw(clock::fine_twin(id) as i32);
+            let [now] = pages.fine().read([twin], ordered)?;
+            // Relaxed: one word that stands for itself.
+            let tick_ns = self.clocks.header.coarse_res_ns.load(Ordering::Relaxed);
+            Some(Timespec { nsec: rounded_down(now.nsec as u64, tick_ns) as i64, ..now })
         }
     }
 

@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use support::{OneAtATime, assert_between, kernels};
 use test_support::{Lacking, skip};
 use vdso_client::{
-    Capabilities, ClockId, Instant, PageReader, SystemTime, Timespec, UnorderedInstant, Vdso,
-    clock_gettime, gettimeofday, read_at_once, time,
+    Capabilities, ClockId, Errno, Instant, PageReader, SystemTime, Timespec, UnorderedInstant,
+    Vdso, clock_getres, clock_gettime, gettimeofday, read_at_once, time,
 };
-use vdso_data::arithmetic::{Mult, Nanos, Transform};
+use vdso_data::arithmetic::{Mult, Nanos, Rate, Transform};
 use vdso_data::clock;
 use vdso_data::latch;
 use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_NONE, CLOCK_MODE_TIMENS};
 use vdso_data::own::CounterView;
-use vdso_data::process::{ClockTemplate, Template};
+use vdso_data::process::{ClockTemplate, FLAG_NO_LINUX, FLAG_NO_SYSTEM_CALLS, Template};
 use vdso_host::{Host, initialise};
 use vdso_image::Source;
 use vdso_map::{ImageFile, LocalImage};
@@ -295,6 +295,45 @@ fn coarse_clocks_are_asked_for_where_the_kernels_page_is_unknown() {
     let now = time().expect("a time");
     let after = kernels(ClockId::REALTIME_COARSE).sec + 3;
     assert!((before..=after).contains(&now), "{now}");
+}
+
+/// Where no Linux is below, the page has coarse clocks, too, and the image no system call behind it.
+#[test]
+fn coarse_clocks_are_the_pages_own_where_no_linux_is_below() {
+    const TICK_NS: u32 = 4_000_000;
+    let _one = OneAtATime::begin();
+    let host = Host::find().expect("/proc is mounted");
+    let flags = FLAG_NO_LINUX | FLAG_NO_SYSTEM_CALLS;
+    let mapped = Mapped::with(&host, 3, &Template { flags, ..Template::default() }, 0);
+    mapped.file.page().header.coarse_res_ns.store(TICK_NS, Ordering::Relaxed);
+    mapped.write_line(0, LONG, FROZEN, 777_777_777);
+    let reader = PageReader::get().expect("there is an own page");
+    let on_tick = Timespec { sec: 5, nsec: 776_000_000 };
+    for id in COARSE {
+        assert_eq!(reader.read(id), Some(on_tick));
+        assert_eq!(clock_gettime(id), Ok(on_tick));
+        assert_eq!(mapped.by_function(id), on_tick);
+        assert_eq!(clock_getres(id), Ok(Timespec { sec: 0, nsec: i64::from(TICK_NS) }));
+    }
+    assert_eq!(time(), Ok(5));
+    assert_eq!(clock_gettime(ClockId::PROCESS_CPUTIME), Err(Errno::EINVAL));
+    // A line that is over is left to the image, which has its end.
+    mapped.write_line(1 << 33, 1 << 32, FROZEN, 777_777_777);
+    assert_eq!(reader.read(ClockId::MONOTONIC_COARSE), None);
+    assert_eq!(clock_gettime(ClockId::MONOTONIC_COARSE), Ok(on_tick));
+    // Whatever is done to it besides: the line has it.
+    mapped.write_line(0, LONG, FROZEN, 777_777_777);
+    let rate = Rate { whole: 2, fraction: 0 };
+    let update = mapped.file.page().begin();
+    for (line, of) in update.lines().iter().zip(update.published()) {
+        line.store_counter_view(&of.load_counter_view());
+        line.store_transform(&Transform { rate, ..Transform::IDENTITY });
+    }
+    update.commit();
+    for id in COARSE {
+        assert_eq!(reader.read(id), Some(on_tick));
+        assert_eq!(mapped.by_function(id), on_tick);
+    }
 }
 
 /// Inlined reads and the image's, in turns and while the page is published: none goes back.

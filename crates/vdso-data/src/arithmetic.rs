@@ -3,6 +3,8 @@
 //! All of it is exact integer arithmetic without division by a variable, without panic and without
 //! a call: it is compiled into the image.
 
+use core::num::NonZeroU32;
+
 use crate::hint::cold_path;
 
 /// Nanoseconds in a second.
@@ -109,6 +111,44 @@ pub const fn whole_micros(nsec: u64) -> u64 {
     } else {
         // As in `whole_seconds`; less than a second fits.
         (nsec as u32 / NSEC_PER_USEC) as u64
+    }
+}
+
+/// The largest multiple of `step_ns` that is not above `nsec`, which is below 10^9; `nsec` itself for a step of zero.
+///
+/// A second begins at a multiple, whatever the step. So a clock that is rounded by this goes back only where the clock
+/// itself does.
+#[inline(always)]
+pub const fn rounded_down(nsec: u64, step_ns: u32) -> u64 {
+    match NonZeroU32::new(step_ns) {
+        Some(step_ns) => nsec - remainder(nsec as u32, step_ns) as u64,
+        None => nsec,
+    }
+}
+
+/// `dividend % divisor`, where a division is a call of the compiler's runtime, too.
+#[inline(always)]
+const fn remainder(dividend: u32, divisor: NonZeroU32) -> u32 {
+    if cfg!(target_arch = "arm") {
+        subtracted_remainder(dividend, divisor.get())
+    } else {
+        dividend % divisor.get()
+    }
+}
+
+/// The same bit by bit.
+const fn subtracted_remainder(dividend: u32, divisor: u32) -> u32 {
+    let mut rest = dividend;
+    let mut shift = divisor.leading_zeros();
+    loop {
+        let part = divisor << shift;
+        if part <= rest {
+            rest -= part;
+        }
+        if shift == 0 {
+            return rest;
+        }
+        shift -= 1;
     }
 }
 
@@ -227,7 +267,7 @@ impl Rate {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{NSEC_PER_SEC, multiplied_whole_seconds};
+    use super::{NSEC_PER_SEC, multiplied_whole_seconds, subtracted_remainder};
 
     /// What 32-bit machines do instead of a division.
     #[test]
@@ -248,6 +288,17 @@ mod tests {
         fn the_product_with_a_reciprocal_is_the_quotient(nsec: u64, shift in 0u32..64) {
             let nsec = nsec >> shift;
             prop_assert_eq!(multiplied_whole_seconds(nsec), nsec / NSEC_PER_SEC);
+        }
+
+        /// What machines without a division do.
+        #[test]
+        fn what_is_left_after_subtractions_is_the_remainder(
+            dividend: u32,
+            divisor in 1_u32..,
+            shifts in (0_u32..32, 0_u32..32),
+        ) {
+            let (dividend, divisor) = (dividend >> shifts.0, (divisor >> shifts.1).max(1));
+            prop_assert_eq!(subtracted_remainder(dividend, divisor), dividend % divisor);
         }
     }
 }

@@ -4,6 +4,8 @@
 pub const REALTIME: u32 = 0;
 /// Time since boot without suspend, never set, slewed by NTP.
 pub const MONOTONIC: u32 = 1;
+/// Processor time of a process, which nobody moves.
+pub const PROCESS_CPUTIME_ID: u32 = 2;
 /// Like [`MONOTONIC`], not slewed.
 pub const MONOTONIC_RAW: u32 = 4;
 /// [`REALTIME`] as of the last timer tick.
@@ -34,6 +36,16 @@ pub const SETTABLE: u32 = 1 << REALTIME | 1 << TAI;
 
 /// The clocks of [`HIGH_RESOLUTION`], one by one.
 pub const HIGH_RESOLUTION_IDS: [u32; 5] = [REALTIME, MONOTONIC, MONOTONIC_RAW, BOOTTIME, TAI];
+
+/// The fine clock that a coarse one is as of the last tick; any other id is its own.
+#[inline(always)]
+pub const fn fine_twin(id: u32) -> u32 {
+    match id {
+        REALTIME_COARSE => REALTIME,
+        MONOTONIC_COARSE => MONOTONIC,
+        _ => id,
+    }
+}
 
 /// The clock whose time this one shows: itself, for all but those that wake a machine, which have no line.
 #[inline(always)]

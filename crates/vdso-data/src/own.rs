@@ -52,7 +52,8 @@ pub struct Header {
     pub seq: AtomicU32,
     /// Resolution of the clocks computed from the counter, ns.
     pub hrtimer_res_ns: AtomicU32,
-    /// Resolution of the coarse clocks, ns: the host's timer tick.
+    /// Resolution of the coarse clocks, ns: the host's timer tick, or the step by which they advance where
+    /// [no Linux](crate::process::FLAG_NO_LINUX) is below.
     pub coarse_res_ns: AtomicU32,
     /// Always zero, for later versions.
     pub reserved: [AtomicU32; 9],

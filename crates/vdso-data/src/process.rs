@@ -23,6 +23,20 @@ pub const FLAG_CPU_IN_TOD: u32 = 1 << 2;
 /// The CPU has AVX2, and the kernel keeps its registers (x86-64).
 pub const FLAG_AVX2: u32 = 1 << 3;
 
+/// No Linux is below: nothing of it may be looked for, such as a segment with the CPU's number. The coarse clocks
+/// are the page's fine ones, rounded down to its [`coarse_res_ns`](crate::own::Header::coarse_res_ns). An x86-64 CPU
+/// without [`FLAG_RDPID`] has its number and node in TSC_AUX all the same, as Linux has them there. For the
+/// source `own`.
+pub const FLAG_NO_LINUX: u32 = 1 << 4;
+
+/// Nobody is below who answers system calls, so none is made: what the pages do not tell is an error. For the source
+/// `own`, beside [`FLAG_NO_LINUX`].
+pub const FLAG_NO_SYSTEM_CALLS: u32 = 1 << 5;
+
+/// The CPU has RDRAND (x86: CPUID leaf 1, ECX bit 30), and whoever made the page trusts it. Where no system call is
+/// made, new keys of `getrandom` are its numbers.
+pub const FLAG_RDRAND: u32 = 1 << 6;
+
 /// What an image knows of its process.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -152,19 +166,46 @@ impl ProcessPage {
         page
     }
 
+    /// The page of a process of a kernel that is not Linux, to be mapped at `page_addr` there. What the processor has
+    /// ([`FLAG_RDPID`] and others) is to be added to its flags.
+    pub fn without_linux(page_addr: u64, system_calls: SystemCalls) -> Self {
+        let page = Self::new();
+        let flags = match system_calls {
+            SystemCalls::Answered => FLAG_NO_LINUX,
+            SystemCalls::Unanswered => FLAG_NO_LINUX | FLAG_NO_SYSTEM_CALLS,
+        };
+        page.flags.store(flags, Ordering::Relaxed);
+        page.place_at(page_addr);
+        page
+    }
+
     /// Has the page name itself where the kernel's is unknown: `page_addr` is where the process will have it.
-    /// One of the kernel's clocks may be known without the other.
+    /// One of the kernel's clocks may be known without the other. Where [no Linux](FLAG_NO_LINUX) is below, the
+    /// page also says when random bytes' keys are good.
     pub fn place_at(&self, page_addr: u64) {
-        for (place, within) in [
+        let has_no_linux = self.flags.load(Ordering::Relaxed) & FLAG_NO_LINUX != 0;
+        let always_ready = has_no_linux.then_some((&self.random_data_addr, ALWAYS_READY));
+        let places = [
             (&self.clock_mode_addr, COUNTER_MODE),
             (&self.hres.seq_addr, NEVER_EVEN_SEQ),
             (&self.raw.seq_addr, NEVER_EVEN_SEQ),
-        ] {
+        ];
+        for (place, within) in places.into_iter().chain(always_ready) {
             if place.load(Ordering::Relaxed) == 0 {
                 place.store(page_addr.wrapping_add(within as u64), Ordering::Relaxed);
             }
         }
     }
+}
+
+/// Whether a kernel that is not Linux answers the system calls of Linux that an image falls back to: clock_gettime,
+/// clock_getres, gettimeofday, getcpu, getrandom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemCalls {
+    /// It does: they are made for what the pages do not tell, such as the clock of a thread's CPU time.
+    Answered,
+    /// It does not: none is made.
+    Unanswered,
 }
 
 impl Default for ProcessPage {

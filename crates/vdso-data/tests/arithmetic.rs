@@ -4,7 +4,9 @@
 
 use num_bigint::BigInt;
 use proptest::prelude::*;
-use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform, nanos_at};
+use vdso_data::arithmetic::{
+    Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform, nanos_at, rounded_down,
+};
 use vdso_data::gettimeofday::Timeval;
 
 /// The fastest rate that `vdso run` takes.
@@ -258,5 +260,24 @@ fn a_frozen_transform_reads_its_base_for_ever() {
     let frozen = Transform { offset, base, rate: Rate::ZERO };
     for sec in [i64::MIN, -1, 0, 7, i64::MAX] {
         assert_eq!(frozen.apply(Timespec { sec, nsec: 5 }), Timespec { sec: 7, nsec: 7 });
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// What a coarse clock is made of: not ahead, not a step behind, not back, whatever a page says the step is.
+    #[test]
+    fn a_rounded_clock_follows_by_steps(
+        times in (0..NSEC_PER_SEC, 0..NSEC_PER_SEC),
+        step: u32,
+        shift in 0_u32..32,
+    ) {
+        let (earlier, later) = (times.0.min(times.1), times.0.max(times.1));
+        let step_ns = step >> shift;
+        let rounded = rounded_down(later, step_ns);
+        prop_assert!(rounded <= later && later - rounded < u64::from(step_ns.max(1)));
+        prop_assert_eq!(rounded % u64::from(step_ns.max(1)), 0);
+        prop_assert!(rounded_down(earlier, step_ns) <= rounded);
     }
 }

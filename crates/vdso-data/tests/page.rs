@@ -9,7 +9,7 @@ use vdso_data::arithmetic::{Mult, NSEC_PER_SEC, Nanos, Rate, Timespec, Transform
 use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::{self, CounterView, Halves, Header, Line, NOT_ONLY_OFFSET, OwnPage};
 use vdso_data::process::{
-    self, ClockTemplate, Functions, KernelClock, ProcessPage, RandomData, Template,
+    self, ClockTemplate, Functions, KernelClock, ProcessPage, RandomData, SystemCalls, Template,
 };
 use vdso_data::sync::Ordering::Relaxed;
 use vdso_data::{PAGE_BYTES, clock, latch, linux};
@@ -474,6 +474,36 @@ fn a_process_page_names_itself_where_nothing_is_known() {
     assert_eq!(page.clock_mode_addr.load(Relaxed), vdso_addr - 0x6000 + 4);
     assert_eq!(page.hres.seq_addr.load(Relaxed), vdso_addr - 0x6000);
     assert_eq!(page.raw.seq_addr.load(Relaxed), page_addr + odd);
+}
+
+/// Where no Linux is below, keys of random bytes are the page's own matter, too.
+#[test]
+fn a_process_page_without_linux_says_so() {
+    let page_addr = 0x7fff_1000_0000;
+    let always_ready_addr = page_addr + process::ALWAYS_READY as u64;
+    for (system_calls, flags) in [
+        (SystemCalls::Answered, process::FLAG_NO_LINUX),
+        (SystemCalls::Unanswered, process::FLAG_NO_LINUX | process::FLAG_NO_SYSTEM_CALLS),
+    ] {
+        let page = ProcessPage::without_linux(page_addr, system_calls);
+        assert_eq!(page.flags.load(Relaxed), flags);
+        assert_eq!(page.random_data_addr.load(Relaxed), always_ready_addr);
+        assert_eq!(page.clock_mode_addr.load(Relaxed), page_addr + process::COUNTER_MODE as u64);
+    }
+    assert_eq!(ProcessPage::at(page_addr).random_data_addr.load(Relaxed), 0);
+}
+
+/// Each is a bit of its own.
+#[test]
+fn flags_differ() {
+    use process::*;
+    let x86_64 = [FLAG_RDPID, FLAG_AVX2, FLAG_NO_LINUX, FLAG_NO_SYSTEM_CALLS, FLAG_RDRAND];
+    let others = [FLAG_CNTVCTSS, FLAG_CPU_IN_TOD];
+    let all = x86_64.into_iter().chain(others).fold(0, |all, flag| {
+        assert!(flag.is_power_of_two() && all & flag == 0);
+        all | flag
+    });
+    assert_eq!(all, 0x7f);
 }
 
 /// Zero says "none" in every place; where a reader would follow it, injection must put its own.

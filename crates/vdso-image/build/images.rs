@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vdso_data::architecture::{Architecture, ByteOrder, HashStyle, Unwinding};
+use vdso_data::detour::FROM_ENTRY;
 
 /// The values of `--cfg source`, as in `image/source/mod.rs`.
 pub const SOURCES: [&str; 3] = ["own", "host", "chain"];
@@ -154,6 +155,8 @@ impl Build {
             // 16-byte store to leave the store buffer.
             "-Cno-vectorize-slp",
             "-Cno-vectorize-loops",
+            // They would be data.
+            "-Cjump-tables=no",
             // A function of a few nanoseconds shows where its cache line begins.
             "-Cllvm-args=-align-all-functions=6",
         ]);
@@ -221,6 +224,8 @@ impl Build {
         linker.arg(if enters { "--entry=enter_program" } else { "--entry=0" });
         linker.arg(format!("-zmax-page-size={}", self.architecture.page_bytes));
         linker.arg(format!("--defsym=IMAGE_BYTES={}", self.architecture.image_bytes));
+        let detour_alignment = if self.architecture.detours { FROM_ENTRY } else { 1 };
+        linker.arg(format!("--defsym=DETOUR_ALIGNMENT={detour_alignment}"));
         if self.warnings == Warnings::Denied {
             linker.arg("--fatal-warnings");
         }

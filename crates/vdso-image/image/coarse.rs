@@ -3,6 +3,9 @@
 //!
 //! Where a clock has a rate of its own, the host's tick is not its own: seconds of it may pass from one to
 //! the next. Its coarse twin is then the fine clock itself.
+//!
+//! Where no Linux is below they are the fine ones, rounded down to ticks of their own, at any rate
+//! ([`alone`](crate::alone)).
 
 #[cfg(not(inline_all))]
 use core::ffi::c_int;
@@ -16,7 +19,7 @@ use vdso_data::seqlock;
 use crate::clock_gettime::fine;
 #[cfg(not(inline_all))]
 use crate::slow;
-use crate::{kernel, pages};
+use crate::{alone, kernel, pages};
 
 /// `clock_gettime` of a coarse clock. Out of line, so that it has no registers to save.
 ///
@@ -54,7 +57,7 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
 /// Which clock tells a coarse one's time where the kernel's page does not.
 #[inline(always)]
 pub fn itself_or_twin(id: u32) -> u32 {
-    if pages::offset_of(id).is_all() {
+    if alone::has_no_linux() || pages::offset_of(id).is_all() {
         id
     } else if id == clock::REALTIME_COARSE {
         clock::REALTIME

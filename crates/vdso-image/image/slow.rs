@@ -11,7 +11,7 @@ use vdso_data::{clock, latch};
 
 use crate::arch::Long;
 use crate::gettimeofday::Timeval;
-use crate::{arch, getcpu, kernel, pages, source};
+use crate::{alone, arch, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
 ///
@@ -22,11 +22,12 @@ use crate::{arch, getcpu, kernel, pages, source};
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);
-    if is_fine
-        && let Some(now) = source::read_again(id as u32)
+    let line = alone::line_of(id as u32);
+    if clock::is_in(line, clock::HIGH_RESOLUTION)
+        && let Some(now) = source::read_again(line)
     {
         // SAFETY: the caller promises that `ts` is writable.
-        unsafe { ts.write(now) };
+        unsafe { ts.write(alone::as_of_tick(id as u32, now)) };
         return 0;
     }
     let mut host = MaybeUninit::uninit();
@@ -72,6 +73,7 @@ pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
     match kernel::clock_gettime(&pages::process().functions) {
         // SAFETY: the kernel's own function; the caller's promise is passed on.
         Some(function) => unsafe { arch::call_clock_gettime(function, id, ts) },
+        None if alone::has_no_system_calls() => -alone::EINVAL,
         // SAFETY: the caller's promise is passed on.
         None => unsafe { arch::syscall_clock_gettime(id, ts) },
     }
@@ -85,7 +87,7 @@ pub unsafe fn ask_kernel(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg_attr(not(inline_all), inline(never))]
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
-    if !tz.is_null() && let Some(zone) = pages::own().time_zone() {
+    if !tz.is_null() && let Some(zone) = pages::own().time_zone().or_else(alone::time_zone) {
         // SAFETY: not null, and the caller promises that it is writable then.
         unsafe { tz.cast::<Timezone>().write(zone) };
     } else if !tz.is_null() {
@@ -152,6 +154,7 @@ pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
     match kernel::getcpu(&pages::process().functions) {
         // SAFETY: the kernel's own function; the caller's promise is passed on.
         Some(function) => unsafe { arch::call_getcpu(function, cpu, node) },
+        None if alone::has_no_system_calls() => -alone::ENOSYS,
         // SAFETY: the caller's promise is passed on.
         None => unsafe { arch::syscall_getcpu(cpu, node) },
     }

@@ -2,7 +2,7 @@
 
 use vdso_data::gettimeofday::Timezone;
 
-use crate::reference::{Reference, Resolutions, Sample, Slopes};
+use crate::reference::{Fallback, Reference, Resolutions, Sample, Slopes};
 use crate::steering::Fixed;
 
 /// How a guest's counter follows from its host's: `(host * ratio >> fraction_bits) + offset`, in 128 bits, and
@@ -139,6 +139,10 @@ impl<R: Reference> Reference for Guest<R> {
 
     fn time_zone(&self) -> Option<Timezone> {
         self.host.time_zone()
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.host.fallback()
     }
 
     fn noise_ns(&self) -> u32 {

@@ -33,7 +33,7 @@ pub mod steering;
 
 pub use guest::{Guest, Scaling};
 pub use publish::{How, Moved, Report, Timekeeper, initialise, move_clocks};
-pub use reference::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
+pub use reference::{Fallback, NOISE_NS, Reference, Resolutions, Sample, Slopes};
 
 /// The examples of the README are tested, too.
 #[cfg(doctest)]

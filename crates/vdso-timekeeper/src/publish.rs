@@ -8,7 +8,7 @@ use vdso_data::own::{self, CounterView, OwnPage};
 use vdso_data::sync::Ordering;
 use vdso_data::{clock, latch};
 
-use crate::reference::{Reference, Resolutions, Sample, Slopes};
+use crate::reference::{Fallback, Reference, Resolutions, Sample, Slopes};
 use crate::steering::{self, Fixed, Kind, Line};
 
 /// The first interval between updates. Each next one is twice as long, up to [`INTERVAL`]: the
@@ -23,6 +23,9 @@ const INTERVAL: Duration = Duration::from_millis(1024);
 /// late or dead, and readers ask the kernel: so it bounds how far a clock may run away from the host
 /// while its publisher stands still.
 const GRACE: Duration = Duration::from_millis(512);
+
+/// The life of a line without end: of a clock that stands still, or whose readers have nobody else to ask.
+const ENDLESS_CYCLES: u64 = i64::MAX as u64;
 
 /// The part of its rate that a host may be slewed by, rounded up: the kernel allows itself 11 %,
 /// `clocksource_max_adjustment` in `kernel/time/clocksource.c` (Linux 6.18).
@@ -197,7 +200,9 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         if !self.publish(|id| next[id].0.view(self.life_cycles(id)), in_time) {
             return None;
         }
-        if let Some(Place::On(line) | Place::Past(line)) = place(&views[MONOTONIC], sample.cycles) {
+        if let Some(Place::On(line) | Place::Past(line)) =
+            self.place(&views[MONOTONIC], sample.cycles)
+        {
             let reads = line.at(sample.cycles);
             self.note_deviation(self.target(MONOTONIC, &sample).saturating_sub(reads));
         }
@@ -212,11 +217,44 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
 
     /// How long a line is good for.
     fn life_cycles(&self, id: usize) -> u64 {
-        if self.transforms[id].rate == Rate::ZERO {
-            // The same for ever, whether anybody publishes or not.
-            return i64::MAX as u64;
+        // A frozen clock is the same for ever, whether anybody publishes or not.
+        if self.transforms[id].rate == Rate::ZERO || self.reference.fallback() == Fallback::Nobody {
+            return ENDLESS_CYCLES;
         }
         self.cycles_in(self.interval + GRACE)
+    }
+
+    /// How far from its start a line's readers are taken to have got where that is not known. Of one without end, no
+    /// further than they get when the page is published in time.
+    fn reach_cycles(&self, view: &CounterView) -> u64 {
+        match view.stale_cycles {
+            ENDLESS_CYCLES => self.cycles_in(INTERVAL + GRACE),
+            stale_cycles => stale_cycles,
+        }
+    }
+
+    /// Where a line's readers may be when the counter is at `now`; `None` if it is none.
+    fn place(&self, view: &CounterView, now: u64) -> Option<Place> {
+        if view.stale_cycles == 0 {
+            return None;
+        }
+        let line = Line::from_view(view);
+        if now.wrapping_sub(view.cycle_last) <= view.stale_cycles {
+            return Some(Place::On(line));
+        }
+        // Also if the counter was reset, as nobody knows where they were then.
+        let start = line.at(view.cycle_last.wrapping_add(self.reach_cycles(view)));
+        Some(Place::Past(Line { cycles: now, start, slope: 0 }))
+    }
+
+    /// By how much the host may have been slewed while a line was good, as the image reckons it.
+    fn slewed(&self, view: &CounterView) -> Fixed {
+        if view.stale_cycles == 0 {
+            return Fixed::MAX;
+        }
+        let line = Line::from_view(view);
+        let end = line.at(line.cycles.wrapping_add(self.reach_cycles(view)));
+        end.saturating_sub(line.start) / HOST_SLEW_DIVISOR as Fixed + (NOISE_NS << 32)
     }
 
     /// Sends every reader to the kernel, but not back behind what it may have read.
@@ -224,7 +262,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         let now = self.reference.counter();
         let views = self.views();
         self.publish(
-            |id| match place(&views[id], now) {
+            |id| match self.place(&views[id], now) {
                 None => CounterView::UNUSABLE,
                 Some(Place::On(line)) => waiting_at(line.at(now)),
                 Some(Place::Past(end)) => waiting_at(end.start),
@@ -266,14 +304,14 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         let now = sample.cycles;
         let target = self.target(id, sample);
         let slope = steering::transformed_slope(&self.transforms[id], slope);
-        let (old, left_cycles) = match place(&views[id], now) {
+        let (old, left_cycles) = match self.place(&views[id], now) {
             None => (Line { cycles: now, start: target, slope }, u64::MAX),
             Some(Place::On(line)) => (line, left_cycles(&views[id], now)),
             Some(Place::Past(end)) => {
                 (self.steepest_host(id, (now, target.max(end.start)), slope), u64::MAX)
             }
         };
-        let is_far_ahead = old.at(now).saturating_sub(target) > slewed(&views[id]);
+        let is_far_ahead = old.at(now).saturating_sub(target) > self.slewed(&views[id]);
         let moved = self.moved.filter(|_| clock::is_in(id as u32, clock::SETTABLE));
         let kind = match moved {
             Some(How::Set) => Kind::Set,
@@ -396,20 +434,6 @@ const MONOTONIC: usize = clock::MONOTONIC as usize;
 /// By clock id.
 type Views = [CounterView; clock::LINES];
 
-/// Where a line's readers may be when the counter is at `now`; `None` if it is none.
-fn place(view: &CounterView, now: u64) -> Option<Place> {
-    if view.stale_cycles == 0 {
-        return None;
-    }
-    let line = Line::from_view(view);
-    if now.wrapping_sub(view.cycle_last) <= view.stale_cycles {
-        return Some(Place::On(line));
-    }
-    // Also if the counter was reset, as nobody knows where they were then.
-    let start = line.at(view.cycle_last.wrapping_add(view.stale_cycles));
-    Some(Place::Past(Line { cycles: now, start, slope: 0 }))
-}
-
 /// How much longer a line may be used whose readers are on it.
 fn left_cycles(view: &CounterView, now: u64) -> u64 {
     view.stale_cycles - now.wrapping_sub(view.cycle_last)
@@ -419,16 +443,6 @@ fn left_cycles(view: &CounterView, now: u64) -> u64 {
 /// waited at.
 fn waiting_at(time: Fixed) -> CounterView {
     Line { cycles: CounterView::UNUSABLE.cycle_last, start: time, slope: 0 }.view(1)
-}
-
-/// By how much the host may have been slewed while a line was good, as the image reckons it.
-fn slewed(view: &CounterView) -> Fixed {
-    if view.stale_cycles == 0 {
-        return Fixed::MAX;
-    }
-    let line = Line::from_view(view);
-    let end = line.at(line.cycles.wrapping_add(view.stale_cycles));
-    end.saturating_sub(line.start) / HOST_SLEW_DIVISOR as Fixed + (NOISE_NS << 32)
 }
 
 /// What a line may have been ahead by before it began, ns.

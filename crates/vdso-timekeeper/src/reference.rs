@@ -18,7 +18,7 @@ pub trait Reference {
     fn counter(&self) -> u64;
 
     /// What the clocks read at one value of the counter; `None` when they no longer run on it. Then readers
-    /// are sent to the kernel below them.
+    /// are sent to the kernel that is their [fallback](Self::fallback).
     ///
     /// Clocks that nobody sets keep their distances within [`noise_ns`](Self::noise_ns). All but
     /// MONOTONIC_RAW run at one rate, which may change by up to an eighth. MONOTONIC, MONOTONIC_RAW and
@@ -37,10 +37,27 @@ pub trait Reference {
         None
     }
 
+    /// Whom the page's readers ask where it does not tell.
+    fn fallback(&self) -> Fallback {
+        Fallback::Kernel
+    }
+
     /// By how much the distance between two clocks may seem to change though nobody has set one, ns.
     fn noise_ns(&self) -> u32 {
         NOISE_NS
     }
+}
+
+/// Whom the readers of a page ask when their line is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// A kernel that has the same clocks: Linux, or one that answers its system calls. A line ends soon after its
+    /// successor is due, as a kernel knows the time better than a line of a publisher that is late.
+    Kernel,
+    /// Nobody: a line goes on until the next one, however late that is. Where the counter begins anew, as after the
+    /// machine has slept, programs must not run before the page was published again; and where there is no
+    /// [`sample`](Reference::sample), the clocks stand still.
+    Nobody,
 }
 
 /// The fine clocks at one instant.
@@ -105,6 +122,10 @@ impl<R: Reference + ?Sized> Reference for &mut R {
 
     fn time_zone(&self) -> Option<Timezone> {
         (**self).time_zone()
+    }
+
+    fn fallback(&self) -> Fallback {
+        (**self).fallback()
     }
 
     fn noise_ns(&self) -> u32 {

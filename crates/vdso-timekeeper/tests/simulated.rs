@@ -6,9 +6,11 @@ use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::{CounterView, OwnPage};
-use vdso_timekeeper::simulated::{Random, Readers, WentBack, World, read, settled};
+use vdso_timekeeper::simulated::{Random, Readers, WentBack, World, alone, read, settled};
 use vdso_timekeeper::steering::Line;
-use vdso_timekeeper::{Guest, Reference, Resolutions, Sample, Scaling, Slopes, Timekeeper};
+use vdso_timekeeper::{
+    Guest, Reference, Resolutions, Sample, Scaling, Slopes, Timekeeper, initialise,
+};
 
 const UNMOVED: [Transform; clock::LINES] = [Transform::IDENTITY; clock::LINES];
 /// As long as a line lives, and a bit.
@@ -122,6 +124,68 @@ fn a_counter_that_is_given_up_sets_no_clock_back() {
         assert_eq!(read(&page, clock::MONOTONIC, world.cycles()), None);
         assert_eq!(settled(&page, clock::MONOTONIC, world.cycles(), host), host);
     }
+}
+
+/// However late the page is published, and whatever happens to the clocks: where nobody is below, each one goes on, a
+/// coarse clock is at or behind its fine twin by less than a tick, and back go only those that are set.
+#[test]
+fn clocks_of_a_page_alone_go_on_however_late_it_is_published() {
+    const COARSE: [u32; 2] = [clock::REALTIME_COARSE, clock::MONOTONIC_COARSE];
+    for (rate, tick_ns) in rates().into_iter().zip([1, 999_999_999, 4_000_000, 3_333_333]) {
+        for seed in 0..40 {
+            let (world, page, mut random) = (World::new(), OwnPage::new(), Random::new(seed));
+            world.leave_alone();
+            let transforms = at_rate(&world, rate);
+            initialise(&page, Resolutions { fine_ns: 1, coarse_ns: tick_ns }, &transforms);
+            let mut readers = Readers::of(&world, !clock::SETTABLE);
+            let mut timekeeper = Timekeeper::new(&page, &world, transforms);
+            let mut last = None;
+            for _ in 0..60 {
+                timekeeper.update();
+                // In time, or hours late.
+                let longest = [64, 1 << 20, 1 << 31, 1 << 45][random.below(4) as usize];
+                let due = world.cycles() + random.below(longest);
+                let read = readers.read(&page, &world, due, &mut random);
+                assert_eq!(read, Ok(()), "rate {rate:?}, seed {seed}");
+                world.advance_to(due);
+                for id in COARSE {
+                    let coarse = alone(&page, id, due).expect("it was published");
+                    let fine = alone(&page, clock::fine_twin(id), due).expect("it was published");
+                    let behind_ns = fine.wrapping_sub(coarse).as_nanos();
+                    assert!((0..i128::from(tick_ns)).contains(&behind_ns), "{fine:?} {coarse:?}");
+                    if id == clock::MONOTONIC_COARSE {
+                        assert!(last.replace(coarse) <= Some(coarse), "seed {seed}: {coarse:?}");
+                    }
+                }
+                world.disturb(&mut random);
+            }
+        }
+    }
+}
+
+/// It follows its reference for hours without being published.
+#[test]
+fn a_page_alone_tells_the_time_for_hours() {
+    let (world, page) = (World::new(), OwnPage::new());
+    world.leave_alone();
+    let mut timekeeper = Timekeeper::new(&page, &world, UNMOVED);
+    timekeeper.update();
+    world.pass(std::time::Duration::from_secs(36_000));
+    for id in clock::HIGH_RESOLUTION_IDS {
+        let page_says = alone(&page, id, world.cycles()).expect("it was published");
+        let off_ns = world.says(id, world.cycles()).wrapping_sub(page_says).as_nanos();
+        assert!(off_ns.abs() <= 2, "clock {id}: {off_ns} ns");
+    }
+    // Without a counter the clocks stand still, where they were.
+    world.give_up_counter();
+    let before = alone(&page, clock::MONOTONIC, world.cycles());
+    timekeeper.update();
+    for passed in [0, 1, 1 << 40] {
+        world.advance_to(world.cycles() + passed);
+        assert_eq!(alone(&page, clock::MONOTONIC, world.cycles()), before);
+    }
+    assert_eq!(alone(&page, 2, world.cycles()), None, "no page has the clocks of CPU time");
+    assert_eq!(alone(&OwnPage::new(), clock::MONOTONIC, world.cycles()), None);
 }
 
 /// A reference may be lent, and talked to meanwhile.

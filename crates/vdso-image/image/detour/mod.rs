@@ -65,7 +65,8 @@ fn made(call: Call, frame: &Frame) -> i64 {
         number::FUTEX => wait::futex(call),
         number::FUTEX_WAIT | number::FUTEX_WAITV => wait::futex_by_clock(call),
         number::MQ_TIMEDSEND | number::MQ_TIMEDRECEIVE => wait::message(call),
-        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT | number::IO_GETEVENTS => wait::short(call),
+        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT => wait::short(call),
+        number::IO_GETEVENTS | number::IO_PGETEVENTS => several::events(call),
         number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
         number::EPOLL_PWAIT2 => several::without_rest(call),
         number::POLL => several::poll(call),
@@ -134,12 +135,11 @@ fn addr_of<T>(time: &T) -> u64 {
     (&raw const *time).addr() as u64
 }
 
-/// How a clock is moved against the host's; not at all, if it has no line.
+/// How a clock is moved against the host's; not at all, if it has no line of its own.
 #[inline(never)]
 fn transform(id: u32) -> Transform {
-    if id as usize >= clock::LINES {
-        return Transform::IDENTITY;
-    }
+    // One of those that nobody moves, where a clock has no line.
+    let id = if (id as usize) < clock::LINES { id } else { clock::PROCESS_CPUTIME_ID };
     let page = pages::own();
     latch::read(&page.header.seq, || (), |(), copy| page.line(copy, id).load_transform())
 }

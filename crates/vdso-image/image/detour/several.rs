@@ -12,9 +12,11 @@ use crate::arch::number;
 /// None of them was ready in time.
 const NONE_READY: i64 = 0;
 
+const EFAULT: i64 = -14;
 const ENOSYS: i64 = -38;
 
 /// `ppoll`, `pselect6`, `recvmmsg`: the kernel writes what is left of the span in its place.
+#[inline(never)]
 pub fn with_rest(call: Call) -> i64 {
     let (place, mark, timed_out) = match call.number {
         number::PPOLL => (2, Mark::Low(5), Some(NONE_READY)),
@@ -25,31 +27,50 @@ pub fn with_rest(call: Call) -> i64 {
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
-    let (result, left) = For { place, mark, timed_out }.make(call, span);
-    memory::write(call.arg(place), memory::words(of_program(left, span)));
-    result
+    let (result, left) = For::new(place, mark, timed_out).make(call, span);
+    let is_written = memory::write(call.arg(place), memory::words(of_program(left, span)));
+    // The others do not mind.
+    if call.number == number::RECVMMSG && result > 0 && !is_written { EFAULT } else { result }
+}
+
+/// `io_getevents`, and `io_pgetevents` without a set of signals.
+#[inline(never)]
+pub fn events(call: Call) -> i64 {
+    let (place, mark) = (4, Mark::Low(5));
+    if call.number == number::IO_PGETEVENTS && call.args[5] != 0 {
+        return call.make_as_it_is();
+    }
+    let call = Call { number: number::IO_GETEVENTS, args: call.args };
+    // It takes any number of nanoseconds.
+    match memory::read(call.arg(place)).and_then(memory::of_unchecked_timespec) {
+        Some(span) => For::new(place, mark, Some(NONE_READY)).make(call, span).0,
+        None => call.make(mark),
+    }
 }
 
 /// `epoll_pwait2`.
+#[inline(never)]
 pub fn without_rest(call: Call) -> i64 {
     let (place, mark) = (3, Mark::High(0));
     match memory::read_timespec(call.arg(place)) {
-        Some(span) => For { place, mark, timed_out: Some(NONE_READY) }.make(call, span).0,
+        Some(span) => For::new(place, mark, Some(NONE_READY)).make(call, span).0,
         None => call.make(mark),
     }
 }
 
 /// `poll`, by `ppoll`.
+#[inline(never)]
 pub fn poll(call: Call) -> i64 {
     let [descriptors, count, timeout_ms, ..] = call.args;
     let Some(span) = of_millis(timeout_ms) else {
         return call.make(Mark::Low(5));
     };
     let call = Call { number: number::PPOLL, args: [descriptors, count, 0, 0, SET_BYTES, 0] };
-    For { place: 2, mark: Mark::Low(5), timed_out: Some(NONE_READY) }.make(call, span).0
+    For::new(2, Mark::Low(5), Some(NONE_READY)).make(call, span).0
 }
 
 /// `select`, by `pselect6`.
+#[inline(never)]
 pub fn select(call: Call) -> i64 {
     let timeout_addr = call.args[4];
     let words = if timeout_addr == 0 { None } else { memory::read(timeout_addr) };
@@ -58,7 +79,7 @@ pub fn select(call: Call) -> i64 {
     };
     let call = Call { number: number::PSELECT6, args: call.args }.with(5, 0);
     let (result, left) =
-        For { place: 4, mark: Mark::High(0), timed_out: Some(NONE_READY) }.make(call, span);
+        For::new(4, Mark::High(0), Some(NONE_READY)).make(call, span);
     let mut left = of_program(left, span);
     left.nsec -= left.nsec % 1_000;
     memory::write(timeout_addr, memory::timeval(left));
@@ -66,6 +87,7 @@ pub fn select(call: Call) -> i64 {
 }
 
 /// `epoll_wait`, `epoll_pwait`, by `epoll_pwait2` where the kernel has that.
+#[inline(never)]
 pub fn epoll(call: Call) -> i64 {
     let mark = Mark::High(0);
     let Some(span) = of_millis(call.args[3]) else {
@@ -76,7 +98,7 @@ pub fn epoll(call: Call) -> i64 {
     let (set, set_bytes) = if has_set { (set, set_bytes) } else { (0, SET_BYTES) };
     let args = [epoll, events, most, 0, set, set_bytes];
     let finer = Call { number: number::EPOLL_PWAIT2, args };
-    let (result, _) = For { place: 3, mark, timed_out: Some(NONE_READY) }.make(finer, span);
+    let (result, _) = For::new(3, mark, Some(NONE_READY)).make(finer, span);
     if result != ENOSYS {
         return result;
     }

@@ -59,6 +59,12 @@ pub struct For {
 }
 
 impl For {
+    /// Out of line, as a constant would be data.
+    #[inline(never)]
+    pub fn new(place: usize, mark: Mark, timed_out: Option<i64>) -> Self {
+        Self { place, mark, timed_out }
+    }
+
     /// Makes the call, and makes it again if the host's clock was there first. Gives what it gave, and what
     /// the kernel has left in the span's place: the host's.
     #[inline(never)]
@@ -82,6 +88,7 @@ impl For {
 }
 
 /// `nanosleep`, `clock_nanosleep`.
+#[inline(never)]
 pub fn sleep(call: Call) -> i64 {
     const TIMER_ABSTIME: u64 = 1;
     let is_plain = call.number == number::NANOSLEEP;
@@ -92,10 +99,14 @@ pub fn sleep(call: Call) -> i64 {
         return Until { clock, place, mark, timed_out: SLEPT }.make(call);
     }
     let mark = Mark::Low(4);
+    // A processor's time is what it is.
+    if !is_plain && !matches!(call.args[0] as u32, 0 | 1 | 7 | 8 | 9 | 11) {
+        return call.make_as_it_is();
+    }
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
-    let (result, _) = For { place, mark, timed_out: Some(SLEPT) }.make(call, span);
+    let (result, _) = For::new(place, mark, Some(SLEPT)).make(call, span);
     if result == INTERRUPTED && call.arg(rest) != 0 {
         scale_rest(call.arg(rest));
     }
@@ -111,6 +122,7 @@ fn scale_rest(addr: u64) {
 }
 
 /// `futex`: its operations with a time-out.
+#[inline(never)]
 pub fn futex(call: Call) -> i64 {
     /// `include/uapi/linux/futex.h`.
     const COMMAND: u64 = !(128 | CLOCK_REALTIME);
@@ -137,6 +149,7 @@ pub fn futex(call: Call) -> i64 {
 }
 
 /// `futex_wait`, `futex_waitv`: the clock is an argument.
+#[inline(never)]
 pub fn futex_by_clock(call: Call) -> i64 {
     let is_several = call.number == number::FUTEX_WAITV;
     let (place, clock, mark) =
@@ -148,6 +161,7 @@ pub fn futex_by_clock(call: Call) -> i64 {
 }
 
 /// `mq_timedsend`, `mq_timedreceive`.
+#[inline(never)]
 pub fn message(call: Call) -> i64 {
     let (place, mark) = (4, Mark::Low(5));
     if call.arg(place) == 0 {
@@ -157,11 +171,11 @@ pub fn message(call: Call) -> i64 {
 }
 
 /// Others with the address of a span that stays as it is.
+#[inline(never)]
 pub fn short(call: Call) -> i64 {
     match call.number {
         number::SEMTIMEDOP => span(call, 3, Mark::Low(5), TRY_AGAIN),
-        number::RT_SIGTIMEDWAIT => span(call, 2, Mark::Low(5), TRY_AGAIN),
-        _ => span(call, 4, Mark::Low(5), SLEPT),
+        _ => span(call, 2, Mark::Low(5), TRY_AGAIN),
     }
 }
 
@@ -169,5 +183,5 @@ fn span(call: Call, place: usize, mark: Mark, timed_out: i64) -> i64 {
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
-    For { place, mark, timed_out: Some(timed_out) }.make(call, span).0
+    For::new(place, mark, Some(timed_out)).make(call, span).0
 }

@@ -1,12 +1,16 @@
 //! The whole of `getrandom`: a new batch, a new key, and whatever is unusual.
 
+use vdso_data::process::FLAG_RDRAND;
+
 use super::state::{self, GROUP_BYTES, Params, StatePointer, State};
 use super::{FLAGS, MOST_BYTES};
 use crate::kernel::{self, RandomSource};
-use crate::{arch, pages};
+use crate::{alone, arch, pages};
 
+const EAGAIN: isize = 11;
 const EFAULT: isize = 14;
-const ENOSYS: isize = 38;
+const EINVAL: isize = alone::EINVAL as isize;
+const ENOSYS: isize = alone::ENOSYS as isize;
 
 const KEY_BYTES: usize = size_of::<[u32; 8]>();
 
@@ -31,8 +35,8 @@ pub unsafe fn getrandom(
             // SAFETY: the kernel's own function; the caller's promise is passed on.
             Some(function) => unsafe { function(buffer, len, flags, state.cast(), state_len) },
             None if asks_for_params => -ENOSYS,
-            // SAFETY: the kernel checks the arguments.
-            None => unsafe { arch::syscall_getrandom(buffer, len, flags) },
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { ask(buffer, len, flags) },
         };
     };
     if asks_for_params {
@@ -61,8 +65,29 @@ pub unsafe fn getrandom(
             }
         }
     }
-    // SAFETY: the kernel checks the arguments.
-    unsafe { arch::syscall_getrandom(buffer, len, flags) }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { ask(buffer, len, flags) }
+}
+
+/// Random bytes of the kernel's, which checks the arguments, or of the processor's where there is none to ask.
+///
+/// # Safety
+/// `buffer` must be writable for `len` bytes where no system call is made.
+#[inline(always)]
+unsafe fn ask(buffer: *mut u8, len: usize, flags: u32) -> isize {
+    if !alone::has_no_system_calls() {
+        // SAFETY: the kernel checks the arguments.
+        return unsafe { arch::syscall_getrandom(buffer, len, flags) };
+    }
+    if flags & !FLAGS != 0 {
+        return -EINVAL;
+    }
+    if !pages::has_flags(FLAG_RDRAND) {
+        return -ENOSYS;
+    }
+    let len = len.min(MOST_BYTES);
+    // SAFETY: the caller's promise, and the CPU has RDRAND.
+    if unsafe { arch::fill_by_rdrand(buffer, len) } { len as isize } else { -EAGAIN }
 }
 
 /// Whether all of `buffer` could be filled with bytes of a key that is still good afterwards.
@@ -98,7 +123,7 @@ fn renew_key(pointer: StatePointer, generation: u64) -> bool {
     arch::compiler_fence();
     let key = pointer.key_to_fill();
     // SAFETY: the key's memory; the kernel writes nothing else.
-    let filled = unsafe { arch::syscall_getrandom(key.cast(), KEY_BYTES, 0) };
+    let filled = unsafe { ask(key.cast(), KEY_BYTES, 0) };
     let is_filled = filled == KEY_BYTES as isize;
     if !is_filled {
         pointer.set_generation(0);

@@ -8,7 +8,7 @@ use vdso_data::own::CounterView;
 use vdso_data::sync::Ordering;
 use vdso_data::{clock, latch};
 
-use crate::{arch, kernel, pages};
+use crate::{alone, arch, kernel, pages};
 
 /// How far before its line a counter value may be and still be one that was read just before the
 /// line was published, cycles: over a second of any counter's. Further off the counter was reset.
@@ -54,20 +54,19 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
     is_good && mode() == CLOCK_MODE_COUNTER
 }
 
-/// As `read`, for the whole of a line's life, and its start for a counter value from just before it.
+/// As `read`, for the whole of a line's life, and its start for a counter value from just before it. Where nobody
+/// below knows better, also its end for ever after, and its start for any value before it.
 #[inline(always)]
 pub fn read_again(id: u32) -> Option<Timespec> {
     let (cycles, view) = line_now(id);
-    let delta_cycles = cycles.wrapping_sub(view.cycle_last);
     if view.stale_cycles == 0 || mode() != CLOCK_MODE_COUNTER {
-        None
-    } else if delta_cycles <= view.stale_cycles {
-        Some(at(&view, delta_cycles))
-    } else if delta_cycles.wrapping_neg() <= JUST_BEFORE_CYCLES {
-        Some(at(&view, 0))
-    } else {
-        None
+        return None;
     }
+    let delta_cycles = cycles.wrapping_sub(view.cycle_last);
+    let is_good = delta_cycles <= view.stale_cycles
+        || delta_cycles.wrapping_neg() <= JUST_BEFORE_CYCLES
+        || alone::has_no_system_calls();
+    is_good.then(|| reached(&view, cycles))
 }
 
 /// The line cannot be used: nobody publishes any more, or the kernel has given the counter up.
@@ -90,13 +89,8 @@ pub fn settle(id: u32, time: Timespec) -> Timespec {
 #[inline(always)]
 fn reached(view: &CounterView, cycles: u64) -> Timespec {
     let delta_cycles = cycles.wrapping_sub(view.cycle_last);
-    if delta_cycles as i64 <= 0 {
-        at(view, 0)
-    } else if delta_cycles < view.stale_cycles {
-        at(view, delta_cycles)
-    } else {
-        at(view, view.stale_cycles)
-    }
+    let cycles_on_line = if delta_cycles as i64 <= 0 { 0 } else { delta_cycles.min(view.stale_cycles) };
+    at(view, cycles_on_line)
 }
 
 /// Whether a clock that may be set is further behind than slewing can have brought it.

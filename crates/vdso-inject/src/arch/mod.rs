@@ -161,6 +161,13 @@ pub enum Times {
         /// The argument.
         place: u8,
     },
+    /// The same, if there is no set of signals: with one the image cannot mark the call.
+    SpanWithoutSet {
+        /// The argument.
+        place: u8,
+        /// That which is a null pointer then.
+        set_place: u8,
+    },
     /// `setitimer`, `getitimer`: which of a process's timers, and the address of two spans.
     Interval {
         /// The argument.

@@ -5,7 +5,7 @@ use vdso_inject::arch::{Clock, Setter, Times};
 use vdso_inject::detour::Detours;
 
 use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
-use super::filter::Word::Low;
+use super::filter::Word::{High, Low};
 
 /// `TIMER_ABSTIME`, and the same of timerfd.
 const ABSOLUTE: u32 = 1;
@@ -33,6 +33,10 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             moved_ids(detours).map(|id| vec![Equals(Low(id_place), id), NotZero(place)]).collect()
         }
         Times::Span { place } => if_spans(vec![NotZero(place)]),
+        Times::SpanWithoutSet { place, set_place } => {
+            let has_none = [Low(set_place), High(set_place)].map(|word| Equals(word, 0));
+            if_spans([NotZero(place)].into_iter().chain(has_none).collect())
+        }
         Times::Interval { place } => {
             if_spans(vec![Equals(Low(0), libc::ITIMER_REAL as u32), NotZero(place)])
         }
@@ -42,10 +46,14 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             .into_iter()
             .flat_map(|name| if_spans(vec![Equals(Low(1), SOL_SOCKET), Equals(Low(2), name)]))
             .collect(),
-        Times::Ring => if_spans(vec![
-            Masked(Low(3), EXT_ARG | ABS_TIMER, EXT_ARG),
-            Equals(Low(5), EXT_ARG_BYTES),
-        ]),
+        Times::Ring => {
+            let has = |flags| {
+                vec![Masked(Low(3), EXT_ARG | ABS_TIMER, flags), Equals(Low(5), EXT_ARG_BYTES)]
+            };
+            let is_moved = detours.spans || is_moved(clock::MONOTONIC);
+            let until = is_moved.then(|| has(EXT_ARG | ABS_TIMER));
+            until.into_iter().chain(if_spans(has(EXT_ARG))).collect()
+        }
         Times::Sleep => sleep(detours),
         Times::Futex => futex(detours),
         Times::Timer { place } if detours.spans => vec![vec![NotZero(place)]],

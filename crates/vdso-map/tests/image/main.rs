@@ -4,6 +4,8 @@
 //! moved as our page says; a return value must be the system call's. Nothing here depends on how long
 //! anything takes.
 
+#[cfg(target_arch = "x86_64")]
+mod alone;
 mod bracketing;
 mod death;
 mod interface;

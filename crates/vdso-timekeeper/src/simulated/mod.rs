@@ -35,5 +35,5 @@ mod world;
 
 pub use hardware::Hardware;
 pub use random::Random;
-pub use readers::{Readers, WentBack, read, settled};
+pub use readers::{Readers, WentBack, alone, read, settled};
 pub use world::World;

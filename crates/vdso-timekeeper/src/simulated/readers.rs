@@ -2,11 +2,13 @@
 
 use core::fmt;
 
-use vdso_data::arithmetic::{Timespec, nanos_at};
+use vdso_data::arithmetic::{Timespec, nanos_at, rounded_down};
 use vdso_data::clock;
 use vdso_data::own::{Halves, Line, OwnPage};
+use vdso_data::sync::Ordering;
 
 use super::{Random, World};
+use crate::reference::{Fallback, Reference};
 
 /// What the image of the `own` source does with the counter at `cycles`; `None` where it asks the kernel.
 pub fn read(page: &OwnPage, id: u32, cycles: u64) -> Option<Timespec> {
@@ -29,6 +31,24 @@ pub fn read(page: &OwnPage, id: u32, cycles: u64) -> Option<Timespec> {
     } else {
         None
     }
+}
+
+/// What the image answers where nobody is below, of coarse clocks, too; `None` where a clock was never published.
+pub fn alone(page: &OwnPage, id: u32, cycles: u64) -> Option<Timespec> {
+    let line = clock::fine_twin(id);
+    let view = page.read(|| (), |(), lines| lines[line as usize].load_counter_view());
+    if view.stale_cycles == 0 || !clock::is_in(line, clock::HIGH_RESOLUTION) {
+        return None;
+    }
+    let delta_cycles = cycles.wrapping_sub(view.cycle_last) as i64;
+    let on_line = if delta_cycles < 0 { 0 } else { (delta_cycles as u64).min(view.stale_cycles) };
+    let nanos = nanos_at(view.nanos, on_line, view.mult);
+    let now = Timespec::carried(view.sec as u64, nanos.ns);
+    if line == id {
+        return Some(now);
+    }
+    let tick_ns = page.header.coarse_res_ns.load(Ordering::Relaxed);
+    Some(Timespec { nsec: rounded_down(now.nsec as u64, tick_ns) as i64, ..now })
 }
 
 /// What the image answers where it asks the kernel, which says `host`.
@@ -129,7 +149,11 @@ impl Readers {
             self.cycles = self.cycles.max(world.cycles());
             self.asked_at = self.cycles;
             let host = || settled(page, id, self.cycles, world.says(id, self.cycles));
-            read(page, id, self.cycles).unwrap_or_else(host)
+            let last_word = || match world.fallback() {
+                Fallback::Kernel => host(),
+                Fallback::Nobody => alone(page, id, self.cycles).unwrap_or_default(),
+            };
+            read(page, id, self.cycles).unwrap_or_else(last_word)
         })
     }
 }

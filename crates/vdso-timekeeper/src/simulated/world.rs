@@ -7,7 +7,7 @@ use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
 use vdso_data::gettimeofday::Timezone;
 
-use crate::reference::{Reference, Resolutions, Sample, Slopes};
+use crate::reference::{Fallback, Reference, Resolutions, Sample, Slopes};
 use crate::steering::Fixed;
 
 const SECOND: Fixed = 1_000_000_000 << 32;
@@ -27,6 +27,7 @@ pub struct World {
     standstill_cycles: Cell<u64>,
     has_counter: Cell<bool>,
     time_zone: Cell<Option<Timezone>>,
+    fallback: Cell<Fallback>,
 }
 
 impl World {
@@ -52,6 +53,7 @@ impl World {
             standstill_cycles: Cell::new(0),
             has_counter: Cell::new(true),
             time_zone: Cell::new(None),
+            fallback: Cell::new(Fallback::Kernel),
         }
     }
 
@@ -151,6 +153,11 @@ impl World {
         self.time_zone.set(Some(zone));
     }
 
+    /// From now on its programs have no kernel to ask.
+    pub fn leave_alone(&self) {
+        self.fallback.set(Fallback::Nobody);
+    }
+
     /// What it says of its slopes, if not the truth: a calibration may be wrong.
     pub fn tell(&self, slopes: Slopes) {
         self.told.set(Some(slopes));
@@ -211,6 +218,10 @@ impl Reference for &World {
 
     fn time_zone(&self) -> Option<Timezone> {
         self.time_zone.get()
+    }
+
+    fn fallback(&self) -> Fallback {
+        self.fallback.get()
     }
 
     /// Those of a kernel with a tick of 250 Hz.

@@ -10,6 +10,7 @@
 //! | [`brackets`] | a million reads of each clock, each between two of the kernel's |
 //! | [`functions`] | everything else that an image answers |
 //! | [`moved`] | clocks that the page moves |
+//! | [`alone`] | pages without a kernel below |
 //! | [`steering`] | a counter that the kernel steers |
 //! | [`signals`] | the trampolines, and a backtrace through them |
 //! | [`unwinding`] | a backtrace from each instruction |
@@ -17,6 +18,7 @@
 //! | [`optional`] | what not every CPU has |
 //! | [`arch`] | calls and signal handlers, one file for each architecture |
 
+mod alone;
 mod arch;
 mod brackets;
 mod functions;
@@ -68,6 +70,7 @@ fn check(
     if source == "own" {
         publisher::run(report, architecture, image);
         steering::run(report, architecture);
+        alone::run(report, architecture);
     } else {
         brackets::run(report, source, image, &mut || 0);
         moved::run(report, image);

@@ -4,13 +4,15 @@
 #[cfg(target_arch = "x86_64")]
 pub fn flags() -> u32 {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
-    use vdso_data::process::FLAG_AVX2;
+    use vdso_data::process::{FLAG_AVX2, FLAG_RDRAND};
+    const RDRAND: u32 = 1 << 30;
     const AVX2: u32 = 1 << 5;
     /// The kernel keeps what the CPU has beyond SSE: Linux then keeps AVX' registers.
     const OSXSAVE: u32 = 1 << 27;
     let features = __cpuid_count(7, 0);
     let has_avx2 = features.ebx & AVX2 != 0 && __cpuid(1).ecx & OSXSAVE != 0;
-    rdpid(features.ecx) | if has_avx2 { FLAG_AVX2 } else { 0 }
+    let rdrand = if __cpuid(1).ecx & RDRAND != 0 { FLAG_RDRAND } else { 0 };
+    rdpid(features.ecx) | rdrand | if has_avx2 { FLAG_AVX2 } else { 0 }
 }
 
 /// As above. Kernels of 32 bits leave what RDPID reads alone, unless their own vDSO reads it.

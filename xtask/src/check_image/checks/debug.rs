@@ -13,7 +13,8 @@ use crate::check_image::subject::Subject;
 type Reader<'a> = EndianSlice<'a, RunTimeEndian>;
 
 /// Folders that paths are mapped to, and where the compiler says that its own library's source is.
-const MAPPED_FOLDERS: &[&str] = &["/vdso-image", "/vdso-data", "/build", "/rust", "/rustc"];
+const MAPPED_FOLDERS: &[&str] =
+    &["/vdso-image", "/vdso-data", "/vdso-arch", "/build", "/rust", "/rustc"];
 
 /// Where people and machines build things.
 const BUILD_FOLDERS: &[&str] = &["/home/", "/root/", "/tmp/", "/var/tmp/", "/Users/", "/builds/"];

@@ -10,6 +10,8 @@ use crate::check_image::subject::Subject;
 
 /// Whatever the room before the data pages.
 const MAX_FILE_BYTES: usize = 16 << 10;
+/// The same of an image that makes system calls in a program's place.
+const MAX_FILE_BYTES_WITH_DETOURS: usize = 40 << 10;
 
 pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;
@@ -24,7 +26,9 @@ pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
 
 pub fn file_size(subject: &Subject<'_>) -> Result<()> {
     let bytes = subject.bytes.len();
-    let most = subject.architecture.own_page().min(MAX_FILE_BYTES);
+    let architecture = subject.architecture;
+    let most = if architecture.detours { MAX_FILE_BYTES_WITH_DETOURS } else { MAX_FILE_BYTES };
+    let most = architecture.own_page().min(most);
     ensure!(bytes <= most, "the file has {bytes} bytes, more than {most}");
     Ok(())
 }

@@ -12,7 +12,7 @@ use vdso_data::process::FLAG_RDPID;
 
 pub use super::c_calls::*;
 pub use super::usual::*;
-use crate::pages;
+use crate::{alone, pages};
 
 /// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.
@@ -79,5 +79,20 @@ pub fn cpu_and_node() -> Option<u32> {
     let word: u32;
     // SAFETY: reads a register that the kernel set up; the CPU has the instruction.
     unsafe { asm!("rdpid {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
+    Some(word)
+}
+
+/// The same on a CPU without RDPID, where no Linux is below: RDTSCP, which all CPUs of the source `own` have, gives
+/// the word beside the counter.
+#[inline(always)]
+pub fn cpu_and_node_otherwise() -> Option<u32> {
+    if !alone::has_no_linux() {
+        return None;
+    }
+    let word: u32;
+    // SAFETY: reads a counter, as `counter_halves`, and a register that the kernel set up.
+    unsafe {
+        asm!("rdtscp", out("eax") _, out("edx") _, out("ecx") word, options(nomem, nostack, preserves_flags));
+    };
     Some(word)
 }

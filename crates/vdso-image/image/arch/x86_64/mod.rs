@@ -19,7 +19,7 @@ pub use random::*;
 
 pub use super::c_calls::*;
 pub use super::usual::*;
-use crate::pages;
+use crate::{alone, pages};
 
 /// 64 bits with pointers of any size.
 pub type Long = i64;
@@ -117,6 +117,9 @@ pub fn cpu_and_node() -> Option<u32> {
 /// The same on a CPU without RDPID.
 #[inline(always)]
 pub fn cpu_and_node_otherwise() -> Option<u32> {
+    if alone::has_no_linux() {
+        return Some(cpu_and_node_by_counter());
+    }
     // A failing LSL leaves its target unchanged, and no CPU has this word.
     let mut word = u32::MAX;
     // SAFETY: reads a segment's limit, or nothing.
@@ -131,13 +134,14 @@ pub mod number {
     const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
 
     pub const POLL: usize = ABI | 7;
+    pub const MMAP: usize = ABI | 9;
+    pub const MUNMAP: usize = ABI | 11;
     pub const RT_SIGPROCMASK: usize = ABI | 14;
     pub const SELECT: usize = ABI | 23;
     pub const NANOSLEEP: usize = ABI | 35;
     pub const GETITIMER: usize = ABI | 36;
     pub const ALARM: usize = ABI | 37;
     pub const SETITIMER: usize = ABI | 38;
-    pub const GETPID: usize = ABI | 39;
     pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
     pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
     pub const GETTIMEOFDAY: usize = ABI | 96;
@@ -161,7 +165,7 @@ pub mod number {
     pub const TIMERFD_SETTIME: usize = ABI | 286;
     pub const TIMERFD_GETTIME: usize = ABI | 287;
     pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
-    pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
+    pub const IO_PGETEVENTS: usize = ABI | 333;
     pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
     pub const FUTEX_WAITV: usize = ABI | 449;
@@ -178,4 +182,15 @@ pub unsafe fn syscall_6(number: usize, args: &[u64; 6]) -> i64 {
     let [first, second, third, fourth, fifth, sixth] = *args;
     // SAFETY: the caller answers for the call itself.
     unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }
+}
+
+/// What RDPID reads, which RDTSCP gives beside the counter. For the source `own`, whose CPUs all have that.
+#[inline(always)]
+fn cpu_and_node_by_counter() -> u32 {
+    let word: u32;
+    // SAFETY: reads a counter, as `counter_halves`, and a register that the kernel set up.
+    unsafe {
+        asm!("rdtscp", out("eax") _, out("edx") _, out("ecx") word, options(nomem, nostack, preserves_flags));
+    };
+    word
 }

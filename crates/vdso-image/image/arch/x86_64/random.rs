@@ -138,3 +138,50 @@ pub unsafe fn syscall_getrandom(buffer: *mut u8, len: usize, flags: u32) -> isiz
     // SAFETY: the kernel writes to `buffer` and nothing else.
     unsafe { vdso_arch::system_call!(NUMBERS.getrandom, buffer, len, flags) }
 }
+
+/// Fills `buffer` with the processor's random numbers, and says whether it had enough of them.
+///
+/// # Safety
+/// `buffer` must be writable for `len` bytes; the CPU must have RDRAND.
+#[inline(always)]
+pub unsafe fn fill_by_rdrand(buffer: *mut u8, len: usize) -> bool {
+    let missing: usize;
+    // SAFETY: writes `len` bytes from `buffer` on; leaves nothing in the register.
+    unsafe {
+        asm!(
+            "test {missing}, {missing}",
+            "jz 6f",
+            "2:",
+            // Ten failures in a row are a broken generator, says Intel's guide to its implementation.
+            "mov {tries:e}, 10",
+            "3:",
+            "rdrand {word}",
+            "jc 4f",
+            "dec {tries:e}",
+            "jnz 3b",
+            "jmp 6f",
+            "4:",
+            "cmp {missing}, 8",
+            "jb 5f",
+            "mov [{to}], {word}",
+            "add {to}, 8",
+            "sub {missing}, 8",
+            "jnz 2b",
+            "jmp 6f",
+            "5:",
+            "mov [{to}], {word:l}",
+            "shr {word}, 8",
+            "inc {to}",
+            "dec {missing}",
+            "jnz 5b",
+            "6:",
+            "xor {word:e}, {word:e}",
+            to = inout(reg) buffer => _,
+            missing = inout(reg) len => missing,
+            tries = out(reg) _,
+            word = out(reg) _,
+            options(nostack),
+        );
+    };
+    missing == 0
+}

@@ -8,12 +8,12 @@ use vdso_arch::system_call::X32_BIT;
 
 use crate::arch::{Clock, Setter, TimedCall, Times, Word};
 use Times::{
-    Deadline, Futex, Interval, Millis, Now, Ring, Seconds, Sets, Sleep, SocketOption, Span, Timer,
-    TimerLeft,
+    Deadline, Futex, Interval, Millis, Now, Ring, Seconds, Sets, Sleep, SocketOption, Span,
+    SpanWithoutSet, Timer, TimerLeft,
 };
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 37] {
+const fn calls(bit: u32) -> [TimedCall; 38] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -54,6 +54,7 @@ const fn calls(bit: u32) -> [TimedCall; 37] {
         call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
         call("io_uring_enter", bit | 426, Ring, High(1)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
+        call("io_pgetevents", bit | 333, SpanWithoutSet { place: 4, set_place: 5 }, Low(5)),
         call("gettimeofday", bit | 96, Now { clock: REALTIME }, Low(2)),
         call("time", bit | 201, Now { clock: REALTIME }, Low(2)),
         call("times", bit | 100, Now { clock: MONOTONIC }, Low(2)),

@@ -1,6 +1,7 @@
 //! Threads that have reported a call which their image is to make: stopped for a moment, and sent there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::ops::Range;
 
 use nix::unistd::Pid;
@@ -12,6 +13,7 @@ use vdso_inject::ptrace::Stopped;
 
 use super::{Followed, Heard, Purpose, Traced, Tracer};
 use crate::follow::listener::Listener;
+use crate::follow::notice::{Notice, called};
 use crate::follow::report::Report;
 use crate::follow::timers;
 
@@ -22,6 +24,8 @@ pub struct FrequentSites {
     detour_addrs: HashMap<Pid, u64>,
     /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
     reports: HashMap<(u64, u64), u32>,
+    /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
+    told_of: HashSet<OsString>,
 }
 
 /// How much is remembered of each.
@@ -38,7 +42,8 @@ impl Tracer<'_> {
         instruction_addr: u64,
     ) -> Followed {
         let pid = report.pid;
-        let seized = self.place(report, call, args, instruction_addr).and_then(|to| {
+        let place = self.place(report, call, args, instruction_addr);
+        let seized = place.and_then(|to| {
             // Traced already: by an exec that failed, and was not seen to.
             let known = self.traced.remove(&pid);
             let is_known = known.is_some();
@@ -60,6 +65,9 @@ impl Tracer<'_> {
                 Followed::Traced
             }
             seized => {
+                if place.is_some() && !listener.is_gone(report) {
+                    self.tell_of_wait(pid, call.name);
+                }
                 if let Some((_, thread, _)) = seized {
                     self.let_go_of_stranger(thread);
                 }
@@ -67,6 +75,14 @@ impl Tracer<'_> {
                 self.in_flight.slot(report.slot).clear();
                 Followed::Untraced
             }
+        }
+    }
+
+    /// Says that a thread cannot be sent to its image, as somebody else traces it.
+    fn tell_of_wait(&mut self, pid: Pid, call: &'static str) {
+        let told = &mut self.frequent.told_of;
+        if told.len() < MOST && told.insert(called(pid)) {
+            (self.settings.notice)(&Notice::HostWait { pid, call });
         }
     }
 

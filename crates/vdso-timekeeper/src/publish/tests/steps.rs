@@ -9,7 +9,7 @@ fn a_line_is_taken_over_as_far_as_it_is_good() {
     let id = clock::MONOTONIC as usize;
     let world = World::new();
     let keeper = timekeeper(&page, &world, [Transform::IDENTITY; clock::LINES]);
-    let place = |now| place(&keeper.views()[id], now);
+    let place = |now| keeper.place(&keeper.views()[id], now);
     assert_eq!(place(1 << 40), None, "an unusable line is none");
 
     let line = Line { cycles: 1 << 40, start: 2_000_000 * MS, slope: SLOPE };
@@ -25,6 +25,46 @@ fn a_line_is_taken_over_as_far_as_it_is_good() {
     assert_eq!(place(now), past(now));
     // The counter was reset, by a snapshot's restoration for example.
     assert_eq!(place(5), past(5));
+}
+
+/// Where nobody is below, a line has no end; and where the counter began anew, no clock is as far ahead as one that had
+/// been read until then.
+#[test]
+fn a_line_without_end_moves_no_clock_far_ahead() {
+    for (name, rate) in RATES {
+        let (page, world) = (OwnPage::new(), World::new());
+        world.leave_alone();
+        let mut keeper = timekeeper(&page, &world, moved(rate, 7));
+        for _ in 0..20 {
+            let due = follow(&mut keeper, sample(&world));
+            world.advance_to(world.cycles() + due);
+        }
+        for id in clock::HIGH_RESOLUTION_IDS {
+            assert_eq!(keeper.views()[id as usize].stale_cycles, ENDLESS_CYCLES, "rate {name}");
+        }
+        world.set_counter(5);
+        follow(&mut keeper, sample(&world));
+        for id in clock::HIGH_RESOLUTION_IDS {
+            let gained = world.slope(id) * u128::from(keeper.cycles_in(INTERVAL + GRACE));
+            let most = steering::transformed_slope(&keeper.transforms[id as usize], gained) >> 32;
+            let ahead = ahead(&keeper, &world, id);
+            assert!(ahead <= most as Fixed + MS, "rate {name}, clock {id}: {} ns", ahead >> 32);
+        }
+    }
+}
+
+/// A clock that was set back before its next publisher began is set back by that one, also from a line without end.
+#[test]
+fn a_line_without_end_is_taken_over_by_the_time_it_was_set_to() {
+    let (page, world) = (OwnPage::new(), World::new());
+    world.leave_alone();
+    let unmoved = [Transform::IDENTITY; clock::LINES];
+    follow(&mut timekeeper(&page, &world, unmoved), sample(&world));
+    world.set_realtime(-3600 * 1000 * MS);
+    let mut successor = timekeeper(&page, &world, unmoved);
+    follow(&mut successor, sample(&world));
+    let off = ahead(&successor, &world, clock::REALTIME).abs();
+    assert!(off <= MS, "{} ns", off >> 32);
 }
 
 /// An update that has come too late for its lines leaves readers where they are.

@@ -12,7 +12,7 @@ use vdso_data::process::{KernelClock, ProcessPage};
 
 use super::random;
 use super::watch::{Watch, Wrong};
-use crate::image::{arch, kernel, publisher};
+use crate::image::{alone, arch, kernel, publisher};
 
 /// What an image finds in its pages.
 pub struct Scene {
@@ -51,6 +51,13 @@ pub const SCENES: &[Scene] = &[
     // A process that has entered a time namespace.
     scene(enter_namespace, move_by_rate),
     scene(enter_namespace, go_stale),
+    // No Linux below, and nobody who answers system calls.
+    scene(have_nobody, publish_now),
+    scene(have_nobody, publish_behind),
+    scene(have_nobody, begin_long_ago),
+    scene(have_nobody, go_stale),
+    scene(have_nobody, publish_nothing),
+    scene(have_no_cpu_instruction_and_nobody, publish_now),
     // A writer that comes between.
     Scene { between: publish_again, ..scene(know_kernel, publish_now) },
     Scene { between: publish_again, ..scene(pass_on, move_by_rate) },
@@ -179,6 +186,17 @@ fn have_no_functions(page: &ProcessPage) {
     for slot in [&functions.clock_gettime, &functions.gettimeofday, &functions.getcpu] {
         slot.store(0, Ordering::Relaxed);
     }
+}
+
+fn have_nobody(page: &ProcessPage) {
+    pass_on(page);
+    random::know(page);
+    alone::leave_alone(page);
+}
+
+fn have_no_cpu_instruction_and_nobody(page: &ProcessPage) {
+    page.flags.store(0, Ordering::Relaxed);
+    have_nobody(page);
 }
 
 /// Of those that an image asks itself.

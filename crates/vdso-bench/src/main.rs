@@ -4,6 +4,7 @@
 //! a noisy machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 
 mod client;
+mod files;
 mod programs;
 mod random;
 mod reads;
@@ -29,6 +30,8 @@ enum Part {
     Programs,
     /// Waits for a program's own clock, beside plain ones
     Waits,
+    /// Programs whose files have the times of a clock of their own, beside plain ones
+    Files,
     /// A whole start of `vdso run`, beside a plain one
     Start {
         /// Of this command, and not of the one that was built beside this program.
@@ -75,6 +78,7 @@ fn main() -> Result<()> {
             waits::run(doing);
             Ok(())
         }
+        Some(Part::Files) => files::all(),
         Some(Part::Start { vdso }) => programs::start(vdso),
         Some(Part::Client) => client::all(),
         Some(Part::Random) => random::all(),
@@ -88,7 +92,8 @@ fn main() -> Result<()> {
             client::all()?;
             random::all()?;
             programs::all()?;
-            waits::all()
+            waits::all()?;
+            files::all()
         }
     }
 }

@@ -82,6 +82,15 @@ fn injection(vdso: &Path, exit: &Path) -> Result<()> {
 
 /// A make with many short children, plain and under `vdso run`.
 fn tree(vdso: &Path) -> Result<()> {
+    let (plain, ratio) = tree_under(vdso, &[])?;
+    println!("\nmake with {CHILDREN} short children");
+    println!("  plain                        {:>10.1} ms", plain * 1e3);
+    println!("  under vdso run, ratio        {ratio:>10.3}     {}", verdict(ratio, 1.20, 1.08));
+    Ok(())
+}
+
+/// The same under `vdso run` with these options: the seconds that it takes without, and how many times as many with.
+pub fn tree_under(vdso: &Path, options: &[&str]) -> Result<(f64, f64)> {
     let folder = std::env::temp_dir().join(format!("vdso-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let makefile = folder.join("Makefile");
@@ -101,15 +110,11 @@ fn tree(vdso: &Path) -> Result<()> {
     let (mut plain, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let without = make(&[])?;
-        ratios.push(make(&[vdso, "run", "--"])? / without);
+        ratios.push(make(&[&[vdso, "run"], options, &["--"]].concat())? / without);
         plain.push(without);
     }
     std::fs::remove_dir_all(&folder)?;
-    let ratio = median(ratios);
-    println!("\nmake with {CHILDREN} short children");
-    println!("  plain                        {:>10.1} ms", median(plain) * 1e3);
-    println!("  under vdso run, ratio        {ratio:>10.3}     {}", verdict(ratio, 1.20, 1.08));
-    Ok(())
+    Ok((median(plain), median(ratios)))
 }
 
 /// Whether a figure is what it must be.

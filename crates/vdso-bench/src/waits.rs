@@ -25,6 +25,8 @@ pub enum Doing {
     Wait,
     /// `clock_gettime` of REALTIME by a system call.
     Direct,
+    /// `fstat`, which may be reported.
+    Status,
     /// A turn of two threads that wake each other by `pthread_cond_timedwait`.
     Turn,
 }
@@ -53,7 +55,7 @@ fn row(name: &str, value: f64, must: f64, aim: f64) {
 }
 
 /// Nanoseconds that it takes longer, and how many times as long; medians of pairs.
-fn compare(doing: Doing, options: &[&str]) -> Result<(f64, f64)> {
+pub fn compare(doing: Doing, options: &[&str]) -> Result<(f64, f64)> {
     let vdso = vdso_binary()?;
     let (mut added, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -86,6 +88,7 @@ pub fn run(doing: Doing) {
         Doing::Unreported => (200_000, unreported),
         Doing::Wait => (5_000, wait),
         Doing::Direct => (5_000, direct),
+        Doing::Status => (200_000, status),
         Doing::Turn => (10_000, turns),
     };
     // Call sites are rewritten after a few calls.
@@ -107,6 +110,15 @@ fn direct(times: u32) {
     for _ in 0..times {
         // SAFETY: it is ours, and the kernel does not look at a third argument.
         unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut now, 0) };
+    }
+}
+
+fn status(times: u32) {
+    // SAFETY: made of integers.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    for _ in 0..times {
+        // SAFETY: it is ours.
+        unsafe { libc::fstat(0, &mut status) };
     }
 }
 

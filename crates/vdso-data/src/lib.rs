@@ -10,7 +10,8 @@
 //! - [`note`]: by what a program recognises an image that reads these pages.
 //! - [`latch`]: how a page is read while it is written, even if the writer dies half-way.
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
-//! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one; `deadline` has the way back.
+//! - [`arithmetic`]: cycles to nanoseconds, and a host's time to a virtual one; `deadline` has the way back,
+//!   `file_time` both for what is stored.
 //! - [`detour`]: how a thread is sent through its image for one system call.
 //! - [`clock`]: the clock ids.
 //! - [`architecture`]: the architectures that there are images for.
@@ -29,6 +30,7 @@ pub mod arithmetic;
 pub mod clock;
 mod deadline;
 pub mod detour;
+mod file_time;
 pub mod gettimeofday;
 pub mod hint;
 pub mod latch;

@@ -20,6 +20,7 @@ use std::ops::Range;
 use nix::unistd::Pid;
 use vdso_host::proc::maps;
 
+use crate::detour::Detour;
 use crate::error::Result;
 use crate::exec::Memory;
 use crate::ptrace::Stopped;
@@ -59,17 +60,13 @@ const JUMP_BYTES: usize = 5;
 /// `int3`, which fills what is left of a pad.
 const UNREACHED: u8 = 0xcc;
 
-/// Makes the `syscall` instruction in front of `return_addr` jump to `detour_addr` for the call `number`, in the process
-/// of a stopped thread.
+/// Makes the `syscall` instruction of a detour's call jump to the image for that call, in the process of a stopped thread.
+/// The call sets no timer.
 ///
 /// # Errors
 /// Nothing that the program executes has changed then.
-pub fn rewrite(
-    thread: &mut Stopped,
-    return_addr: u64,
-    number: u32,
-    detour_addr: u64,
-) -> std::result::Result<(), Unfit> {
+pub fn rewrite(thread: &mut Stopped, to: &Detour) -> std::result::Result<(), Unfit> {
+    let return_addr = to.instruction_addr;
     let memory = Memory::of(thread.tid());
     let site_addr = return_addr.wrapping_sub(INSTRUCTION_BYTES);
     if read::<2>(&memory, site_addr)? != INSTRUCTION || site_addr % CACHE_LINE == CACHE_LINE - 1 {
@@ -78,7 +75,7 @@ pub fn rewrite(
     let code = Code::around(&memory, thread.tid(), site_addr)?;
     let pad = code.pad(&memory, return_addr)?;
     let trampoline_addr = code.trampoline(&memory)?;
-    let trampoline = trampoline(trampoline_addr, return_addr, number, detour_addr)?;
+    let trampoline = trampoline(trampoline_addr, to)?;
     let jump = jump(pad.start, trampoline_addr).ok_or(Unfit::NoTrampoline)?;
     let displacement = pad.start.wrapping_sub(return_addr).cast_signed();
     let short = i8::try_from(displacement).map_err(|_| Unfit::NoPad)?;
@@ -93,12 +90,8 @@ pub fn rewrite(
 const TRAMPOLINE_BYTES: usize = 64;
 
 /// Its registers are all the program's but rcx and r11, which `syscall` changes, and not even the flags may change.
-fn trampoline(
-    addr: u64,
-    return_addr: u64,
-    number: u32,
-    detour_addr: u64,
-) -> std::result::Result<[u8; TRAMPOLINE_BYTES], Unfit> {
+fn trampoline(addr: u64, to: &Detour) -> std::result::Result<[u8; TRAMPOLINE_BYTES], Unfit> {
+    let &Detour { number, instruction_addr: return_addr, detour_addr, .. } = to;
     let mut code = Vec::with_capacity(TRAMPOLINE_BYTES);
     // lea rcx, [rax - number]; jrcxz over the next two
     code.extend([0x48, 0x8d, 0x88]);

@@ -18,7 +18,7 @@ use vdso_data::clock;
 use vdso_data::detour::{AGAIN, FROM_ENTRY};
 use vdso_data::process::{self, ProcessPage};
 
-use crate::arch::{Abi, Word};
+use crate::arch::{ABIS, Abi, Times, Word};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
@@ -44,6 +44,8 @@ pub struct Detours {
     pub setting: Setting,
     /// What becomes of call sites that report often.
     pub call_sites: CallSites,
+    /// Whose times files have.
+    pub file_times: FileTimes,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -79,7 +81,8 @@ impl Detours {
         // Whoever sets a clock may make it faster, too.
         let rates = setting == Setting::Anybody
             || transforms.iter().any(|transform| transform.rate != Rate::ONE);
-        Self { deadlines: deadlines | SET, spans, rates, setting, call_sites, mark: mark.max(1) }
+        let (deadlines, file_times) = (deadlines | SET, FileTimes::default());
+        Self { deadlines, spans, rates, setting, call_sites, file_times, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
@@ -96,6 +99,32 @@ pub enum CallSites {
     Rewritten,
     /// They stay as they are in the program's file.
     Kept,
+}
+
+/// Whose times a program sees files to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileTimes {
+    /// The host's, as they are stored.
+    #[default]
+    Host,
+    /// Those of its own clock, as if that had stored them. On x86-64 alone.
+    Clock,
+}
+
+impl FileTimes {
+    /// Whether programs of this program's own kind can see such times here.
+    ///
+    /// # Errors
+    /// [`Error::FileTimes`].
+    pub fn check_support(self) -> Result<()> {
+        let calls = ABIS.first().map_or(&[][..], |abi| abi.calls.timed);
+        match self {
+            Self::Clock if !calls.iter().any(|call| call.times == Times::OfFile) => {
+                Err(Error::FileTimes)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Where in process `pid`, a program of that kind, a thread goes on that has made a call at `instruction_addr`: the address
@@ -137,14 +166,18 @@ fn is_in_kernel_vdso(pid: Pid, page: &StartOfPage, instruction_addr: u64) -> boo
 
 /// What the auxiliary vector says, which a stub has changed.
 fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
+    let auxv = auxv(pid, abi)?;
+    auxv.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR).map(|entry| entry[1])
+}
+
+/// The words of its auxiliary vector.
+fn auxv(pid: Pid, abi: &Abi) -> Option<Vec<u64>> {
     let auxv = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
     let word = |bytes: &[u8]| match abi.word {
         Word::Bits64 => Some(u64::from_ne_bytes(bytes.try_into().ok()?)),
         Word::Bits32 => Some(u64::from(u32::from_ne_bytes(bytes.try_into().ok()?))),
     };
-    let words: Vec<u64> = auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect();
-    let entry = words.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR)?;
-    Some(entry[1])
+    Some(auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect())
 }
 
 const MAGIC: usize = offset_of!(ProcessPage, magic);

@@ -60,6 +60,12 @@ pub enum Error {
     /// Nothing is put into programs on this architecture.
     #[error("programs cannot be given a clock on {} yet", std::env::consts::ARCH)]
     Architecture,
+    /// Files cannot have the times of a clock of the program's own on this architecture.
+    #[error(
+        "files cannot have the times of a program's own clock on {} yet",
+        std::env::consts::ARCH
+    )]
+    FileTimes,
     /// A seccomp filter of the program's own, or of one that it comes from, refuses calls without which
     /// the image cannot be mapped.
     #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::{Duration, SystemTime};
 
-use vdso_inject::detour::CallSites;
+use vdso_inject::detour::{CallSites, FileTimes};
 
 use crate::Source;
 use crate::child::Child;
@@ -52,6 +52,7 @@ pub struct Command {
 pub(crate) struct Settings {
     pub is_strict: bool,
     pub call_sites: CallSites,
+    pub file_times: FileTimes,
     pub follows_none: bool,
     pub notices: Notices,
 }
@@ -275,6 +276,14 @@ impl Command {
     /// clock again and again is made to jump to the image, which takes a hundredth of the time.
     pub fn keep_call_sites(&mut self) -> &mut Self {
         self.settings.call_sites = CallSites::Kept;
+        self
+    }
+
+    /// Whose times files have for the program: the host's, as they are stored, if not given; or those of its own
+    /// clock, as if that had stored them. Times that it sets are then stored so that it sees what it has set. On x86-64
+    /// alone, and not with [`no_follow`](Self::no_follow), by which no call is reported.
+    pub fn file_times(&mut self, file_times: FileTimes) -> &mut Self {
+        self.settings.file_times = file_times;
         self
     }
 

@@ -63,7 +63,7 @@ pub use processes::{
 pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;
 pub use vdso_image::Source;
-pub use vdso_inject::detour::CallSites;
+pub use vdso_inject::detour::{CallSites, FileTimes};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -34,6 +34,7 @@ use crate::stdio::{Direction, Stdio};
 /// Starts a command, with these streams where none are given.
 pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Error> {
     check_support()?;
+    command.settings.file_times.check_support()?;
     let variables = command.environment.variables();
     let path = variables.get(OsStr::new("PATH")).map(OsString::as_os_str);
     let start = command.folder.as_deref();
@@ -47,6 +48,7 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     })?;
     let mut selected = select(&host, &plan, command.source)?;
     selected.payload.detours.call_sites = command.settings.call_sites;
+    selected.payload.detours.file_times = command.settings.file_times;
     let usual = usual.map(|stdio| stdio());
     let [input, output, errors] = [0, 1, 2].map(|number| {
         let direction = if number == 0 { Direction::Input } else { Direction::Output };

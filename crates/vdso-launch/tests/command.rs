@@ -12,7 +12,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use test_support::Program;
-use vdso_launch::{ClockError, Clocks, Command, Error, Notices, Source, SourceError, Stdio};
+use vdso_launch::{
+    ClockError, Clocks, Command, Error, FileTimes, Notices, Source, SourceError, Stdio,
+};
 
 /// 2038-01-19, 03:14:07 UTC.
 const IN_2038: Duration = Duration::from_secs(i32::MAX as u64);
@@ -52,6 +54,19 @@ fn the_last_of_what_contradicts_counts() {
     let far = year(date.ahead(days(36_525)));
     let past = year(date.behind(days(0)));
     assert_eq!(far - past, 100);
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+fn files_have_the_times_of_the_clock_if_that_is_asked_for() {
+    let mut stat = Command::new("stat");
+    stat.args(["-c", "%Y", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
+        .ahead(Duration::from_secs(86_400));
+    let mut seen = |file_times| -> u64 {
+        said(stat.file_times(file_times).output().unwrap()).trim().parse().expect("seconds")
+    };
+    let stored = seen(FileTimes::Host);
+    assert_eq!(seen(FileTimes::Clock), stored + 86_400);
 }
 
 #[test]

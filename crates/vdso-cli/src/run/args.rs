@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use vdso_data::arithmetic::Rate;
 use vdso_image::Source;
+use vdso_launch::FileTimes;
 
 use super::clocks::{self, At, Offset};
 
@@ -53,6 +54,14 @@ pub struct Run {
     #[arg(long, conflicts_with = "no_follow")]
     pub settable: bool,
 
+    /// Whose times files have for the program: the host's, as they are stored, or its own clock's
+    ///
+    /// With "clock" the program sees times as if its own clock had stored them, and what it sets it sees again; so
+    /// make, git, tar or find agree with the clock that they read. Other programs see what is stored: the host's. On
+    /// x86-64 alone, and not with --no-follow.
+    #[arg(long, value_enum, value_name = "WHOSE", default_value = "host")]
+    pub file_times: FileTimesOf,
+
     /// Leave the program's code as it is in its files
     ///
     /// Else a system call instruction that waits for the program's own clock again and again is made to jump to the image:
@@ -96,6 +105,24 @@ pub enum ClockGroup {
     All,
 }
 
+/// [`FileTimes`], as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FileTimesOf {
+    /// As they are stored
+    Host,
+    /// As if the program's own clock had stored them
+    Clock,
+}
+
+impl From<FileTimesOf> for FileTimes {
+    fn from(of: FileTimesOf) -> Self {
+        match of {
+            FileTimesOf::Host => Self::Host,
+            FileTimesOf::Clock => Self::Clock,
+        }
+    }
+}
+
 /// [`Source`], as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SourceName {
@@ -120,7 +147,7 @@ impl From<SourceName> for Source {
 const EXAMPLES: &str = "\
 Examples:
   vdso run --at 2038-01-19T03:14:00Z -- ./server
-  vdso run --offset +30d -- make test
+  vdso run --offset -2h30m --file-times clock -- make test
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
@@ -130,7 +157,7 @@ Examples:
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
   vdso run --at 2038-01-19T03:14:00Z -- ./server
-  vdso run --offset +30d -- make test
+  vdso run --offset -2h30m --file-times clock -- make test
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test

@@ -16,14 +16,15 @@ use vdso_host::{Host, Kept};
 use vdso_launch::follow::{Tick, Turn};
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
-    CallSites, Core, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source, SourceError,
-    Streams, end_by_signal, execute, select,
+    CallSites, Core, FileTimes, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source,
+    SourceError, Streams, end_by_signal, execute, select,
 };
 use vdso_timekeeper::{Report, Timekeeper};
 
 use crate::message::{self, Hinted, quoted};
 use crate::startup;
 
+use args::FileTimesOf;
 pub use args::Run;
 
 /// A mistake in the arguments.
@@ -42,6 +43,12 @@ pub fn run(run: &Run) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if run.no_follow && run.file_times == FileTimesOf::Clock {
+        message::say(
+            "error: --file-times clock cannot be had with --no-follow, by which nothing is reported",
+        );
+        return ExitCode::from(USAGE);
+    }
     match outcome(run, &plan) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => end_by_signal(signal, Core::NotDumped).into(),
@@ -62,6 +69,7 @@ pub fn run(run: &Run) -> ExitCode {
 
 fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     vdso_inject::arch::check_support()?;
+    FileTimes::from(run.file_times).check_support()?;
     let command = c_strings(run)?;
     if let Some((privilege, path)) = privileged_program(&run.command[0]) {
         return Ok(on_host_clock(run, &command, privilege, &path));
@@ -73,6 +81,7 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     if run.no_patch {
         selected.payload.detours.call_sites = CallSites::Kept;
     }
+    selected.payload.detours.file_times = run.file_times.into();
     explain(run, plan, &selected);
     let outcome = launch(run, &command, plan, &host, &selected);
     // This process ends now, which takes away all at once.

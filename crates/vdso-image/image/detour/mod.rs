@@ -1,4 +1,4 @@
-//! System calls that wait, set timers or read clocks, made in a program's place: deadlines and spans of the program's own
+//! System calls that wait, set timers, read clocks, or tell or set the times of files, made in a program's place: deadlines and spans of the program's own
 //! clock become the host's, and what is left of them becomes the program's again.
 //!
 //! One rule for all of them: a deadline is taken on the clock that the kernel documents for it, as the program
@@ -12,8 +12,10 @@
 //! - [`several`]: waits for descriptors, which say what is left in other forms;
 //! - [`timers`]: what goes off later; [`others`]: time-outs of sockets and rings;
 //! - [`reads`]: what time it is;
+//! - [`files`]: times that files have;
 //! - [`memory`]: the program's memory.
 
+mod files;
 mod memory;
 mod others;
 mod reads;
@@ -83,6 +85,11 @@ fn made(call: Call, frame: &Frame) -> i64 {
         number::ALARM => timers::alarm(call),
         number::SETSOCKOPT => others::set_option(call),
         number::GETSOCKOPT => others::get_option(call),
+        number::NEWFSTATAT | number::FSTAT | number::STAT | number::LSTAT => files::stat(call),
+        number::STATX => files::statx(call),
+        number::UTIMENSAT => files::set(call),
+        number::UTIMES | number::FUTIMESAT => files::set_by_micros(call),
+        number::UTIME => files::set_by_seconds(call),
         number::IO_URING_ENTER => others::enter_ring(call),
         _ => call.make_as_it_is(),
     }

@@ -195,6 +195,13 @@ pub enum Times {
     Ring,
     /// A timer, of which it says what is left.
     TimerLeft,
+    /// A file, of which it tells the times.
+    OfFile,
+    /// The address of times that a file gets; a null pointer means now.
+    ForFile {
+        /// The argument.
+        place: u8,
+    },
     /// What time it is on this clock.
     Now {
         /// Whose time.

@@ -1,5 +1,5 @@
 //! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, and
-//! calls with times that are not the host's ([`timed`](super::timed)); allows all else.
+//! calls with times that are not the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -327,6 +327,58 @@ mod tests {
                     assert_eq!(set, SECCOMP_RET_USER_NOTIF, "{number}");
                 }
             }
+        }
+    }
+
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    fn file_times_are_reported_where_they_are_the_clocks_and_that_is_moved() {
+        use vdso_data::arithmetic::{Timespec, Transform};
+        use vdso_data::clock;
+        use vdso_inject::detour::{CallSites, FileTimes, Setting};
+
+        const MARK: u32 = 0x1234_5678;
+        let moved = |id: u32, file_times| {
+            let mut transforms = [Transform::IDENTITY; clock::LINES];
+            transforms[id as usize].offset = Timespec { sec: 1, nsec: 0 };
+            let detours = Detours::of(&transforms, Setting::default(), CallSites::default(), MARK);
+            Detours { file_times, ..detours }
+        };
+        let is_reported = |detours: &Detours, number: libc::c_long, args| {
+            let architecture = ABIS[0].calls.audit_arch;
+            run_with(detours, architecture, number as u32, args) == SECCOMP_RET_USER_NOTIF
+        };
+        let with_clock = moved(clock::REALTIME, FileTimes::Clock);
+        let reading = [
+            libc::SYS_stat,
+            libc::SYS_lstat,
+            libc::SYS_fstat,
+            libc::SYS_newfstatat,
+            libc::SYS_statx,
+        ];
+        let setting = [
+            (libc::SYS_utimensat, 2),
+            (libc::SYS_utimes, 1),
+            (libc::SYS_utime, 1),
+            (libc::SYS_futimesat, 2),
+        ];
+        for number in reading {
+            assert!(is_reported(&with_clock, number, [0; 6]), "{number}");
+            assert!(!is_reported(&with_clock, number, [0, 0, 0, 0, 0, MARK.into()]), "{number}");
+        }
+        for (number, place) in setting {
+            let mut args = [0; 6];
+            assert!(!is_reported(&with_clock, number, args), "{number}: now");
+            args[place] = 1 << 40;
+            assert!(is_reported(&with_clock, number, args), "{number}");
+            args[5] = MARK.into();
+            assert!(!is_reported(&with_clock, number, args), "{number}");
+        }
+        for number in reading.into_iter().chain(setting.map(|(number, _)| number)) {
+            let by_host = moved(clock::REALTIME, FileTimes::Host);
+            assert!(!is_reported(&by_host, number, [1; 6]), "{number}");
+            let other = moved(clock::MONOTONIC, FileTimes::Clock);
+            assert!(!is_reported(&other, number, [1; 6]), "{number}");
         }
     }
 

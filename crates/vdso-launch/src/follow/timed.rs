@@ -2,7 +2,7 @@
 
 use vdso_data::clock;
 use vdso_inject::arch::{Clock, Setter, Times};
-use vdso_inject::detour::Detours;
+use vdso_inject::detour::{Detours, FileTimes};
 
 use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
 use super::filter::Word::{High, Low};
@@ -61,6 +61,9 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             vec![vec![Any(Low(1), ABSOLUTE), NotZero(place)]]
         }
         Times::TimerLeft if detours.rates => vec![vec![]],
+        Times::OfFile if has_file_times(detours) => vec![vec![]],
+        Times::ForFile { place } if has_file_times(detours) => vec![vec![NotZero(place)]],
+        Times::OfFile | Times::ForFile { .. } => Vec::new(),
         Times::Timer { .. } | Times::TimerLeft => Vec::new(),
         Times::Now { clock: Clock::Fixed(id) } if is_moved(id) => vec![vec![]],
         Times::Now { clock: Clock::Fixed(_) } => Vec::new(),
@@ -73,6 +76,11 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         }
         Times::Sets { .. } => vec![vec![]],
     }
+}
+
+/// Whether files have times of a clock that is moved.
+fn has_file_times(detours: &Detours) -> bool {
+    detours.file_times == FileTimes::Clock && clock::is_in(clock::REALTIME, detours.deadlines)
 }
 
 /// `clock_nanosleep`: clock, flags, time.

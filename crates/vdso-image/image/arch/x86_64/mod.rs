@@ -133,6 +133,9 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
 pub mod number {
     const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
 
+    pub const STAT: usize = ABI | 4;
+    pub const FSTAT: usize = ABI | 5;
+    pub const LSTAT: usize = ABI | 6;
     pub const POLL: usize = ABI | 7;
     pub const MMAP: usize = ABI | 9;
     pub const MUNMAP: usize = ABI | 11;
@@ -149,6 +152,7 @@ pub mod number {
     pub const TIMES: usize = ABI | 100;
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
     pub const TIME: usize = ABI | 201;
+    pub const UTIME: usize = ABI | 132;
     pub const FUTEX: usize = ABI | 202;
     pub const IO_GETEVENTS: usize = ABI | 208;
     pub const SEMTIMEDOP: usize = ABI | 220;
@@ -157,15 +161,20 @@ pub mod number {
     pub const CLOCK_GETTIME: usize = ABI | 228;
     pub const CLOCK_NANOSLEEP: usize = ABI | 230;
     pub const EPOLL_WAIT: usize = ABI | 232;
+    pub const UTIMES: usize = ABI | 235;
     pub const MQ_TIMEDSEND: usize = ABI | 242;
     pub const MQ_TIMEDRECEIVE: usize = ABI | 243;
+    pub const FUTIMESAT: usize = ABI | 261;
+    pub const NEWFSTATAT: usize = ABI | 262;
     pub const PSELECT6: usize = ABI | 270;
     pub const PPOLL: usize = ABI | 271;
+    pub const UTIMENSAT: usize = ABI | 280;
     pub const EPOLL_PWAIT: usize = ABI | 281;
     pub const TIMERFD_SETTIME: usize = ABI | 286;
     pub const TIMERFD_GETTIME: usize = ABI | 287;
     pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
     pub const IO_PGETEVENTS: usize = ABI | 333;
+    pub const STATX: usize = ABI | 332;
     pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
     pub const FUTEX_WAITV: usize = ABI | 449;

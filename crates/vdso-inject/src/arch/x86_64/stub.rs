@@ -101,6 +101,8 @@ macro_rules! stub_of_x86_64 {
             "mov r15d, {step_look}",
             "mov edi, r12d",
             "lea rsi, [rbx + {status}]",
+            // Marked, where programs report this call.
+            "mov r9d, [rbx + {call_mark}]",
             "mov eax, {fstat}",
             "syscall",
             "test eax, eax",
@@ -346,6 +348,8 @@ macro_rules! stub_of_x86_64 {
             "jmp qword ptr [rbx + {give_up_addr}]",
             concat!($prefix, "_stub_end:"),
             ".popsection",
+            call_mark = const offset_of!(StubData, process_page)
+                + offset_of!(vdso_data::process::ProcessPage, call_mark),
             image = const vdso_image::IMAGE,
             request = const REQUEST,
         );

@@ -8,12 +8,12 @@ use vdso_arch::system_call::X32_BIT;
 
 use crate::arch::{Clock, Setter, TimedCall, Times, Word};
 use Times::{
-    Deadline, Futex, Interval, Millis, Now, Ring, Seconds, Sets, Sleep, SocketOption, Span,
-    SpanWithoutSet, Timer, TimerLeft,
+    Deadline, ForFile, Futex, Interval, Millis, Now, OfFile, Ring, Seconds, Sets, Sleep,
+    SocketOption, Span, SpanWithoutSet, Timer, TimerLeft,
 };
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 38] {
+const fn calls(bit: u32) -> [TimedCall; 47] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
@@ -63,6 +63,15 @@ const fn calls(bit: u32) -> [TimedCall; 38] {
         setter("settimeofday", bit | 164, Setter::Settimeofday, Word::Bits64),
         setter("adjtimex", bit | 159, Setter::Adjtimex, Word::Bits64),
         setter("clock_adjtime", bit | 305, Setter::ClockAdjtime, Word::Bits64),
+        call("newfstatat", bit | 262, OfFile, Low(5)),
+        call("fstat", bit | 5, OfFile, Low(5)),
+        call("stat", bit | 4, OfFile, Low(5)),
+        call("lstat", bit | 6, OfFile, Low(5)),
+        call("statx", bit | 332, OfFile, Low(5)),
+        call("utimensat", bit | 280, ForFile { place: 2 }, Low(5)),
+        call("utimes", bit | 235, ForFile { place: 1 }, Low(5)),
+        call("utime", bit | 132, ForFile { place: 1 }, Low(5)),
+        call("futimesat", bit | 261, ForFile { place: 2 }, Low(5)),
     ]
 }
 

@@ -144,7 +144,7 @@ impl Tracer<'_> {
         *reports += 1;
         if *reports == FREQUENT {
             // If it stays as it is it goes on reporting.
-            let _ = call_site::rewrite(thread, to.instruction_addr, to.number, to.detour_addr);
+            let _ = call_site::rewrite(thread, to);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -193,46 +193,58 @@ fn adjtime_slews() {
     }
 }
 
+/// Runs `sets` to its end while its launch's supervisors are killed, and gives what it has written.
+fn while_supervisors_are_killed(source: Source, arguments: &[&str]) -> String {
+    /// Fewer than after which the front gives up, where none of them gets anything done.
+    const MOST_KILLED: u32 = 12;
+    let mut command = vdso_run(source.and(&["--settable"]));
+    command.arg(helper("sets")).args(arguments);
+    let mut front = harmless(&mut command)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("vdso runs");
+    let pid = Pid::from_raw(front.id() as i32);
+    let start = Instant::now();
+    let mut killed = 0;
+    while front.try_wait().expect("it is ours").is_none() {
+        if start.elapsed() > support::LIMIT {
+            let _ = front.kill();
+            panic!("{arguments:?} did not end, of {source:?}; {killed} were killed");
+        }
+        std::thread::sleep(Duration::from_millis(15));
+        // Not before there is a program: that would begin anew.
+        let has_program =
+            |&child: &Pid| children_of(child).into_iter().any(|it| name_of(it) == "sets");
+        let supervisor = child_of_ours(pid).filter(|child| killed > 0 || has_program(child));
+        if killed < MOST_KILLED
+            && let Some(supervisor) = supervisor
+        {
+            killed += 1;
+            let _ = kill(supervisor, Signal::SIGKILL);
+        }
+    }
+    let output = front.wait_with_output().expect("it has ended");
+    assert!(killed > 0 && output.status.success(), "{killed} were killed, {source:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// Whoever takes over makes no change a second time, and forgets none.
 #[test]
 fn each_step_is_made_once_whoever_is_killed_meanwhile() {
-    const STEPS: &str = "150";
-    /// Fewer than after which the front gives up, where none of them gets anything done.
-    const MOST_KILLED: u32 = 12;
     for source in [Source::AUTO, Source::OWN] {
-        let mut command = vdso_run(source.and(&["--settable"]));
-        command.arg(helper("sets")).args(["steps", STEPS]);
-        let mut front = harmless(&mut command)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("vdso runs");
-        let pid = Pid::from_raw(front.id() as i32);
-        let mut killed = 0;
-        while front.try_wait().expect("it is ours").is_none() {
-            // Not before there is a program: that would begin anew.
-            let is_running = children_of(pid).into_iter().find(|&child| {
-                children_of(child).into_iter().any(|program| name_of(program) == "sets")
-            });
-            std::thread::sleep(std::time::Duration::from_millis(15));
-            if killed == MOST_KILLED {
-                continue;
-            }
-            if let Some(supervisor) =
-                is_running.or_else(|| (killed > 0).then(|| child_of_ours(pid))?)
-            {
-                killed += 1;
-                let _ = kill(supervisor, Signal::SIGKILL);
-            }
+        let said = while_supervisors_are_killed(source, &["steps", "150"]);
+        assert_eq!(said, "AHEAD 150\n", "{source:?}");
+    }
+}
+
+#[test]
+fn a_wait_ends_whoever_is_killed_meanwhile() {
+    for source in [Source::AUTO, Source::OWN] {
+        for call in ["nanosleep", "futex"] {
+            let said = while_supervisors_are_killed(source, &["wait", call, "3000"]);
+            assert!(said.ends_with(" REACHED\n"), "{call}, {source:?}: {said}");
         }
-        let output = front.wait_with_output().expect("it has ended");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(
-            said,
-            format!("AHEAD {STEPS}\n"),
-            "{killed} were killed, {source:?}: {output:?}"
-        );
-        assert!(killed > 0);
     }
 }
 

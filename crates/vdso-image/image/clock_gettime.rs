@@ -36,7 +36,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
         unsafe { slow::clock_gettime(id, ts) }
     } else {
         // SAFETY: as above.
-        unsafe { slow::of_no_page(id, ts) }
+        unsafe { slow::ask_kernel(id, ts) }
     }
 }
 

@@ -51,8 +51,8 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 /// # Safety
 /// As for the system call, which checks `ts` itself.
 #[cold]
-#[cfg_attr(not(inline_all), inline(never))]
-#[cfg_attr(inline_all, inline(always))]
+#[cfg(not(inline_all))]
+#[inline(never)]
 pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller's promise is passed on.
     let error = unsafe { ask_kernel(id, ts) };

@@ -49,8 +49,9 @@ pub struct Run {
 
     /// Let the program and all that it starts set this clock
     ///
-    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set.
-    #[arg(long)]
+    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set,
+    /// but by programs that are not followed.
+    #[arg(long, conflicts_with = "no_follow")]
     pub settable: bool,
 
     /// Whose times files have for the program: the host's, as they are stored, or its own clock's

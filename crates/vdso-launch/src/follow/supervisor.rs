@@ -97,9 +97,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             deferred: Vec::new(),
             observer,
         };
-        // A predecessor may have been killed before it published what was set.
+        // A predecessor may have been killed before it published what was set, or had told all who wait.
         if supervisor.clock.as_ref().is_some_and(OwnClock::was_set) {
             supervisor.publish(How::Slewed);
+            supervisor.look_for_waits();
         }
         supervisor
     }
@@ -148,24 +149,28 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     }
 
     fn clock_has_changed(&mut self, how: How) {
-        const AFTER: [Duration; 3] =
-            [Duration::from_millis(2), Duration::from_millis(50), Duration::from_secs(1)];
         self.publish(how);
-        let now = Instant::now();
         match how {
             How::Set => {
                 if let Some(clock) = &mut self.clock {
                     clock.finish_jump();
                 }
-                self.looks_for_waits = AFTER.map(|after| now + after).to_vec();
+                self.look_for_waits();
                 self.tracer.translate_anew(waiting_on_set_clocks(self.settings.payload));
             }
             // No wait is so long that this matters at once.
             How::Slewed if self.looks_for_waits.is_empty() => {
-                self.looks_for_waits.push(now + AFTER[2]);
+                self.looks_for_waits.push(Instant::now() + Duration::from_secs(1));
             }
             How::Slewed => {}
         }
+    }
+
+    fn look_for_waits(&mut self) {
+        const AFTER: [Duration; 3] =
+            [Duration::from_millis(2), Duration::from_millis(50), Duration::from_secs(1)];
+        let now = Instant::now();
+        self.looks_for_waits = AFTER.map(|after| now + after).to_vec();
     }
 
     /// A program sets the clock.

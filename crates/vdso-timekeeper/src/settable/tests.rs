@@ -255,3 +255,44 @@ fn a_frozen_clock_can_be_set_and_stays_frozen() {
     assert_eq!(clock.at(ts(9_000, 0)), ts(77, 0));
     assert_eq!(clock.wait_ns(ts(9_000, 0)), None);
 }
+
+/// Whatever is asked for, in whatever order: nothing overflows, and the clock stays one that the kernel would take.
+#[test]
+fn no_call_makes_a_panic() {
+    use crate::simulated::Random;
+    let mut random = Random::new(5);
+    for rate in [Rate::ONE, Rate::ZERO, Rate { whole: 1_000_000, fraction: 0 }] {
+        let mut clock =
+            Settable::new(Transform { rate, ..Transform::IDENTITY }, &HOST, ts(1_000_000, 0));
+        let mut now = ts(1_000_000, 0);
+        for _ in 0..20_000 {
+            let mut any = || match random.below(5) {
+                0 => i64::MAX,
+                1 => i64::MIN,
+                2 => 0,
+                _ => random.bits() as i64 >> random.below(64),
+            };
+            let mut timex = Timex {
+                modes: any() as u32,
+                offset: any(),
+                freq: any(),
+                maxerror: any(),
+                esterror: any(),
+                status: any() as i32,
+                constant: any(),
+                time: [any(), any()],
+                tick: any(),
+                ..HOST
+            };
+            let _ = clock.adjust(now, &mut timex, ts(50_000, 0));
+            let _ = clock.set(now, ts(any(), any()), ts(50_000, 0));
+            now = now.wrapping_add(ts(any().rem_euclid(5_000), any().rem_euclid(1_000_000_000)));
+            clock.advance(now);
+            let _ = clock.wait_ns(now);
+            assert_eq!(Settable::from_words(clock.to_words()), clock);
+            if rate.whole <= 1 {
+                assert!(clock.at(now).sec >= 0, "{clock:?}");
+            }
+        }
+    }
+}

@@ -78,8 +78,7 @@ impl<'a> OwnClock<'a> {
         let launch =
             page.read(|| (), |(), lines| lines.each_ref().map(|line| line.load_transform()));
         let last = kept.load().unwrap_or_else(|| {
-            let realtime = launch[clock::REALTIME as usize];
-            let clock = Settable::new(realtime, &memory::host_timex(), read(clock::REALTIME));
+            let clock = as_launched(&launch);
             LastSet { clock, report_id: 0, result: 0 }
         });
         let setting = payload.detours.setting;
@@ -102,6 +101,10 @@ impl<'a> OwnClock<'a> {
         if self.last.report_id == caller.report.id {
             // A predecessor has made the change, and was killed.
             return Answer { result: self.last.result, change: Some(How::Set) };
+        }
+        if !self.was_set() {
+            // Kept as right as the host's, of which something else may be so by now.
+            self.last.clock = as_launched(&self.launch);
         }
         let [first, second, ..] = *args;
         let done = match setter {
@@ -262,6 +265,12 @@ impl<'a> OwnClock<'a> {
             detour::Setting::Privileged => Err(Errno::EPERM),
         }
     }
+}
+
+/// A clock that nobody has set.
+fn as_launched(launch: &[Transform; clock::LINES]) -> Settable {
+    let realtime = launch[clock::REALTIME as usize];
+    Settable::new(realtime, &memory::host_timex(), read(clock::REALTIME))
 }
 
 /// Whether a thread has `CAP_SYS_TIME`, in its own user namespace: it is a clock of its own.

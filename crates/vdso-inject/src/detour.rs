@@ -114,12 +114,17 @@ fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
     auxv.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR).map(|entry| entry[1])
 }
 
-/// How much stack the threads of process `pid` have when they report.
+/// How much stack all threads of process `pid` have when they report.
 pub fn stack(pid: Pid, abi: &Abi) -> Stack {
     match (abi.word, auxv(pid, abi)) {
-        (Word::Bits64, Some(auxv)) => goroutine::stack(pid, &auxv),
+        (Word::Bits64, Some(auxv)) => goroutine::of_program(pid, &auxv),
         _ => Stack::Usual,
     }
+}
+
+/// How much one has that reports a call whose instruction is in front of this address.
+pub fn stack_at(pid: Pid, instruction_addr: u64) -> Stack {
+    goroutine::of_call_site(pid, instruction_addr)
 }
 
 /// The words of its auxiliary vector.

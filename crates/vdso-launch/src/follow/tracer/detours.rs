@@ -89,10 +89,14 @@ impl Tracer<'_> {
             self.frequent.detour_addrs.clear();
         }
         self.frequent.detour_addrs.insert(pid, detour_addr);
-        let stack = self.stack(pid, abi, detour_addr);
+        let stack = match self.stack(pid, abi, detour_addr) {
+            Stack::Usual => detour::stack_at(pid, instruction_addr),
+            Stack::Small => Stack::Small,
+        };
         Some(Detour { number: call.number, instruction_addr, detour_addr, timer_clock, stack })
     }
 
+    /// How much stack the threads of its program have.
     fn stack(&mut self, pid: Pid, abi: &Abi, detour_addr: u64) -> Stack {
         let stacks = &mut self.frequent.stacks;
         if stacks.len() >= MOST {

@@ -1,5 +1,5 @@
 // Prints every clock that the C library can read, each between two raw system calls for the same
-// clock, which never go through the vDSO. A test compares the three values and so learns by how
+// clock, which never go through the vDSO and give the host's. A test compares the three values and so learns by how
 // much the vDSO shifts this clock. README.md says what each mode is for.
 //
 // The source of what is read: clock_gettime(2), gettimeofday(2), time(2), getauxval(3), prctl(2).
@@ -22,6 +22,8 @@
 #ifdef __GLIBC__
 #include <execinfo.h>
 #endif
+
+#include "host_clock.h"
 
 // linux/prctl.h since 6.4; spelled out because older headers lack it.
 #define PR_GET_AUXV_OPTION 0x41555856
@@ -58,9 +60,9 @@ static struct moment raw_clock_gettime(clockid_t id) {
     struct moment now;
     // A 32-bit program asks for the 64-bit form, so both have this layout.
 #ifdef SYS_clock_gettime64
-    long result = syscall(SYS_clock_gettime64, id, &now);
+    long result = syscall(SYS_clock_gettime64, id, &now, host_clock_mark());
 #else
-    long result = syscall(SYS_clock_gettime, id, &now);
+    long result = syscall(SYS_clock_gettime, id, &now, host_clock_mark());
 #endif
     if (result != 0) {
         perror("clock_gettime system call");
@@ -91,7 +93,7 @@ static struct moment raw_gettimeofday(clockid_t id) {
     struct {
         kernel_long seconds, microseconds;
     } now;
-    syscall(SYS_gettimeofday, &now, NULL);
+    syscall(SYS_gettimeofday, &now, NULL, host_clock_mark());
     return (struct moment){now.seconds, now.microseconds * 1000LL};
 #else
     struct moment now = raw_clock_gettime(CLOCK_REALTIME);
@@ -113,7 +115,7 @@ static struct moment raw_time(clockid_t id) {
 #ifndef __GLIBC__
     return (struct moment){raw_clock_gettime(CLOCK_REALTIME).seconds, 0};
 #elif defined(SYS_time)
-    return (struct moment){syscall(SYS_time, NULL), 0};
+    return (struct moment){syscall(SYS_time, NULL, 0, host_clock_mark()), 0};
 #else
     return (struct moment){raw_clock_gettime(CLOCK_REALTIME_COARSE).seconds, 0};
 #endif
@@ -185,12 +187,21 @@ static int run_raw(char **arguments) {
     return 2;
 }
 
+// Of the host's time, as a program's own may stand still.
+static void host_pause(void) {
+    const struct moment pause = {0, LOOP_SLEEP_NS};
+#ifdef SYS_clock_nanosleep_time64
+    syscall(SYS_clock_nanosleep_time64, CLOCK_MONOTONIC, 0, &pause, NULL, host_clock_mark());
+#else
+    syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, NULL, host_clock_mark());
+#endif
+}
+
 static int run_loop(char **arguments) {
-    const struct timespec pause = {0, LOOP_SLEEP_NS};
     for (int round = atoi(arguments[0]); round > 0; round--) {
         print_clocks();
         if (round > 1)
-            nanosleep(&pause, NULL);
+            host_pause();
     }
     return 0;
 }

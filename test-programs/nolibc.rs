@@ -11,8 +11,9 @@ use core::arch::{asm, global_asm};
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use vdso_client::{Call, Capabilities, ClockId, Errno, auxv, clock_gettime, gettimeofday, system_call, time};
+use vdso_client::{Call, Capabilities, ClockId, Errno, auxv, clock_gettime, gettimeofday, time};
 
 // The kernel leaves `argc` at the stack pointer, and a call needs the stack aligned.
 global_asm!(
@@ -29,6 +30,8 @@ global_asm!(
 unsafe extern "C" fn start(stack: *const usize) -> ! {
     // SAFETY: the stack as the kernel made it, which nothing has moved.
     let has_argument = |text| unsafe { has_argument(stack, text) };
+    // SAFETY: as above.
+    HOST_CLOCK_MARK.store(unsafe { host_clock_mark(stack) }, Ordering::Relaxed);
     if !has_argument(c"ask-kernel") {
         // SAFETY: as above.
         unsafe { auxv::set_startup_stack(stack) };
@@ -55,9 +58,73 @@ unsafe fn has_argument(stack: *const usize, text: &CStr) -> bool {
     })
 }
 
+/// What marks a system call that gives the host's clock: see `host_clock.h`.
+static HOST_CLOCK_MARK: AtomicUsize = AtomicUsize::new(0);
+
+/// # Safety
+/// `stack` must be as the kernel made it.
+unsafe fn host_clock_mark(stack: *const usize) -> usize {
+    const AT_SYSINFO_EHDR: usize = 33;
+    const MAGIC: u64 = u64::from_be_bytes(*b"vdsoproc");
+    // SAFETY: the caller's promise, here and below: arguments, a null, the environment, a null, the vector.
+    let mut word = unsafe { stack.add(stack.read() + 2) };
+    // SAFETY: as above.
+    while unsafe { word.read() } != 0 {
+        word = word.wrapping_add(1);
+    }
+    word = word.wrapping_add(1);
+    // SAFETY: as above.
+    while unsafe { word.read() } != AT_SYSINFO_EHDR {
+        // SAFETY: as above.
+        if unsafe { word.read() } == 0 {
+            return 0;
+        }
+        word = word.wrapping_add(2);
+    }
+    // SAFETY: as above.
+    let mut page = unsafe { word.wrapping_add(1).read() };
+    // SAFETY: an ELF header; the kernel's own image has no entry point.
+    if unsafe { *((page + 24) as *const u64) } == 0 {
+        return 0;
+    }
+    // SAFETY: the pages are behind the image.
+    while unsafe { *(page as *const u64) } != MAGIC {
+        page += 4096;
+    }
+    // SAFETY: in the page that was found.
+    unsafe { *((page + 36) as *const u32) as usize }
+}
+
+/// The host's answer to a call with one or two arguments.
+fn host(number: usize, first: usize, second: usize) -> Result<i64, Errno> {
+    let result: i64;
+    // SAFETY: the calls below write to what they are given and nowhere else.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as i64 => result, in("rdi") first, in("rsi") second,
+            in("rdx") HOST_CLOCK_MARK.load(Ordering::Relaxed), out("rcx") _, out("r11") _);
+    }
+    if (-4095..0).contains(&result) { Err(Errno::from_raw(-result as i32)) } else { Ok(result) }
+}
+
+/// `clock_gettime` or `gettimeofday` of the host: seconds, and the rest of them.
+fn host_pair(number: usize, arguments: impl Fn(usize) -> [usize; 2]) -> Result<(i128, i128), Errno> {
+    let mut pair = [0i64; 2];
+    let [first, second] = arguments((&raw mut pair).addr());
+    host(number, first, second)?;
+    // SAFETY: it is ours; read anew, as the kernel has written.
+    let [sec, rest] = unsafe { (&raw const pair).read_volatile() };
+    Ok((i128::from(sec), i128::from(rest)))
+}
+
 fn print_clocks() -> fmt::Result {
+    const CLOCK_GETTIME: usize = 228;
+    const GETTIMEOFDAY: usize = 96;
+    const TIME: usize = 201;
     for id in ClockId::OF_VDSO {
-        let raw = || system_call::clock_gettime(id).map(|now| now.as_nanos());
+        let raw = || {
+            let pair = host_pair(CLOCK_GETTIME, |time| [id.raw() as usize, time])?;
+            Ok(pair.0 * 1_000_000_000 + pair.1)
+        };
         let library = || clock_gettime(id).map(|now| now.as_nanos());
         print_line(id.name().ok_or(fmt::Error)?, raw, library)?;
     }
@@ -66,11 +133,14 @@ fn print_clocks() -> fmt::Result {
     };
     print_line(
         "GETTIMEOFDAY",
-        || system_call::gettimeofday().map(microseconds),
+        || {
+            let pair = host_pair(GETTIMEOFDAY, |time| [time, 0])?;
+            Ok(pair.0 * 1_000_000_000 + pair.1 * 1_000)
+        },
         || gettimeofday().map(microseconds),
     )?;
     let seconds = |seconds: i64| i128::from(seconds) * 1_000_000_000;
-    print_line("TIME", || system_call::time().map(seconds), || time().map(seconds))
+    print_line("TIME", || host(TIME, 0, 0).map(seconds), || time().map(seconds))
 }
 
 fn print_line(

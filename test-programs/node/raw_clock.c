@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../host_clock.h"
+
 static napi_value raw_ns(napi_env env, napi_callback_info info) {
     size_t count = 1;
     napi_value argument, result;
@@ -14,7 +16,7 @@ static napi_value raw_ns(napi_env env, napi_callback_info info) {
     struct timespec now;
     if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok
         || napi_get_value_int32(env, argument, &clock) != napi_ok
-        || syscall(SYS_clock_gettime, (long)clock, &now) != 0) {
+        || syscall(SYS_clock_gettime, (long)clock, &now, host_clock_mark()) != 0) {
         napi_throw_error(env, NULL, "the clock could not be read");
         return NULL;
     }

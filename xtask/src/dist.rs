@@ -315,8 +315,12 @@ mod tests {
     fn a_package_has_everything_in_order_and_is_the_same_every_time() {
         let folder = tempfile::tempdir().unwrap();
         let binary = stand_in(folder.path(), env!("CARGO_PKG_VERSION"));
-        let package = pack("vdso-1", &files_of(&binary).unwrap()).unwrap();
-        assert_eq!(package, pack("vdso-1", &files_of(&binary).unwrap()).unwrap());
+        let package =
+            pack("vdso-1", &files_of(&binary, TARGETS[TARGETS.len() - 1]).unwrap()).unwrap();
+        assert_eq!(
+            package,
+            pack("vdso-1", &files_of(&binary, TARGETS[TARGETS.len() - 1]).unwrap()).unwrap()
+        );
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(package.as_slice()));
         let mut paths = Vec::new();
         for entry in archive.entries().unwrap() {
@@ -350,10 +354,12 @@ mod tests {
     fn what_comes_out_of_a_package_is_run() {
         let folder = tempfile::tempdir().unwrap();
         let good = stand_in(folder.path(), env!("CARGO_PKG_VERSION"));
-        let package = pack("vdso-1", &files_of(&good).unwrap()).unwrap();
+        let package =
+            pack("vdso-1", &files_of(&good, TARGETS[TARGETS.len() - 1]).unwrap()).unwrap();
         try_out("vdso-1", &package).unwrap();
         let other = stand_in(folder.path(), "0.0.0");
-        let package = pack("vdso-1", &files_of(&other).unwrap()).unwrap();
+        let package =
+            pack("vdso-1", &files_of(&other, TARGETS[TARGETS.len() - 1]).unwrap()).unwrap();
         assert!(try_out("vdso-1", &package).unwrap_err().to_string().contains("0.0.0"));
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
@@ -146,12 +146,17 @@ const PACKAGES: &[&str] = &[
     "linux-perf",
     "linux-source-6.12",
     "make",
+    "mariadb-client-core",
+    "mariadb-server-core",
     "musl-tools",
     "nodejs",
     "openssl",
     "perl",
+    "postgresql",
     "procps",
     "python3",
+    "redis-server",
+    "ruby",
     "strace",
     "tmux",
     "util-linux",
@@ -292,6 +297,8 @@ fn install() -> Result<()> {
     apt_get(&["update", "-qq"])?;
     const INSTALL: &[&str] = &["install", "-y", "-qq", "--no-install-recommends"];
     apt_get(&[INSTALL, &missing].concat())?;
+    install_python_tests()?;
+    unpack_chronyd()?;
     if !cfg!(target_arch = "x86_64") {
         return Ok(());
     }
@@ -299,6 +306,39 @@ fn install() -> Result<()> {
     // conflicts with cross compilers.
     let multilib = test_support::multilib_package().context("gcc -dumpversion says no number")?;
     apt_get(&[INSTALL, &[multilib.as_str()]].concat())
+}
+
+/// The tests of Debian's own python, whose number the package's name has. Others come with theirs.
+fn install_python_tests() -> Result<()> {
+    const PRINT: &str = "import sys; print('%d.%d' % sys.version_info[:2])";
+    let Ok(version) = Command::new("/usr/bin/python3").args(["-c", PRINT]).output() else {
+        return Ok(());
+    };
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let package = format!("libpython{}-testsuite", version.trim());
+    apt_get(&["install", "-y", "-qq", "--no-install-recommends", &package])
+}
+
+/// chronyd is not installed: it would begin to keep this machine's clock. What it needs is.
+fn unpack_chronyd() -> Result<()> {
+    let depends = Command::new("apt-cache").args(["depends", "chrony"]).output();
+    let depends = depends.context("cannot run apt-cache")?;
+    let depends = String::from_utf8_lossy(&depends.stdout).into_owned();
+    let names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    let libraries: Vec<&str> = names.filter(|name| name.starts_with("lib")).collect();
+    apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], &libraries[..]].concat())?;
+    let folder = xtask_build::cargo::target_folder().join("chrony");
+    fs::create_dir_all(&folder)?;
+    let mut fetch = Command::new("apt-get");
+    ensure!(fetch.args(["download", "-qq", "chrony"]).current_dir(&folder).status()?.success());
+    for entry in folder.read_dir()? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|it| it == "deb") {
+            let mut unpack = Command::new("dpkg");
+            ensure!(unpack.arg("-x").arg(&file).arg(&folder).status()?.success());
+        }
+    }
+    Ok(())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

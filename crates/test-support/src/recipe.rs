@@ -30,6 +30,9 @@ pub(crate) struct Recipe {
 const C_FLAGS: &[&str] =
     &["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-pthread", "-fno-optimize-sibling-calls"];
 
+/// How C programs read the host's clocks.
+const HOST_CLOCK: &str = "host_clock.h";
+
 /// For 32-bit x86 programs. The kernel's headers are where they are for 64-bit ones: the link to them
 /// in `/usr/include` is in Debian's gcc-multilib, which no cross compiler can be installed beside.
 pub const I386: [&str; 3] = ["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"];
@@ -126,10 +129,12 @@ impl Draft<'_> {
 
     fn clocks(&mut self, compiler: &str, flags: &[&str], output: &str) -> Result<PathBuf, Skip> {
         let flags = [C_FLAGS, flags].concat();
+        self.source(HOST_CLOCK);
         self.compile_to(compiler, &flags, "clocks.c", output)
     }
 
     fn exec_storm(&mut self, flags: &[&str]) -> Result<PathBuf, Skip> {
+        self.source(HOST_CLOCK);
         self.compile("gcc", &[C_FLAGS, flags].concat(), "exec-storm.c")
     }
 
@@ -278,6 +283,7 @@ impl Draft<'_> {
         includes: &[PathBuf],
         output: &str,
     ) -> Result<(), Skip> {
+        self.source(HOST_CLOCK);
         let includes: Vec<String> =
             includes.iter().map(|folder| format!("-I{}", folder.display())).collect();
         let flags = SHARED_LIBRARY_FLAGS.iter().copied().chain(includes.iter().map(String::as_str));

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::ptr::null;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Instant;
 
@@ -21,6 +23,8 @@ pub enum Doing {
     Unreported,
     /// A `futex` with a deadline of REALTIME, which ends at once as its word has another value.
     Wait,
+    /// `clock_gettime` of REALTIME by a system call.
+    Direct,
     /// `fstat`, which may be reported.
     Status,
     /// A turn of two threads that wake each other by `pthread_cond_timedwait`.
@@ -37,6 +41,10 @@ pub fn all() -> Result<()> {
     row("a reported wait adds, us", added / 1e3, 25.0, 15.0);
     let (added, _) = compare(Doing::Wait, &patched)?;
     row("one at a rewritten site adds, us", added / 1e3, 25.0, 3.0);
+    let (added, _) = compare(Doing::Direct, &["--offset", "1d", "--no-patch"])?;
+    row("a direct clock_gettime adds, us", added / 1e3, 12.0, 2.0);
+    let (added, _) = compare(Doing::Direct, &patched)?;
+    row("one at a rewritten site adds, us", added / 1e3, 12.0, 2.0);
     let (_, ratio) = compare(Doing::Turn, &patched)?;
     row("a turn of two threads, ratio", ratio, 4.0, 1.2);
     Ok(())
@@ -79,6 +87,7 @@ pub fn run(doing: Doing) {
     let (times, work): (u32, fn(u32)) = match doing {
         Doing::Unreported => (200_000, unreported),
         Doing::Wait => (5_000, wait),
+        Doing::Direct => (5_000, direct),
         Doing::Status => (200_000, status),
         Doing::Turn => (10_000, turns),
     };
@@ -93,6 +102,14 @@ fn unreported(times: u32) {
     for _ in 0..times {
         // SAFETY: takes nothing.
         unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+}
+
+fn direct(times: u32) {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    for _ in 0..times {
+        // SAFETY: it is ours, and the kernel does not look at a third argument.
+        unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut now, 0) };
     }
 }
 
@@ -129,7 +146,7 @@ fn wait(times: u32) {
 struct Turn {
     mutex: libc::pthread_mutex_t,
     condition: libc::pthread_cond_t,
-    whose: u32,
+    whose: AtomicU32,
 }
 
 /// A pointer that two threads have.
@@ -143,7 +160,7 @@ fn turns(times: u32) {
     let mut turn = Turn {
         mutex: libc::PTHREAD_MUTEX_INITIALIZER,
         condition: libc::PTHREAD_COND_INITIALIZER,
-        whose: 0,
+        whose: AtomicU32::new(0),
     };
     let shared = Shared(&raw mut turn);
     let threads = [0, 1].map(|me| thread::spawn(move || take_turns(shared, me, times / 2)));
@@ -154,13 +171,17 @@ fn turns(times: u32) {
 
 fn take_turns(shared: Shared, me: u32, times: u32) {
     let Shared(turn) = shared;
-    // SAFETY: the turn outlives the threads.
-    let (mutex, condition) = unsafe { (&raw mut (*turn).mutex, &raw mut (*turn).condition) };
+    // SAFETY: the turn outlives the threads, and only its mutex and its condition are changed by others.
+    let mutex = unsafe { &raw mut (*turn).mutex };
+    // SAFETY: as above.
+    let condition = unsafe { &raw mut (*turn).condition };
+    // SAFETY: as above.
+    let whose = unsafe { &(*turn).whose };
     for _ in 0..times {
         // SAFETY: initialised, and this thread does not have it.
         unsafe { libc::pthread_mutex_lock(mutex) };
-        // SAFETY: under the mutex.
-        while unsafe { (*turn).whose } != me {
+        // Relaxed: under the mutex.
+        while whose.load(Relaxed) != me {
             let mut deadline = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: it is ours.
             unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut deadline) };
@@ -168,8 +189,7 @@ fn take_turns(shared: Shared, me: u32, times: u32) {
             // SAFETY: initialised, and this thread has the mutex.
             unsafe { libc::pthread_cond_timedwait(condition, mutex, &deadline) };
         }
-        // SAFETY: under the mutex.
-        unsafe { (*turn).whose = 1 - me };
+        whose.store(1 - me, Relaxed);
         // SAFETY: initialised, and this thread has the mutex.
         unsafe { libc::pthread_cond_signal(condition) };
         // SAFETY: this thread has it.

@@ -62,7 +62,7 @@ fn check_at(source: Source, path: &Path) {
 /// rate of 2.
 #[track_caller]
 fn check_rate(source: Source, path: &Path) {
-    let options = source.and(&["--rate", "2"]);
+    let options = source.and(&["--rate", "2", "--clocks", "realtime"]);
     let (run, launch) = timed(|| finish(vdso_run(options).arg(path)).succeeded().quiet());
     for reading in &run.readings() {
         if group_of(reading.clock) != "realtime" {

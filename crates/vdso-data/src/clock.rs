@@ -14,6 +14,10 @@ pub const REALTIME_COARSE: u32 = 5;
 pub const MONOTONIC_COARSE: u32 = 6;
 /// [`MONOTONIC`] plus the time suspended.
 pub const BOOTTIME: u32 = 7;
+/// [`REALTIME`], for timers that wake a machine.
+pub const REALTIME_ALARM: u32 = 8;
+/// [`BOOTTIME`], for timers that wake a machine.
+pub const BOOTTIME_ALARM: u32 = 9;
 /// [`REALTIME`] without leap seconds.
 pub const TAI: u32 = 11;
 
@@ -40,6 +44,16 @@ pub const fn fine_twin(id: u32) -> u32 {
         REALTIME_COARSE => REALTIME,
         MONOTONIC_COARSE => MONOTONIC,
         _ => id,
+    }
+}
+
+/// The clock whose time this one shows: itself, for all but those that wake a machine, which have no line.
+#[inline(always)]
+pub const fn shown_by(clock: u32) -> u32 {
+    match clock {
+        REALTIME_ALARM => REALTIME,
+        BOOTTIME_ALARM => BOOTTIME,
+        _ => clock,
     }
 }
 

@@ -9,6 +9,10 @@
 /// How far behind the image's ELF entry point `detour` is, bytes.
 pub const FROM_ENTRY: usize = 128;
 
+/// What a wait that the image makes gives, negative, if a clock was set meanwhile: its deadline is translated anew.
+/// `ERESTARTNOINTR` of `include/linux/errno.h`, which no program ever sees.
+pub const AGAIN: i32 = 513;
+
 /// Where in the arguments of a call its mark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -19,7 +23,4 @@ pub enum Mark {
 }
 
 /// What stands for the clock of a timer where none is known, or none is set.
-pub const NO_TIMER: u32 = !SMALL_STACK;
-
-/// Set beside the clock of a timer where the thread's stack has no room for a detour, which gets one of its own then.
-pub const SMALL_STACK: u32 = 1 << 31;
+pub const NO_TIMER: u32 = u32::MAX;

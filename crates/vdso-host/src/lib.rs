@@ -9,6 +9,7 @@
 //! [`Reference`](vdso_timekeeper::Reference), which a timekeeper follows.
 
 pub mod btf;
+pub mod by_call;
 pub mod counter;
 mod image;
 mod kept;

@@ -10,6 +10,7 @@ use vdso_timekeeper::{NOISE_NS, Reference, Resolutions, Sample, Slopes};
 
 use super::Host;
 use super::page::{KernelPage, Snapshot};
+use crate::by_call::read;
 use crate::counter;
 
 /// How many tries a sample by calls takes; the one that took the counter the least is kept.
@@ -186,12 +187,4 @@ fn keep_distances(sample: &mut Sample, last: &Sample) {
             sample.fixed[id] = sample.fixed[reference] + before;
         }
     }
-}
-
-/// The host's clock, by the system call: this process may itself run on an image that moves it.
-fn read(id: u32) -> Timespec {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is ours; the id is one that every Linux has.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
-    Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }

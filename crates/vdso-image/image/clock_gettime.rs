@@ -36,7 +36,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
         unsafe { slow::clock_gettime(id, ts) }
     } else {
         // SAFETY: as above.
-        unsafe { slow::ask_kernel(id, ts) }
+        unsafe { slow::of_no_page(id, ts) }
     }
 }
 
@@ -71,7 +71,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
         return unsafe { rarely(id, ts) };
     }
     // SAFETY: as above.
-    unsafe { slow::ask_kernel(id, ts) }
+    unsafe { slow::of_no_page(id, ts) }
 }
 
 /// A clock that is computed from the counter, for those who ask for it all the time: its place in the

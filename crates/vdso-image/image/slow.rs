@@ -45,7 +45,26 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     0
 }
 
-/// A clock that is no page's: exactly what the kernel says.
+/// A clock that is no page's: exactly what the kernel says, but for those that wake a machine, which show the same
+/// time as another.
+///
+/// # Safety
+/// As for the system call, which checks `ts` itself.
+#[cold]
+#[cfg_attr(not(inline_all), inline(never))]
+#[cfg_attr(inline_all, inline(always))]
+pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    let error = unsafe { ask_kernel(id, ts) };
+    let shown = clock::shown_by(id as u32);
+    if error != 0 || shown == id as u32 {
+        return error;
+    }
+    // SAFETY: the kernel has just written there.
+    unsafe { clock_gettime(shown as c_int, ts) }
+}
+
+/// The kernel's own answer.
 ///
 /// # Safety
 /// As for the system call, which checks `ts` itself.

@@ -109,7 +109,7 @@ fn trampoline(addr: u64, to: &Detour) -> std::result::Result<[u8; TRAMPOLINE_BYT
     code.extend(displacement.to_le_bytes());
     // mov eax, the clock of no timer; jmp [rip]
     code.push(0xb8);
-    code.extend(to.sender_word().to_le_bytes());
+    code.extend(vdso_data::detour::NO_TIMER.to_le_bytes());
     code.extend([0xff, 0x25, 0, 0, 0, 0]);
     code.extend(detour_addr.to_le_bytes());
     let mut trampoline = [UNREACHED; TRAMPOLINE_BYTES];

@@ -6,21 +6,30 @@
 //! anew. At the stop [`divert`] sends the thread to the image's `detour` (`vdso_data::detour`), and it is let
 //! go. So whoever does this may be killed between any two of these steps.
 
+use std::io::IoSlice;
+use std::mem::offset_of;
+use std::ops::Range;
+
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_writev};
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
-use vdso_data::detour::{FROM_ENTRY, SMALL_STACK};
-use vdso_data::process;
+use vdso_data::detour::{AGAIN, FROM_ENTRY};
+use vdso_data::process::{self, ProcessPage};
 
 use crate::arch::{ABIS, Abi, Times, Word};
-use crate::error::{Error, Result};
+use crate::error::{Attempt, Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
-use crate::goroutine::{self, Stack};
 use crate::ptrace::Stopped;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
+
+/// Where old programs on x86-64 call `gettimeofday` and `time`: the kernel makes these calls in the program's place, and
+/// knows no way to make one anew. `VSYSCALL_ADDR` of `arch/x86/include/uapi/asm/vsyscall.h`.
+pub const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
 
 /// Which calls are reported, for programs whose clocks are moved in a certain way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +40,8 @@ pub struct Detours {
     pub spans: bool,
     /// Whether any clock runs faster or slower than the host's.
     pub rates: bool,
+    /// Who may set a clock.
+    pub setting: Setting,
     /// What becomes of call sites that report often.
     pub call_sites: CallSites,
     /// Whose times files have.
@@ -40,19 +51,38 @@ pub struct Detours {
     pub mark: u32,
 }
 
+/// Who may set a clock of a program's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Setting {
+    /// Whoever may set the kernel's: `CAP_SYS_TIME`.
+    #[default]
+    Privileged,
+    /// Every program that has it.
+    Anybody,
+}
+
 impl Detours {
     /// What clocks that are moved so need, with a mark of the caller's: a number that no program has in arguments
     /// that it does not use.
-    pub fn of(transforms: &[Transform; clock::LINES], call_sites: CallSites, mark: u32) -> Self {
+    pub fn of(
+        transforms: &[Transform; clock::LINES],
+        setting: Setting,
+        call_sites: CallSites,
+        mark: u32,
+    ) -> Self {
+        /// Those that may be moved any time, once there is a clock of its own.
+        const SET: u32 = clock::SETTABLE | 1 << clock::REALTIME_COARSE;
         let moved = |&id: &usize| transforms[id] != Transform::IDENTITY;
         let deadlines = (0..clock::LINES).filter(moved).fold(0, |set, id| set | 1 << id);
         let spans = transforms[clock::MONOTONIC as usize].rate != Rate::ONE;
-        let rates = transforms.iter().any(|transform| transform.rate != Rate::ONE);
-        if deadlines == 0 && !spans {
+        if deadlines == 0 && setting == Setting::Privileged {
             return Self::default();
         }
-        let file_times = FileTimes::default();
-        Self { deadlines, spans, rates, call_sites, file_times, mark: mark.max(1) }
+        // Whoever sets a clock may make it faster, too.
+        let rates = setting == Setting::Anybody
+            || transforms.iter().any(|transform| transform.rate != Rate::ONE);
+        let (deadlines, file_times) = (deadlines | SET, FileTimes::default());
+        Self { deadlines, spans, rates, setting, call_sites, file_times, mark: mark.max(1) }
     }
 
     /// Whether any call is reported.
@@ -97,34 +127,47 @@ impl FileTimes {
     }
 }
 
-/// Where in process `pid`, a program of that kind, a thread goes on: the address of its image's `detour`. `None`
-/// if it has no image of this launch's. It is looked for where it was `before` first, if that is known.
-pub fn find(pid: Pid, abi: &Abi, payload: &Payload, before: Option<u64>) -> Option<u64> {
+/// Where in process `pid`, a program of that kind, a thread goes on that has made a call at `instruction_addr`: the address
+/// of its image's `detour`. `None` if it has no image of this launch's, or if it was the kernel's own vDSO that made the
+/// call, which the image asks for the host's time. It is looked for where it was `before` first, if that is known.
+pub fn find(
+    pid: Pid,
+    abi: &Abi,
+    payload: &Payload,
+    before: Option<u64>,
+    instruction_addr: u64,
+) -> Option<u64> {
     let file = payload.image_file(abi)?;
     let from_image = file.entry() + FROM_ENTRY as u64;
-    let is_ours = |&addr: &u64| is_ours(pid, file, addr, payload.detours.mark);
+    let page_of = |addr: u64| process_page(pid, file, addr, payload.detours.mark);
     let before = before.map(|detour_addr| detour_addr.wrapping_sub(from_image));
-    let addr = before.filter(is_ours).or_else(|| image_addr(pid, abi).filter(is_ours))?;
-    Some(addr + from_image)
+    let found = before.and_then(|addr| Some((addr, page_of(addr)?)));
+    let (addr, page) = match found {
+        Some(found) => found,
+        None => image_addr(pid, abi).and_then(|addr| Some((addr, page_of(addr)?)))?,
+    };
+    (!is_in_kernel_vdso(pid, &page, instruction_addr)).then_some(addr + from_image)
+}
+
+/// Whether an instruction is the kernel's vDSO's.
+fn is_in_kernel_vdso(pid: Pid, page: &StartOfPage, instruction_addr: u64) -> bool {
+    /// More than any such vDSO has.
+    const FAR_BYTES: u64 = 1 << 16;
+    let function_addr = word_at(page, KERNEL_FUNCTION);
+    // The list of mappings takes long to read.
+    function_addr != 0
+        && function_addr.abs_diff(instruction_addr) < FAR_BYTES
+        && Memory::of(pid)
+            .kernel_vdso()
+            .ok()
+            .flatten()
+            .is_some_and(|(start, end)| (start..end).contains(&instruction_addr))
 }
 
 /// What the auxiliary vector says, which a stub has changed.
 fn image_addr(pid: Pid, abi: &Abi) -> Option<u64> {
     let auxv = auxv(pid, abi)?;
     auxv.chunks_exact(2).find(|entry| entry[0] == libc::AT_SYSINFO_EHDR).map(|entry| entry[1])
-}
-
-/// How much stack all threads of process `pid` have when they report.
-pub fn stack(pid: Pid, abi: &Abi) -> Stack {
-    match (abi.word, auxv(pid, abi)) {
-        (Word::Bits64, Some(auxv)) => goroutine::of_program(pid, &auxv),
-        _ => Stack::Usual,
-    }
-}
-
-/// How much one has that reports a call whose instruction is in front of this address.
-pub fn stack_at(pid: Pid, instruction_addr: u64) -> Stack {
-    goroutine::of_call_site(pid, instruction_addr)
 }
 
 /// The words of its auxiliary vector.
@@ -137,16 +180,63 @@ fn auxv(pid: Pid, abi: &Abi) -> Option<Vec<u64>> {
     Some(auxv.chunks_exact(abi.word.bytes() as usize).map_while(word).collect())
 }
 
-/// Whether an image of this launch's is there: its process page has the launch's mark.
-fn is_ours(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> bool {
-    const MAGIC: usize = std::mem::offset_of!(process::ProcessPage, magic);
-    const MARK: usize = std::mem::offset_of!(process::ProcessPage, call_mark);
-    let mut start = [0; MARK + 4];
+const MAGIC: usize = offset_of!(ProcessPage, magic);
+const MARK: usize = offset_of!(ProcessPage, call_mark);
+const KERNEL_FUNCTION: usize = offset_of!(ProcessPage, functions.clock_gettime);
+
+/// The part of a process page that is looked at.
+type StartOfPage = [u8; KERNEL_FUNCTION + 8];
+
+fn word_at(page: &StartOfPage, at: usize) -> u64 {
+    page[at..].first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+/// The process page of an image of this launch's, which has the launch's mark.
+fn process_page(pid: Pid, file: &ProgramFile, image_addr: u64, mark: u32) -> Option<StartOfPage> {
+    let mut page = [0; KERNEL_FUNCTION + 8];
     let page_addr = image_addr.wrapping_add(file.architecture().process_page() as u64);
-    if Memory::of(pid).read(page_addr, &mut start).is_err() {
-        return false;
+    Memory::of(pid).read(page_addr, &mut page).ok()?;
+    let is_ours =
+        word_at(&page, MAGIC) == process::MAGIC && page[MARK..MARK + 4] == mark.to_ne_bytes();
+    is_ours.then_some(page)
+}
+
+/// The addresses of the image of this launch's that process `pid` has, a program of that kind.
+pub fn image_range(pid: Pid, abi: &Abi, payload: &Payload) -> Option<Range<u64>> {
+    let file = payload.image_file(abi)?;
+    let image_addr = image_addr(pid, abi)?;
+    process_page(pid, file, image_addr, payload.detours.mark)?;
+    Some(image_addr..image_addr + file.architecture().own_page() as u64)
+}
+
+/// Has a thread translate a deadline anew that is stopped in a wait which its image has made, at an address within
+/// `image`: that is told so instead of what the wait gives ([`AGAIN`]).
+///
+/// # Errors
+/// [`Error::Gone`](crate::Error::Gone).
+pub fn translate_anew(thread: &mut Stopped, image: &Range<u64>) -> Result<Diverted> {
+    match thread.registers()?.told(image, -i64::from(AGAIN)) {
+        Some(told) => thread.set_registers(&told).map(|()| Diverted::Sent),
+        None => Ok(Diverted::Elsewhere),
     }
-    start[MAGIC..MAGIC + 8] == process::MAGIC.to_ne_bytes() && start[MARK..] == mark.to_ne_bytes()
+}
+
+/// Writes to the memory of a program that waits in a report, where its call has told the kernel to write.
+///
+/// # Errors
+/// As the kernel has them.
+///
+/// # Safety
+/// `pid` must be a thread that waits in its report, so none of this process's; whatever its own code takes `addr` for, the
+/// kernel would write there.
+pub unsafe fn write_for_kernel(pid: Pid, addr: u64, bytes: &[u8]) -> Result<()> {
+    let remote = [RemoteIoVec { base: addr as usize, len: bytes.len() }];
+    // Not by the process's file in /proc, which writes to pages that it may not write to.
+    match process_vm_writev(pid, &[IoSlice::new(bytes)], &remote) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Ok(_) => Err(Error::on(pid, Attempt::WriteMemory, Errno::EFAULT)),
+        Err(errno) => Err(Error::on(pid, Attempt::WriteMemory, errno)),
+    }
 }
 
 /// Where a thread is to be sent from the answer of its report.
@@ -160,19 +250,6 @@ pub struct Detour {
     pub detour_addr: u64,
     /// The clock of the timer that the call sets or asks about; [`vdso_data::detour::NO_TIMER`] if that is none.
     pub timer_clock: u32,
-    /// How much stack the thread has.
-    pub stack: Stack,
-}
-
-impl Detour {
-    /// What the thread comes there with beside its call.
-    #[allow(dead_code, reason = "not where there are no detours")]
-    pub(crate) fn sender_word(&self) -> u32 {
-        match self.stack {
-            Stack::Usual => self.timer_clock,
-            Stack::Small => self.timer_clock | SMALL_STACK,
-        }
-    }
 }
 
 /// Sends a thread there that is stopped behind its report's answer.

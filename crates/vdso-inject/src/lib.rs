@@ -14,13 +14,11 @@ pub mod detour;
 mod error;
 pub mod exec;
 mod file;
-mod goroutine;
 pub mod ptrace;
 pub mod stub;
 
 pub use error::{Attempt, Error, Result};
 pub use file::{ProgramFile, ProgramRoom};
-pub use goroutine::Stack;
 
 /// Runs the example of the README.
 #[cfg(doctest)]

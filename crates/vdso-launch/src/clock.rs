@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vdso_data::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
 use vdso_data::clock;
+use vdso_host::by_call::read;
+pub use vdso_inject::detour::Setting;
 
 /// The clock that a program is to have. Unchanged, it is the host's.
 ///
@@ -21,6 +23,7 @@ pub struct Clock {
     start: Start,
     speed: Speed,
     clocks: Option<ClockSet>,
+    setting: Setting,
 }
 
 /// Where a clock begins.
@@ -167,6 +170,14 @@ impl ClockBuilder {
         self
     }
 
+    /// Can be set by programs that have it without any privilege: by `clock_settime`, `adjtimex` and their like, which move
+    /// it for all of them. Where it is changed in any other way, those may that have `CAP_SYS_TIME`. The host's clock is
+    /// never set.
+    pub fn settable(mut self) -> Self {
+        self.clock.setting = Setting::Anybody;
+        self
+    }
+
     /// # Errors
     /// [`ClockError::Rate`]. Whether its beginning can be shown is known when a program starts.
     pub fn build(self) -> Result<Clock, ClockError> {
@@ -240,6 +251,8 @@ pub struct Plan {
     pub offset: Timespec,
     /// How many seconds of the clocks that are moved are in one of the kernel's.
     pub rate: Rate,
+    /// Who may set it.
+    pub setting: Setting,
 }
 
 impl Plan {
@@ -269,7 +282,7 @@ impl Plan {
             }
             transforms[id as usize] = Transform { offset, base, rate };
         }
-        Ok(Self { transforms, offset, rate })
+        Ok(Self { transforms, offset, rate, setting: clock.setting })
     }
 
     /// Whether any clock runs at a speed of its own.
@@ -359,13 +372,6 @@ pub fn host_time() -> SystemTime {
     let whole = Duration::from_secs(sec.unsigned_abs());
     let second = if sec < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
     second + Duration::from_nanos(nsec as u64)
-}
-
-fn read(id: u32) -> Timespec {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is ours; the id is one that every Linux has.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, id, &raw mut ts) };
-    Timespec { sec: ts.tv_sec, nsec: ts.tv_nsec }
 }
 
 #[cfg(test)]

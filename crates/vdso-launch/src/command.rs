@@ -241,6 +241,12 @@ impl Command {
         self
     }
 
+    /// See [`ClockBuilder::settable`].
+    pub fn settable(&mut self) -> &mut Self {
+        self.clock = self.clock.settable();
+        self
+    }
+
     /// See [`ClockBuilder::clocks`].
     pub fn clocks(&mut self, clocks: impl Into<ClockSet>) -> &mut Self {
         self.clock = self.clock.clocks(clocks);

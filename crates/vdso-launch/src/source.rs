@@ -227,6 +227,20 @@ fn counter_is_safe(host: &Host) -> Result<(), Unsuitable> {
     }
 }
 
+/// Whether the kernel's vDSO reads the clocks itself, as far as can be told. If it stops doing so later, that only takes
+/// time.
+fn kernel_has_fast_clocks() -> bool {
+    /// Those that `arch/x86/include/asm/vdso/clocksource.h` (Linux 6.18) has a mode for, and other architectures'.
+    const FAST: [&str; 5] = [
+        "tsc",
+        "kvm-clock",
+        "hyperv_clocksource_tsc_page",
+        "arch_sys_counter",
+        "riscv_clocksource",
+    ];
+    fs::read_to_string(CURRENT_CLOCKSOURCE).map_or(true, |name| FAST.contains(&name.trim()))
+}
+
 fn by_host(host: &Host, plan: &Plan) -> Result<Selected, Unsuitable> {
     let page = host.page.as_ref().map_err(|error| Unsuitable::Page(error.clone()))?;
     counter_is_safe(host)?;
@@ -246,6 +260,10 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
     let detours = detours(plan);
     let mut template = host.template(&vdso_image::FORWARDED);
     template.call_mark = detours.mark;
+    if detours.is_any() && !kernel_has_fast_clocks() {
+        // Its function would make calls that are not marked, and so looked at each time.
+        (template.clock_gettime, template.gettimeofday) = (None, None);
+    }
     if source == Source::Chain {
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
@@ -262,7 +280,8 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
 fn detours(plan: &Plan) -> Detours {
-    Detours::of(&plan.transforms, CallSites::default(), RandomState::new().hash_one(()) as u32)
+    let mark = RandomState::new().hash_one(()) as u32;
+    Detours::of(&plan.transforms, plan.setting, CallSites::default(), mark)
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {

@@ -21,7 +21,7 @@ use crate::child::{Child, End, wait_for};
 use crate::clock::Plan;
 use crate::command::{Command, Notices};
 use crate::error::Error;
-use crate::follow::{Notice, Severity, Tick, hint};
+use crate::follow::{Notice, Severity, Tick, Turn, hint};
 use crate::privilege;
 use crate::process;
 use crate::processes::{
@@ -232,7 +232,12 @@ impl Front<'_> {
         let publisher = || -> Tick<'_> {
             let page = self.selected.payload.file.page();
             let mut timekeeper = Timekeeper::new(page, self.host.sampler(), self.plan.transforms);
-            Box::new(move || timekeeper.update())
+            Box::new(move |turn| {
+                if let Turn::Move(moved) = turn {
+                    timekeeper.move_clocks(moved);
+                }
+                Some(timekeeper.update())
+            })
         };
         let executed = |program: Pid| {
             let fd = process::open(program);

@@ -8,6 +8,7 @@
 //!   virtual machine's host. gVisor's `referenceClocks` (`pkg/sentry/time`) is the model.
 //! - [`steering`]: how a published line is continued so that it follows its reference and never goes back.
 //! - [`Timekeeper`]: puts both together and publishes.
+//! - [`settable`]: what programs do to a clock of their own that they set.
 //! - [`calibration`]: how fast a counter counts, against a timer.
 //! - [`counter`]: the processor's counter, for references that run on it.
 //! - [`Guest`]: a virtual machine's counter, its host's scaled and moved.
@@ -26,11 +27,12 @@ pub mod counter;
 mod guest;
 mod publish;
 mod reference;
+pub mod settable;
 pub mod simulated;
 pub mod steering;
 
 pub use guest::{Guest, Scaling};
-pub use publish::{Report, Timekeeper, initialise};
+pub use publish::{How, Moved, Report, Timekeeper, initialise, move_clocks};
 pub use reference::{Fallback, NOISE_NS, Reference, Resolutions, Sample, Slopes};
 
 /// The examples of the README are tested, too.

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use vdso_data::arithmetic::{Rate, Transform};
+use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::{self, CounterView, OwnPage};
 use vdso_data::sync::Ordering;
 use vdso_data::{clock, latch};
@@ -40,6 +41,10 @@ pub struct Timekeeper<'page, R> {
     reference: R,
     nominal: Slopes,
     transforms: [Transform; clock::LINES],
+    /// Instead of the reference's.
+    zone: Option<Timezone>,
+    /// How the clocks that can be set have been moved since the last update.
+    moved: Option<How>,
     last: Option<Published>,
     interval: Duration,
     report: Report,
@@ -49,6 +54,37 @@ pub struct Timekeeper<'page, R> {
 struct Published {
     sample: Sample,
     slopes: [u128; clock::LINES],
+}
+
+/// How the clocks of a page are moved from now on, as somebody has set one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// By clock id.
+    pub transforms: [Transform; clock::LINES],
+    /// The time zone, if it was set.
+    pub zone: Option<Timezone>,
+    /// Whether a clock jumps.
+    pub how: How,
+}
+
+/// Whether a clock that can be set jumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// It goes on from where it is.
+    Slewed,
+    /// It is somewhere else.
+    Set,
+}
+
+/// Moves the clocks of a page that nobody publishes, for the `host` and `chain` sources. There may be only one who
+/// does.
+pub fn move_clocks(page: &OwnPage, moved: &Moved) {
+    let update = page.begin();
+    for (line, transform) in update.lines().iter().zip(&moved.transforms) {
+        line.store_transform(transform);
+    }
+    page.store_time_zone(moved.zone);
+    update.commit();
 }
 
 /// What a clock's readers may have read when the counter is at some value.
@@ -115,10 +151,21 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
             nominal: reference.slopes(),
             reference,
             transforms,
+            zone: None,
+            moved: None,
             last: None,
             interval: FIRST_INTERVAL,
             report: Report::default(),
         }
+    }
+
+    /// From the next [update](Self::update) on the clocks are moved so, which is to be made at once.
+    pub fn move_clocks(&mut self, moved: &Moved) {
+        self.transforms = moved.transforms;
+        self.zone = moved.zone;
+        self.moved = self.moved.max(Some(moved.how));
+        // Whoever reads soon has the new rate, and it is known how well.
+        self.interval = FIRST_INTERVAL;
     }
 
     /// Publishes the clocks as they are now, and says when to call again.
@@ -161,6 +208,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         }
         self.renew_keys_after_standstill(&sample);
         self.last = Some(Published { sample, slopes });
+        self.moved = None;
         self.report.updates += 1;
         let wait = self.interval;
         self.interval = (self.interval * 2).min(INTERVAL);
@@ -264,12 +312,19 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
             }
         };
         let is_far_ahead = old.at(now).saturating_sub(target) > self.slewed(&views[id]);
-        let kind = match self.was_set(id, sample, is_far_ahead) {
-            true => Kind::Settable,
-            false => Kind::NeverBack,
+        let moved = self.moved.filter(|_| clock::is_in(id as u32, clock::SETTABLE));
+        let kind = match moved {
+            Some(How::Set) => Kind::Set,
+            Some(How::Slewed) => Kind::Slewed,
+            None if self.was_set(id, sample, is_far_ahead) => Kind::Settable,
+            None => Kind::NeverBack,
         };
         let line = steering::continued(&old, (now, target), slope, interval_cycles, kind);
-        (line, steering::overlap_cycles(old.slope, line.slope).min(left_cycles))
+        let overlap_cycles = match kind {
+            Kind::Set | Kind::Slewed => steering::SHORT_OVERLAP_CYCLES,
+            Kind::Settable | Kind::NeverBack => steering::overlap_cycles(old.slope, line.slope),
+        };
+        (line, overlap_cycles.min(left_cycles))
     }
 
     /// Where a clock should be.
@@ -367,7 +422,7 @@ impl<'page, R: Reference> Timekeeper<'page, R> {
         }
         let is_in_time = in_time();
         if is_in_time {
-            self.page.store_time_zone(self.reference.time_zone());
+            self.page.store_time_zone(self.zone.or(self.reference.time_zone()));
             update.commit();
         }
         is_in_time

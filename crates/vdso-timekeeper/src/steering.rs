@@ -86,6 +86,10 @@ pub enum Kind {
     Settable,
     /// MONOTONIC, MONOTONIC_RAW, BOOTTIME.
     NeverBack,
+    /// One of the first kind that somebody has just set.
+    Set,
+    /// One of the first kind whose rate somebody has just changed: it goes on from where it belongs.
+    Slewed,
 }
 
 /// The line that continues `old` from `now`, where the clock should read `target` and run at
@@ -99,11 +103,20 @@ pub fn continued(
 ) -> Line {
     let reads = old.at(now);
     let deviation = target.saturating_sub(reads);
+    match kind {
+        Kind::Set => return Line { cycles: now, start: target, slope },
+        Kind::Slewed => {
+            // Above the old one for as long as publishing takes; for longer would be a jump.
+            let lift = lift_for(SHORT_OVERLAP_CYCLES, old.slope, slope);
+            return Line { cycles: now, start: target.max(reads).saturating_add(lift), slope };
+        }
+        Kind::Settable | Kind::NeverBack => {}
+    }
     let was_set = deviation.saturating_abs() > STEP_NS << 32;
     if was_set && (kind == Kind::Settable || deviation > 0) {
         let floor = match kind {
-            Kind::Settable => target,
             Kind::NeverBack => reads.saturating_add(lift(old.slope, slope)),
+            Kind::Settable | Kind::Set | Kind::Slewed => target,
         };
         return Line { cycles: now, start: target.max(floor), slope };
     }
@@ -120,11 +133,14 @@ pub fn continued(
 
 /// How far above an old line a slower new one has to start, so that they meet at the overlap's end.
 fn lift(old_slope: u128, slope: u128) -> Fixed {
+    lift_for(overlap_cycles(old_slope, slope), old_slope, slope)
+}
+
+fn lift_for(overlap_cycles: u64, old_slope: u128, slope: u128) -> Fixed {
     let slower_by = old_slope.saturating_sub(slope);
     // Every shift drops a fraction of a unit, so two units more.
     let dropped = if old_slope == 0 && slope == 0 { 0 } else { 2 };
-    let overlap_cycles = u128::from(overlap_cycles(old_slope, slope));
-    (slower_by.saturating_mul(overlap_cycles) >> 32) as Fixed + dropped
+    (slower_by.saturating_mul(overlap_cycles.into()) >> 32) as Fixed + dropped
 }
 
 /// For how long a line that continues one of `old_slope` is nowhere below it: it has to be published

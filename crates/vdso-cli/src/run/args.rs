@@ -47,6 +47,12 @@ pub struct Run {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub clocks: Vec<ClockGroup>,
 
+    /// Let the program and all that it starts set this clock
+    ///
+    /// Without it, programs may that have CAP_SYS_TIME, if their clock is changed in any way. The host's is never set.
+    #[arg(long)]
+    pub settable: bool,
+
     /// Whose times files have for the program: the host's, as they are stored, or its own clock's
     ///
     /// With "clock" the program sees times as if its own clock had stored them, and what it sets it sees again; so
@@ -144,6 +150,7 @@ Examples:
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
+  vdso run --settable -- sh -c 'date -s 2030-01-01; ./server'
   vdso run --offset 1y --clocks all -v -- bash";
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
@@ -153,6 +160,7 @@ Examples:
   vdso run --rate 60 -- python3 simulation.py
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
+  vdso run --settable -- sh -c 'date -s 2030-01-01; ./server'
   vdso run --offset 1y --clocks all -v -- bash
 
 Exit code: that of the program; 128 and the signal's number if a signal ended it; 127 if it was not
@@ -160,7 +168,7 @@ found, 126 if it could not be executed, 125 if vdso itself failed or a program w
 for a mistake in its arguments.
 
 What a program reads through its C library, its runtime or the vDSO itself is moved, and so are its waits
-and timers. Clocks that it reads by system calls of its own are not yet.
+and timers, and clocks that it asks the kernel for itself. What it sets is its own clock (--settable).
 
 Programs get clocks on x86-64, arm64 and 64-bit RISC-V; on x86-64 i386 programs, too, where they are
 followed, and x32 programs. Programs of other kinds run untouched, and a warning says so.";

@@ -170,6 +170,9 @@ fn clock(run: &Run) -> Result<Clock> {
             clock.ahead(by.unsigned_abs())
         };
     }
+    if run.settable {
+        clock = clock.settable();
+    }
     if run.freeze {
         clock = clock.freeze();
     } else if let Some(rate) = run.rate {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use vdso_host::{Host, Kept};
-use vdso_launch::follow::Tick;
+use vdso_launch::follow::{Tick, Turn};
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     CallSites, Core, FileTimes, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source,
@@ -101,10 +101,13 @@ fn launch(
         let page = selected.payload.file.page();
         let mut timekeeper = Timekeeper::new(page, host.sampler(), plan.transforms);
         let report = &report;
-        Box::new(move || {
+        Box::new(move |turn| {
+            if let Turn::Move(moved) = turn {
+                timekeeper.move_clocks(moved);
+            }
             let wait = timekeeper.update();
             *report.borrow_mut() = timekeeper.report();
-            wait
+            Some(wait)
         })
     };
     let farewell = || {

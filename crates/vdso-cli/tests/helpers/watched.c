@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host_clock.h"
+
 static int (*vdso_clock_gettime)(clockid_t, struct timespec *);
 static int (*vdso_gettimeofday)(struct timeval *, void *);
 static time_t (*vdso_time)(time_t *);
@@ -109,9 +111,9 @@ static long long ns(struct timespec time) {
 
 static void check(void) {
     struct timespec before, library, after;
-    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &before);
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &before, host_clock_mark());
     clock_gettime(CLOCK_MONOTONIC, &library);
-    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &after);
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &after, host_clock_mark());
     printf("MONOTONIC %lld %lld %lld\n", ns(before), ns(library), ns(after));
 }
 

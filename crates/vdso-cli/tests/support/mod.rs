@@ -339,7 +339,7 @@ pub fn assert_group_shift(readings: &Readings, groups: &str, shift_ns: i128, tol
 /// A shift of whole seconds commutes with truncation to less: such readings are exact although
 /// gettimeofday and time truncate, as their raw twins truncate, too. bash's raw twin of `TIME` is
 /// the coarse clock's, what it prints itself the exact clock's.
-fn resolution_ns(reading: &Reading, shift_ns: i128, tolerance_ns: i128) -> i128 {
+pub fn resolution_ns(reading: &Reading, shift_ns: i128, tolerance_ns: i128) -> i128 {
     let is_truncated_twice = matches!(reading.clock, Clock::Gettimeofday | Clock::Time)
         && reading.function != "printf"
         && reading.function != "HiRes.gettimeofday";

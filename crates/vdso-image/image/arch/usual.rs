@@ -11,6 +11,7 @@ use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::{counter, own_page, process_page};
 use crate::gettimeofday::Timeval;
+use crate::pages;
 
 /// What the kernel calls `__kernel_long_t`: the word of its times, where they are not 64 bits in any case.
 pub type Long = core::ffi::c_long;
@@ -61,12 +62,15 @@ const fn one_of(time64: Option<u32>, usual: Option<u32>) -> u32 {
     }
 }
 
+/// A call of the image's own, which means the host's clocks: it is marked behind its arguments
+/// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
+///
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline(always)]
 unsafe fn syscall(number: u32, first: usize, second: usize) -> c_int {
     // SAFETY: the caller answers for the call itself.
-    unsafe { system_call!(number, first, second, 0) as c_int }
+    unsafe { system_call!(number, first, second, pages::call_mark()) as c_int }
 }
 
 /// # Safety

@@ -20,6 +20,13 @@ pub fn read(addr: u64) -> Option<[u64; 2]> {
     Some(unsafe { (addr as *const [u64; 2]).read_unaligned() })
 }
 
+/// The 32 bits at `addr`; `None` if they cannot be read, or if those behind them cannot.
+pub fn read_u32(addr: u64) -> Option<u32> {
+    is_readable(addr).then_some(())?;
+    // SAFETY: as above.
+    Some(unsafe { (addr as *const u32).read_unaligned() })
+}
+
 /// Whether the eight bytes there can be read: the kernel copies a set of signals with which, as there is no such
 /// operation, nothing is to be done.
 #[inline(never)]
@@ -30,17 +37,23 @@ fn is_readable(addr: u64) -> bool {
     unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
 }
 
-/// Writes two words to `addr`, if they can be written.
+/// Writes two words to `addr`, if they can be written; says whether.
 #[inline(never)]
-pub fn write(addr: u64, words: [u64; 2]) {
-    // `struct iovec`
-    let local = [(&raw const words).addr(), 16];
-    let remote = [addr as usize, 16];
-    let [local, remote] = [&local, &remote].map(|vector| (&raw const *vector).addr() as u64);
-    // SAFETY: takes nothing.
-    let pid = unsafe { arch::syscall_6(number::GETPID, &[0; 6]) } as u64;
-    // SAFETY: the kernel writes where the program has told it to, if it can.
-    let _ = unsafe { arch::syscall_6(number::PROCESS_VM_WRITEV, &[pid, local, 1, remote, 1, 0]) };
+pub fn write(addr: u64, words: [u64; 2]) -> bool {
+    let can_be_written = is_writable(addr) && is_writable(addr.wrapping_add(SET_BYTES));
+    if can_be_written {
+        // SAFETY: the program has told the kernel to write there, which has just done so.
+        unsafe { (addr as *mut [u64; 2]).write_unaligned(words) };
+    }
+    can_be_written
+}
+
+/// Whether eight bytes can be written there, which are others then: the kernel says which signals are blocked.
+#[inline(never)]
+fn is_writable(addr: u64) -> bool {
+    let args = [0, 0, addr, SET_BYTES, 0, 0];
+    // SAFETY: the kernel writes where the program has told it to, if it can, and changes nothing else.
+    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
 }
 
 /// A `struct __kernel_timespec`: `None` if it cannot be read, or if the kernel would not take it.
@@ -55,6 +68,13 @@ pub fn valid([sec, nsec]: [u64; 2]) -> Option<Timespec> {
         .then_some(Timespec { sec: sec as i64, nsec: nsec as i64 })
 }
 
+/// A time with any number of nanoseconds, which a few calls take.
+pub fn of_unchecked_timespec([sec, nsec]: [u64; 2]) -> Option<Timespec> {
+    let sec = (sec as i64).checked_add((nsec as i64).div_euclid(NSEC_PER_SEC as i64))?;
+    let nsec = (nsec as i64).rem_euclid(NSEC_PER_SEC as i64);
+    (sec >= 0).then_some(Timespec { sec, nsec })
+}
+
 /// As the kernel reads it.
 pub fn words(time: Timespec) -> [u64; 2] {
     [time.sec as u64, time.nsec as u64]
@@ -67,9 +87,9 @@ const NSEC_PER_USEC: u64 = 1_000;
 #[inline(never)]
 pub fn of_timeval([sec, usec]: [u64; 2]) -> Option<Timespec> {
     let is_valid = sec as i64 >= 0 && usec as i64 >= 0;
-    let sec = sec.checked_add(usec / USEC_PER_SEC)?;
-    let nsec = usec % USEC_PER_SEC * NSEC_PER_USEC;
-    (is_valid && sec as i64 >= 0).then_some(Timespec { sec: sec as i64, nsec: nsec as i64 })
+    let sec = (sec as i64).checked_add((usec / USEC_PER_SEC) as i64)?;
+    let nsec = (usec % USEC_PER_SEC * NSEC_PER_USEC) as i64;
+    is_valid.then_some(Timespec { sec, nsec })
 }
 
 /// A `struct timeval` of less than a second's microseconds, as timers and sockets take it.

@@ -1,4 +1,4 @@
-//! System calls that wait, set timers, or tell or set the times of files, made in a program's place: deadlines and spans of the program's own
+//! System calls that wait, set timers, read clocks, or tell or set the times of files, made in a program's place: deadlines and spans of the program's own
 //! clock become the host's, and what is left of them becomes the program's again.
 //!
 //! One rule for all of them: a deadline is taken on the clock that the kernel documents for it, as the program
@@ -11,12 +11,14 @@
 //! - [`wait`]: waits with one deadline or span;
 //! - [`several`]: waits for descriptors, which say what is left in other forms;
 //! - [`timers`]: what goes off later; [`others`]: time-outs of sockets and rings;
+//! - [`reads`]: what time it is;
 //! - [`files`]: times that files have;
 //! - [`memory`]: the program's memory.
 
 mod files;
 mod memory;
 mod others;
+mod reads;
 mod several;
 mod timers;
 mod wait;
@@ -25,8 +27,9 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
-use vdso_data::detour::{Mark, SMALL_STACK};
-use vdso_data::{clock, latch};
+use vdso_data::detour::{AGAIN, Mark};
+use vdso_data::clock::{self, shown_by as line};
+use vdso_data::latch;
 
 use crate::arch::{self, number};
 use crate::{clock_gettime, pages};
@@ -39,36 +42,43 @@ pub struct Frame {
     pub args: [u64; 6],
     /// The number.
     pub number: u64,
-    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`]; and
-    /// [`vdso_data::detour::SMALL_STACK`], which is for `arch/*/detour.rs`.
-    pub sender_word: u64,
-}
-
-impl Frame {
-    fn timer_clock(&self) -> u32 {
-        self.sender_word as u32 & !SMALL_STACK
-    }
+    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`].
+    pub timer_clock: u64,
 }
 
 /// Makes the call and gives what it gave.
 pub extern "C" fn make(frame: &Frame) -> i64 {
-    let call = Call { number: frame.number as usize, args: frame.args };
+    /// `EINTR` of `include/uapi/asm-generic/errno-base.h`.
+    const INTERRUPTED: i64 = -4;
+    let result = made(Call { number: frame.number as usize, args: frame.args }, frame);
+    // For a wait that does not know it; no program does.
+    if result == -i64::from(AGAIN) { INTERRUPTED } else { result }
+}
+
+#[inline(always)]
+fn made(call: Call, frame: &Frame) -> i64 {
     match call.number {
+        number::CLOCK_GETTIME => reads::clock_gettime(call),
+        number::GETTIMEOFDAY => reads::gettimeofday(call),
+        number::TIME => reads::time(call),
+        number::TIMES => reads::times(call),
+        number::SYSINFO => reads::sysinfo(call),
         number::CLOCK_NANOSLEEP | number::NANOSLEEP => wait::sleep(call),
         number::FUTEX => wait::futex(call),
         number::FUTEX_WAIT | number::FUTEX_WAITV => wait::futex_by_clock(call),
         number::MQ_TIMEDSEND | number::MQ_TIMEDRECEIVE => wait::message(call),
-        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT | number::IO_GETEVENTS => wait::short(call),
+        number::SEMTIMEDOP | number::RT_SIGTIMEDWAIT => wait::short(call),
+        number::IO_GETEVENTS | number::IO_PGETEVENTS => several::events(call),
         number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
         number::EPOLL_PWAIT2 => several::without_rest(call),
         number::POLL => several::poll(call),
         number::SELECT => several::select(call),
         number::EPOLL_WAIT | number::EPOLL_PWAIT => several::epoll(call),
         number::TIMER_SETTIME | number::TIMERFD_SETTIME => {
-            timers::set(call, frame.timer_clock())
+            timers::set(call, frame.timer_clock as u32)
         }
         number::TIMER_GETTIME | number::TIMERFD_GETTIME => {
-            timers::get(call, frame.timer_clock())
+            timers::get(call, frame.timer_clock as u32)
         }
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),
@@ -130,17 +140,6 @@ impl Call {
 /// The address of a time of ours, as an argument.
 fn addr_of<T>(time: &T) -> u64 {
     (&raw const *time).addr() as u64
-}
-
-/// The line of a clock: those that wake a machine have none of their own.
-fn line(id: u32) -> u32 {
-    const REALTIME_ALARM: u32 = 8;
-    const BOOTTIME_ALARM: u32 = 9;
-    match id {
-        REALTIME_ALARM => clock::REALTIME,
-        BOOTTIME_ALARM => clock::BOOTTIME,
-        _ => id,
-    }
 }
 
 /// How a clock is moved against the host's; not at all, if it has no line of its own.

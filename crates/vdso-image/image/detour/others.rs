@@ -3,10 +3,14 @@
 use vdso_data::clock;
 use vdso_data::detour::Mark;
 
-use super::{Call, addr_of, host_span, memory, scaled, transform};
+use super::{Call, NONE, addr_of, host_span, host_time, memory, now, scaled, transform};
 
 /// `setsockopt` of a time-out.
+#[inline(never)]
 pub fn set_option(call: Call) -> i64 {
+    if !is_time_out(&call) {
+        return call.make_as_it_is();
+    }
     let (place, mark) = (3, Mark::Low(5));
     let given = memory::read(call.arg(place)).filter(|_| has_room(call.arg(4)));
     let Some(span) = given.and_then(memory::valid_timeval) else {
@@ -17,7 +21,11 @@ pub fn set_option(call: Call) -> i64 {
 }
 
 /// `getsockopt` of a time-out.
+#[inline(never)]
 pub fn get_option(call: Call) -> i64 {
+    if !is_time_out(&call) {
+        return call.make_as_it_is();
+    }
     let result = call.make(Mark::Low(5));
     let addr = call.arg(3);
     if result >= 0
@@ -29,24 +37,56 @@ pub fn get_option(call: Call) -> i64 {
     result
 }
 
+/// Whether the option is `SO_RCVTIMEO` or `SO_SNDTIMEO`, as it is or as it was: `include/uapi/asm-generic/socket.h`.
+fn is_time_out(call: &Call) -> bool {
+    const SOL_SOCKET: u32 = 1;
+    call.args[1] as u32 == SOL_SOCKET && matches!(call.args[2] as u32, 20 | 21 | 66 | 67)
+}
+
 /// Whether a `struct timeval` fits.
 fn has_room(bytes: u64) -> bool {
     bytes as u32 >= 16
 }
 
-/// `io_uring_enter` with a time-out: `struct io_uring_getevents_arg` of `include/uapi/linux/io_uring.h`.
+/// `io_uring_enter` with `struct io_uring_getevents_arg`, which has the address of a span, or of a deadline.
+#[inline(never)]
 pub fn enter_ring(call: Call) -> i64 {
-    let (place, mark) = (4, Mark::High(1));
-    let argument_addr = call.arg(place);
-    let words = memory::read(argument_addr).zip(memory::read(argument_addr.wrapping_add(8)));
-    let Some(([signals, sizes], [_, span_addr])) = words else {
+    /// `include/uapi/linux/io_uring.h`.
+    const HAS_ARGUMENT: u64 = 1 << 3;
+    const ABSOLUTE: u64 = 1 << 5;
+    const TIMED_OUT: i64 = -62;
+    let mark = Mark::High(1);
+    let arg_addr = call.args[4];
+    let has_argument = call.args[3] & HAS_ARGUMENT != 0 && call.args[5] == RING_ARG_BYTES;
+    let words = memory::read(arg_addr).zip(memory::read(arg_addr.wrapping_add(8)));
+    let Some(([set, sizes], [_, time_addr])) = words.filter(|_| has_argument)
+    else {
         return call.make(mark);
     };
-    let Some(span) = memory::read_timespec(span_addr) else {
+    let Some(time) = memory::read_timespec(time_addr) else {
         return call.make(mark);
     };
-    let host = host_span(span);
-    let argument = [signals, sizes, addr_of(&host)];
-    // What was submitted must not be so again, so nothing is repeated.
-    call.with(place, addr_of(&argument)).make(mark)
+    let began = now(clock::MONOTONIC);
+    let is_absolute = call.args[3] & ABSOLUTE != 0;
+    let mut passed = NONE;
+    // Whoever has submitted something does not hear that the time is over, so nothing is submitted again.
+    loop {
+        let host = if is_absolute {
+            host_time(&transform(clock::MONOTONIC), time)
+        } else {
+            host_span(time.wrapping_sub(passed))
+        };
+        let arg = [set, sizes, addr_of(&host)];
+        let result = call.with(4, addr_of(&arg)).make(mark);
+        passed = now(clock::MONOTONIC);
+        if !is_absolute {
+            passed = passed.wrapping_sub(began);
+        }
+        if result != TIMED_OUT || passed >= time {
+            return result;
+        }
+    }
 }
+
+/// Of `struct io_uring_getevents_arg`.
+const RING_ARG_BYTES: u64 = 24;

@@ -12,9 +12,11 @@ use crate::arch::number;
 /// None of them was ready in time.
 const NONE_READY: i64 = 0;
 
+const EFAULT: i64 = -14;
 const ENOSYS: i64 = -38;
 
 /// `ppoll`, `pselect6`, `recvmmsg`: the kernel writes what is left of the span in its place.
+#[inline(never)]
 pub fn with_rest(call: Call) -> i64 {
     let (place, mark, timed_out) = match call.number {
         number::PPOLL => (2, Mark::Low(5), Some(NONE_READY)),
@@ -26,11 +28,28 @@ pub fn with_rest(call: Call) -> i64 {
         return call.make(mark);
     };
     let (result, left) = For::new(place, mark, timed_out).make(call, span);
-    memory::write(call.arg(place), memory::words(of_program(left, span)));
-    result
+    let is_written = memory::write(call.arg(place), memory::words(of_program(left, span)));
+    // The others do not mind.
+    if call.number == number::RECVMMSG && result > 0 && !is_written { EFAULT } else { result }
+}
+
+/// `io_getevents`, and `io_pgetevents` without a set of signals.
+#[inline(never)]
+pub fn events(call: Call) -> i64 {
+    let (place, mark) = (4, Mark::Low(5));
+    if call.number == number::IO_PGETEVENTS && call.args[5] != 0 {
+        return call.make_as_it_is();
+    }
+    let call = Call { number: number::IO_GETEVENTS, args: call.args };
+    // It takes any number of nanoseconds.
+    match memory::read(call.arg(place)).and_then(memory::of_unchecked_timespec) {
+        Some(span) => For::new(place, mark, Some(NONE_READY)).make(call, span).0,
+        None => call.make(mark),
+    }
 }
 
 /// `epoll_pwait2`.
+#[inline(never)]
 pub fn without_rest(call: Call) -> i64 {
     let (place, mark) = (3, Mark::High(0));
     match memory::read_timespec(call.arg(place)) {
@@ -40,6 +59,7 @@ pub fn without_rest(call: Call) -> i64 {
 }
 
 /// `poll`, by `ppoll`.
+#[inline(never)]
 pub fn poll(call: Call) -> i64 {
     let [descriptors, count, timeout_ms, ..] = call.args;
     let Some(span) = of_millis(timeout_ms) else {
@@ -50,6 +70,7 @@ pub fn poll(call: Call) -> i64 {
 }
 
 /// `select`, by `pselect6`.
+#[inline(never)]
 pub fn select(call: Call) -> i64 {
     let timeout_addr = call.args[4];
     let words = if timeout_addr == 0 { None } else { memory::read(timeout_addr) };
@@ -66,6 +87,7 @@ pub fn select(call: Call) -> i64 {
 }
 
 /// `epoll_wait`, `epoll_pwait`, by `epoll_pwait2` where the kernel has that.
+#[inline(never)]
 pub fn epoll(call: Call) -> i64 {
     let mark = Mark::High(0);
     let Some(span) = of_millis(call.args[3]) else {

@@ -11,7 +11,11 @@ use crate::arch::number;
 
 const MARK: Mark = Mark::Low(5);
 
+/// The others count a processor's time: `include/uapi/linux/time.h`.
+const ITIMER_REAL: u32 = 0;
+
 /// `timer_settime`, `timerfd_settime`, of a timer on `clock`.
+#[inline(never)]
 pub fn set(call: Call, clock: u32) -> i64 {
     /// `TIMER_ABSTIME` and `TFD_TIMER_ABSTIME`.
     const ABSOLUTE: u64 = 1;
@@ -40,6 +44,7 @@ pub fn set(call: Call, clock: u32) -> i64 {
 }
 
 /// `timer_gettime`, `timerfd_gettime`, of a timer on `clock`.
+#[inline(never)]
 pub fn get(call: Call, clock: u32) -> i64 {
     if clock == NO_TIMER {
         return call.make_as_it_is();
@@ -52,8 +57,12 @@ pub fn get(call: Call, clock: u32) -> i64 {
 }
 
 /// `setitimer`.
+#[inline(never)]
 pub fn set_interval(call: Call) -> i64 {
-    let [_, new_addr, old_addr, ..] = call.args;
+    let [which, new_addr, old_addr, ..] = call.args;
+    if which as u32 != ITIMER_REAL {
+        return call.make_as_it_is();
+    }
     let rate = transform(clock::MONOTONIC).rate;
     let words = memory::read(new_addr).zip(memory::read(new_addr.wrapping_add(16)));
     let times = words.and_then(|(interval, value)| {
@@ -71,7 +80,11 @@ pub fn set_interval(call: Call) -> i64 {
 }
 
 /// `getitimer`.
+#[inline(never)]
 pub fn get_interval(call: Call) -> i64 {
+    if call.args[0] as u32 != ITIMER_REAL {
+        return call.make_as_it_is();
+    }
     let result = call.make(MARK);
     if result >= 0 {
         scale_timevals(call.args[1], transform(clock::MONOTONIC).rate);
@@ -80,6 +93,7 @@ pub fn get_interval(call: Call) -> i64 {
 }
 
 /// `alarm`, by `setitimer`, as a second of the program's may be less than one of the host's.
+#[inline(never)]
 pub fn alarm(call: Call) -> i64 {
     let rate = transform(clock::MONOTONIC).rate;
     let value = Timespec { sec: i64::from(call.args[0] as u32), nsec: 0 };
@@ -92,10 +106,10 @@ pub fn alarm(call: Call) -> i64 {
     }
     // SAFETY: it is ours; read anew, as the kernel has written.
     let [_, left] = unsafe { (&raw const old).read_volatile() };
-    let left = scaled(rate, memory::of_timeval(left).unwrap_or(NONE));
+    let left = self::left(rate, memory::of_timeval(left).unwrap_or(NONE));
     // As the kernel rounds: never to "none was set", else to the nearest.
     let is_up = left.nsec >= 500_000_000 || left.sec == 0 && left.nsec != 0;
-    left.sec + i64::from(is_up)
+    (left.sec + i64::from(is_up)).min(i64::from(u32::MAX))
 }
 
 /// `struct __kernel_itimerspec`: how often, and when first.
@@ -126,9 +140,10 @@ fn scale_timevals(addr: u64, rate: Rate) {
     }
 }
 
-/// Not zero where it was not.
+/// Not zero where it was not; and for ever, as the host says it, where no time passes.
 fn left(rate: Rate, time: Timespec) -> Timespec {
     match scaled(rate, time) {
+        _ if rate == Rate::ZERO => time,
         NONE if time != NONE => Timespec { sec: 0, nsec: 1 },
         left => left,
     }

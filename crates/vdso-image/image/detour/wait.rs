@@ -12,6 +12,9 @@ const TIMED_OUT: i64 = -110;
 const TRY_AGAIN: i64 = -11;
 const INTERRUPTED: i64 = -4;
 
+/// What is told instead of a result if a clock was set.
+const AGAIN: i64 = -(vdso_data::detour::AGAIN as i64);
+
 /// What says that the time is over: where that is no error the call has only waited.
 const SLEPT: i64 = 0;
 
@@ -26,7 +29,7 @@ pub struct Until {
 }
 
 impl Until {
-    /// Makes the call, and makes it again if the host's clock was there first.
+    /// Makes the call, and makes it again if the host's clock was there first, or if somebody has set a clock.
     #[inline(never)]
     pub fn make(&self, call: Call) -> i64 {
         let Some(wanted) = memory::read_timespec(call.arg(self.place)) else {
@@ -35,8 +38,12 @@ impl Until {
         loop {
             let host = host_time(&transform(line(self.clock)), wanted);
             let result = call.with(self.place, addr_of(&host)).make(self.mark);
-            if result != self.timed_out || now(line(self.clock)) >= wanted {
-                return result;
+            let is_over = now(line(self.clock)) >= wanted;
+            match result {
+                AGAIN if is_over => return self.timed_out,
+                AGAIN => {}
+                _ if result == self.timed_out && !is_over => {}
+                _ => return result,
             }
         }
     }
@@ -81,6 +88,7 @@ impl For {
 }
 
 /// `nanosleep`, `clock_nanosleep`.
+#[inline(never)]
 pub fn sleep(call: Call) -> i64 {
     const TIMER_ABSTIME: u64 = 1;
     let is_plain = call.number == number::NANOSLEEP;
@@ -91,6 +99,10 @@ pub fn sleep(call: Call) -> i64 {
         return Until { clock, place, mark, timed_out: SLEPT }.make(call);
     }
     let mark = Mark::Low(4);
+    // A processor's time is what it is.
+    if !is_plain && !matches!(call.args[0] as u32, 0 | 1 | 7 | 8 | 9 | 11) {
+        return call.make_as_it_is();
+    }
     let Some(span) = memory::read_timespec(call.arg(place)) else {
         return call.make(mark);
     };
@@ -110,6 +122,7 @@ fn scale_rest(addr: u64) {
 }
 
 /// `futex`: its operations with a time-out.
+#[inline(never)]
 pub fn futex(call: Call) -> i64 {
     /// `include/uapi/linux/futex.h`.
     const COMMAND: u64 = !(128 | CLOCK_REALTIME);
@@ -136,6 +149,7 @@ pub fn futex(call: Call) -> i64 {
 }
 
 /// `futex_wait`, `futex_waitv`: the clock is an argument.
+#[inline(never)]
 pub fn futex_by_clock(call: Call) -> i64 {
     let is_several = call.number == number::FUTEX_WAITV;
     let (place, clock, mark) =
@@ -147,6 +161,7 @@ pub fn futex_by_clock(call: Call) -> i64 {
 }
 
 /// `mq_timedsend`, `mq_timedreceive`.
+#[inline(never)]
 pub fn message(call: Call) -> i64 {
     let (place, mark) = (4, Mark::Low(5));
     if call.arg(place) == 0 {
@@ -156,11 +171,11 @@ pub fn message(call: Call) -> i64 {
 }
 
 /// Others with the address of a span that stays as it is.
+#[inline(never)]
 pub fn short(call: Call) -> i64 {
     match call.number {
         number::SEMTIMEDOP => span(call, 3, Mark::Low(5), TRY_AGAIN),
-        number::RT_SIGTIMEDWAIT => span(call, 2, Mark::Low(5), TRY_AGAIN),
-        _ => span(call, 4, Mark::Low(5), SLEPT),
+        _ => span(call, 2, Mark::Low(5), TRY_AGAIN),
     }
 }
 

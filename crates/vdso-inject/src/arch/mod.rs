@@ -161,6 +161,13 @@ pub enum Times {
         /// The argument.
         place: u8,
     },
+    /// The same, if there is no set of signals: with one the image cannot mark the call.
+    SpanWithoutSet {
+        /// The argument.
+        place: u8,
+        /// That which is a null pointer then.
+        set_place: u8,
+    },
     /// `setitimer`, `getitimer`: which of a process's timers, and the address of two spans.
     Interval {
         /// The argument.
@@ -195,6 +202,33 @@ pub enum Times {
         /// The argument.
         place: u8,
     },
+    /// What time it is on this clock.
+    Now {
+        /// Whose time.
+        clock: Clock,
+    },
+    /// What a clock is set to, which is no matter of the image's.
+    Sets {
+        /// By which call.
+        setter: Setter,
+        /// The size of a number in the times that it takes.
+        word: Word,
+    },
+}
+
+/// The calls that set a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setter {
+    /// `clock_settime`: a clock and the address of a time.
+    ClockSettime,
+    /// `stime`: the address of whole seconds.
+    Stime,
+    /// `settimeofday`: the addresses of a time and a time zone.
+    Settimeofday,
+    /// `adjtimex`: the address of a `struct timex`.
+    Adjtimex,
+    /// `clock_adjtime`: a clock and the address of a `struct timex`.
+    ClockAdjtime,
 }
 
 /// Whose time a deadline is.

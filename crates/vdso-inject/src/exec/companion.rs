@@ -7,6 +7,8 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use vdso_data::own::OwnPage;
+
 use super::memory::Memory;
 use super::{FileBy, Payload, padding_in, probe};
 use crate::arch::{ABIS, Abi};
@@ -139,6 +141,14 @@ impl Payload {
             return Some(&self.file);
         }
         Some(&self.companion(abi)?.made.get()?.file)
+    }
+
+    /// The pages of clocks that programs of other kinds read, as far as there are any yet.
+    pub fn other_pages(&self) -> impl Iterator<Item = &OwnPage> {
+        let made = self.companions.iter().filter_map(|companion| companion.made.get());
+        made.map(|made| &made.file)
+            .filter(|file| !file.is_in_file_of(&self.file))
+            .map(|file| file.page())
     }
 
     fn companion(&self, abi: &Abi) -> Option<&Companion> {

@@ -1,5 +1,5 @@
 //! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, and
-//! calls with times that are not the host's ([`timed`](super::timed)); allows all else.
+//! calls with times that are not the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -7,7 +7,7 @@ use libc::{
 };
 use vdso_data::detour::Mark;
 
-use vdso_inject::arch::{ABIS, Abi};
+use vdso_inject::arch::{ABIS, Abi, Times};
 use vdso_inject::detour::Detours;
 use vdso_inject::stub::REQUEST;
 
@@ -48,7 +48,10 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         for call in abi.calls.timed {
             let ways = timed::reported(call.times, detours);
             if !ways.is_empty() {
-                add(call.number, rule(Some((call.mark, detours.mark)), &ways));
+                // The image sets no clock; nor does anybody who knows the mark.
+                let is_made_by_image = !matches!(call.times, Times::Sets { .. });
+                let mark = is_made_by_image.then_some((call.mark, detours.mark));
+                add(call.number, rule(mark, &ways));
             }
         }
     }
@@ -180,7 +183,9 @@ const fn answer(action: u32) -> sock_filter {
 #[cfg(test)]
 mod tests {
     use vdso_arch::system_call::X32_BIT;
+    use vdso_data::arithmetic::Transform;
     use vdso_data::clock;
+    use vdso_inject::detour::{CallSites, Setting};
 
     use super::*;
 
@@ -258,18 +263,86 @@ mod tests {
         assert_eq!(run(0x1234, reported[0].1, 0), SECCOMP_RET_ALLOW);
     }
 
+    /// Of a launch that moves these clocks.
+    fn detours(moved: &[u32]) -> Detours {
+        let mut transforms = [Transform::IDENTITY; clock::LINES];
+        for &id in moved {
+            transforms[id as usize].offset.sec = 7;
+        }
+        Detours::of(&transforms, Setting::Privileged, CallSites::Kept, 0x1234_5678)
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn clocks_are_asked_for_as_ever_where_they_are_the_hosts() {
+        let realtime = detours(&[clock::REALTIME]);
+        let boottime = detours(&[clock::BOOTTIME]);
+        let answer = |detours: &Detours, number: i64, first: u64, third: u64| {
+            let args = [first, 1, third, 0, 0, 0];
+            run_with(detours, ABIS[0].calls.audit_arch, number as u32, args)
+        };
+        let (yes, no) = (SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW);
+        for (id, by_realtime, by_boottime) in [
+            (clock::REALTIME, yes, yes),
+            (clock::TAI, yes, yes),
+            (clock::REALTIME_COARSE, yes, yes),
+            (clock::REALTIME_ALARM, yes, yes),
+            (clock::MONOTONIC, no, no),
+            (clock::BOOTTIME, no, yes),
+            (clock::BOOTTIME_ALARM, no, yes),
+            // Of CPU time.
+            (2, no, no),
+            (u32::MAX, no, no),
+        ] {
+            let asked =
+                |detours: &Detours, mark| answer(detours, libc::SYS_clock_gettime, id.into(), mark);
+            assert_eq!(
+                (asked(&realtime, 0), asked(&boottime, 0)),
+                (by_realtime, by_boottime),
+                "{id}"
+            );
+            assert_eq!(asked(&Detours::default(), 0), no);
+            assert_eq!(asked(&realtime, 0x1234_5678), no, "the image's own");
+        }
+        assert_eq!(answer(&realtime, libc::SYS_gettimeofday, 1, 0), yes);
+        assert_eq!(answer(&realtime, libc::SYS_sysinfo, 1, 0), no);
+        assert_eq!(answer(&boottime, libc::SYS_sysinfo, 1, 0), yes);
+        assert_eq!(answer(&realtime, libc::SYS_times, 1, 0), no);
+    }
+
+    /// Whichever clock is the program's own, and whoever knows the mark.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn no_program_with_a_clock_of_its_own_sets_the_hosts() {
+        for detours in [detours(&[clock::REALTIME]), detours(&[clock::MONOTONIC])] {
+            for third in [0, 0x1234_5678] {
+                for (number, first) in [
+                    (libc::SYS_clock_settime, clock::REALTIME.into()),
+                    (libc::SYS_clock_adjtime, clock::REALTIME.into()),
+                    (libc::SYS_settimeofday, 5),
+                    (libc::SYS_adjtimex, 5),
+                ] {
+                    let args = [first, 1, third, 0, 0, 0];
+                    let set = run_with(&detours, ABIS[0].calls.audit_arch, number as u32, args);
+                    assert_eq!(set, SECCOMP_RET_USER_NOTIF, "{number}");
+                }
+            }
+        }
+    }
+
     #[test]
     #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
     fn file_times_are_reported_where_they_are_the_clocks_and_that_is_moved() {
         use vdso_data::arithmetic::{Timespec, Transform};
         use vdso_data::clock;
-        use vdso_inject::detour::{CallSites, FileTimes};
+        use vdso_inject::detour::{CallSites, FileTimes, Setting};
 
         const MARK: u32 = 0x1234_5678;
         let moved = |id: u32, file_times| {
             let mut transforms = [Transform::IDENTITY; clock::LINES];
             transforms[id as usize].offset = Timespec { sec: 1, nsec: 0 };
-            Detours { file_times, ..Detours::of(&transforms, CallSites::default(), MARK) }
+            let detours = Detours::of(&transforms, Setting::default(), CallSites::default(), MARK);
+            Detours { file_times, ..detours }
         };
         let is_reported = |detours: &Detours, number: libc::c_long, args| {
             let architecture = ABIS[0].calls.audit_arch;

@@ -14,11 +14,13 @@ use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
+use vdso_data::latch;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
 
 use super::report::Report;
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::exec::Kept;
+use vdso_timekeeper::settable::{self, Settable};
 
 /// How many reports may be in work at a time. Programs that wait for slow file systems take one each.
 const SLOTS: usize = 512;
@@ -39,6 +41,8 @@ pub struct InFlight {
     confined_from: [AtomicU32; MOST_ABIS],
     /// How many programs were ended because they would have run on the host's clock.
     ended: AtomicU32,
+    /// The clock that programs set.
+    pub(super) clock: KeptClock,
     /// How many slots have been in use, from the first on. The memory of the others is not touched.
     used: AtomicU32,
     slots: [Slot; SLOTS],
@@ -61,6 +65,58 @@ pub struct Slot {
     kept_words: AtomicU32,
     /// [`Kept`] of a program that is being given its image late: the blocked signals, then the registers.
     kept: [AtomicU64; MOST_KEPT_WORDS],
+}
+
+/// What is kept of a clock that was set, twice: whoever is killed while it writes leaves the other.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct KeptClock {
+    /// Which of both, by the latch; zero: nobody has set it.
+    seq: AtomicU32,
+    copies: [[AtomicU64; KEPT_CLOCK_WORDS]; latch::COPIES],
+}
+
+/// The clock, the report of whoever has set it last, and what that is answered with.
+const KEPT_CLOCK_WORDS: usize = settable::WORDS + 2;
+
+/// The last change of a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastSet {
+    /// The clock since then.
+    pub clock: Settable,
+    /// The kernel's number of the report; see [`Report::id`].
+    pub report_id: u64,
+    /// What the call gives.
+    pub result: i64,
+}
+
+impl KeptClock {
+    /// From now on the change has been made, whoever publishes it.
+    pub fn store(&self, last: &LastSet) {
+        let words =
+            last.clock.to_words().into_iter().chain([last.report_id, last.result.cast_unsigned()]);
+        latch::write(&self.seq, |_, spare| {
+            for (place, word) in self.copies[spare].iter().zip(words) {
+                place.store(word, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// `None` if there was none.
+    pub fn load(&self) -> Option<LastSet> {
+        // Relaxed: whoever wrote is dead, or is this process.
+        if self.seq.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let words = latch::read(
+            &self.seq,
+            || (),
+            |(), copy| self.copies[copy].each_ref().map(|word| word.load(Ordering::Relaxed)),
+        );
+        let (clock, rest) = words.split_first_chunk()?;
+        let clock = Settable::from_words(*clock);
+        Some(LastSet { clock, report_id: rest[0], result: rest[1].cast_signed() })
+    }
 }
 
 /// Room for the general registers of any architecture, and one word more.

@@ -106,6 +106,12 @@ impl<'a> Listener<'a> {
         self.send(report, -(errno as i32), 0);
     }
 
+    /// Answers in the kernel's place: a value, or an errno if it is negative.
+    pub fn answer(&self, report: Report, result: i64) {
+        let (value, error) = if result < 0 { (0, result as i32) } else { (result, 0) };
+        self.send_value(report, value, error, 0);
+    }
+
     /// Answers so that the kernel makes the call anew, unless the thread, which was told to stop, is sent elsewhere
     /// at the stop.
     pub fn restart(&self, report: Report) {
@@ -133,7 +139,11 @@ impl<'a> Listener<'a> {
     }
 
     fn send(&self, report: Report, error: i32, flags: u32) {
-        let mut answer = libc::seccomp_notif_resp { id: report.id, val: 0, error, flags };
+        self.send_value(report, 0, error, flags);
+    }
+
+    fn send_value(&self, report: Report, val: i64, error: i32, flags: u32) {
+        let mut answer = libc::seccomp_notif_resp { id: report.id, val, error, flags };
         // SAFETY: the structure is the one that the request takes. An error means that the process
         // is gone, and there is nothing to do about that.
         let _ = undisturbed(|| unsafe { notif_send(self.fd.as_raw_fd(), &mut answer) });

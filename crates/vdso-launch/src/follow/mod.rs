@@ -8,6 +8,7 @@
 //! - [`InFlight`]: what is being worked on, in memory that survives a supervisor.
 //! - [`Tracer`]: programs on their way through `execve`, and those whose tracer was killed; `whereabouts`: those whose call
 //!   has failed.
+//! - `setting`: a program sets the clock, its own.
 //! - `foreign`: filters of the programs' own, and whether a stub can do its work under them.
 
 mod filter;
@@ -16,6 +17,7 @@ mod in_flight;
 mod listener;
 mod notice;
 mod report;
+mod setting;
 mod settings;
 mod supervisor;
 mod target;
@@ -28,5 +30,5 @@ pub use in_flight::{InFlight, SharedInFlight};
 pub use listener::{Listener, install};
 pub use notice::{Notice, OnHostClock, Severity, hint};
 pub use settings::{Settings, Tokens};
-pub use supervisor::{Observer, Supervisor, Tick};
+pub use supervisor::{Observer, Supervisor, Tick, Turn};
 pub use tracer::{Heard, Tracer};

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display, Formatter};
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -49,6 +49,14 @@ pub enum Notice {
         pid: Pid,
         /// The program's file as whoever executed it named it, if that is known.
         program: Option<OsString>,
+    },
+    /// A program waits, or sets a timer, by the host's clocks, as somebody else traces it. Told once for all
+    /// programs of one name.
+    HostWait {
+        /// The thread that waits.
+        pid: Pid,
+        /// The call's name.
+        call: &'static str,
     },
     /// Children are not followed: the filter was refused.
     NotFollowing {
@@ -129,6 +137,11 @@ impl Display for Notice {
                     "{name} was ended, as it would have run on the kernel's own clocks: {error}"
                 )
             }
+            Self::HostWait { pid, call } => write!(
+                formatter,
+                "{} waits by the kernel's own clocks while it is traced, first in {call}",
+                name(*pid)
+            ),
             // A process can be followed by one only, and what follows this one does so already.
             Self::NotFollowing { errno: Errno::EBUSY } => formatter.write_str(
                 "children will run on the clocks of the vdso run around this one, or of whoever else \
@@ -209,11 +222,17 @@ fn program_name(pid: Pid, program: Option<&OsStr>) -> String {
 
 /// A process by what it is called, which it chooses itself. It may have ended since.
 fn name(pid: Pid) -> String {
-    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    match name.strip_suffix(b"\n").unwrap_or(&name) {
-        b"" => format!("a program (pid {pid})"),
-        name => format!("{} (pid {pid})", quoted(OsStr::from_bytes(name))),
+    match called(pid) {
+        name if name.is_empty() => format!("a program (pid {pid})"),
+        name => format!("{} (pid {pid})", quoted(&name)),
     }
+}
+
+/// What a process is called; empty if it has ended.
+pub(super) fn called(pid: Pid) -> OsString {
+    let mut name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.pop();
+    OsString::from_vec(name)
 }
 
 #[cfg(test)]

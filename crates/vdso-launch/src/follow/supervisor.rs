@@ -15,17 +15,29 @@ use super::in_flight::InFlight;
 use super::listener::Listener;
 use super::notice::Notice;
 use super::report::{Call, Report};
+use super::setting::{Caller, OwnClock, waiting_on_set_clocks};
 use super::settings::Settings;
 use super::target::Target;
 use super::tracer::{Followed, Heard, Tracer, is_one_of_us};
 use vdso_inject::Result;
-use vdso_inject::arch::TimedCall;
+use vdso_inject::arch::{Setter, TimedCall, Times, Word};
+use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+use vdso_timekeeper::{How, Moved, move_clocks};
 
-/// Publishes the page of clocks and says when to be called again.
-pub type Tick<'a> = Box<dyn FnMut() -> Duration + 'a>;
+/// Publishes the page of clocks and says when to be called again; `None` if there is no need.
+pub type Tick<'a> = Box<dyn FnMut(Turn<'_>) -> Option<Duration> + 'a>;
+
+/// What a publisher is called for.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn<'a> {
+    /// It is time.
+    Update,
+    /// The clocks are moved otherwise from now on.
+    Move(&'a Moved),
+}
 
 /// Hears what the supervisor does.
 pub trait Observer {
@@ -43,8 +55,15 @@ pub struct Supervisor<'a, O> {
     settings: &'a Settings<'a>,
     in_flight: &'a InFlight,
     listener: Option<Listener<'a>>,
-    tick: Option<Tick<'a>>,
-    next_tick: Instant,
+    tick: Tick<'a>,
+    next_tick: Option<Instant>,
+    /// What programs set, if they have a clock of their own.
+    clock: Option<OwnClock<'a>>,
+    /// When to look for waits on a clock that was set: who had translated a deadline, and not begun to wait, when it was
+    /// set, is not seen at once.
+    looks_for_waits: Vec<Instant>,
+    /// How many pages of other kinds of programs are moved as the first is.
+    other_pages: usize,
     alarm: Option<Alarm>,
     tracer: Tracer<'a>,
     /// Reports of threads beside one that is in `execve` already.
@@ -58,12 +77,31 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     pub fn new(
         tracer: Tracer<'a>,
         listener: Option<Listener<'a>>,
-        tick: Option<Tick<'a>>,
+        tick: Tick<'a>,
         observer: O,
     ) -> Self {
         let (settings, in_flight) = (tracer.settings(), tracer.in_flight());
-        let (next_tick, alarm, deferred) = (Instant::now(), Alarm::new().ok(), Vec::new());
-        Self { settings, in_flight, listener, tick, next_tick, alarm, tracer, deferred, observer }
+        let payload = settings.payload;
+        let clock = payload.detours.is_any().then(|| OwnClock::new(&in_flight.clock, payload));
+        let mut supervisor = Self {
+            settings,
+            in_flight,
+            listener,
+            tick,
+            next_tick: Some(Instant::now()),
+            clock,
+            looks_for_waits: Vec::new(),
+            other_pages: 0,
+            alarm: Alarm::new().ok(),
+            tracer,
+            deferred: Vec::new(),
+            observer,
+        };
+        // A predecessor may have been killed before it published what was set.
+        if supervisor.clock.as_ref().is_some_and(OwnClock::was_set) {
+            supervisor.publish(How::Slewed);
+        }
+        supervisor
     }
 
     /// Who hears of it.
@@ -73,11 +111,75 @@ impl<'a, O: Observer> Supervisor<'a, O> {
 
     /// Publishes if it is time. To be called before the first program starts, too.
     pub fn tick(&mut self) {
-        if let Some(tick) = &mut self.tick
-            && Instant::now() >= self.next_tick
-        {
-            self.next_tick = Instant::now() + tick();
+        let now = Instant::now();
+        if self.next_tick.is_some_and(|next| now >= next) {
+            match self.clock.as_mut().and_then(OwnClock::advance) {
+                Some(how) => self.clock_has_changed(how),
+                None => {
+                    let wait = (self.tick)(Turn::Update);
+                    self.tick_in(wait);
+                }
+            }
         }
+        let due = self.looks_for_waits.iter().filter(|&&at| now >= at).count();
+        if due > 0 {
+            self.looks_for_waits.retain(|&at| now < at);
+            self.tracer.translate_anew(waiting_on_set_clocks(self.settings.payload));
+        }
+    }
+
+    fn tick_in(&mut self, wait: Option<Duration>) {
+        let clock = self.clock.as_ref().and_then(OwnClock::wait_ns).map(Duration::from_nanos);
+        let wait = wait.into_iter().chain(clock).min();
+        self.next_tick = wait.and_then(|wait| Instant::now().checked_add(wait));
+    }
+
+    /// Moves all pages as the clock is moved now.
+    fn publish(&mut self, how: How) {
+        let Some(clock) = &self.clock else { return };
+        let moved = clock.moved(how);
+        let wait = (self.tick)(Turn::Move(&moved));
+        self.other_pages = 0;
+        for page in self.settings.payload.other_pages() {
+            move_clocks(page, &moved);
+            self.other_pages += 1;
+        }
+        self.tick_in(wait);
+    }
+
+    fn clock_has_changed(&mut self, how: How) {
+        const AFTER: [Duration; 3] =
+            [Duration::from_millis(2), Duration::from_millis(50), Duration::from_secs(1)];
+        self.publish(how);
+        let now = Instant::now();
+        match how {
+            How::Set => {
+                if let Some(clock) = &mut self.clock {
+                    clock.finish_jump();
+                }
+                self.looks_for_waits = AFTER.map(|after| now + after).to_vec();
+                self.tracer.translate_anew(waiting_on_set_clocks(self.settings.payload));
+            }
+            // No wait is so long that this matters at once.
+            How::Slewed if self.looks_for_waits.is_empty() => {
+                self.looks_for_waits.push(now + AFTER[2]);
+            }
+            How::Slewed => {}
+        }
+    }
+
+    /// A program sets the clock.
+    fn handle_setting(&mut self, report: Report, setter: Setter, word: Word, args: &[u64; 6]) {
+        let (Some(clock), Some(listener)) = (&mut self.clock, &self.listener) else { return };
+        let is_gone = || listener.is_gone(report);
+        let answer = clock.answer(&Caller { report, word, is_gone: &is_gone }, setter, args);
+        if let Some(how) = answer.change {
+            self.clock_has_changed(how);
+        }
+        if let Some(listener) = &self.listener {
+            listener.answer(report, answer.result);
+        }
+        self.in_flight.slot(report.slot).clear();
     }
 
     /// Traces `pid`, which is about to exec, without a filter.
@@ -158,7 +260,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
     fn longest_wait(&self) -> PollTimeout {
         let until =
             |at: Instant| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        let until_tick = self.tick.as_ref().map(|_| until(self.next_tick));
+        let until_tick =
+            self.next_tick.into_iter().chain(self.looks_for_waits.iter().copied()).min();
+        let until_tick = until_tick.map(until);
         let until_look = self.tracer.looks_at().map(until);
         let until_alarm = self.alarm.as_ref().and_then(Alarm::looks_again_in);
         let timeout = [until_tick, until_look, until_alarm].into_iter().flatten().min();
@@ -176,6 +280,13 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
             Call::Stub { .. } => self.handle_stub(report),
             Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
+            Call::Timed {
+                call: TimedCall { times: Times::Sets { setter, word }, .. },
+                args,
+                ..
+            } => {
+                self.handle_setting(report, *setter, *word, &args);
+            }
             Call::Timed { call, args, instruction_addr } => {
                 self.handle_timed(report, call, &args, instruction_addr);
             }
@@ -208,6 +319,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         instruction_addr: u64,
     ) {
         let Some(listener) = &self.listener else { return };
+        if VSYSCALL_PAGE.contains(&instruction_addr)
+            && let Some(clock) = &self.clock
+        {
+            listener.answer(report, clock.answer_vsyscall(report.pid, call.name, args));
+            return self.in_flight.slot(report.slot).clear();
+        }
         let _here = StayHere::new();
         let followed = self.tracer.detour(report, listener, call, args, instruction_addr);
         if followed == Followed::Traced
@@ -282,6 +399,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         };
         if let Heard::OfChild { pid, status } = self.tracer.hear(news, &mut serve) {
             self.observer.child(pid, status);
+        }
+        // The first program of another kind has come, whose page has what the launch had.
+        if self.clock.as_ref().is_some_and(OwnClock::was_set)
+            && self.settings.payload.other_pages().count() != self.other_pages
+        {
+            self.publish(How::Slewed);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Which system calls with times are reported: those whose times are not the host's.
 
 use vdso_data::clock;
-use vdso_inject::arch::{Clock, Times};
+use vdso_inject::arch::{Clock, Setter, Times};
 use vdso_inject::detour::{Detours, FileTimes};
 
 use super::filter::Test::{self, Any, Equals, Masked, None, NotZero};
-use super::filter::Word::Low;
+use super::filter::Word::{High, Low};
 
 /// `TIMER_ABSTIME`, and the same of timerfd.
 const ABSOLUTE: u32 = 1;
@@ -33,6 +33,10 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             moved_ids(detours).map(|id| vec![Equals(Low(id_place), id), NotZero(place)]).collect()
         }
         Times::Span { place } => if_spans(vec![NotZero(place)]),
+        Times::SpanWithoutSet { place, set_place } => {
+            let has_none = [Low(set_place), High(set_place)].map(|word| Equals(word, 0));
+            if_spans([NotZero(place)].into_iter().chain(has_none).collect())
+        }
         Times::Interval { place } => {
             if_spans(vec![Equals(Low(0), libc::ITIMER_REAL as u32), NotZero(place)])
         }
@@ -42,10 +46,14 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             .into_iter()
             .flat_map(|name| if_spans(vec![Equals(Low(1), SOL_SOCKET), Equals(Low(2), name)]))
             .collect(),
-        Times::Ring => if_spans(vec![
-            Masked(Low(3), EXT_ARG | ABS_TIMER, EXT_ARG),
-            Equals(Low(5), EXT_ARG_BYTES),
-        ]),
+        Times::Ring => {
+            let has = |flags| {
+                vec![Masked(Low(3), EXT_ARG | ABS_TIMER, flags), Equals(Low(5), EXT_ARG_BYTES)]
+            };
+            let is_moved = detours.spans || is_moved(clock::MONOTONIC);
+            let until = is_moved.then(|| has(EXT_ARG | ABS_TIMER));
+            until.into_iter().chain(if_spans(has(EXT_ARG))).collect()
+        }
         Times::Sleep => sleep(detours),
         Times::Futex => futex(detours),
         Times::Timer { place } if detours.spans => vec![vec![NotZero(place)]],
@@ -57,6 +65,16 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         Times::ForFile { place } if has_file_times(detours) => vec![vec![NotZero(place)]],
         Times::OfFile | Times::ForFile { .. } => Vec::new(),
         Times::Timer { .. } | Times::TimerLeft => Vec::new(),
+        Times::Now { clock: Clock::Fixed(id) } if is_moved(id) => vec![vec![]],
+        Times::Now { clock: Clock::Fixed(_) } => Vec::new(),
+        Times::Now { clock: Clock::Argument(place) } => {
+            moved_ids(detours).map(|id| vec![Equals(Low(place), id)]).collect()
+        }
+        Times::Sets { .. } if !detours.is_any() => Vec::new(),
+        Times::Sets { setter: Setter::ClockSettime | Setter::ClockAdjtime, .. } => {
+            vec![vec![Equals(Low(0), clock::REALTIME)]]
+        }
+        Times::Sets { .. } => vec![vec![]],
     }
 }
 
@@ -72,8 +90,8 @@ fn sleep(detours: &Detours) -> Vec<Vec<Test>> {
         clock::MONOTONIC,
         clock::BOOTTIME,
         clock::TAI,
-        REALTIME_ALARM,
-        BOOTTIME_ALARM,
+        clock::REALTIME_ALARM,
+        clock::BOOTTIME_ALARM,
     ];
     let until =
         moved_ids(detours).map(|id| vec![Any(Low(1), ABSOLUTE), Equals(Low(0), id), NotZero(2)]);
@@ -108,13 +126,8 @@ fn futex(detours: &Detours) -> Vec<Vec<Test>> {
     ways
 }
 
-const REALTIME_ALARM: u32 = 8;
-const BOOTTIME_ALARM: u32 = 9;
-
 /// The clocks that are moved, with those that show the same and wake a machine.
 fn moved_ids(detours: &Detours) -> impl Iterator<Item = u32> {
-    let with_alarm = [(clock::REALTIME, REALTIME_ALARM), (clock::BOOTTIME, BOOTTIME_ALARM)];
     let deadlines = detours.deadlines;
-    let alarms = with_alarm.into_iter().filter(move |&(id, _)| clock::is_in(id, deadlines));
-    (0..u32::BITS).filter(move |&id| clock::is_in(id, deadlines)).chain(alarms.map(|(_, id)| id))
+    (0..clock::LINES as u32).filter(move |&id| clock::is_in(clock::shown_by(id), deadlines))
 }

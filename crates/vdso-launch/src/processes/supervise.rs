@@ -17,10 +17,13 @@ use super::program::become_program;
 use super::scheduling::{go_first, take_short_turns};
 use super::{Launch, failed};
 use crate::follow::{
-    Listener, Notice, Observer, OnHostClock, Settings, SharedInFlight, Supervisor, Tracer,
+    Listener, Notice, Observer, OnHostClock, Settings, SharedInFlight, Supervisor, Tick, Tracer,
+    Turn,
 };
+use vdso_data::own::OwnPage;
 use vdso_inject::exec::FileBy;
 use vdso_inject::{Attempt, Error, Result};
+use vdso_timekeeper::move_clocks;
 
 /// What all processes of a launch have.
 #[derive(Clone, Copy)]
@@ -199,10 +202,23 @@ fn supervisor<'a, 'launch>(
     tracer: Tracer<'a>,
 ) -> Supervisor<'a, Watcher<'a, 'launch>> {
     let listener = listener.map(|fd| Listener::new(fd, common.in_flight));
-    let tick = common.launch.publisher.map(|publisher| publisher());
+    let tick = match common.launch.publisher {
+        Some(publisher) => publisher(),
+        None => standing(common.launch.payload.file.page()),
+    };
     let mut supervisor = Supervisor::new(tracer, listener, tick, watcher);
     supervisor.tick();
     supervisor
+}
+
+/// Of a page that needs no publisher, but for what programs set.
+fn standing(page: &OwnPage) -> Tick<'_> {
+    Box::new(move |turn| {
+        if let Turn::Move(moved) = turn {
+            move_clocks(page, moved);
+        }
+        None
+    })
 }
 
 /// The image's file under a number out of the program's way, for one that nobody follows.

@@ -12,12 +12,18 @@ use vdso_data::linux::LINUX_6_15;
 use vdso_host::PageError;
 
 use super::*;
+use crate::clock::Setting;
 
 /// Every clock a day ahead.
 fn plan() -> Plan {
     let offset = Timespec { sec: 86_400, nsec: 5 };
     let ahead = Transform { offset, ..Transform::IDENTITY };
-    Plan { transforms: [ahead; clock::LINES], offset, rate: Rate::ONE }
+    Plan {
+        transforms: [ahead; clock::LINES],
+        offset,
+        rate: Rate::ONE,
+        setting: Setting::Privileged,
+    }
 }
 
 /// Whether the image gives the system call's time, moved, in this process.

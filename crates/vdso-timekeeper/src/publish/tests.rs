@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod monotony;
+mod moved;
 mod steps;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use crate::check_image::subject::Subject;
 /// Whatever the room before the data pages.
 const MAX_FILE_BYTES: usize = 16 << 10;
 /// The same of an image that makes system calls in a program's place.
-const MAX_FILE_BYTES_WITH_DETOURS: usize = 32 << 10;
+const MAX_FILE_BYTES_WITH_DETOURS: usize = 40 << 10;
 
 pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;

@@ -19,14 +19,14 @@ type Spoilt = (&'static str, &'static str, fn(&mut Pair));
 pub const SPOILT: &[Spoilt] = &[
     ("elf-header", "for arm64", |bad| put16(&mut bad.image, E_MACHINE, EM_AARCH64.0)),
     ("elf-header", "an executable", |bad| put16(&mut bad.image, 16, 2)),
-    ("file-size", "a page too much", |bad| bad.image.resize(9 << 12, 0)),
+    ("file-size", "a page too much", |bad| bad.image.resize(11 << 12, 0)),
     ("one-load-segment", "another one", |bad| set_segment(bad, PT_NOTE.0, P_TYPE, PT_LOAD.0)),
     ("load-segment-flags", "writable", |bad| set_segment(bad, PT_LOAD.0, P_FLAGS, 7)),
     ("load-segment-flags", "not executable", |bad| set_segment(bad, PT_LOAD.0, P_FLAGS, 4)),
     ("load-segment-flags", "not readable", |bad| set_segment(bad, PT_LOAD.0, P_FLAGS, 1)),
     ("load-segment-place", "linked elsewhere", |bad| set_segment(bad, PT_LOAD.0, P_VADDR, 1 << 12)),
     ("load-segment-place", "not aligned", |bad| set_segment(bad, PT_LOAD.0, P_ALIGN, 16)),
-    ("load-segment-place", "zeroed memory", |bad| set_segment(bad, PT_LOAD.0, P_MEMSZ, 7 << 12)),
+    ("load-segment-place", "zeroed memory", |bad| set_segment(bad, PT_LOAD.0, P_MEMSZ, 9 << 12)),
     ("segments-present", "no dynamic table", |bad| set_segment(bad, PT_DYNAMIC.0, P_TYPE, 0)),
     ("segments-present", "no notes", |bad| set_segment(bad, PT_NOTE.0, P_TYPE, PT_NULL.0)),
     ("segments-present", "no unwind table", |bad| set_segment(bad, PT_GNU_EH_FRAME.0, P_TYPE, 0)),
@@ -145,7 +145,7 @@ pub const SPOILT: &[Spoilt] = &[
     }),
     ("pages-note", "another place", |bad| {
         let at = content(&bad.image, ".note.vdso");
-        put32(&mut bad.image, at + 24, 0x8000);
+        put32(&mut bad.image, at + 24, 0x9000);
     }),
     ("linux-version", "another owner", |bad| replace(&mut bad.image, "Linux\0", "linux\0")),
     ("linux-version", "none", |bad| {

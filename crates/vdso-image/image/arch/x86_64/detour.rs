@@ -3,18 +3,33 @@
 //!
 //! It comes with its registers as the `syscall` instruction had them, but for the two that this instruction
 //! changes itself: rcx has the address behind it, as ever, and r11 the call's number. rax has what whoever sent it
-//! here knows beyond that: `detour::Frame::sender_word`. The call is made by [`detour`](crate::detour); then every register but these
-//! three is as before, and the thread behind its own `syscall` instruction.
+//! here knows beyond that. The call is made by [`detour`](crate::detour); then every register is as
+//! that instruction leaves it, and the thread behind it.
 //!
 //! A signal's handler may run at any of these instructions, and may never return. So there is nothing here but
-//! a frame on the thread's own stack (and, where that has no room for more, a mapping for the rest), and a backtrace out of it shows who made the call.
+//! a frame on the thread's own stack, and a backtrace out of it shows who made the call.
+//!
+//! A stack that the kernel has not mapped as one, where it maps stacks, may have very little room: Go's goroutines
+//! are promised 800 bytes beyond what is looked at, of which a system call's own functions take some. There the frame
+//! alone is on it, and for the rest a stack is mapped for as long as the call takes. A handler that never returns leaves
+//! that behind.
 
 use core::arch::global_asm;
 
-use vdso_data::detour::SMALL_STACK;
-
-use crate::arch::number;
+use super::number;
 use crate::detour;
+
+/// Bits of an address below those that tell whether the kernel maps stacks there: from 0x7000_0000_0000 on.
+const STACKS_SHIFT: u32 = 44;
+/// The least that these are. All of x32's memory is below, and none of its stacks is so small.
+const STACKS: u32 = if cfg!(target_pointer_width = "32") { 0 } else { 7 };
+/// Of a stack that is mapped for a call: with room for a signal's handler.
+const ROOM_BYTES: u32 = 1 << 18;
+/// For xmm0 to xmm15.
+const VECTORS_BYTES: u32 = 256;
+/// `PROT_READ | PROT_WRITE`, and `MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE`: `include/uapi/asm-generic/mman*.h`.
+const READ_WRITE: u32 = 3;
+const ANONYMOUS: u32 = 0x4022;
 
 global_asm!(
     ".pushsection .text.detour,\"ax\",@progbits",
@@ -48,24 +63,24 @@ global_asm!(
     "mov rbp, rsp",
     ".cfi_def_cfa_register rbp",
     "cld",
-    // A stack of its own, if the thread's has no room for what follows.
-    "test dword ptr [rbp + 56], {small_stack}",
-    "jz 2f",
+    "mov rax, rbp",
+    "shr rax, {stacks_shift}",
+    "cmp rax, {stacks}",
+    "jae 2f",
     "xor edi, edi",
-    "mov esi, {stack_bytes}",
+    "mov esi, {room}",
     "mov edx, {read_write}",
-    "mov r10d, {private_anonymous}",
-    "or r8, -1",
+    "mov r10d, {anonymous}",
+    "mov r8, -1",
     "xor r9d, r9d",
     "mov eax, {mmap}",
     "syscall",
-    "cmp rax, -4095",
-    "jae 4f",
-    "lea rsp, [rax + {stack_bytes}]",
-    "push rax",
+    "test rax, rax",
+    "js 2f",
+    "lea rsp, [rax + {room}]",
     "2:",
     "and rsp, -16",
-    "sub rsp, 256",
+    "sub rsp, {vectors}",
     "movaps [rsp], xmm0",
     "movaps [rsp + 16], xmm1",
     "movaps [rsp + 32], xmm2",
@@ -100,17 +115,19 @@ global_asm!(
     "movaps xmm13, [rsp + 208]",
     "movaps xmm14, [rsp + 224]",
     "movaps xmm15, [rsp + 240]",
-    "test dword ptr [rbp + 56], {small_stack}",
-    "jz 4f",
-    // Its address, which was put at its end.
-    "mov rdi, [rsp + 264]",
+    // Whether that is another stack.
+    "mov rdx, rbp",
+    "sub rdx, rsp",
+    "cmp rdx, {vectors} + 16",
+    "jb 3f",
+    "lea rdi, [rsp + {vectors} - {room}]",
     "mov rsp, rbp",
-    "mov [rbp + 56], rax",
-    "mov esi, {stack_bytes}",
+    "mov r8, rax",
+    "mov esi, {room}",
     "mov eax, {munmap}",
     "syscall",
-    "mov rax, [rbp + 56]",
-    "4:",
+    "mov rax, r8",
+    "3:",
     "mov rsp, rbp",
     ".cfi_def_cfa_register rsp",
     "pop rdi",
@@ -119,8 +136,7 @@ global_asm!(
     "pop r10",
     "pop r8",
     "pop r9",
-    "pop r11",
-    "lea rsp, [rsp + 8]",
+    "lea rsp, [rsp + 16]",
     ".cfi_adjust_cfa_offset -64",
     "pop rbp",
     ".cfi_adjust_cfa_offset -8",
@@ -128,6 +144,8 @@ global_asm!(
     "pop rcx",
     ".cfi_adjust_cfa_offset -8",
     ".cfi_register rip, rcx",
+    // Where the instruction leaves them, too.
+    "mov r11, [rsp]",
     "popfq",
     ".cfi_adjust_cfa_offset -8",
     "lea rsp, [rsp + 128]",
@@ -137,10 +155,12 @@ global_asm!(
     ".size detour, . - detour",
     ".popsection",
     make = sym detour::make,
-    small_stack = const SMALL_STACK,
-    stack_bytes = const 64 << 10,
     mmap = const number::MMAP,
     munmap = const number::MUNMAP,
-    read_write = const 1 | 2,
-    private_anonymous = const 2 | 0x20,
+    stacks_shift = const STACKS_SHIFT,
+    stacks = const STACKS,
+    room = const ROOM_BYTES,
+    vectors = const VECTORS_BYTES,
+    read_write = const READ_WRITE,
+    anonymous = const ANONYMOUS,
 );

@@ -145,16 +145,20 @@ pub mod number {
     pub const GETITIMER: usize = ABI | 36;
     pub const ALARM: usize = ABI | 37;
     pub const SETITIMER: usize = ABI | 38;
-    pub const GETPID: usize = ABI | 39;
     pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
     pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
+    pub const GETTIMEOFDAY: usize = ABI | 96;
+    pub const SYSINFO: usize = ABI | 99;
+    pub const TIMES: usize = ABI | 100;
     pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
+    pub const TIME: usize = ABI | 201;
     pub const UTIME: usize = ABI | 132;
     pub const FUTEX: usize = ABI | 202;
     pub const IO_GETEVENTS: usize = ABI | 208;
     pub const SEMTIMEDOP: usize = ABI | 220;
     pub const TIMER_SETTIME: usize = ABI | 223;
     pub const TIMER_GETTIME: usize = ABI | 224;
+    pub const CLOCK_GETTIME: usize = ABI | 228;
     pub const CLOCK_NANOSLEEP: usize = ABI | 230;
     pub const EPOLL_WAIT: usize = ABI | 232;
     pub const UTIMES: usize = ABI | 235;
@@ -169,7 +173,7 @@ pub mod number {
     pub const TIMERFD_SETTIME: usize = ABI | 286;
     pub const TIMERFD_GETTIME: usize = ABI | 287;
     pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
-    pub const PROCESS_VM_WRITEV: usize = ABI | if ABI == 0 { 311 } else { 540 };
+    pub const IO_PGETEVENTS: usize = ABI | 333;
     pub const STATX: usize = ABI | 332;
     pub const IO_URING_ENTER: usize = ABI | 426;
     pub const EPOLL_PWAIT2: usize = ABI | 441;
@@ -177,6 +181,9 @@ pub mod number {
     pub const FUTEX_WAIT: usize = ABI | 455;
 }
 
+/// A call of the image's own, which means the host's clocks: it is marked behind its arguments
+/// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
+///
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline(always)]

@@ -34,7 +34,8 @@ static ABI_I386: Abi = Abi::new(
     Some(i386_stub::STUB),
     // mov eax, 1; int 0x80: `exit`
     Some(Probe { machine: Machine::I386.0, code: b"\xb8\x01\0\0\0\xcd\x80" }),
-);
+)
+.with_timed(timed::I386_CALLS);
 
 /// What these kernels execute.
 pub static ABIS: &[&Abi] = &[&ABI_64, &ABI_X32, &ABI_I386];

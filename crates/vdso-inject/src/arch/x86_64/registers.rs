@@ -98,11 +98,23 @@ impl Registers {
                 // What the instruction changes itself.
                 rcx: self.0.rip,
                 r11: self.0.orig_rax,
-                rax: to.sender_word().into(),
+                rax: to.timer_clock.into(),
                 orig_rax: u64::MAX,
                 ..self.0
             })
         })
+    }
+
+    /// Those with which a thread that is stopped in a system call, whose instruction is in `code`, goes on with
+    /// `result`; `None` if it is in none that the kernel would go on with by itself.
+    pub fn told(&self, code: &std::ops::Range<u64>, result: i64) -> Option<Self> {
+        /// From `ERESTARTSYS` to `ERESTART_RESTARTBLOCK`.
+        const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
+        let is_there = code.contains(&self.0.rip)
+            && RESTARTS.contains(&self.0.rax.cast_signed())
+            && self.0.orig_rax.cast_signed() >= 0;
+        let (rax, orig_rax) = (result.cast_unsigned(), u64::MAX);
+        is_there.then_some(Self(libc::user_regs_struct { rax, orig_rax, ..self.0 }))
     }
 
     /// All of them as words, for another process to put them back.

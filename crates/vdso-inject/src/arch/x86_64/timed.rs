@@ -6,24 +6,27 @@ use vdso_data::detour::Mark::{High, Low};
 
 use vdso_arch::system_call::X32_BIT;
 
-use crate::arch::{Clock, TimedCall, Times};
+use crate::arch::{Clock, Setter, TimedCall, Times, Word};
 use Times::{
-    Deadline, ForFile, Futex, Interval, Millis, OfFile, Ring, Seconds, Sleep, SocketOption, Span,
-    Timer, TimerLeft,
+    Deadline, ForFile, Futex, Interval, Millis, Now, OfFile, Ring, Seconds, Sets, Sleep,
+    SocketOption, Span, SpanWithoutSet, Timer, TimerLeft,
 };
 
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 37] {
+const fn calls(bit: u32) -> [TimedCall; 47] {
     const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
         if bit == 0 { number } else { bit | of_x32 }
     }
     const REALTIME: Clock = Clock::Fixed(clock::REALTIME);
+    const MONOTONIC: Clock = Clock::Fixed(clock::MONOTONIC);
+    const BOOTTIME: Clock = Clock::Fixed(clock::BOOTTIME);
     const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> TimedCall {
         TimedCall { name, number, times, mark }
     }
     [
         // The most frequent ones first: the filter compares in this order.
         call("futex", bit | 202, Futex, High(5)),
+        call("clock_gettime", bit | 228, Now { clock: Clock::Argument(0) }, Low(2)),
         call("clock_nanosleep", bit | 230, Sleep, Low(4)),
         call("nanosleep", bit | 35, Span { place: 0 }, Low(4)),
         call("poll", bit | 7, Millis { place: 2 }, Low(5)),
@@ -51,6 +54,15 @@ const fn calls(bit: u32) -> [TimedCall; 37] {
         call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
         call("io_uring_enter", bit | 426, Ring, High(1)),
         call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
+        call("io_pgetevents", bit | 333, SpanWithoutSet { place: 4, set_place: 5 }, Low(5)),
+        call("gettimeofday", bit | 96, Now { clock: REALTIME }, Low(2)),
+        call("time", bit | 201, Now { clock: REALTIME }, Low(2)),
+        call("times", bit | 100, Now { clock: MONOTONIC }, Low(2)),
+        call("sysinfo", bit | 99, Now { clock: BOOTTIME }, Low(2)),
+        setter("clock_settime", bit | 227, Setter::ClockSettime, Word::Bits64),
+        setter("settimeofday", bit | 164, Setter::Settimeofday, Word::Bits64),
+        setter("adjtimex", bit | 159, Setter::Adjtimex, Word::Bits64),
+        setter("clock_adjtime", bit | 305, Setter::ClockAdjtime, Word::Bits64),
         call("newfstatat", bit | 262, OfFile, Low(5)),
         call("fstat", bit | 5, OfFile, Low(5)),
         call("stat", bit | 4, OfFile, Low(5)),
@@ -62,6 +74,22 @@ const fn calls(bit: u32) -> [TimedCall; 37] {
         call("futimesat", bit | 261, ForFile { place: 2 }, Low(5)),
     ]
 }
+
+const fn setter(name: &'static str, number: u32, setter: Setter, word: Word) -> TimedCall {
+    // The image makes none of them, so there is no mark.
+    TimedCall { name, number, times: Sets { setter, word }, mark: Low(2) }
+}
+
+/// i386's, `arch/x86/entry/syscalls/syscall_32.tbl`: those that set clocks, with times of 32 bits and of 64.
+pub static I386_CALLS: &[TimedCall] = &[
+    setter("stime", 25, Setter::Stime, Word::Bits32),
+    setter("settimeofday", 79, Setter::Settimeofday, Word::Bits32),
+    setter("adjtimex", 124, Setter::Adjtimex, Word::Bits32),
+    setter("clock_settime", 264, Setter::ClockSettime, Word::Bits32),
+    setter("clock_adjtime", 343, Setter::ClockAdjtime, Word::Bits32),
+    setter("clock_settime64", 404, Setter::ClockSettime, Word::Bits64),
+    setter("clock_adjtime64", 405, Setter::ClockAdjtime, Word::Bits64),
+];
 
 /// x86-64's.
 pub static CALLS: &[TimedCall] = &calls(0);

@@ -1,17 +1,19 @@
 //! Threads that have reported a call which their image is to make: stopped for a moment, and sent there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::ops::Range;
 
 use nix::unistd::Pid;
 use vdso_data::detour::NO_TIMER;
-use vdso_inject::Stack;
-use vdso_inject::arch::{Abi, TimedCall};
+use vdso_inject::arch::TimedCall;
 use vdso_inject::call_site;
 use vdso_inject::detour::{self, CallSites, Detour};
 use vdso_inject::ptrace::Stopped;
 
 use super::{Followed, Heard, Purpose, Traced, Tracer};
 use crate::follow::listener::Listener;
+use crate::follow::notice::{Notice, called};
 use crate::follow::report::Report;
 use crate::follow::timers;
 
@@ -22,8 +24,8 @@ pub struct FrequentSites {
     detour_addrs: HashMap<Pid, u64>,
     /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
     reports: HashMap<(u64, u64), u32>,
-    /// How much stack the threads of programs have: by the address of their image's detour.
-    stacks: HashMap<u64, Stack>,
+    /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
+    told_of: HashSet<OsString>,
 }
 
 /// How much is remembered of each.
@@ -40,7 +42,8 @@ impl Tracer<'_> {
         instruction_addr: u64,
     ) -> Followed {
         let pid = report.pid;
-        let seized = self.place(report, call, args, instruction_addr).and_then(|to| {
+        let place = self.place(report, call, args, instruction_addr);
+        let seized = place.and_then(|to| {
             // Traced already: by an exec that failed, and was not seen to.
             let known = self.traced.remove(&pid);
             let is_known = known.is_some();
@@ -62,6 +65,9 @@ impl Tracer<'_> {
                 Followed::Traced
             }
             seized => {
+                if place.is_some() && !listener.is_gone(report) {
+                    self.tell_of_wait(pid, call.name);
+                }
                 if let Some((_, thread, _)) = seized {
                     self.let_go_of_stranger(thread);
                 }
@@ -69,6 +75,14 @@ impl Tracer<'_> {
                 self.in_flight.slot(report.slot).clear();
                 Followed::Untraced
             }
+        }
+    }
+
+    /// Says that a thread cannot be sent to its image, as somebody else traces it.
+    fn tell_of_wait(&mut self, pid: Pid, call: &'static str) {
+        let told = &mut self.frequent.told_of;
+        if told.len() < MOST && told.insert(called(pid)) {
+            (self.settings.notice)(&Notice::HostWait { pid, call });
         }
     }
 
@@ -83,26 +97,27 @@ impl Tracer<'_> {
         let pid = report.pid;
         let timer_clock = timers::clock(pid, call, args)?;
         let before = self.frequent.detour_addrs.get(&pid).copied();
-        let abi = report.abi()?;
-        let detour_addr = detour::find(pid, abi, self.settings.payload, before)?;
+        let detour_addr =
+            detour::find(pid, report.abi()?, self.settings.payload, before, instruction_addr)?;
         if self.frequent.detour_addrs.len() >= MOST {
             self.frequent.detour_addrs.clear();
         }
         self.frequent.detour_addrs.insert(pid, detour_addr);
-        let stack = match self.stack(pid, abi, detour_addr) {
-            Stack::Usual => detour::stack_at(pid, instruction_addr),
-            Stack::Small => Stack::Small,
-        };
-        Some(Detour { number: call.number, instruction_addr, detour_addr, timer_clock, stack })
+        Some(Detour { number: call.number, instruction_addr, detour_addr, timer_clock })
     }
 
-    /// How much stack the threads of its program have.
-    fn stack(&mut self, pid: Pid, abi: &Abi, detour_addr: u64) -> Stack {
-        let stacks = &mut self.frequent.stacks;
-        if stacks.len() >= MOST {
-            stacks.clear();
+    /// Has those translate their deadline anew that wait until a time of a clock which was set, in calls of their images,
+    /// which lie there.
+    pub fn translate_anew(&mut self, waiting: Vec<(Pid, Range<u64>)>) {
+        for (pid, image) in waiting {
+            // Whom somebody else traces waits on.
+            if self.traced.contains_key(&pid) {
+                continue;
+            }
+            let Ok(thread) = self.seize(pid) else { continue };
+            let _ = thread.interrupt();
+            self.insert(thread, Traced::new(Purpose::TranslateAnew(image.start, image.end)));
         }
-        *stacks.entry(detour_addr).or_insert_with(|| detour::stack(pid, abi))
     }
 
     /// Sends it there from its stop.

@@ -32,7 +32,7 @@ use detours::FrequentSites;
 pub use left::is_one_of_us;
 use left::{is_alive, is_traced_by_one_of_us, tracer_of, wait_for_end};
 use vdso_inject::arch::{ABIS, Abi};
-use vdso_inject::detour::Detour;
+use vdso_inject::detour::{self, Detour};
 use vdso_inject::exec::{self, FileBy};
 use vdso_inject::ptrace::{Detached, News, Seized, Stop, Stopped, Told, Until};
 use vdso_inject::stub;
@@ -89,6 +89,8 @@ enum Purpose {
     Repair,
     /// It has reported a call that its image is to make.
     Detour(Detour),
+    /// It waits, by a call of its image's, which lies between these addresses, until a time of a clock that was set.
+    TranslateAnew(u64, u64),
     /// By mistake: the process that was meant has ended.
     Stranger,
 }
@@ -298,6 +300,11 @@ impl<'a> Tracer<'a> {
             }
             (Stop::Interrupt | Stop::Group, Purpose::Detour(to)) => {
                 self.divert(thread, traced, &to)
+            }
+            (Stop::Interrupt | Stop::Group, Purpose::TranslateAnew(start, end)) => {
+                // Elsewhere: its wait has ended.
+                let _ = detour::translate_anew(&mut thread, &(start..end));
+                self.release(thread, traced)
             }
             // The exec failed, and the program goes on; or it was stopped like any other.
             (Stop::Interrupt | Stop::Group | Stop::Exec, _) => self.release(thread, traced),

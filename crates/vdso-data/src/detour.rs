@@ -4,7 +4,7 @@
 //! Whoever hears of the report sends the thread to the image's `detour`, which is [`FROM_ENTRY`] bytes behind its ELF
 //! entry point. Calls that an image makes so carry the process page's
 //! [`call_mark`](crate::process::ProcessPage::call_mark) in a place that the kernel does not look at, so a filter
-//! can tell them from the program's: [`mark_of`].
+//! can tell them from the program's: [`Mark`].
 
 /// How far behind the image's ELF entry point `detour` is, bytes.
 pub const FROM_ENTRY: usize = 128;

@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -179,15 +179,44 @@ fn goroutines_with_little_stack_are_not_written_over() {
     }
     let folder = scratch();
     let program = folder.path().join("goroutines");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helpers/goroutines.go");
     // With nothing in its notes that tells of Go.
     let mut go = Command::new("go");
-    go.args(["build", "-ldflags=-buildid= -s -w", "-o"]).arg(&program).arg(source);
+    go.args(["build", "-ldflags=-buildid= -s -w", "-o"])
+        .arg(&program)
+        .arg(helpers("goroutines.go"));
     finish(go.env("CGO_ENABLED", "0").current_dir(folder.path())).succeeded();
-    fs::write(folder.path().join("file"), "").unwrap();
-    for option in [&["--offset", "400d"][..], &["--offset", "400d", "--no-patch"], &["--rate", "3"]]
+    assert_right_under_clocks(folder.path(), &program);
+}
+
+#[test]
+fn goroutines_of_a_library_are_not_written_over() {
+    if !has("go") {
+        return;
+    }
+    let folder = scratch();
+    let (library, program) = (folder.path().join("library.so"), folder.path().join("program"));
+    let mut go = Command::new("go");
+    go.args(["build", "-buildmode=c-shared", "-o"]).arg(&library);
+    go.args(["goroutines.go", "goroutines_library.go"].map(helpers));
+    finish(go.env("CGO_ENABLED", "1").current_dir(folder.path())).succeeded();
+    let source = folder.path().join("program.c");
+    fs::write(&source, "void goroutines(void);\nint main(void) { goroutines(); return 0; }\n")
+        .unwrap();
+    finish(Command::new("gcc").arg("-o").arg(&program).arg(&source).arg(&library)).succeeded();
+    assert_right_under_clocks(folder.path(), &program);
+}
+
+fn helpers(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helpers").join(name)
+}
+
+#[track_caller]
+fn assert_right_under_clocks(folder: &Path, program: &Path) {
+    fs::write(folder.join("file"), "").unwrap();
+    for options in
+        [&["--offset", "400d"][..], &["--offset", "400d", "--no-patch"], &["--rate", "3"]]
     {
-        let run = finish(with_clock(folder.path(), option).arg(&program).arg("file")).succeeded();
+        let run = finish(with_clock(folder, options).arg(program).arg("file")).succeeded();
         assert_eq!(run.stdout, "right\n", "{run:#?}");
     }
 }

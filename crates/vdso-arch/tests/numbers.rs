@@ -2,7 +2,7 @@
 //! C library's of this machine.
 
 use vdso_arch::abi::rows;
-use vdso_arch::system_call::{Numbers, X32_BIT, numbers};
+use vdso_arch::system_call::{Numbers, X32_BIT, numbers, timed};
 
 /// Each call's name and number, with `None` for those that an architecture lacks.
 fn all(table: &Numbers) -> Vec<(&'static str, Option<u32>)> {
@@ -124,5 +124,22 @@ fn filters_see_the_audit_numbers_of_the_kernel() {
         (&rows::MIPS, Little, 0x4000_0008),
     ] {
         assert_eq!(abi.audit_arch(order), number, "{} {order:?}", abi.name);
+    }
+}
+
+#[test]
+fn calls_with_times_have_the_kernels_numbers() {
+    let mut known = 0;
+    for &(name, number) in timed::x86_64::ALL {
+        // The crate's kernel may be older.
+        if let Ok(theirs) = name.to_lowercase().parse::<syscalls::x86_64::Sysno>() {
+            assert_eq!(number, theirs.id() as u32, "{name}");
+            known += 1;
+        }
+    }
+    assert!(known + 3 >= timed::x86_64::ALL.len(), "{known} are known to others");
+    for (&(name, number), &(_, of_x32)) in timed::x86_64::ALL.iter().zip(timed::x32::ALL) {
+        let own = of_x32 & !X32_BIT;
+        assert!(of_x32 & X32_BIT != 0 && (own == number || (512..=547).contains(&own)), "{name}");
     }
 }

@@ -21,6 +21,7 @@
 //! (section 3) and `Documentation/arch/riscv/vector.rst` (section 3) of Linux 6.18.
 
 pub mod numbers;
+pub mod timed;
 
 pub use numbers::{Numbers, X32_BIT};
 

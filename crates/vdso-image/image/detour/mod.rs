@@ -50,7 +50,7 @@ pub struct Frame {
 pub extern "C" fn make(frame: &Frame) -> i64 {
     /// `EINTR` of `include/uapi/asm-generic/errno-base.h`.
     const INTERRUPTED: i64 = -4;
-    let result = made(Call { number: frame.number as usize, args: frame.args }, frame);
+    let result = made(Call { number: frame.number as u32, args: frame.args }, frame);
     // For a wait that does not know it; no program does.
     if result == -i64::from(AGAIN) { INTERRUPTED } else { result }
 }
@@ -98,7 +98,7 @@ fn made(call: Call, frame: &Frame) -> i64 {
 /// A system call.
 #[derive(Clone, Copy)]
 struct Call {
-    number: usize,
+    number: u32,
     args: [u64; 6],
 }
 

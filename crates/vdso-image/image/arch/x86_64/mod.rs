@@ -129,57 +129,7 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
     (word != u32::MAX).then_some(word)
 }
 
-/// Numbers of `arch/x86/entry/syscalls/syscall_64.tbl`, those of x32 with a bit of its own.
-pub mod number {
-    const ABI: usize = if cfg!(target_pointer_width = "32") { 0x4000_0000 } else { 0 };
-
-    pub const STAT: usize = ABI | 4;
-    pub const FSTAT: usize = ABI | 5;
-    pub const LSTAT: usize = ABI | 6;
-    pub const POLL: usize = ABI | 7;
-    pub const MMAP: usize = ABI | 9;
-    pub const MUNMAP: usize = ABI | 11;
-    pub const RT_SIGPROCMASK: usize = ABI | 14;
-    pub const SELECT: usize = ABI | 23;
-    pub const NANOSLEEP: usize = ABI | 35;
-    pub const GETITIMER: usize = ABI | 36;
-    pub const ALARM: usize = ABI | 37;
-    pub const SETITIMER: usize = ABI | 38;
-    pub const SETSOCKOPT: usize = ABI | if ABI == 0 { 54 } else { 541 };
-    pub const GETSOCKOPT: usize = ABI | if ABI == 0 { 55 } else { 542 };
-    pub const GETTIMEOFDAY: usize = ABI | 96;
-    pub const SYSINFO: usize = ABI | 99;
-    pub const TIMES: usize = ABI | 100;
-    pub const RT_SIGTIMEDWAIT: usize = ABI | if ABI == 0 { 128 } else { 523 };
-    pub const TIME: usize = ABI | 201;
-    pub const UTIME: usize = ABI | 132;
-    pub const FUTEX: usize = ABI | 202;
-    pub const IO_GETEVENTS: usize = ABI | 208;
-    pub const SEMTIMEDOP: usize = ABI | 220;
-    pub const TIMER_SETTIME: usize = ABI | 223;
-    pub const TIMER_GETTIME: usize = ABI | 224;
-    pub const CLOCK_GETTIME: usize = ABI | 228;
-    pub const CLOCK_NANOSLEEP: usize = ABI | 230;
-    pub const EPOLL_WAIT: usize = ABI | 232;
-    pub const UTIMES: usize = ABI | 235;
-    pub const MQ_TIMEDSEND: usize = ABI | 242;
-    pub const MQ_TIMEDRECEIVE: usize = ABI | 243;
-    pub const FUTIMESAT: usize = ABI | 261;
-    pub const NEWFSTATAT: usize = ABI | 262;
-    pub const PSELECT6: usize = ABI | 270;
-    pub const PPOLL: usize = ABI | 271;
-    pub const UTIMENSAT: usize = ABI | 280;
-    pub const EPOLL_PWAIT: usize = ABI | 281;
-    pub const TIMERFD_SETTIME: usize = ABI | 286;
-    pub const TIMERFD_GETTIME: usize = ABI | 287;
-    pub const RECVMMSG: usize = ABI | if ABI == 0 { 299 } else { 537 };
-    pub const IO_PGETEVENTS: usize = ABI | 333;
-    pub const STATX: usize = ABI | 332;
-    pub const IO_URING_ENTER: usize = ABI | 426;
-    pub const EPOLL_PWAIT2: usize = ABI | 441;
-    pub const FUTEX_WAITV: usize = ABI | 449;
-    pub const FUTEX_WAIT: usize = ABI | 455;
-}
+pub use vdso_arch::system_call::timed::current as number;
 
 /// A call of the image's own, which means the host's clocks: it is marked behind its arguments
 /// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
@@ -187,7 +137,7 @@ pub mod number {
 /// # Safety
 /// What the kernel does for `number` with these arguments must be sound.
 #[inline(always)]
-pub unsafe fn syscall_6(number: usize, args: &[u64; 6]) -> i64 {
+pub unsafe fn syscall_6(number: u32, args: &[u64; 6]) -> i64 {
     let [first, second, third, fourth, fifth, sixth] = *args;
     // SAFETY: the caller answers for the call itself.
     unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }

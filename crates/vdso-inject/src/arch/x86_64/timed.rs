@@ -4,75 +4,100 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
-use vdso_arch::system_call::X32_BIT;
-
 use crate::arch::{Clock, Setter, TimedCall, Times, Word};
 use Times::{
     Deadline, ForFile, Futex, Interval, Millis, Now, OfFile, Ring, Seconds, Sets, Sleep,
     SocketOption, Span, SpanWithoutSet, Timer, TimerLeft,
 };
 
+const REALTIME: Clock = Clock::Fixed(clock::REALTIME);
+const MONOTONIC: Clock = Clock::Fixed(clock::MONOTONIC);
+const BOOTTIME: Clock = Clock::Fixed(clock::BOOTTIME);
+
+const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> TimedCall {
+    TimedCall { name, number, times, mark }
+}
+
 /// Those of x86-64 and of x32, which has numbers of its own for some.
-const fn calls(bit: u32) -> [TimedCall; 47] {
-    const fn or(bit: u32, number: u32, of_x32: u32) -> u32 {
-        if bit == 0 { number } else { bit | of_x32 }
-    }
-    const REALTIME: Clock = Clock::Fixed(clock::REALTIME);
-    const MONOTONIC: Clock = Clock::Fixed(clock::MONOTONIC);
-    const BOOTTIME: Clock = Clock::Fixed(clock::BOOTTIME);
-    const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> TimedCall {
-        TimedCall { name, number, times, mark }
-    }
-    [
-        // The most frequent ones first: the filter compares in this order.
-        call("futex", bit | 202, Futex, High(5)),
-        call("clock_gettime", bit | 228, Now { clock: Clock::Argument(0) }, Low(2)),
-        call("clock_nanosleep", bit | 230, Sleep, Low(4)),
-        call("nanosleep", bit | 35, Span { place: 0 }, Low(4)),
-        call("poll", bit | 7, Millis { place: 2 }, Low(5)),
-        call("ppoll", bit | 271, Span { place: 2 }, Low(5)),
-        call("select", bit | 23, Span { place: 4 }, Low(5)),
-        call("pselect6", bit | 270, Span { place: 4 }, High(0)),
-        call("epoll_wait", bit | 232, Millis { place: 3 }, High(0)),
-        call("epoll_pwait", bit | 281, Millis { place: 3 }, High(0)),
-        call("epoll_pwait2", bit | 441, Span { place: 3 }, High(0)),
-        call("futex_wait", bit | 455, Deadline { place: 4, clock: Clock::Argument(5) }, High(3)),
-        call("futex_waitv", bit | 449, Deadline { place: 3, clock: Clock::Argument(4) }, Low(5)),
-        call("timerfd_settime", bit | 286, Timer { place: 2 }, Low(5)),
-        call("timerfd_gettime", bit | 287, TimerLeft, Low(5)),
-        call("timer_settime", bit | 223, Timer { place: 2 }, Low(5)),
-        call("timer_gettime", bit | 224, TimerLeft, Low(5)),
-        call("setitimer", bit | 38, Interval { place: 1 }, Low(5)),
-        call("getitimer", bit | 36, Interval { place: 1 }, Low(5)),
-        call("alarm", bit | 37, Seconds, Low(5)),
-        call("mq_timedsend", bit | 242, Deadline { place: 4, clock: REALTIME }, Low(5)),
-        call("mq_timedreceive", bit | 243, Deadline { place: 4, clock: REALTIME }, Low(5)),
-        call("semtimedop", bit | 220, Span { place: 3 }, Low(5)),
-        call("rt_sigtimedwait", or(bit, 128, 523), Span { place: 2 }, Low(5)),
-        call("recvmmsg", or(bit, 299, 537), Span { place: 4 }, Low(5)),
-        call("setsockopt", or(bit, 54, 541), SocketOption, Low(5)),
-        call("getsockopt", or(bit, 55, 542), SocketOption, Low(5)),
-        call("io_uring_enter", bit | 426, Ring, High(1)),
-        call("io_getevents", bit | 208, Span { place: 4 }, Low(5)),
-        call("io_pgetevents", bit | 333, SpanWithoutSet { place: 4, set_place: 5 }, Low(5)),
-        call("gettimeofday", bit | 96, Now { clock: REALTIME }, Low(2)),
-        call("time", bit | 201, Now { clock: REALTIME }, Low(2)),
-        call("times", bit | 100, Now { clock: MONOTONIC }, Low(2)),
-        call("sysinfo", bit | 99, Now { clock: BOOTTIME }, Low(2)),
-        setter("clock_settime", bit | 227, Setter::ClockSettime, Word::Bits64),
-        setter("settimeofday", bit | 164, Setter::Settimeofday, Word::Bits64),
-        setter("adjtimex", bit | 159, Setter::Adjtimex, Word::Bits64),
-        setter("clock_adjtime", bit | 305, Setter::ClockAdjtime, Word::Bits64),
-        call("newfstatat", bit | 262, OfFile, Low(5)),
-        call("fstat", bit | 5, OfFile, Low(5)),
-        call("stat", bit | 4, OfFile, Low(5)),
-        call("lstat", bit | 6, OfFile, Low(5)),
-        call("statx", bit | 332, OfFile, Low(5)),
-        call("utimensat", bit | 280, ForFile { place: 2 }, Low(5)),
-        call("utimes", bit | 235, ForFile { place: 1 }, Low(5)),
-        call("utime", bit | 132, ForFile { place: 1 }, Low(5)),
-        call("futimesat", bit | 261, ForFile { place: 2 }, Low(5)),
-    ]
+macro_rules! calls {
+    ($abi:ident) => {{
+        use vdso_arch::system_call::timed::$abi as number;
+        &[
+            // The most frequent ones first: the filter compares in this order.
+            call("futex", number::FUTEX, Futex, High(5)),
+            call("clock_gettime", number::CLOCK_GETTIME, Now { clock: Clock::Argument(0) }, Low(2)),
+            call("clock_nanosleep", number::CLOCK_NANOSLEEP, Sleep, Low(4)),
+            call("nanosleep", number::NANOSLEEP, Span { place: 0 }, Low(4)),
+            call("poll", number::POLL, Millis { place: 2 }, Low(5)),
+            call("ppoll", number::PPOLL, Span { place: 2 }, Low(5)),
+            call("select", number::SELECT, Span { place: 4 }, Low(5)),
+            call("pselect6", number::PSELECT6, Span { place: 4 }, High(0)),
+            call("epoll_wait", number::EPOLL_WAIT, Millis { place: 3 }, High(0)),
+            call("epoll_pwait", number::EPOLL_PWAIT, Millis { place: 3 }, High(0)),
+            call("epoll_pwait2", number::EPOLL_PWAIT2, Span { place: 3 }, High(0)),
+            call(
+                "futex_wait",
+                number::FUTEX_WAIT,
+                Deadline { place: 4, clock: Clock::Argument(5) },
+                High(3),
+            ),
+            call(
+                "futex_waitv",
+                number::FUTEX_WAITV,
+                Deadline { place: 3, clock: Clock::Argument(4) },
+                Low(5),
+            ),
+            call("timerfd_settime", number::TIMERFD_SETTIME, Timer { place: 2 }, Low(5)),
+            call("timerfd_gettime", number::TIMERFD_GETTIME, TimerLeft, Low(5)),
+            call("timer_settime", number::TIMER_SETTIME, Timer { place: 2 }, Low(5)),
+            call("timer_gettime", number::TIMER_GETTIME, TimerLeft, Low(5)),
+            call("setitimer", number::SETITIMER, Interval { place: 1 }, Low(5)),
+            call("getitimer", number::GETITIMER, Interval { place: 1 }, Low(5)),
+            call("alarm", number::ALARM, Seconds, Low(5)),
+            call(
+                "mq_timedsend",
+                number::MQ_TIMEDSEND,
+                Deadline { place: 4, clock: REALTIME },
+                Low(5),
+            ),
+            call(
+                "mq_timedreceive",
+                number::MQ_TIMEDRECEIVE,
+                Deadline { place: 4, clock: REALTIME },
+                Low(5),
+            ),
+            call("semtimedop", number::SEMTIMEDOP, Span { place: 3 }, Low(5)),
+            call("rt_sigtimedwait", number::RT_SIGTIMEDWAIT, Span { place: 2 }, Low(5)),
+            call("recvmmsg", number::RECVMMSG, Span { place: 4 }, Low(5)),
+            call("setsockopt", number::SETSOCKOPT, SocketOption, Low(5)),
+            call("getsockopt", number::GETSOCKOPT, SocketOption, Low(5)),
+            call("io_uring_enter", number::IO_URING_ENTER, Ring, High(1)),
+            call("io_getevents", number::IO_GETEVENTS, Span { place: 4 }, Low(5)),
+            call(
+                "io_pgetevents",
+                number::IO_PGETEVENTS,
+                SpanWithoutSet { place: 4, set_place: 5 },
+                Low(5),
+            ),
+            call("gettimeofday", number::GETTIMEOFDAY, Now { clock: REALTIME }, Low(2)),
+            call("time", number::TIME, Now { clock: REALTIME }, Low(2)),
+            call("times", number::TIMES, Now { clock: MONOTONIC }, Low(2)),
+            call("sysinfo", number::SYSINFO, Now { clock: BOOTTIME }, Low(2)),
+            setter("clock_settime", number::CLOCK_SETTIME, Setter::ClockSettime, Word::Bits64),
+            setter("settimeofday", number::SETTIMEOFDAY, Setter::Settimeofday, Word::Bits64),
+            setter("adjtimex", number::ADJTIMEX, Setter::Adjtimex, Word::Bits64),
+            setter("clock_adjtime", number::CLOCK_ADJTIME, Setter::ClockAdjtime, Word::Bits64),
+            call("newfstatat", number::NEWFSTATAT, OfFile, Low(5)),
+            call("fstat", number::FSTAT, OfFile, Low(5)),
+            call("stat", number::STAT, OfFile, Low(5)),
+            call("lstat", number::LSTAT, OfFile, Low(5)),
+            call("statx", number::STATX, OfFile, Low(5)),
+            call("utimensat", number::UTIMENSAT, ForFile { place: 2 }, Low(5)),
+            call("utimes", number::UTIMES, ForFile { place: 1 }, Low(5)),
+            call("utime", number::UTIME, ForFile { place: 1 }, Low(5)),
+            call("futimesat", number::FUTIMESAT, ForFile { place: 2 }, Low(5)),
+        ]
+    }};
 }
 
 const fn setter(name: &'static str, number: u32, setter: Setter, word: Word) -> TimedCall {
@@ -92,6 +117,6 @@ pub static I386_CALLS: &[TimedCall] = &[
 ];
 
 /// x86-64's.
-pub static CALLS: &[TimedCall] = &calls(0);
+pub static CALLS: &[TimedCall] = calls!(x86_64);
 /// x32's.
-pub static X32_CALLS: &[TimedCall] = &calls(X32_BIT);
+pub static X32_CALLS: &[TimedCall] = calls!(x32);

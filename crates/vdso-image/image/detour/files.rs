@@ -12,6 +12,7 @@ use crate::arch::number;
 const MARK: Mark = Mark::Low(5);
 
 /// `stat`, `lstat`, `fstat`, `newfstatat`.
+#[inline(never)]
 pub fn stat(call: Call) -> i64 {
     /// `st_atime`, `st_mtime` and `st_ctime` of `struct stat` in `arch/x86/include/uapi/asm/stat.h`, words of 64 bits.
     const FIELDS: [u64; 3] = [72, 88, 104];
@@ -32,6 +33,7 @@ pub fn stat(call: Call) -> i64 {
 }
 
 /// `statx`, which tells which times it has.
+#[inline(never)]
 pub fn statx(call: Call) -> i64 {
     /// Bits of `stx_mask`, with the places of `struct statx_timestamp`: `include/uapi/linux/stat.h`.
     const FIELDS: [(u32, u64); 4] = [(0x20, 64), (0x800, 80), (0x80, 96), (0x40, 112)];
@@ -64,6 +66,7 @@ pub fn statx(call: Call) -> i64 {
 }
 
 /// `utimensat`: two times, of last access and last change.
+#[inline(never)]
 pub fn set(call: Call) -> i64 {
     let times_addr = call.arg(2);
     let words = memory::read(times_addr).zip(memory::read(times_addr.wrapping_add(16)));
@@ -74,6 +77,7 @@ pub fn set(call: Call) -> i64 {
 }
 
 /// `utimes`, `futimesat`, by `utimensat`, as what is stored has nanoseconds.
+#[inline(never)]
 pub fn set_by_micros(call: Call) -> i64 {
     const USEC_PER_SEC: u64 = 1_000_000;
     let (folder, name, times_addr) = match call.number {
@@ -90,6 +94,7 @@ pub fn set_by_micros(call: Call) -> i64 {
 }
 
 /// `utime`, likewise.
+#[inline(never)]
 pub fn set_by_seconds(call: Call) -> i64 {
     match memory::read(call.arg(1)) {
         Some([access, change]) => set_both(AT_FDCWD, call.arg(0), [[access, 0], [change, 0]]),

@@ -15,6 +15,7 @@ use crate::{pages, time};
 const MARK: Mark = Mark::Low(2);
 
 /// `clock_gettime`.
+#[inline(never)]
 pub fn clock_gettime(call: Call) -> i64 {
     let result = call.make(MARK);
     let id = line(call.args[0] as u32);
@@ -25,6 +26,7 @@ pub fn clock_gettime(call: Call) -> i64 {
 }
 
 /// `gettimeofday`.
+#[inline(never)]
 pub fn gettimeofday(call: Call) -> i64 {
     let [time_addr, zone_addr, ..] = call.args;
     let result = call.make(MARK);
@@ -42,6 +44,7 @@ pub fn gettimeofday(call: Call) -> i64 {
 }
 
 /// `time`.
+#[inline(never)]
 pub fn time(call: Call) -> i64 {
     /// `EFAULT` of `include/uapi/asm-generic/errno-base.h`.
     const EFAULT: i64 = 14;
@@ -58,6 +61,7 @@ pub fn time(call: Call) -> i64 {
 }
 
 /// `times`: what has passed since a moment of the kernel's choice, by MONOTONIC; here it is zero of that.
+#[inline(never)]
 pub fn times(call: Call) -> i64 {
     /// `USER_HZ`, `include/asm-generic/param.h`.
     const TICKS_PER_SEC: i64 = 100;
@@ -71,6 +75,7 @@ pub fn times(call: Call) -> i64 {
 }
 
 /// `sysinfo`, which begins with the seconds of BOOTTIME, rounded up.
+#[inline(never)]
 pub fn sysinfo(call: Call) -> i64 {
     let result = call.make(MARK);
     if result == 0 {

@@ -229,6 +229,10 @@ impl Code {
             if gap.start >= gap.end || gap.end - gap.start > 128 || gap.start > highest {
                 continue;
             }
+            let before = read::<LAST_BYTES>(memory, gap.start - LAST_BYTES as u64)?;
+            if !never_goes_on(&before) {
+                continue;
+            }
             let mut bytes = vec![0; (gap.end - gap.start) as usize];
             memory.read(gap.start, &mut bytes)?;
             if let Some(at) = unused(&bytes)
@@ -283,6 +287,25 @@ impl Function {
         }
         Ok(start + u64::from(half(&entry, 12)))
     }
+}
+
+/// What is looked at of a function's end.
+const LAST_BYTES: usize = 6;
+
+/// Whether a function ends with an instruction behind which nobody goes on: some that are written by hand run into the
+/// function behind them, through what fills the gap.
+fn never_goes_on(last: &[u8; LAST_BYTES]) -> bool {
+    matches!(
+        last,
+        // ret; hlt; int3; ud2; a short jump; a jump or a call without return by a register
+        [.., 0xc3 | 0xf4 | 0xcc]
+            | [.., 0x0f, 0x0b]
+            | [.., 0xeb, _]
+            | [.., 0xff, 0xd0..=0xd7 | 0xe0..=0xe7]
+            // ... by a distance, or by memory
+            | [_, 0xe8 | 0xe9, ..]
+            | [0xff, 0x15 | 0x25, ..]
+    )
 }
 
 /// Where in the bytes between two functions there is room for a jump that nobody uses: all of it does nothing, but for
@@ -349,6 +372,24 @@ mod tests {
             let word_addr = word_around(site_addr);
             assert!((word_addr..word_addr + 7).contains(&site_addr), "{site_addr}");
             assert_eq!(word_addr / CACHE_LINE, (word_addr + 7) / CACHE_LINE, "{site_addr}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_runs_into_the_next_one_has_no_pad_behind_it() {
+        // mov rax, fs:[rax]; a nop of five bytes
+        assert!(!never_goes_on(&[0x00, 0x0f, 0x1f, 0x44, 0x00, 0x00]));
+        assert!(!never_goes_on(&[0x48, 0x83, 0xc4, 0x08, 0x0f, 0x05]));
+        for last in [
+            [0x48, 0x83, 0xc4, 0x08, 0x5b, 0xc3],
+            [0x90, 0xe9, 1, 2, 3, 4],
+            [0x90, 0xe8, 1, 2, 3, 4],
+            [0xff, 0x25, 1, 2, 3, 4],
+            [0x90, 0x90, 0x90, 0x90, 0xeb, 0x10],
+            [0x90, 0x90, 0x90, 0x3e, 0xff, 0xe0],
+            [0x90, 0x90, 0x90, 0x90, 0x0f, 0x0b],
+        ] {
+            assert!(never_goes_on(&last), "{last:02x?}");
         }
     }
 

@@ -22,6 +22,10 @@ SITE(plain, "", "ret\n");
 // What musl, and glibc from 2.41 on, have before theirs for all calls that are cancelled: its handler looks for the address.
 SITE(cancelled, "sub $16, %rsp\n mov %r11, 8(%rsp)\n", "add $16, %rsp\n ret\n");
 
+// Runs into the function behind it, through what fills the gap; there is no other gap in reach behind it.
+SITE(through, "", "mov %rax, %rcx\n");
+__asm__(".type behind, @function\nbehind:\n.cfi_startproc\n.fill 192, 1, 0x90\nret\n.cfi_endproc\n.p2align 6\n");
+
 static void wait_at(long (*site)(clockid_t, int, const struct timespec *, struct timespec *))
 {
 	struct timespec past = { 1, 0 };
@@ -66,5 +70,7 @@ int main(void)
 	tell("plain", plain_at);
 	wait_at(cancelled);
 	tell("cancelled", cancelled_at);
+	wait_at(through);
+	puts("through came back");
 	return 0;
 }

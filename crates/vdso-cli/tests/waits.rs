@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use support::{Source, helper, vdso_run};
+use support::{Source, compile, finish, helper, vdso_run};
 
 /// A way to move the clocks.
 #[derive(Clone, Copy, Debug)]
@@ -256,4 +256,19 @@ fn every_call_with_a_time_goes_by_the_programs_own_clock() {
     });
     let failures = failures.into_inner().expect("nobody panics with it");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn call_sites_are_rewritten_in_each_process_but_where_threads_are_cancelled() {
+    let sites = compile("sites.c", "sites", &["-O2"]);
+    let run = finish(vdso_run(["--offset", "1y"]).arg(&sites)).succeeded();
+    assert_eq!(
+        run.stdout,
+        format!(
+            "{}plain rewritten\ncancelled kept\nthrough came back\n",
+            "worker rewritten\n".repeat(3)
+        )
+    );
+    let run = finish(vdso_run(["--offset", "1y", "--no-patch"]).arg(&sites)).succeeded();
+    assert!(!run.stdout.contains("rewritten"), "{run:?}");
 }

@@ -31,6 +31,8 @@ use crate::ptrace::Stopped;
 pub enum Unfit {
     /// There is another instruction, or one that cannot be written at once.
     Instruction,
+    /// A C library looks for its address where a thread is cancelled.
+    CancellationPoint,
     /// It is in no file's code, or in one that is no 64-bit ELF file.
     NoFile,
     /// The file does not tell where its functions are.
@@ -52,6 +54,10 @@ impl From<crate::Error> for Unfit {
 /// `syscall`.
 const INSTRUCTION: [u8; 2] = [0x0f, 0x05];
 const INSTRUCTION_BYTES: u64 = INSTRUCTION.len() as u64;
+/// `mov [rsp + 8], r11`: what stands before the one instruction with which musl (`__syscall_cp_asm`), and glibc from 2.41 on
+/// (`__syscall_cancel_arch`), make all calls at which a thread can be cancelled. Where it waits is told by its address, so
+/// none of these calls may be made elsewhere.
+const CANCELLATION_POINT: [u8; 5] = [0x4c, 0x89, 0x5c, 0x24, 0x08];
 /// What one processor sees of another's writes at once.
 const CACHE_LINE: u64 = 64;
 /// `jmp` with a displacement of 32 bits.
@@ -72,6 +78,10 @@ pub fn rewrite(thread: &mut Stopped, to: &Detour) -> std::result::Result<(), Unf
     if read::<2>(&memory, site_addr)? != INSTRUCTION || site_addr % CACHE_LINE == CACHE_LINE - 1 {
         return Err(Unfit::Instruction);
     }
+    if read(&memory, site_addr.wrapping_sub(CANCELLATION_POINT.len() as u64))? == CANCELLATION_POINT
+    {
+        return Err(Unfit::CancellationPoint);
+    }
     let code = Code::around(&memory, thread.tid(), site_addr)?;
     let pad = code.pad(&memory, return_addr)?;
     let trampoline_addr = code.trampoline(&memory)?;
@@ -83,8 +93,18 @@ pub fn rewrite(thread: &mut Stopped, to: &Detour) -> std::result::Result<(), Unf
     filled[..JUMP_BYTES].copy_from_slice(&jump);
     thread.write_by_file(trampoline_addr, &trampoline)?;
     thread.write_by_file(pad.start, &filled)?;
-    thread.write_by_file(site_addr, &[0xeb, short.cast_unsigned()])?;
+    let word_addr = word_around(site_addr);
+    let mut word = read::<8>(&memory, word_addr)?;
+    word[(site_addr - word_addr) as usize..][..2].copy_from_slice(&[0xeb, short.cast_unsigned()]);
+    thread.write_by_file(word_addr, &word)?;
     Ok(())
+}
+
+/// A word of eight bytes in one cache line that has the instruction: where the kernel has no fast `rep movsb` it copies two
+/// bytes one by one, but eight at once.
+fn word_around(site_addr: u64) -> u64 {
+    let last = (site_addr | (CACHE_LINE - 1)) - 7;
+    site_addr.min(last)
 }
 
 const TRAMPOLINE_BYTES: usize = 64;
@@ -209,6 +229,10 @@ impl Code {
             if gap.start >= gap.end || gap.end - gap.start > 128 || gap.start > highest {
                 continue;
             }
+            let before = read::<LAST_BYTES>(memory, gap.start - LAST_BYTES as u64)?;
+            if !never_goes_on(&before) {
+                continue;
+            }
             let mut bytes = vec![0; (gap.end - gap.start) as usize];
             memory.read(gap.start, &mut bytes)?;
             if let Some(at) = unused(&bytes)
@@ -263,6 +287,25 @@ impl Function {
         }
         Ok(start + u64::from(half(&entry, 12)))
     }
+}
+
+/// What is looked at of a function's end.
+const LAST_BYTES: usize = 6;
+
+/// Whether a function ends with an instruction behind which nobody goes on: some that are written by hand run into the
+/// function behind them, through what fills the gap.
+fn never_goes_on(last: &[u8; LAST_BYTES]) -> bool {
+    matches!(
+        last,
+        // ret; hlt; int3; ud2; a short jump; a jump or a call without return by a register
+        [.., 0xc3 | 0xf4 | 0xcc]
+            | [.., 0x0f, 0x0b]
+            | [.., 0xeb, _]
+            | [.., 0xff, 0xd0..=0xd7 | 0xe0..=0xe7]
+            // ... by a distance, or by memory
+            | [_, 0xe8 | 0xe9, ..]
+            | [0xff, 0x15 | 0x25, ..]
+    )
 }
 
 /// Where in the bytes between two functions there is room for a jump that nobody uses: all of it does nothing, but for
@@ -322,6 +365,33 @@ fn half(bytes: &[u8], at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instruction_is_written_with_a_word_of_its_cache_line() {
+        for site_addr in CACHE_LINE..2 * CACHE_LINE - 1 {
+            let word_addr = word_around(site_addr);
+            assert!((word_addr..word_addr + 7).contains(&site_addr), "{site_addr}");
+            assert_eq!(word_addr / CACHE_LINE, (word_addr + 7) / CACHE_LINE, "{site_addr}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_runs_into_the_next_one_has_no_pad_behind_it() {
+        // mov rax, fs:[rax]; a nop of five bytes
+        assert!(!never_goes_on(&[0x00, 0x0f, 0x1f, 0x44, 0x00, 0x00]));
+        assert!(!never_goes_on(&[0x48, 0x83, 0xc4, 0x08, 0x0f, 0x05]));
+        for last in [
+            [0x48, 0x83, 0xc4, 0x08, 0x5b, 0xc3],
+            [0x90, 0xe9, 1, 2, 3, 4],
+            [0x90, 0xe8, 1, 2, 3, 4],
+            [0xff, 0x25, 1, 2, 3, 4],
+            [0x90, 0x90, 0x90, 0x90, 0xeb, 0x10],
+            [0x90, 0x90, 0x90, 0x3e, 0xff, 0xe0],
+            [0x90, 0x90, 0x90, 0x90, 0x0f, 0x0b],
+        ] {
+            assert!(never_goes_on(&last), "{last:02x?}");
+        }
+    }
 
     #[test]
     fn only_what_does_nothing_is_a_pad() {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use nix::unistd::Pid;
 use vdso_data::detour::NO_TIMER;
 use vdso_inject::arch::TimedCall;
-use vdso_inject::call_site;
+use vdso_inject::call_site::{self, Unfit};
 use vdso_inject::detour::{self, CallSites, Detour};
 use vdso_inject::ptrace::Stopped;
 
@@ -131,6 +131,7 @@ impl Tracer<'_> {
     /// A call site that reports again and again is made to jump to the image, if that can be done.
     fn rewrite_if_frequent(&mut self, thread: &mut Stopped, to: &Detour) {
         const FREQUENT: u32 = 3;
+        const UNFIT: u32 = u32::MAX;
         if self.settings.payload.detours.call_sites == CallSites::Kept || to.timer_clock != NO_TIMER
         {
             return;
@@ -141,10 +142,19 @@ impl Tracer<'_> {
         // The image's address is another in each program.
         let site = (to.detour_addr, to.instruction_addr);
         let reports = self.frequent.reports.entry(site).or_default();
-        *reports += 1;
-        if *reports == FREQUENT {
-            // If it stays as it is it goes on reporting.
-            let _ = call_site::rewrite(thread, to);
+        if *reports == UNFIT {
+            return;
+        }
+        *reports = reports.saturating_add(1).min(FREQUENT);
+        if *reports < FREQUENT {
+            return;
+        }
+        // Processes that were forked before have the same addresses, and each a copy of its own.
+        match call_site::rewrite(thread, to) {
+            // It has been rewritten since another thread's report; or it is this process's memory that cannot be written.
+            Ok(()) | Err(Unfit::Instruction | Unfit::Memory(_)) => {}
+            // It goes on reporting.
+            Err(_) => *reports = UNFIT,
         }
     }
 }

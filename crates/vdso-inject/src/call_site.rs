@@ -93,15 +93,33 @@ pub fn rewrite(thread: &mut Stopped, to: &Detour) -> std::result::Result<(), Unf
     filled[..JUMP_BYTES].copy_from_slice(&jump);
     thread.write_by_file(trampoline_addr, &trampoline)?;
     thread.write_by_file(pad.start, &filled)?;
-    let word_addr = word_around(site_addr);
-    let mut word = read::<8>(&memory, word_addr)?;
-    word[(site_addr - word_addr) as usize..][..2].copy_from_slice(&[0xeb, short.cast_unsigned()]);
-    thread.write_by_file(word_addr, &word)?;
+    let instruction = [0xeb, short.cast_unsigned()];
+    if copies_by_bytes() {
+        thread.write_by_file(site_addr, &instruction)?;
+    } else {
+        let word_addr = word_around(site_addr);
+        let mut word = read::<8>(&memory, word_addr)?;
+        word[(site_addr - word_addr) as usize..][..2].copy_from_slice(&instruction);
+        thread.write_by_file(word_addr, &word)?;
+    }
     Ok(())
 }
 
-/// A word of eight bytes in one cache line that has the instruction: where the kernel has no fast `rep movsb` it copies two
-/// bytes one by one, but eight at once.
+/// Whether the kernel copies by `rep movsb`, however little: then two bytes are seen at once, and eight, as was tried, are not.
+/// Where the processor does not have that fast for short copies (FSRM) it is the other way round: the kernel stores two bytes one
+/// by one, but eight at once. `arch/x86/lib/memcpy_64.S` (Linux 6.18).
+fn copies_by_bytes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__cpuid, __cpuid_count};
+        const FSRM: u32 = 1 << 4;
+        __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & FSRM != 0
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// A word of eight bytes in one cache line that has the instruction.
 fn word_around(site_addr: u64) -> u64 {
     let last = (site_addr | (CACHE_LINE - 1)) - 7;
     site_addr.min(last)

@@ -238,7 +238,7 @@ impl Code {
         let functions = self.functions(memory)?;
         let after = functions.partition_point(|function| function.start <= from);
         let mut found = Err(Unfit::NoPad);
-        // What follows the functions before and after this one, nearest first.
+        // What follows the functions before and after this one.
         for index in (after.saturating_sub(4)..after + 4).take_while(|&it| it + 1 < functions.len())
         {
             let end = functions[index].end(memory)?;

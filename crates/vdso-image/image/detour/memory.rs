@@ -5,9 +5,9 @@ use vdso_data::arithmetic::{NSEC_PER_SEC, Timespec};
 
 use crate::arch::{self, number};
 
-/// `EINVAL` of `include/uapi/asm-generic/errno-base.h`: what is said of an operation that there is none of, once its set was
-/// read. Whatever else is said, by a filter of the program's own as well, nothing is known of the memory.
-const EINVAL: i64 = 22;
+/// `EFAULT` of `include/uapi/asm-generic/errno-base.h`. Anything else that is said, by a filter of the program's own as well,
+/// is taken for a yes: a wait that is not translated may never end, and bad addresses are rare.
+const EFAULT: i64 = 14;
 
 /// Bytes of a set of signals.
 const SET_BYTES: u64 = 8;
@@ -35,7 +35,7 @@ fn is_readable(addr: u64) -> bool {
     const NO_OPERATION: u64 = u32::MAX as u64;
     let args = [NO_OPERATION, addr, 0, SET_BYTES, 0, 0];
     // SAFETY: the kernel reads what it is given, if it can, and changes nothing.
-    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) == -EINVAL }
+    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
 }
 
 /// Writes two words to `addr`, if they can be written; says whether.
@@ -54,7 +54,7 @@ pub fn write(addr: u64, words: [u64; 2]) -> bool {
 fn is_writable(addr: u64) -> bool {
     let args = [0, 0, addr, SET_BYTES, 0, 0];
     // SAFETY: the kernel writes where the program has told it to, if it can, and changes nothing else.
-    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) == 0 }
+    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
 }
 
 /// A `struct __kernel_timespec`: `None` if it cannot be read, or if the kernel would not take it.

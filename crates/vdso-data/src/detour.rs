@@ -7,7 +7,7 @@
 //! can tell them from the program's: [`Mark`].
 
 /// How far behind the image's ELF entry point `detour` is, bytes.
-pub const FROM_ENTRY: usize = 128;
+pub const FROM_ENTRY: usize = 64;
 
 /// What a wait that the image makes gives, negative, if a clock was set meanwhile: its deadline is translated anew.
 /// `ERESTARTNOINTR` of `include/linux/errno.h`, which no program ever sees.

@@ -234,7 +234,7 @@ pub struct Template {
     pub forwarded: [Option<u64>; FORWARDED],
     /// [`ProcessPage::random_data_addr`], if the kernel's is known.
     pub random_data: Option<i64>,
-    /// [`ProcessPage::call_mark`].
+    /// What [`ProcessPage::call_mark`] is to be; zero if no filter looks for it.
     pub call_mark: u32,
 }
 

@@ -213,7 +213,7 @@ pub fn image_range(pid: Pid, abi: &Abi, payload: &Payload) -> Option<Range<u64>>
 /// `image`: that is told so instead of what the wait gives ([`AGAIN`]).
 ///
 /// # Errors
-/// [`Error::Gone`].
+/// [`Error::Gone`] if the thread has ended meanwhile.
 pub fn translate_anew(thread: &mut Stopped, image: &Range<u64>) -> Result<Diverted> {
     match thread.registers()?.told(image, -i64::from(AGAIN)) {
         Some(told) => thread.set_registers(&told).map(|()| Diverted::Sent),
@@ -255,7 +255,7 @@ pub struct Detour {
 /// Sends a thread there that is stopped behind its report's answer.
 ///
 /// # Errors
-/// [`Error::Gone`].
+/// [`Error::Gone`] if the thread has ended meanwhile.
 pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
     match thread.registers()?.diverted(to) {
         Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),

@@ -17,7 +17,7 @@ pub enum Error {
         attempt: Attempt,
         /// On which process, if not this one.
         pid: Option<Pid>,
-        /// The kernel's reason.
+        /// The error number by which the kernel has refused it.
         errno: Errno,
     },
     /// The kernel's image in a process is not one.

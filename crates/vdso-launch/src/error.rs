@@ -65,7 +65,7 @@ pub enum Error {
     System {
         /// What the call was made for.
         attempt: &'static str,
-        /// The kernel's reason.
+        /// The error number by which the kernel has refused it.
         errno: Errno,
     },
     /// Reading what the program has written failed.

@@ -14,7 +14,7 @@ pub enum Error {
     System {
         /// What the system call was made for.
         attempt: Attempt,
-        /// The kernel's reason.
+        /// The error number by which the kernel has refused it.
         errno: Errno,
     },
     /// The image is not one.

@@ -5,7 +5,7 @@
 
 macro_rules! numbers {
     ($($name:ident = $number:literal $(, $x32:literal)?;)*) => {
-        /// x86-64's.
+        /// The numbers of x86-64 programs' calls.
         #[expect(missing_docs, reason = "the kernel's names, each with a manual page")]
         pub mod x86_64 {
             $(pub const $name: u32 = $number;)*
@@ -14,7 +14,7 @@ macro_rules! numbers {
             pub const ALL: &[(&str, u32)] = &[$((stringify!($name), $name)),*];
         }
 
-        /// x32's.
+        /// The numbers of x32 programs' calls.
         #[expect(missing_docs, reason = "the kernel's names, each with a manual page")]
         pub mod x32 {
             use crate::system_call::X32_BIT;

@@ -151,31 +151,31 @@ pub struct TimedCall {
 pub enum Times {
     /// The address of a deadline on a clock; a null pointer means none.
     Deadline {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
         /// Whose time it is.
         clock: Clock,
     },
     /// The address of a span; a null pointer means none.
     Span {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
     },
     /// The same, if there is no set of signals: with one the image cannot mark the call.
     SpanWithoutSet {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
         /// That which is a null pointer then.
         set_place: u8,
     },
     /// `setitimer`, `getitimer`: which of a process's timers, and the address of two spans.
     Interval {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
     },
     /// A span in milliseconds: none if it is negative, and no wait if it is zero.
     Millis {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
     },
     /// A span in seconds, the first argument.
@@ -186,7 +186,7 @@ pub enum Times {
     Futex,
     /// A timer, flags that tell what its first time is, and the address of two times.
     Timer {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
     },
     /// A time-out of a socket's, by level and name of the option.
@@ -199,7 +199,7 @@ pub enum Times {
     OfFile,
     /// The address of times that a file gets; a null pointer means now.
     ForFile {
-        /// The argument.
+        /// Which argument that address or number is, from zero.
         place: u8,
     },
     /// What time it is on this clock.

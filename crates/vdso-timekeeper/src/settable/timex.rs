@@ -11,17 +11,17 @@ pub struct Timex {
     pub offset: i64,
     /// How much faster the clock runs, units of 2^-16 ppm.
     pub freq: i64,
-    /// Microseconds.
+    /// The clock may be off by so much at most, in microseconds.
     pub maxerror: i64,
-    /// Microseconds.
+    /// The clock is thought to be off by so much, in microseconds.
     pub esterror: i64,
     /// `STA_*`.
     pub status: i32,
     /// The time constant of the loop that slews, or with [`ADJ_TAI`] the seconds that TAI is ahead.
     pub constant: i64,
-    /// Microseconds.
+    /// How finely the clock can be read, in microseconds.
     pub precision: i64,
-    /// Units of 2^-16 ppm.
+    /// The largest change of its frequency, in units of 2^-16 ppm.
     pub tolerance: i64,
     /// Seconds, and nanoseconds or microseconds: the clock's time, or with [`ADJ_SETOFFSET`] what is added to it.
     pub time: [i64; 2],

@@ -116,7 +116,7 @@ pub static I386_CALLS: &[TimedCall] = &[
     setter("clock_adjtime64", 405, Setter::ClockAdjtime, Word::Bits64),
 ];
 
-/// x86-64's.
+/// The calls of x86-64 programs.
 pub static CALLS: &[TimedCall] = calls!(x86_64);
-/// x32's.
+/// The calls of x32 programs.
 pub static X32_CALLS: &[TimedCall] = calls!(x32);

@@ -11,7 +11,7 @@ use vdso_inject::call_site::{self, Unfit};
 use vdso_inject::detour::{self, CallSites, Detour};
 use vdso_inject::ptrace::Stopped;
 
-use super::{Followed, Heard, Purpose, Traced, Tracer};
+use super::{Followed, Heard, Known, Purpose, Traced, Tracer};
 use crate::follow::listener::Listener;
 use crate::follow::notice::{Notice, called};
 use crate::follow::report::Report;
@@ -44,21 +44,13 @@ impl Tracer<'_> {
         let pid = report.pid;
         let place = self.place(report, call, args, instruction_addr);
         let seized = place.and_then(|to| {
-            // Traced already: by an exec that failed, and was not seen to.
-            let known = self.traced.remove(&pid);
-            let is_known = known.is_some();
-            let thread = match known {
-                Some((thread, before)) => {
-                    self.free(before.slot.filter(|&slot| slot != report.slot));
-                    thread
-                }
-                None => self.seize(pid).ok()?,
-            };
-            Some((to, thread, is_known))
+            let (thread, known) = self.seize_reporter(report).ok()?;
+            Some((to, thread, known))
         });
         match seized {
-            Some((to, thread, is_known))
-                if (is_known || !listener.is_gone(report)) && thread.interrupt().is_ok() =>
+            Some((to, thread, known))
+                if (known == Known::Traced || !listener.is_gone(report))
+                    && thread.interrupt().is_ok() =>
             {
                 self.insert(thread, Traced::reported(Purpose::Detour(to), report.slot, None));
                 listener.restart(report);

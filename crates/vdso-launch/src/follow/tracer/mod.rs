@@ -109,6 +109,15 @@ pub enum Heard {
     },
 }
 
+/// Whether it is known that a number is a reporter's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// It is, as the thread was traced before: its number has not become another's.
+    Traced,
+    /// It may have become another's since the report.
+    No,
+}
+
 /// What became of a report of `execve`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
@@ -150,24 +159,15 @@ impl<'a> Tracer<'a> {
         target: &Target,
     ) -> Followed {
         let pid = report.pid;
-        // Traced already: by a try that failed, and was not seen to.
-        let known = self.traced.remove(&pid);
-        let is_known = known.is_some();
-        let seized = match known {
-            Some((thread, before)) => {
-                self.free(before.slot.filter(|&slot| slot != report.slot));
-                Ok(thread)
-            }
-            None => self.seize(pid),
-        };
+        let seized = self.seize_reporter(report);
         match seized {
-            Ok(thread) if !is_known && listener.is_gone(report) => {
+            Ok((thread, Known::No)) if listener.is_gone(report) => {
                 // The number may be another process's by now.
                 self.let_go_of_stranger(thread);
                 self.in_flight.slot(report.slot).clear();
                 Followed::Untraced
             }
-            Ok(thread) => {
+            Ok((thread, _)) => {
                 let slot = self.in_flight.slot(report.slot);
                 slot.set_name(target.name.as_deref());
                 slot.hand_to(Pid::this(), leader_of(pid));
@@ -203,6 +203,17 @@ impl<'a> Tracer<'a> {
         let name = target.name.as_deref().and_then(|name| Path::new(name).file_name());
         let name = name.map(OsStr::to_owned);
         self.told.insert(pid, name.clone()) == Some(name)
+    }
+
+    /// The thread that has made a report. It may be traced already, by an exec that failed and was not seen to.
+    fn seize_reporter(&mut self, report: Report) -> Result<(Seized, Known)> {
+        match self.traced.remove(&report.pid) {
+            Some((thread, before)) => {
+                self.free(before.slot.filter(|&slot| slot != report.slot));
+                Ok((thread, Known::Traced))
+            }
+            None => self.seize(report.pid).map(|thread| (thread, Known::No)),
+        }
     }
 
     /// As soon as the kernel has let go of it, if a process that was killed traces it.

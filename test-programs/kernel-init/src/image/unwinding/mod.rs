@@ -36,9 +36,6 @@ const SOURCES: [&str; 3] = ["chain", "own", "host"];
 /// How much must be reached: the rest is for clocks and kernels that cannot be had here.
 const LEAST_PERCENT: usize = 75;
 
-/// The same of an image that makes system calls in a program's place: nobody sends a thread there here.
-const LEAST_PERCENT_WITH_DETOURS: usize = 25;
-
 /// How much of that may be where the rules are late: functions' ends are few. It was 3 % at most.
 const MOST_LATE_PERCENT: usize = 4;
 
@@ -48,22 +45,15 @@ pub fn run(report: &mut Report, architecture: &'static Architecture) {
         let marks = Marks::new();
         match everywhere(architecture, source, &marks) {
             Err(error) => report.fail(name, error),
-            Ok(()) => tell(report, name, architecture, &marks.counts()),
+            Ok(()) => tell(report, name, &marks.counts()),
         }
     }
 }
 
 /// Fails if too little was reached, or too much of it where the rules are late.
-fn tell(
-    report: &mut Report,
-    name: fmt::Arguments<'_>,
-    architecture: &Architecture,
-    counts: &Counts<'_>,
-) {
-    let least_percent =
-        if architecture.detours { LEAST_PERCENT_WITH_DETOURS } else { LEAST_PERCENT };
+fn tell(report: &mut Report, name: fmt::Arguments<'_>, counts: &Counts<'_>) {
     let reached = counts.reached + counts.late;
-    if reached * 100 < (reached + counts.missed) * least_percent {
+    if reached * 100 < (reached + counts.missed) * LEAST_PERCENT {
         report.fail(name, format_args!("only {counts}"));
     } else if counts.late * 100 > reached * MOST_LATE_PERCENT {
         report.fail(name, format_args!("too many late rules: {counts}"));

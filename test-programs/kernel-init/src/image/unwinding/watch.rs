@@ -4,10 +4,12 @@
 
 use core::cell::Cell;
 use core::fmt::{self, Display};
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use vdso_data::architecture::Architecture;
+use vdso_data::detour::FROM_ENTRY;
 
 use super::calls::Scene;
 use super::cover;
@@ -157,9 +159,10 @@ impl<'a> Watch<'a> {
     /// Marks the instructions of all functions that a caller may come to.
     fn find_instructions(&self, architecture: &Architecture) -> Result<(), Wrong> {
         let code = self.plain.image().bytes();
+        let detours = self.detours(architecture);
         for function in self.tables.functions() {
             let function = function.map_err(|_| "a function's rules cannot be read")?;
-            if self.is_left_out(function.start, architecture) {
+            if self.is_left_out(function.start, architecture) || detours.contains(&function.start) {
                 continue;
             }
             let mut vaddr = function.start;
@@ -182,6 +185,18 @@ impl<'a> Watch<'a> {
     fn is_left_out(&self, vaddr: u64, architecture: &Architecture) -> bool {
         let is_signal = self.tables.find(vaddr, |row| row.is_signal) == Some(true);
         is_signal || architecture.enters_programs && self.plain.image().entry() == vaddr
+    }
+
+    /// The code to which threads are sent for a system call, which nobody does here: the linker script puts it between the
+    /// entry point and the first exported function.
+    fn detours(&self, architecture: &Architecture) -> Range<u64> {
+        let image = self.plain.image();
+        let start = image.entry() + FROM_ENTRY as u64;
+        let exported = image.symbols().flatten().filter(|it| it.is_defined() && !it.is_absolute());
+        match exported.map(|symbol| symbol.value).min() {
+            Some(end) if architecture.detours => start..end,
+            _ => 0..0,
+        }
     }
 
     fn arm(&self) {

@@ -1,11 +1,13 @@
-//! Calls of the page in machine code: finds them, and has them go elsewhere.
+//! Calls of the page in machine code: finds them ([`sites`], [`in_program`]), and has them go elsewhere.
 //!
 //! A program that calls the page has the address of an entry in its code, as an immediate operand of `mov`: hand-written
-//! assembly (glibc before 2.15, Go before 1.1) and compilers alike, as no other instruction can hold such an address. Each of the two
+//! assembly (glibc before 2.15, Go before 1.1) and compilers alike, as no other instruction can
+//! hold such an address. (A pointer in data can: Go 1.1 to 1.3 have one, which the vDSO's functions replace at start.) Each of the two
 //! encodings has room for a `lea` of a function within 2 GiB, so a site can be rewritten in place: no instruction moves, and whoever
 //! jumps behind it finds what was there.
 
 use crate::Entry;
+pub use crate::program::in_program;
 
 /// A `mov` of an entry's address to a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

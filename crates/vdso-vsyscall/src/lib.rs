@@ -24,6 +24,7 @@ mod entry;
 mod fault;
 mod mode;
 mod page;
+mod program;
 
 pub use access::{Access, Reaction, react};
 pub use call::{AfterFilter, Call, Filtered, Registers, UserMemory};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vdso_vsyscall::Entry;
-use vdso_vsyscall::code::{FUNCTIONS, Use, function_offset, sites};
+use vdso_vsyscall::code::{FUNCTIONS, Use, function_offset, in_program, sites};
 
 /// As glibc 2.12 has `time`: `sub rsp, 8; mov rax, 0xffffffffff600400; call rax; add rsp, 8; ret`.
 const TIME: &[u8] = b"\x48\x83\xec\x08\x48\xc7\xc0\x00\x04\x60\xff\xff\xd0\x48\x83\xc4\x08\xc3";
@@ -83,7 +83,45 @@ fn the_functions_make_their_calls() {
     }
 }
 
+/// An x86-64 file of two segments with this code, of which the second can be executed.
+fn program(code: &[u8]) -> Vec<u8> {
+    const HEADERS_BYTES: usize = 64 + 2 * 56;
+    let mut file = vec![0; HEADERS_BYTES];
+    file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    file[18] = 62;
+    file[32] = 64;
+    file[54] = 56;
+    file[56] = 2;
+    for (at, flags) in [(64, 6), (64 + 56, 5)] {
+        file[at] = 1;
+        file[at + 4] = flags;
+        file[at + 8] = HEADERS_BYTES as u8;
+        file[at + 16..][..8].copy_from_slice(&0x40_0000u64.to_le_bytes());
+        file[at + 32..][..8].copy_from_slice(&(code.len() as u64).to_le_bytes());
+    }
+    file.extend(code);
+    file
+}
+
+#[test]
+fn sites_of_a_program_are_in_its_executable_segments() {
+    let found: Vec<_> = in_program(&program(TIME)).map(|(addr, site)| (addr, site.entry)).collect();
+    assert_eq!(found, [(0x40_0004, Entry::Time)]);
+    let mut other = program(TIME);
+    other[18] = 183;
+    assert_eq!(in_program(&other).count(), 0);
+}
+
 proptest! {
+    /// Whatever a header says.
+    #[test]
+    fn any_file_is_searched(damage in proptest::collection::vec((0..176usize, any::<u8>()), 0..12), cut in 0..200usize) {
+        let mut file = program(TIME);
+        damage.into_iter().for_each(|(at, byte)| file[at] = byte);
+        file.truncate(cut);
+        prop_assert!(in_program(&file).count() <= 64);
+    }
+
     /// Wherever a site is, also across the blocks in which it is looked for.
     #[test]
     fn a_site_is_found_in_anything(before in proptest::collection::vec(any::<u8>(), 0..200),

@@ -5,6 +5,23 @@
 //! entry point. Calls that an image makes so carry the process page's
 //! [`call_mark`](crate::process::ProcessPage::call_mark) in a place that the kernel does not look at, so a filter
 //! can tell them from the program's: [`Mark`].
+//!
+//! A system call of x86-64 changes two registers, which have the way back. Elsewhere it is on the stack, with every
+//! register: [`frame`].
+
+pub mod frame;
+
+/// A call as its instruction had it, and what whoever sends the thread there knows beyond that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Call {
+    /// The arguments.
+    pub args: [u64; 6],
+    /// The number.
+    pub number: u64,
+    /// The clock of a timer that it sets, or [`NO_TIMER`].
+    pub timer_clock: u64,
+}
 
 /// How far behind the image's ELF entry point `detour` is, bytes.
 pub const FROM_ENTRY: usize = 64;

@@ -257,10 +257,7 @@ pub struct Detour {
 /// # Errors
 /// [`Error::Gone`] if the thread has ended meanwhile.
 pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
-    match thread.registers()?.diverted(to) {
-        Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),
-        None => Ok(Diverted::Elsewhere),
-    }
+    thread.registers()?.divert(thread, to)
 }
 
 /// What became of a thread that was to be sent to its image.
@@ -270,4 +267,6 @@ pub enum Diverted {
     Sent,
     /// It was not behind its report any more, and is left as it is.
     Elsewhere,
+    /// Its stack may have no room for the way back: it is left as it is, and cannot be sent there.
+    NoRoom,
 }

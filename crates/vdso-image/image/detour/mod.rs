@@ -27,39 +27,29 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
-use vdso_data::detour::{AGAIN, Mark};
+use vdso_data::detour::{AGAIN, Call as Diverted, Mark};
 use vdso_data::clock::{self, shown_by as line};
 use vdso_data::latch;
 
 use crate::arch::{self, number};
 use crate::{clock_gettime, pages};
 
-/// A call as its instruction had it, in the order in which `arch/*/detour.rs` puts it on the stack.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Frame {
-    /// The arguments.
-    pub args: [u64; 6],
-    /// The number.
-    pub number: u64,
-    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`].
-    pub timer_clock: u64,
-}
-
 /// Makes the call and gives what it gave.
-pub extern "C" fn make(frame: &Frame) -> i64 {
+pub extern "C" fn make(from: &Diverted) -> i64 {
     /// `EINTR` of `include/uapi/asm-generic/errno-base.h`.
     const INTERRUPTED: i64 = -4;
-    let result = made(Call { number: frame.number as u32, args: frame.args }, frame);
+    let call = Call { number: from.number as u32, args: from.args };
+    let result = made(call, from.timer_clock as u32);
     // For a wait that does not know it; no program does.
     if result == -i64::from(AGAIN) { INTERRUPTED } else { result }
 }
 
 #[inline(always)]
-fn made(call: Call, frame: &Frame) -> i64 {
+fn made(call: Call, timer_clock: u32) -> i64 {
     match call.number {
         number::CLOCK_GETTIME => reads::clock_gettime(call),
         number::GETTIMEOFDAY => reads::gettimeofday(call),
+        #[cfg(target_arch = "x86_64")]
         number::TIME => reads::time(call),
         number::TIMES => reads::times(call),
         number::SYSINFO => reads::sysinfo(call),
@@ -71,24 +61,29 @@ fn made(call: Call, frame: &Frame) -> i64 {
         number::IO_GETEVENTS | number::IO_PGETEVENTS => several::events(call),
         number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
         number::EPOLL_PWAIT2 => several::without_rest(call),
+        #[cfg(target_arch = "x86_64")]
         number::POLL => several::poll(call),
+        #[cfg(target_arch = "x86_64")]
         number::SELECT => several::select(call),
-        number::EPOLL_WAIT | number::EPOLL_PWAIT => several::epoll(call),
-        number::TIMER_SETTIME | number::TIMERFD_SETTIME => {
-            timers::set(call, frame.timer_clock as u32)
-        }
-        number::TIMER_GETTIME | number::TIMERFD_GETTIME => {
-            timers::get(call, frame.timer_clock as u32)
-        }
+        number::EPOLL_PWAIT => several::epoll(call),
+        #[cfg(target_arch = "x86_64")]
+        number::EPOLL_WAIT => several::epoll(call),
+        number::TIMER_SETTIME | number::TIMERFD_SETTIME => timers::set(call, timer_clock),
+        number::TIMER_GETTIME | number::TIMERFD_GETTIME => timers::get(call, timer_clock),
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),
+        #[cfg(target_arch = "x86_64")]
         number::ALARM => timers::alarm(call),
         number::SETSOCKOPT => others::set_option(call),
         number::GETSOCKOPT => others::get_option(call),
-        number::NEWFSTATAT | number::FSTAT | number::STAT | number::LSTAT => files::stat(call),
+        number::NEWFSTATAT | number::FSTAT => files::stat(call),
+        #[cfg(target_arch = "x86_64")]
+        number::STAT | number::LSTAT => files::stat(call),
         number::STATX => files::statx(call),
         number::UTIMENSAT => files::set(call),
+        #[cfg(target_arch = "x86_64")]
         number::UTIMES | number::FUTIMESAT => files::set_by_micros(call),
+        #[cfg(target_arch = "x86_64")]
         number::UTIME => files::set_by_seconds(call),
         number::IO_URING_ENTER => others::enter_ring(call),
         _ => call.make_as_it_is(),

@@ -2,7 +2,7 @@
 
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
-use crate::detour::{Detour, RESTART};
+use crate::detour::{Detour, Diverted, RESTART};
 use crate::error::Result;
 use crate::ptrace::Stopped;
 use crate::stub::DATA_BELOW_STACK;
@@ -85,9 +85,17 @@ impl Registers {
         }))
     }
 
+    /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers.
+    pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+        match self.diverted(to) {
+            Some(diverted) => diverted.write(thread).map(|()| Diverted::Sent),
+            None => Ok(Diverted::Elsewhere),
+        }
+    }
+
     /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
     /// is not there, or nowhere to be sent.
-    pub fn diverted(&self, to: &Detour) -> Option<Self> {
+    fn diverted(&self, to: &Detour) -> Option<Self> {
         let restart = i64::from(-RESTART).cast_unsigned();
         let is_there = (self.0.rax, self.0.rip) == (restart, to.instruction_addr)
             && self.0.orig_rax as u32 == to.number

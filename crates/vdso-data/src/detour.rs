@@ -20,6 +20,15 @@ pub enum Mark {
     Low(u8),
     /// In the upper half of one that has 32 bits.
     High(u8),
+    /// In the last byte of an address in one, which is odd then. No program has its times at such addresses.
+    Address(u8),
+}
+
+impl Mark {
+    /// That byte.
+    pub const fn last_byte(mark: u32) -> u8 {
+        mark as u8 | 1
+    }
 }
 
 /// What stands for the clock of a timer where none is known, or none is set.

@@ -90,9 +90,19 @@ impl Registers {
     pub fn diverted(&self, to: &Detour) -> Option<Self> {
         let restart = i64::from(-RESTART).cast_unsigned();
         let is_there = (self.0.rax, self.0.rip) == (restart, to.instruction_addr)
-            && self.0.orig_rax as u32 == to.number
-            && !self.is_i386();
+            && self.0.orig_rax as u32 == to.number;
         is_there.then(|| {
+            if self.is_i386() {
+                return Self(libc::user_regs_struct {
+                    rip: to.detour_addr,
+                    // The one register that the instruction changes itself.
+                    rax: to.number.into(),
+                    // For what does not fit into it.
+                    rsp: self.0.rsp - crate::detour::PUSHED_BYTES,
+                    orig_rax: u64::MAX,
+                    ..self.0
+                });
+            }
             Self(libc::user_regs_struct {
                 rip: to.detour_addr,
                 // What the instruction changes itself.

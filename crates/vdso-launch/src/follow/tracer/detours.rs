@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use vdso_data::detour::NO_TIMER;
 use vdso_inject::arch::TimedCall;
 use vdso_inject::call_site::{self, Unfit};
-use vdso_inject::detour::{self, CallSites, Detour};
+use vdso_inject::detour::{self, CallSites, Detour, Diverted};
 use vdso_inject::ptrace::Stopped;
 
 use super::{Followed, Heard, Known, Purpose, Traced, Tracer};
@@ -24,6 +24,8 @@ pub struct FrequentSites {
     detour_addrs: HashMap<Pid, u64>,
     /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
     reports: HashMap<(u64, u64), u32>,
+    /// Threads at the end of their stack, whose next report is one that could not be sent to its image.
+    without_stack: HashSet<Pid>,
     /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
     told_of: HashSet<OsString>,
 }
@@ -89,8 +91,11 @@ impl Tracer<'_> {
         let pid = report.pid;
         let timer_clock = timers::clock(pid, call, args)?;
         let before = self.frequent.detour_addrs.get(&pid).copied();
-        let detour_addr =
-            detour::find(pid, report.abi()?, self.settings.payload, before, instruction_addr)?;
+        if self.frequent.without_stack.remove(&pid) {
+            return None;
+        }
+        let (abi, payload) = (report.abi()?, self.settings.payload);
+        let detour_addr = detour::find(pid, abi, payload, before, call, instruction_addr)?;
         if self.frequent.detour_addrs.len() >= MOST {
             self.frequent.detour_addrs.clear();
         }
@@ -115,7 +120,9 @@ impl Tracer<'_> {
     /// Sends it there from its stop.
     pub(super) fn divert(&mut self, mut thread: Stopped, traced: Traced, to: &Detour) -> Heard {
         // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
-        let _ = detour::divert(&mut thread, to);
+        if let Ok(Diverted::NoStack) = detour::divert(&mut thread, to) {
+            self.frequent.without_stack.insert(thread.tid());
+        }
         self.rewrite_if_frequent(&mut thread, to);
         self.release(thread, traced)
     }

@@ -259,11 +259,7 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
     initialise(file.page(), &plan.transforms);
     let detours = detours(plan);
     let mut template = host.template(&vdso_image::FORWARDED);
-    template.call_mark = detours.mark;
-    if detours.is_any() && !kernel_has_fast_clocks() {
-        // Its function would make calls that are not marked, and so looked at each time.
-        (template.clock_gettime, template.gettimeofday) = (None, None);
-    }
+    add_mark(&mut template, &detours);
     if source == Source::Chain {
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
@@ -271,11 +267,20 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
     let padding = vdso_inject::exec::find_padding();
     let mut companions = Vec::new();
     if let Some(name) = vdso_image::ARCHITECTURE.companion {
-        companions.extend(companion(name, plan)?);
+        companions.extend(companion(name, plan, detours)?);
     }
     companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));
     let payload = Payload { file, template, padding, detours, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
+}
+
+/// By which the image's own calls are known.
+fn add_mark(template: &mut Template, detours: &Detours) {
+    template.call_mark = detours.mark;
+    if detours.is_any() && !kernel_has_fast_clocks() {
+        // The kernel's function would make calls that are not marked, and so looked at each time.
+        (template.clock_gettime, template.gettimeofday) = (None, None);
+    }
 }
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
@@ -297,7 +302,11 @@ fn lacks(host: &Host, source: Source) -> Vec<Lack> {
 
 /// What programs of another kind get that the kernel executes. Their image asks the kernel, whose
 /// page 32-bit ones have in another form.
-fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Companion>> {
+fn companion(
+    name: &'static str,
+    plan: &Plan,
+    detours: Detours,
+) -> vdso_inject::Result<Option<Companion>> {
     let Some(abi) = ABIS.iter().find(|abi| abi.name == name) else { return Ok(None) };
     let transforms = plan.transforms;
     let room = ProgramRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
@@ -306,7 +315,8 @@ fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Comp
         let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
-        let template = vdso_host::functions(file.architecture(), &kernel.image);
+        let mut template = vdso_host::functions(file.architecture(), &kernel.image);
+        add_mark(&mut template, &detours);
         Ok(Payload {
             file,
             template,

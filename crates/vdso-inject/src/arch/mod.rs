@@ -195,6 +195,12 @@ pub enum Times {
     },
     /// A time-out of a socket's, by level and name of the option.
     SocketOption,
+    /// i386's oldest `select`: the address of all arguments.
+    OldSelect,
+    /// i386's `socketcall`: which call of sockets, and the address of its arguments.
+    SocketCall,
+    /// i386's `ipc`: which call of System V's, and in the last argument the address of `semtimedop`'s span.
+    Ipc,
     /// `io_uring_enter`: flags tell whether there is the address of a span behind an address.
     Ring,
     /// A timer, of which it says what is left.

@@ -99,8 +99,8 @@ impl Tracer<'_> {
         let pid = report.pid;
         let timer_clock = timers::clock(pid, call, args)?;
         let before = self.frequent.detour_addrs.get(&pid).copied();
-        let detour_addr =
-            detour::find(pid, report.abi()?, self.settings.payload, before, instruction_addr)?;
+        let (abi, payload) = (report.abi()?, self.settings.payload);
+        let detour_addr = detour::find(pid, abi, payload, before, call, instruction_addr)?;
         if self.frequent.detour_addrs.len() >= MOST {
             self.frequent.detour_addrs.clear();
         }

@@ -79,6 +79,24 @@ impl<'a> Remote<'a> {
         Err(Error::Busy { pid: thread.tid() })
     }
 
+    /// Begins with a program that is stopped where it may be worked on. Whenever this process is killed, the program
+    /// goes on by itself, at `resume_addr` or behind a call at `call_addr`: there must be instructions that put back its
+    /// registers and the signals that it blocks.
+    pub fn begin_resumable(
+        thread: &'a mut Stopped,
+        call_addr: u64,
+        resume_addr: u64,
+    ) -> Result<Self> {
+        let registers = thread.registers()?;
+        let signals_blocked = thread.blocked_signals()?;
+        // There first: what follows is put back from there.
+        let resuming = registers.for_call(resume_addr, 0, [0; 6]).ok_or(Error::Architecture)?;
+        thread.set_registers(&resuming)?;
+        thread.set_blocked_signals(while_worked_on(signals_blocked))?;
+        thread.set_options(FOLLOW_EXEC | Options::PTRACE_O_TRACESYSGOOD)?;
+        Ok(Self { thread, call_addr, registers, signals_blocked, signals: Vec::new() })
+    }
+
     /// The program that stands still between two calls.
     pub fn thread(&mut self) -> &mut Stopped {
         self.thread
@@ -190,7 +208,7 @@ fn while_worked_on(blocked: u64) -> u64 {
 /// Whether it is, at `addr`, in a sequence that the kernel must have begin anew when it is interrupted:
 /// rseq(2). If it went on elsewhere first, the kernel would take the sequence for left. Where the kernel does
 /// not tell, the C libraries have no such sequences.
-fn is_in_restartable_sequence(thread: &Stopped, addr: u64) -> Result<bool> {
+pub fn is_in_restartable_sequence(thread: &Stopped, addr: u64) -> Result<bool> {
     /// Of `rseq_cs` in `struct rseq`, `include/uapi/linux/rseq.h`.
     const SEQUENCE: u64 = 8;
     let (rseq_addr, memory) = (thread.rseq_addr()?, thread.memory());
@@ -213,8 +231,8 @@ fn word_at(memory: &Memory, addr: u64) -> Result<u64> {
     Ok(u64::from_ne_bytes(word))
 }
 
-/// Sends a signal that was kept from it.
+/// Sends a signal that was kept from a thread.
 fn send(tid: Pid, signal: i32) {
     // SAFETY: takes numbers. An error means that it is gone.
-    unsafe { libc::syscall(libc::SYS_tgkill, tid.as_raw(), tid.as_raw(), signal) };
+    unsafe { libc::syscall(libc::SYS_tkill, tid.as_raw(), signal) };
 }

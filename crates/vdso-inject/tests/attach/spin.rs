@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Timespec, Transform};
 use vdso_data::clock;
-use vdso_host::proc::{Stat, maps};
+use vdso_host::proc::{Stat, Status, maps};
 
 /// By how much an image moves REALTIME.
 pub const OFFSET_SEC: i64 = 1_000_000;
@@ -66,6 +66,28 @@ impl Spinning {
                 return now;
             }
         }
+    }
+
+    /// Nothing was wrong until now.
+    #[track_caller]
+    pub fn says(&mut self) {
+        self.seen();
+    }
+
+    /// How many descriptors it has.
+    pub fn files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").count()
+    }
+
+    /// How many threads it has, and how many of them nobody traces and no signal is kept from.
+    pub fn free_threads(&self) -> (usize, usize) {
+        let tasks = format!("/proc/{}/task", self.pid());
+        let tids: Vec<i32> = vdso_host::proc::numbers_in(tasks).expect("it runs").collect();
+        let is_free = |tid: &&i32| {
+            let status = Status::read(format_args!("{}/task/{tid}", self.pid())).expect("it runs");
+            status.number("TracerPid") == Some(0) && status.set("SigBlk") == Some(0)
+        };
+        (tids.len(), tids.iter().filter(is_free).count())
     }
 
     #[track_caller]

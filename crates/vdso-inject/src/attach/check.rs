@@ -1,5 +1,6 @@
 //! Whom nothing is attached to, and why.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -69,25 +70,36 @@ fn time_namespace(process: impl std::fmt::Display) -> io::Result<u64> {
     }
 }
 
-/// An error if another process has the same memory: only its threads are stopped, so nobody may be in the middle of
-/// making one. Processes of other users, which cannot be compared, cannot have it without having been given it by a
-/// program of that kind (`CLONE_VM`, then `setuid`).
-pub fn is_memory_its_own(pid: Pid) -> Result<()> {
-    let processes = proc::numbers_in("/proc").map_err(|error| of_proc(pid, &error))?;
-    let owner = owner(pid.as_raw()).map_err(|error| of_proc(pid, &error))?;
-    for other in processes.filter(|&other| other != pid.as_raw()) {
-        if self::owner(other).ok() != Some(owner) {
-            continue;
+/// The processes that are known to have a memory of their own.
+///
+/// Only the threads of one process are stopped: so no other may have the same memory. Who does not have it now can only be
+/// given it by being made, so of a program that has stopped only processes are compared that are new. Processes of other
+/// users, which cannot be compared, cannot have it without having been given it by a program of that kind (`CLONE_VM`,
+/// then `setuid`).
+#[derive(Debug, Default)]
+pub struct Compared(HashSet<i32>);
+
+impl Compared {
+    /// An error if a process that is not known yet has the same memory.
+    pub fn compare(&mut self, pid: Pid) -> Result<()> {
+        let processes = proc::numbers_in("/proc").map_err(|error| of_proc(pid, &error))?;
+        let owner = owner(pid.as_raw()).map_err(|error| of_proc(pid, &error))?;
+        for other in processes.filter(|&other| other != pid.as_raw()) {
+            if !self.0.insert(other) || self::owner(other).ok() != Some(owner) {
+                continue;
+            }
+            match has_same_memory(pid.as_raw(), other) {
+                Ok(false) | Err(Errno::ESRCH) => {}
+                Ok(true) => {
+                    return Err(Error::SharedMemory { pid, other: Pid::from_raw(other) });
+                }
+                // One that its user may run but not read has a memory of its own.
+                Err(Errno::EPERM) if has_same_memory(pid.as_raw(), pid.as_raw()).is_ok() => {}
+                Err(errno) => return Err(Error::on(pid, Attempt::CompareMemory, errno)),
+            }
         }
-        match has_same_memory(pid.as_raw(), other) {
-            Ok(false) | Err(Errno::ESRCH) => {}
-            Ok(true) => return Err(Error::SharedMemory { pid, other: Pid::from_raw(other) }),
-            // One that its user may run but not read has a memory of its own.
-            Err(Errno::EPERM) if has_same_memory(pid.as_raw(), pid.as_raw()).is_ok() => {}
-            Err(errno) => return Err(Error::on(pid, Attempt::CompareMemory, errno)),
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn owner(pid: i32) -> io::Result<u32> {

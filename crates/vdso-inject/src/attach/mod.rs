@@ -37,7 +37,7 @@ use record::{Found, Record, RecordFile};
 use threads::{Standing, Threads};
 
 /// How often threads are let go on because one is where it must not be.
-const TRIES: u32 = 200;
+const TRIES: u32 = 100;
 /// How long they go on then, at first and at most.
 const PAUSES: Range<Duration> = Duration::from_micros(200)..Duration::from_millis(20);
 
@@ -182,11 +182,14 @@ fn take_away(record: &Record, file: RecordFile) -> Result<Standstill> {
 fn make(changes: &Changes, payload: &Payload<'_>, standstill: &mut Standstill) -> Result<()> {
     let within: Vec<_> = changes.record.patches.iter().map(record::Patch::within).collect();
     let pid = changes.record.process.pid;
+    let mut compared = check::Compared::default();
+    // That takes long, and only what is new then while the program stands still.
+    compared.compare(pid)?;
     while_stopped(pid, standstill, |threads| {
         if !changes.record.process.is_there() {
             return Err(Error::Gone { pid });
         }
-        check::is_memory_its_own(pid)?;
+        compared.compare(pid)?;
         match threads.standing(&within, &within)? {
             Standing::Within => Ok(None),
             Standing::Outside => changes.make(threads, payload).map(Some),

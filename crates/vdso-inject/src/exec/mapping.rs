@@ -9,7 +9,7 @@ use super::remote::Remote;
 use crate::error::{Attempt, Error, Result};
 use crate::file::ProgramFile;
 
-/// What the process page is to be: asked for once it is there and may be written to, at the address given first; the
+/// What the process page is to be: asked for once it is there, at the address given first; the
 /// image's address comes next.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut Remote<'_>, u64, u64) -> Result<ProcessPage>;
 
@@ -43,7 +43,7 @@ fn map_pages(
     fill: Fill<'_>,
 ) -> Result<()> {
     const PAGE: u64 = PAGE_BYTES as u64;
-    let (read, write) = (libc::PROT_READ as u64, libc::PROT_WRITE as u64);
+    let read = libc::PROT_READ as u64;
     let architecture = file.architecture();
     let own_page = architecture.own_page() as u64;
     let process_page = mapping + architecture.process_page() as u64;
@@ -51,7 +51,7 @@ fn map_pages(
     let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
     let calls = [
         (libc::SYS_mmap, [mapping + own_page, PAGE, read, shared, descriptor, own_page]),
-        (libc::SYS_mmap, [process_page, PAGE, read | write, anonymous, u64::MAX, 0]),
+        (libc::SYS_mmap, [process_page, PAGE, read, anonymous, u64::MAX, 0]),
     ];
     for (number, arguments) in calls {
         let mapped = remote.call(number, arguments)?;
@@ -60,9 +60,8 @@ fn map_pages(
     let page = fill(remote, process_page, mapping + vdso_image::IMAGE as u64)?;
     page.place_at(process_page);
     let bytes: Vec<u8> = page_words(&page).iter().flat_map(|word| word.to_ne_bytes()).collect();
-    remote.thread().write(process_page, &bytes)?;
-    let protected = remote.call(libc::SYS_mprotect, [process_page, PAGE, read, 0, 0, 0])?;
-    protected.map(drop).map_err(|errno| failed(remote, errno))
+    // One call less than where the program may write there meanwhile.
+    remote.thread().write_anywhere(process_page, &bytes)
 }
 
 fn failed(remote: &mut Remote<'_>, errno: Errno) -> Error {

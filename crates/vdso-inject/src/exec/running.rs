@@ -213,7 +213,7 @@ impl Repair<'_> {
     }
 
     /// Changes the kernel's copy of the auxiliary vector; if it does not let us, only debuggers are told the
-    /// old one. `scratch_addr` is a page that may be written to.
+    /// old one. `scratch_addr` is a page that nothing is on.
     fn tell_kernel(
         &self,
         remote: &mut Remote<'_>,
@@ -233,12 +233,12 @@ impl Repair<'_> {
         self.memory.read(self.stack.auxv_addr, &mut vector)?;
         let at = (value_addr - self.stack.auxv_addr) as usize;
         vector[at..at + 8].copy_from_slice(&image_addr.to_ne_bytes());
-        remote.thread().write(scratch_addr, &[map.as_bytes(), &vector].concat())?;
+        remote.thread().write_anywhere(scratch_addr, &[map.as_bytes(), &vector].concat())?;
         let (option, operation) = (libc::PR_SET_MM as u64, libc::PR_SET_MM_MAP as u64);
         let bytes = size_of::<MemoryMap>() as u64;
         let told = remote.call(libc::SYS_prctl, [option, operation, scratch_addr, bytes, 0, 0])?;
         told.ok();
-        remote.thread().write(scratch_addr, &vec![0; PAGE_BYTES])
+        remote.thread().write_anywhere(scratch_addr, &vec![0; PAGE_BYTES])
     }
 
     fn failed(&self, attempt: Attempt, errno: Errno) -> Error {

@@ -1,10 +1,11 @@
 //! A program with threads that read clocks without a pause and compare them with what system calls say: `spin.c`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::Pid;
 use vdso_data::arithmetic::{Timespec, Transform};
@@ -41,7 +42,7 @@ impl Spinning {
     /// With so many threads that read clocks, and what else the letters say.
     #[track_caller]
     pub fn start(threads: usize, others: &str) -> Self {
-        let mut command = Command::new(program());
+        let mut command = Command::new(built("spin"));
         command.arg(threads.to_string()).arg(OFFSET_SEC.to_string()).arg(others);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -161,18 +162,21 @@ impl Drop for Spinning {
     }
 }
 
-/// Built once.
-pub fn program() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attach/spin.c");
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("attach-spin");
-        // Renamed when done: another process of this test may be running it.
-        let draft = path.with_extension(std::process::id().to_string());
-        let mut gcc = Command::new("gcc");
-        gcc.args(["-O2", "-Wall", "-Wextra", "-pthread"]).arg(source).arg("-o").arg(&draft);
-        assert!(gcc.status().expect("gcc is installed").success(), "{gcc:?}");
-        fs::rename(&draft, &path).expect("both are in one folder");
-        path
-    })
+/// A program of this folder, built once.
+pub fn built(name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("attach-{name}"));
+    if built.contains(&path) {
+        return path;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attach");
+    // Renamed when done: another process of this test may be running it.
+    let draft = path.with_extension(std::process::id().to_string());
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O2", "-Wall", "-Wextra", "-pthread"]).arg(folder.join(format!("{name}.c")));
+    assert!(gcc.arg("-o").arg(&draft).status().expect("gcc is installed").success(), "{gcc:?}");
+    fs::rename(&draft, &path).expect("both are in one folder");
+    built.insert(path.clone());
+    path
 }

@@ -3,8 +3,12 @@
 
 mod support;
 
-use support::{Source, VDSO, assert_realtime_shift, finish, program, scratch, vdso_run};
-use test_support::Program;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Source, VDSO, assert_realtime_shift, compile, finish, program, scratch, vdso_run};
+use test_support::{Lacking, Program, skip};
 
 /// Of each C library, linked in each way, and each runtime that looks functions up itself.
 const PROGRAMS: [Program; 11] = [
@@ -29,8 +33,7 @@ fn functions(options: &[&str]) -> Vec<String> {
     let image = folder.path().join("image.so");
     let dump = [VDSO, "dump", "--output"];
     finish(vdso_run(options).args(dump).arg(&image)).succeeded();
-    let mut nm = std::process::Command::new("nm");
-    let nm = finish(nm.args(["-D", "--defined-only"]).arg(&image)).succeeded();
+    let nm = finish(Command::new("nm").args(["-D", "--defined-only"]).arg(&image)).succeeded();
     let names = nm.stdout.lines().filter_map(|line| line.split_whitespace().nth(2));
     names.filter_map(|name| Some(name.split_once('@')?.0.to_owned())).collect()
 }
@@ -79,5 +82,79 @@ fn a_name_that_is_no_function_is_a_mistake_and_the_good_ones_are_listed() {
         let run = finish(vdso_run([off]).arg("true")).exited(2);
         let good = vdso_launch::Call::ALL.map(vdso_launch::Call::name);
         run.said(&good).said(&["all"]);
+    }
+}
+
+/// `helpers/known_calls.c` with each C library, in each way of linking.
+fn known_calls() -> Vec<PathBuf> {
+    const MUSL: &str = "/usr/lib/x86_64-linux-musl/musl-gcc.specs";
+    let source = "known_calls.c";
+    let mut programs = vec![
+        compile(source, "known-calls", &["-O2"]),
+        compile(source, "known-calls-static", &["-O2", "-static"]),
+    ];
+    if Path::new(MUSL).exists() {
+        let flags = ["-O2", "-specs", MUSL];
+        programs.push(compile(source, "known-calls-musl", &flags));
+        programs.push(compile(
+            source,
+            "known-calls-musl-static",
+            &[&flags[..], &["-static"]].concat(),
+        ));
+    } else {
+        skip(
+            Lacking::Tool,
+            "calls of musl's that strace counts",
+            "no musl-gcc (package musl-tools)",
+        );
+    }
+    programs
+}
+
+/// How often the program that says `PID n` reads the time, as strace has it.
+fn counted(command: &mut Command, log: &Path) -> usize {
+    let run = finish(command).succeeded().quiet();
+    let pid = run.stdout.trim().strip_prefix("PID ").expect("it says who it is");
+    let log = fs::read_to_string(log).expect("strace has written it");
+    let calls = ["clock_gettime(", "gettimeofday(", "time("];
+    let is_of_program = |line: &&str| {
+        let (who, call) = line.split_once(' ').unwrap_or_default();
+        who == pid && calls.iter().any(|name| call.trim_start().starts_with(name))
+    };
+    log.lines().filter(is_of_program).count()
+}
+
+const TRACE: [&str; 3] = ["-f", "-e", "trace=clock_gettime,gettimeofday,time"];
+
+/// Whether strace runs around the launch, or below it.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn strace_counts_every_call_of_what_is_off() {
+    const COUNT: usize = 333;
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip(Lacking::Tool, "calls that strace counts", "no strace (Debian: strace)");
+    }
+    let folder = scratch();
+    let log = folder.path().join("log");
+    for program in known_calls() {
+        for options in [&["--off"][..], &["--off", "--offset", "400d"]] {
+            let mut below = vdso_run(options);
+            below.args(["strace", "-o"]).arg(&log).args(TRACE).arg(&program);
+            let mut around = Command::new("strace");
+            around.arg("-o").arg(&log).args(TRACE).args([VDSO, "run"]).args(options).arg("--");
+            around.arg(&program);
+            for mut command in [below, around] {
+                let count = counted(command.arg(COUNT.to_string()), &log);
+                assert_eq!(count, COUNT, "{command:?}");
+            }
+        }
+        // What else it may call by the C library's start is nothing of these.
+        let mut command = vdso_run(["--off"]);
+        command.args(["strace", "-o"]).arg(&log).args(TRACE).arg(&program);
+        assert_eq!(counted(command.arg("0"), &log), 0);
+        // Else there is nothing to be counted.
+        let mut command = vdso_run([""; 0]);
+        command.args(["strace", "-o"]).arg(&log).args(TRACE).arg(&program);
+        assert_eq!(counted(command.arg(COUNT.to_string()), &log), 0);
     }
 }

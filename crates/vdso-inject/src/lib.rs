@@ -4,6 +4,7 @@
 //! - [`exec`]: into a program that stands at its first instruction, or has begun to run.
 //! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
 //!   [`arch`].
+//! - [`kernel_calls`]: what a program gets in place of the image that somebody else traces.
 //! - [`ptrace`]: threads of other processes, by the state that they are in.
 //!
 //! Who starts programs and follows what they start is `vdso-launch`.
@@ -14,6 +15,7 @@ pub mod detour;
 mod error;
 pub mod exec;
 mod file;
+pub mod kernel_calls;
 pub mod ptrace;
 pub mod stub;
 

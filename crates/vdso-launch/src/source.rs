@@ -272,7 +272,7 @@ fn make(
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
-    let detours = detours(plan);
+    let detours = Detours { off, ..detours(plan) };
     let mut template = host.template(&vdso_image::FORWARDED);
     template.call_mark = detours.mark;
     if detours.is_any() && !kernel_has_fast_clocks() {

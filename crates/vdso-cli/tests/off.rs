@@ -111,22 +111,46 @@ fn known_calls() -> Vec<PathBuf> {
     programs
 }
 
-/// How often the program that says `PID n` reads the time, as strace has it.
+/// How often the program that says `PID n` reads the time once it has begun, as strace has it, which writes a line for each
+/// call to `log`, with the thread's number if it follows children.
 fn counted(command: &mut Command, log: &Path) -> usize {
     let run = finish(command).succeeded().quiet();
     let pid = run.stdout.trim().strip_prefix("PID ").expect("it says who it is");
     let log = fs::read_to_string(log).expect("strace has written it");
-    let calls = ["clock_gettime(", "gettimeofday(", "time("];
-    let is_of_program = |line: &&str| {
-        let (who, call) = line.split_once(' ').unwrap_or_default();
-        who == pid && calls.iter().any(|name| call.trim_start().starts_with(name))
-    };
-    log.lines().filter(is_of_program).count()
+    let calls = log.lines().filter_map(|line| match line.split_once(' ') {
+        Some((thread, call)) if thread.parse::<u32>().is_ok() => {
+            (thread == pid).then_some(call.trim_start())
+        }
+        _ => Some(line),
+    });
+    let calls: Vec<&str> = calls.collect();
+    let begins = calls.iter().rposition(|call| call.starts_with("execve(")).unwrap_or(0);
+    let reads = ["clock_gettime(", "gettimeofday(", "time("];
+    let is_read = |call: &&&str| reads.iter().any(|name| call.starts_with(name));
+    calls[begins..].iter().filter(is_read).count()
 }
 
-const TRACE: [&str; 3] = ["-f", "-e", "trace=clock_gettime,gettimeofday,time"];
+/// strace around a launch or below it, that follows children or does not.
+fn traced(options: &[&str], log: &Path, program: &Path, count: usize) -> Vec<Command> {
+    const TRACE: [&str; 2] = ["-e", "trace=execve,clock_gettime,gettimeofday,time"];
+    let strace = |command: &mut Command, follows: &[&str]| {
+        command.arg("-o").arg(log).args(TRACE).args(follows);
+    };
+    let mut commands = Vec::new();
+    for follows in [&["-f"][..], &[]] {
+        let mut below = vdso_run(options);
+        strace(below.arg("strace"), follows);
+        let mut around = Command::new("strace");
+        strace(&mut around, follows);
+        around.args([VDSO, "run"]).args(options).arg("--");
+        commands.extend([below, around]);
+    }
+    for command in &mut commands {
+        command.arg(program).arg(count.to_string());
+    }
+    commands
+}
 
-/// Whether strace runs around the launch, or below it.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn strace_counts_every_call_of_what_is_off() {
@@ -137,24 +161,16 @@ fn strace_counts_every_call_of_what_is_off() {
     let folder = scratch();
     let log = folder.path().join("log");
     for program in known_calls() {
-        for options in [&["--off"][..], &["--off", "--offset", "400d"]] {
-            let mut below = vdso_run(options);
-            below.args(["strace", "-o"]).arg(&log).args(TRACE).arg(&program);
-            let mut around = Command::new("strace");
-            around.arg("-o").arg(&log).args(TRACE).args([VDSO, "run"]).args(options).arg("--");
-            around.arg(&program);
-            for mut command in [below, around] {
-                let count = counted(command.arg(COUNT.to_string()), &log);
-                assert_eq!(count, COUNT, "{command:?}");
+        for (options, calls, expected) in [
+            (&["--off"][..], COUNT, COUNT),
+            (&["--off", "--offset", "400d"], COUNT, COUNT),
+            // What else a C library may do at a program's start is nothing of these.
+            (&["--off"], 0, 0),
+            (&[], COUNT, 0),
+        ] {
+            for mut command in traced(options, &log, &program, calls) {
+                assert_eq!(counted(&mut command, &log), expected, "{command:?}");
             }
         }
-        // What else it may call by the C library's start is nothing of these.
-        let mut command = vdso_run(["--off"]);
-        command.args(["strace", "-o"]).arg(&log).args(TRACE).arg(&program);
-        assert_eq!(counted(command.arg("0"), &log), 0);
-        // Else there is nothing to be counted.
-        let mut command = vdso_run([""; 0]);
-        command.args(["strace", "-o"]).arg(&log).args(TRACE).arg(&program);
-        assert_eq!(counted(command.arg(COUNT.to_string()), &log), 0);
     }
 }

@@ -65,14 +65,28 @@ fn whoever_is_traced_from_its_start_has_its_clock_and_nobody_says_a_word() {
     }
 }
 
+/// The launcher becomes the program, so it is the program that is traced; and what that starts has the clock.
 #[test]
-fn strace_may_be_around_the_launch() {
-    if !has_tool("strace", "strace", "strace_may_be_around_the_launch") {
-        return;
+fn the_tracer_may_be_around_the_launch() {
+    for (tracer, arguments) in &TRACERS[..3] {
+        if !has_tool(tracer, tracer, "the_tracer_may_be_around_the_launch") {
+            continue;
+        }
+        // As far as it is told to follow.
+        for arguments in [arguments, arguments.strip_prefix(&["-f"]).unwrap_or(arguments)] {
+            let mut around = Command::new(tracer);
+            around.args(arguments).args([VDSO, "run"]).args(STANDS).arg("--");
+            let script = r#""$0"; "$0" >&2; exit 5"#;
+            let run = finish(around.args(["sh", "-c", script]).arg(clocks()));
+            assert_stands(&readings_of(&run));
+            assert!(!run.stderr.contains("vdso:"), "{run:#?}");
+            let untraced = run.stderr.lines().find(|line| line.starts_with("REALTIME "));
+            let by_library = untraced.and_then(|line| line.split(' ').nth(2));
+            assert_eq!(by_library, Some(&*STANDS_NS.to_string()), "{run:#?}");
+            // The others have an exit code of their own.
+            assert!(*tracer != "strace" || run.status.code() == Some(5), "{run:#?}");
+        }
     }
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-o", "/dev/null", VDSO, "run"]).args(STANDS).arg("--").arg(clocks());
-    assert_stands(&finish(&mut strace).succeeded().quiet().readings());
 }
 
 /// Its children, and what it becomes, are traced as well, or are not.

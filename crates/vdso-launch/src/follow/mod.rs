@@ -31,4 +31,4 @@ pub use listener::{Listener, install};
 pub use notice::{NoDetour, Notice, OnHostClock, Severity, hint};
 pub use settings::{Settings, Tokens};
 pub use supervisor::{Observer, Supervisor, Tick, Turn};
-pub use tracer::{Heard, Tracer};
+pub use tracer::{Heard, Tracer, is_traced_elsewhere};

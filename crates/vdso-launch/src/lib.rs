@@ -62,6 +62,7 @@ pub use processes::{
 };
 pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;
+pub use vdso_arch::abi::{Call, CallSet};
 pub use vdso_image::Source;
 pub use vdso_inject::detour::{CallSites, FileTimes};
 

@@ -12,7 +12,7 @@ use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::detour::{CallSites, Detours};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
-use vdso_map::LocalImage;
+use vdso_map::{CountsFile, LocalImage};
 
 use crate::clock::Plan;
 
@@ -178,22 +178,55 @@ impl Display for Selected {
 /// # Errors
 /// [`SourceError::Refused`] and [`SourceError::NoRate`] only if one was asked for.
 pub fn select(host: &Host, plan: &Plan, asked: Option<Source>) -> Result<Selected, SourceError> {
+    select_image(host, plan, asked, Images::Usual)
+}
+
+/// The same with images that count how often they are called, which [`Payload::counts`] then tells.
+///
+/// # Errors
+/// As of [`select`], and [`Error::Architecture`] where no image counts.
+pub fn select_counting(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+) -> Result<Selected, SourceError> {
+    let counts = CountsFile::create("vdso-counts")?;
+    let mut selected = select_image(host, plan, asked, Images::Counting)?;
+    selected.payload.counts = Some(counts);
+    Ok(selected)
+}
+
+/// Which images programs get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Images {
+    Usual,
+    Counting,
+}
+
+fn select_image(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+    images: Images,
+) -> Result<Selected, SourceError> {
+    let make = |source, reason| make(host, plan, images, source, reason);
+    let by_host = || by_host(host, plan, images);
     let refused = |asked| move |why| SourceError::Refused { asked, why };
     match asked {
-        Some(Source::Chain) => make(host, plan, Source::Chain, Reason::Asked),
+        Some(Source::Chain) => make(Source::Chain, Reason::Asked),
         Some(Source::Own) => {
             counter_is_safe(host).map_err(refused(Source::Own))?;
-            make(host, plan, Source::Own, Reason::Asked)
+            make(Source::Own, Reason::Asked)
         }
         Some(Source::Host) if plan.has_rate() => Err(SourceError::NoRate),
-        Some(Source::Host) => by_host(host, plan).map_err(refused(Source::Host)),
+        Some(Source::Host) => by_host().map_err(refused(Source::Host)),
         None if plan.has_rate() => match own_is_safe(host) {
-            Ok(()) => make(host, plan, Source::Own, Reason::FastestWithRate),
-            Err(why) => make(host, plan, Source::Chain, Reason::Unsafe(why)),
+            Ok(()) => make(Source::Own, Reason::FastestWithRate),
+            Err(why) => make(Source::Chain, Reason::Unsafe(why)),
         },
-        None => match by_host(host, plan) {
+        None => match by_host() {
             Ok(selected) => Ok(selected),
-            Err(why) => make(host, plan, Source::Chain, Reason::Unsafe(why)),
+            Err(why) => make(Source::Chain, Reason::Unsafe(why)),
         },
     }
 }
@@ -241,19 +274,30 @@ fn kernel_has_fast_clocks() -> bool {
     fs::read_to_string(CURRENT_CLOCKSOURCE).map_or(true, |name| FAST.contains(&name.trim()))
 }
 
-fn by_host(host: &Host, plan: &Plan) -> Result<Selected, Unsuitable> {
+fn by_host(host: &Host, plan: &Plan, images: Images) -> Result<Selected, Unsuitable> {
     let page = host.page.as_ref().map_err(|error| Unsuitable::Page(error.clone()))?;
     counter_is_safe(host)?;
     let unready = |error| Unsuitable::Image(Box::new(error));
     let reason = Reason::KernelPage { page: page.name(), reads: 0 };
-    let selected = make(host, plan, Source::Host, reason).map_err(unready)?;
+    let selected = make(host, plan, images, Source::Host, reason).map_err(unready)?;
     let reads = validate(host, plan, &selected.payload)?;
     Ok(Selected { reason: Reason::KernelPage { page: page.name(), reads }, ..selected })
 }
 
-fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Selected, SourceError> {
+fn make(
+    host: &Host,
+    plan: &Plan,
+    images: Images,
+    source: Source,
+    reason: Reason,
+) -> Result<Selected, SourceError> {
     let lacks = lacks(host, source);
-    let tailored = vdso_image::tailor(source, &host.image);
+    let tailored = match images {
+        Images::Usual => vdso_image::tailor(source, &host.image),
+        Images::Counting => {
+            vdso_image::tailor_counting(source, &host.image).ok_or(Error::Architecture)?
+        }
+    };
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
@@ -274,7 +318,7 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
         companions.extend(companion(name, plan)?);
     }
     companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));
-    let payload = Payload { file, template, padding, detours, companions };
+    let payload = Payload { file, template, padding, detours, counts: None, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
 }
 
@@ -312,6 +356,7 @@ fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Comp
             template,
             padding: None,
             detours: Detours::default(),
+            counts: None,
             companions: Vec::new(),
         })
     };
@@ -347,6 +392,7 @@ fn twin_payload(
         template,
         padding: None,
         detours: Detours::default(),
+        counts: None,
         companions: Vec::new(),
     })
 }

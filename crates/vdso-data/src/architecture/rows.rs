@@ -61,6 +61,7 @@ const USUAL: Architecture = Architecture {
     unwinding: Unwinding::Dwarf,
     enters_programs: false,
     detours: false,
+    counts: false,
     companion: None,
     twin: None,
     exports: &[],
@@ -76,6 +77,7 @@ static X86_64: Architecture = Architecture {
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
     detours: true,
+    counts: true,
     companion: Some("i386"),
     twin: Some("x32"),
     exports: &[
@@ -96,6 +98,7 @@ static X32: Architecture = Architecture {
     name: "x32",
     target: "x86_64-unknown-linux-gnux32",
     abi: &kernel::X32,
+    counts: false,
     companion: None,
     twin: None,
     exports: &[

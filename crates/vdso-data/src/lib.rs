@@ -28,6 +28,8 @@
 pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
+#[cfg(target_has_atomic = "64")]
+pub mod counts;
 mod deadline;
 pub mod detour;
 mod file_time;

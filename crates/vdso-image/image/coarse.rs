@@ -16,7 +16,8 @@ use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
 #[cfg(not(inline_all))]
-use crate::clock_gettime::fine;
+#[cfg(not(inline_all))]
+use crate::clock_gettime::{UNCOUNTED, count, fine, unusual};
 #[cfg(not(inline_all))]
 use crate::slow;
 use crate::{alone, kernel, pages};
@@ -27,16 +28,31 @@ use crate::{alone, kernel, pages};
 /// `ts` must be writable.
 #[cfg(not(inline_all))]
 #[inline(never)]
-pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
+pub unsafe fn clock_gettime<const IS_CALL: bool>(id: u32, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller's promise is passed on, here and below.
     if unsafe { read_to(id, ts) } {
-        return 0;
+        return if IS_CALL { count(id) } else { 0 };
     }
+    if IS_CALL {
+        // SAFETY: as above.
+        return unsafe { unusual(id as c_int, ts) };
+    }
+    // SAFETY: as above.
+    unsafe { itself_or_its_twin(id, ts) }
+}
+
+/// One that the kernel's page does not tell.
+///
+/// # Safety
+/// `ts` must be writable.
+#[cfg(not(inline_all))]
+#[inline(always)]
+pub unsafe fn itself_or_its_twin(id: u32, ts: *mut Timespec) -> c_int {
     match itself_or_twin(id) {
+        // SAFETY: the caller's promise is passed on, here and below.
+        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }, UNCOUNTED>(ts) },
         // SAFETY: as above.
-        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },
-        // SAFETY: as above.
-        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }>(ts) },
+        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }, UNCOUNTED>(ts) },
         // SAFETY: as above.
         _ => unsafe { slow::clock_gettime(id as c_int, ts) },
     }

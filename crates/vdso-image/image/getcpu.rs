@@ -3,7 +3,9 @@
 use core::ffi::c_int;
 use core::hint::cold_path;
 
-use crate::{arch, slow};
+use vdso_data::counts::Counter;
+
+use crate::{arch, counts, slow};
 
 /// Writes the CPU and its NUMA node; either may be null.
 ///
@@ -12,11 +14,25 @@ use crate::{arch, slow};
 #[inline(always)]
 pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
     match arch::cpu_and_node() {
-        // SAFETY: the caller's promise is passed on.
-        Some(word) => unsafe { write(word, cpu, node) },
-        // SAFETY: the caller's promise is passed on.
-        None => unsafe { slow::getcpu(cpu, node) },
+        Some(word) => {
+            // SAFETY: the caller's promise is passed on.
+            let result = unsafe { write(word, cpu, node) };
+            if counts::add(Counter::Getcpu as usize) { result } else { count_rarely(result) }
+        }
+        None => {
+            counts::add_rarely(Counter::Getcpu as usize);
+            // SAFETY: the caller's promise is passed on.
+            unsafe { slow::getcpu(cpu, node) }
+        }
     }
+}
+
+/// Counts a call that has not been counted, and gives its result.
+#[cold]
+#[inline(never)]
+fn count_rarely(result: c_int) -> c_int {
+    counts::add_rarely(Counter::Getcpu as usize);
+    result
 }
 
 /// Takes the kernel's per-CPU word apart.

@@ -6,12 +6,14 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::counts::Counter;
 use vdso_data::gettimeofday::Timezone;
+use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
 use vdso_data::{clock, latch};
 
 use crate::arch::Long;
 use crate::gettimeofday::Timeval;
-use crate::{alone, arch, getcpu, kernel, pages, source};
+use crate::{alone, arch, counts, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
 ///
@@ -28,7 +30,12 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     {
         // SAFETY: the caller promises that `ts` is writable.
         unsafe { ts.write(alone::as_of_tick(id as u32, now)) };
+        counts::add_rarely(Counter::Retried.of_clock(id as u32));
         return 0;
+    }
+    if cfg!(counts) {
+        counts::add_rarely(Counter::AskedKernel.of_clock(id as u32));
+        counts::add_rarely(why_kernel() as usize);
     }
     let mut host = MaybeUninit::uninit();
     // SAFETY: `host` is ours.
@@ -54,6 +61,10 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg(not(inline_all))]
 #[inline(never)]
 pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
+    if cfg!(counts) {
+        counts::add_rarely(Counter::AskedKernel.of_clock(id as u32));
+        counts::add_rarely(Counter::NoPage as usize);
+    }
     // SAFETY: the caller's promise is passed on.
     let error = unsafe { ask_kernel(id, ts) };
     let shown = clock::shown_by(id as u32);
@@ -106,7 +117,7 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
     }
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
-    let error = unsafe { crate::clock_gettime::clock_gettime(clock::REALTIME as c_int, now.as_mut_ptr()) };
+    let error = unsafe { crate::clock_gettime::within(clock::REALTIME as c_int, now.as_mut_ptr()) };
     if error == 0 {
         // SAFETY: written, as there was no error.
         let now = unsafe { now.assume_init() };
@@ -126,7 +137,7 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 pub unsafe fn time(seconds: *mut Long) -> Long {
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
-    let error = unsafe { crate::clock_gettime::clock_gettime(clock::REALTIME_COARSE as c_int, now.as_mut_ptr()) };
+    let error = unsafe { crate::clock_gettime::within(clock::REALTIME_COARSE as c_int, now.as_mut_ptr()) };
     if error != 0 {
         return error as Long;
     }
@@ -157,6 +168,16 @@ pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
         None if alone::has_no_system_calls() => -alone::ENOSYS,
         // SAFETY: the caller's promise is passed on.
         None => unsafe { arch::syscall_getcpu(cpu, node) },
+    }
+}
+
+/// Why the kernel is asked for a clock of a page's.
+#[inline(always)]
+fn why_kernel() -> Counter {
+    match kernel::counter_mode(pages::process()) {
+        CLOCK_MODE_COUNTER => Counter::Stale,
+        CLOCK_MODE_TIMENS => Counter::TimeNamespace,
+        _ => Counter::CounterUnused,
     }
 }
 

@@ -1,7 +1,9 @@
 //! `time(2)`: the seconds of REALTIME as of the last tick.
 
+use vdso_data::counts::Counter;
+
 use crate::arch::Long;
-use crate::{coarse, slow};
+use crate::{coarse, counts, slow};
 
 /// Returns the seconds and writes them to `seconds` unless that is null.
 ///
@@ -16,9 +18,20 @@ pub unsafe fn time(seconds: *mut Long) -> Long {
                 // SAFETY: not null, and the caller promises that it is writable then.
                 unsafe { seconds.write(now) };
             }
-            now
+            if counts::add(Counter::Time as usize) { now } else { count_rarely(now) }
         }
-        // SAFETY: the caller's promise is passed on.
-        None => unsafe { slow::time(seconds) },
+        None => {
+            counts::add_rarely(Counter::Time as usize);
+            // SAFETY: the caller's promise is passed on.
+            unsafe { slow::time(seconds) }
+        }
     }
+}
+
+/// Counts a call that has not been counted, and gives its result.
+#[cold]
+#[inline(never)]
+fn count_rarely(now: Long) -> Long {
+    counts::add_rarely(Counter::Time as usize);
+    now
 }

@@ -24,7 +24,7 @@ use vdso_inject::arch::{Setter, TimedCall, Times, Word};
 use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
-use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_COUNTS, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_timekeeper::{How, Moved, move_clocks};
 
 /// Publishes the page of clocks and says when to be called again; `None` if there is no need.
@@ -357,6 +357,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             // Not a stub of ours: what the kernel would say.
             _ if !is_from_stub(self.settings, report) => listener.refuse(report, Errno::EINVAL),
             REQUEST_FILE => give_file(self.settings, listener, report),
+            REQUEST_COUNTS => match &self.settings.payload.counts {
+                Some(counts) => listener.give(report, counts.as_fd(), argument as u32),
+                None => listener.refuse(report, Errno::ENOENT),
+            },
             REQUEST_ANNOUNCE => {
                 (self.settings.notice)(&Notice::Injected { pid, image_addr: argument });
                 listener.refuse(report, Errno::EINVAL);

@@ -14,6 +14,8 @@ use vdso_host::PageError;
 use super::*;
 use crate::clock::Setting;
 
+const USUAL: Wanted = Wanted { images: Images::Usual, off: CallSet::NONE };
+
 /// Every clock a day ahead.
 fn plan() -> Plan {
     let offset = Timespec { sec: 86_400, nsec: 5 };
@@ -118,14 +120,14 @@ fn an_image_of_another_kind_is_not_called() {
 #[test]
 fn a_page_that_says_something_else_is_refused() {
     let host = Host::find().unwrap();
-    if let Err(reason) = by_host(&host, &plan(), CallSet::NONE) {
+    if let Err(reason) = by_host(&host, &plan(), USUAL) {
         return test_support::skip(
             test_support::Lacking::Kernel,
             "host-validation",
             &reason.to_string(),
         );
     }
-    let selected = make(&host, &plan(), Source::Host, Reason::Asked, CallSet::NONE).unwrap();
+    let selected = make(&host, &plan(), USUAL, Source::Host, Reason::Asked).unwrap();
     assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
     let mut other = plan();
     for id in clock::HIGH_RESOLUTION_IDS {

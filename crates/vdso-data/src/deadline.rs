@@ -3,9 +3,7 @@
 //! As all arithmetic of the image: exact integers, no panic and no call, so no division of 128 bits.
 //! Everything is rounded up: whoever is woken by the host finds that its own clock has reached the deadline.
 
-use crate::arithmetic::{
-    NSEC_PER_SEC, Rate, Timespec, Transform, below_a_second, whole_seconds,
-};
+use crate::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform, below_a_second, whole_seconds};
 
 impl Transform {
     /// The first nanosecond of the host's clock at which the virtual one shows `deadline` or more. `None` if

@@ -151,18 +151,8 @@ pub static I386_CALLS: &[TimedCall] = &[
     call("setitimer", i386::SETITIMER, Interval { place: 1 }, Low(5)),
     call("getitimer", i386::GETITIMER, Interval { place: 1 }, Low(5)),
     call("alarm", i386::ALARM, Seconds, Low(5)),
-    call(
-        "mq_timedsend",
-        i386::OLD_MQ_TIMEDSEND,
-        Deadline { place: 4, clock: REALTIME },
-        Low(5),
-    ),
-    call(
-        "mq_timedsend_time64",
-        i386::MQ_TIMEDSEND,
-        Deadline { place: 4, clock: REALTIME },
-        Low(5),
-    ),
+    call("mq_timedsend", i386::OLD_MQ_TIMEDSEND, Deadline { place: 4, clock: REALTIME }, Low(5)),
+    call("mq_timedsend_time64", i386::MQ_TIMEDSEND, Deadline { place: 4, clock: REALTIME }, Low(5)),
     call(
         "mq_timedreceive",
         i386::OLD_MQ_TIMEDRECEIVE,

@@ -277,25 +277,12 @@ pub struct Detour {
     pub timer_clock: u32,
 }
 
-/// What is put on the stack of a thread that has too few registers for it: two words of 32 bits.
-pub(crate) const PUSHED_BYTES: u64 = 8;
-
 /// Sends a thread there that is stopped behind its report's answer.
 ///
 /// # Errors
 /// [`Error::Gone`] if the thread has ended meanwhile.
 pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
-    let registers = thread.registers()?;
-    let Some(diverted) = registers.diverted(to) else { return Ok(Diverted::Elsewhere) };
-    let stack_addr = diverted.stack_addr();
-    if stack_addr != registers.stack_addr() {
-        let words = [to.timer_clock, to.instruction_addr as u32].map(u32::to_ne_bytes);
-        // Nobody has anything there until the registers are changed.
-        if thread.write(stack_addr, &words.concat()).is_err() {
-            return Ok(Diverted::NoStack);
-        }
-    }
-    thread.set_registers(&diverted).map(|()| Diverted::Sent)
+    thread.registers()?.divert(thread, to)
 }
 
 /// What became of a thread that was to be sent to its image.
@@ -305,6 +292,6 @@ pub enum Diverted {
     Sent,
     /// It was not behind its report any more, and is left as it is.
     Elsewhere,
-    /// Its stack ends where it is, so it is left as it is.
-    NoStack,
+    /// Its stack may have no room for the way back: it is left as it is, and cannot be sent there.
+    NoRoom,
 }

@@ -119,6 +119,7 @@ static ARM64: Architecture = Architecture {
     image_bytes: 128 << 10,
     counter: "virtual counter (isb, mrs cntvct_el0; or cntvctss_el0)",
     enters_programs: true,
+    detours: true,
     exports: &[
         own(&kernel::ARM64, "__kernel_clock_gettime"),
         own(&kernel::ARM64, "__kernel_gettimeofday"),
@@ -136,10 +137,10 @@ static RISCV64: Architecture = Architecture {
     abi: &kernel::RISCV64,
     // Wide constants in instructions, not beside them.
     compiler_flags: &["-Cllvm-args=-riscv-max-build-ints-cost=10"],
-    // A page more than others with these functions: constants and jumps take more instructions.
-    image_bytes: 12 << 10,
+    image_bytes: WITH_DETOUR,
     counter: "wall-clock counter (fence, rdtime, fence)",
     enters_programs: true,
+    detours: true,
     exports: &[
         own(&kernel::RISCV64, "__vdso_clock_gettime"),
         own(&kernel::RISCV64, "__vdso_gettimeofday"),

@@ -14,7 +14,8 @@ const MARK: Mark = Mark::Low(5);
 /// `stat`, `lstat`, `fstat`, `newfstatat`.
 #[inline(never)]
 pub fn stat(call: Call) -> i64 {
-    /// `st_atime`, `st_mtime` and `st_ctime` of `struct stat` in `arch/x86/include/uapi/asm/stat.h`, words of 64 bits.
+    /// `st_atime`, `st_mtime` and `st_ctime` of `struct stat`, words of 64 bits: `arch/x86/include/uapi/asm/stat.h` and
+    /// `include/uapi/asm-generic/stat.h` have them in the same places.
     const FIELDS: [u64; 3] = [72, 88, 104];
     let place = if call.number == number::NEWFSTATAT { 2 } else { 1 };
     let result = call.make(MARK);
@@ -77,6 +78,7 @@ pub fn set(call: Call) -> i64 {
 }
 
 /// `utimes`, `futimesat`, by `utimensat`, as what is stored has nanoseconds.
+#[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub fn set_by_micros(call: Call) -> i64 {
     const USEC_PER_SEC: u64 = 1_000_000;

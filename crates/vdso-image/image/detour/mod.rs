@@ -47,40 +47,33 @@ type Register = u64;
 #[cfg(target_arch = "x86")]
 type Register = u32;
 
-/// A call as its instruction had it, in the order in which `arch/*/detour.rs` puts it on the stack.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Frame {
-    /// The arguments.
-    pub args: [Register; 6],
-    /// The number.
-    pub number: Register,
-    /// The clock of a timer that it sets, or [`vdso_data::detour::NO_TIMER`].
-    pub timer_clock: Register,
-}
+/// What its instruction had, as `arch/*/detour.rs` puts it on the stack.
+type Diverted = vdso_data::detour::Call<Register>;
 
 /// Makes the call and gives what it gave.
-pub extern "C" fn make(frame: &Frame) -> i64 {
+pub extern "C" fn make(from: &Diverted) -> i64 {
     /// `EINTR` of `include/uapi/asm-generic/errno-base.h`.
     const INTERRUPTED: i64 = -4;
     let call = Call {
-        number: frame.number as u32,
-        args: frame.args.map(u64::from),
+        number: from.number as u32,
+        args: from.args.map(u64::from),
         form: Form::Time64,
     };
+    let timer_clock = from.timer_clock as u32;
     #[cfg(target_arch = "x86")]
-    let result = older::sibling(call).map_or_else(|given| given, |call| made(call, frame));
+    let result = older::sibling(call).map_or_else(|given| given, |call| made(call, timer_clock));
     #[cfg(not(target_arch = "x86"))]
-    let result = made(call, frame);
+    let result = made(call, timer_clock);
     // For a wait that does not know it; no program does.
     if result == -i64::from(AGAIN) { INTERRUPTED } else { result }
 }
 
 #[inline(always)]
-fn made(call: Call, frame: &Frame) -> i64 {
+fn made(call: Call, timer_clock: u32) -> i64 {
     match call.number {
         number::CLOCK_GETTIME => reads::clock_gettime(call),
         number::GETTIMEOFDAY => reads::gettimeofday(call),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::TIME => reads::time(call),
         number::TIMES => reads::times(call),
         number::SYSINFO => reads::sysinfo(call),
@@ -92,29 +85,32 @@ fn made(call: Call, frame: &Frame) -> i64 {
         number::IO_GETEVENTS | number::IO_PGETEVENTS => several::events(call),
         number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
         number::EPOLL_PWAIT2 => several::without_rest(call),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::POLL => several::poll(call),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::SELECT => several::select(call),
-        number::EPOLL_WAIT | number::EPOLL_PWAIT => several::epoll(call),
-        number::TIMER_SETTIME | number::TIMERFD_SETTIME => {
-            timers::set(call, frame.timer_clock as u32)
-        }
-        number::TIMER_GETTIME | number::TIMERFD_GETTIME => {
-            timers::get(call, frame.timer_clock as u32)
-        }
+        number::EPOLL_PWAIT => several::epoll(call),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        number::EPOLL_WAIT => several::epoll(call),
+        number::TIMER_SETTIME | number::TIMERFD_SETTIME => timers::set(call, timer_clock),
+        number::TIMER_GETTIME | number::TIMERFD_GETTIME => timers::get(call, timer_clock),
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::ALARM => timers::alarm(call),
         number::SETSOCKOPT => others::set_option(call),
         number::GETSOCKOPT => others::get_option(call),
         #[cfg(not(target_arch = "x86"))]
-        number::NEWFSTATAT | number::FSTAT | number::STAT | number::LSTAT => files::stat(call),
+        number::NEWFSTATAT | number::FSTAT => files::stat(call),
+        #[cfg(target_arch = "x86_64")]
+        number::STAT | number::LSTAT => files::stat(call),
         #[cfg(not(target_arch = "x86"))]
         number::STATX => files::statx(call),
         #[cfg(not(target_arch = "x86"))]
         number::UTIMENSAT => files::set(call),
-        #[cfg(not(target_arch = "x86"))]
+        #[cfg(target_arch = "x86_64")]
         number::UTIMES | number::FUTIMESAT => files::set_by_micros(call),
-        #[cfg(not(target_arch = "x86"))]
+        #[cfg(target_arch = "x86_64")]
         number::UTIME => files::set_by_seconds(call),
         number::IO_URING_ENTER => others::enter_ring(call),
         _ => call.make_as_it_is(),

@@ -35,6 +35,10 @@ mod selected;
 
 pub mod jump;
 mod operands;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod return_frame;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod timed;
 
 pub use selected::{ABIS, Registers};
 

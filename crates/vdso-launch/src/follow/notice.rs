@@ -58,6 +58,14 @@ pub enum Notice {
         /// The call's name.
         call: &'static str,
     },
+    /// A program waits, sets a timer, or reads a time, by the host's clocks, as its stack is not one that the kernel has mapped,
+    /// and may be too small for more. Told once for all programs of one name; not on x86-64.
+    SmallStack {
+        /// The thread that waits.
+        pid: Pid,
+        /// The call's name.
+        call: &'static str,
+    },
     /// Children are not followed: the filter was refused.
     NotFollowing {
         /// The kernel's reason to refuse the filter.
@@ -140,6 +148,11 @@ impl Display for Notice {
             Self::HostWait { pid, call } => write!(
                 formatter,
                 "{} waits by the kernel's own clocks while it is traced, first in {call}",
+                name(*pid)
+            ),
+            Self::SmallStack { pid, call } => write!(
+                formatter,
+                "{} waits by the kernel's own clocks where its stack may be too small, first in {call}",
                 name(*pid)
             ),
             // A process can be followed by one only, and what follows this one does so already.

@@ -114,7 +114,10 @@ impl<'a> OwnClock<'a> {
             Setter::Adjtimex => self.adjust(caller, first),
             Setter::ClockAdjtime => self.adjust(caller, second),
         };
-        done.unwrap_or_else(|errno| Answer { result: -i64::from(errno as i32), change: None })
+        done.unwrap_or_else(|errno| {
+            self.jump = None;
+            Answer { result: -i64::from(errno as i32), change: None }
+        })
     }
 
     /// Slews, and inserts seconds, where it is time for that.
@@ -122,12 +125,17 @@ impl<'a> OwnClock<'a> {
         /// More than whoever slews does at once.
         const JUMP_NS: i128 = 100_000_000;
         let now = read(clock::REALTIME);
-        let before = self.last.clock;
-        if !self.last.clock.advance(now) {
+        let (before, mut clock) = (self.last.clock, self.last.clock);
+        let has_changed = clock.advance(now);
+        let jumps = clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
+        if has_changed && jumps {
+            self.prepare_jump();
+        }
+        self.last.clock = clock;
+        if !has_changed {
             return None;
         }
         self.kept.store(&self.last);
-        let jumps = self.last.clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
         Some(if jumps { How::Set } else { How::Slewed })
     }
 
@@ -221,9 +229,12 @@ impl<'a> OwnClock<'a> {
         if !only_asks {
             self.keep(caller, clock, result)?;
         }
-        caller.memory().write_timex(timex_addr, &timex)?;
         let how = if is_step { How::Set } else { How::Slewed };
-        Ok(Answer { result, change: (!only_asks).then_some(how) })
+        let change = (!only_asks).then_some(how);
+        // The clock has changed also where nobody can be told so.
+        let told = caller.memory().write_timex(timex_addr, &timex);
+        let result = told.map_or_else(|errno| -i64::from(errno as i32), |()| result);
+        Ok(Answer { result, change })
     }
 
     fn prepare_jump(&mut self) {

@@ -24,10 +24,11 @@ pub struct FrequentSites {
     detour_addrs: HashMap<Pid, u64>,
     /// How often call sites have reported: by the addresses of their image's detour, and behind their instruction.
     reports: HashMap<(u64, u64), u32>,
-    /// Threads at the end of their stack, whose next report is one that could not be sent to its image.
-    without_stack: HashSet<Pid>,
     /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
     told_of: HashSet<OsString>,
+    /// Threads that could not be sent to their image, as their stack may be too small. They make the call anew, and the
+    /// kernel makes it then.
+    without_room: HashSet<Pid>,
 }
 
 /// How much is remembered of each.
@@ -44,6 +45,13 @@ impl Tracer<'_> {
         instruction_addr: u64,
     ) -> Followed {
         let pid = report.pid;
+        if self.frequent.without_room.remove(&pid) {
+            let notice = Notice::SmallStack { pid, call: call.name };
+            self.tell_of_wait(pid, &notice);
+            listener.carry_on(report);
+            self.in_flight.slot(report.slot).clear();
+            return Followed::Untraced;
+        }
         let place = self.place(report, call, args, instruction_addr);
         let seized = place.and_then(|to| {
             let (thread, known) = self.seize_reporter(report).ok()?;
@@ -60,7 +68,7 @@ impl Tracer<'_> {
             }
             seized => {
                 if place.is_some() && !listener.is_gone(report) {
-                    self.tell_of_wait(pid, call.name);
+                    self.tell_of_wait(pid, &Notice::HostWait { pid, call: call.name });
                 }
                 if let Some((_, thread, _)) = seized {
                     self.let_go_of_stranger(thread);
@@ -72,11 +80,11 @@ impl Tracer<'_> {
         }
     }
 
-    /// Says that a thread cannot be sent to its image, as somebody else traces it.
-    fn tell_of_wait(&mut self, pid: Pid, call: &'static str) {
+    /// Says why a thread cannot be sent to its image.
+    fn tell_of_wait(&mut self, pid: Pid, notice: &Notice) {
         let told = &mut self.frequent.told_of;
         if told.len() < MOST && told.insert(called(pid)) {
-            (self.settings.notice)(&Notice::HostWait { pid, call });
+            (self.settings.notice)(notice);
         }
     }
 
@@ -91,9 +99,6 @@ impl Tracer<'_> {
         let pid = report.pid;
         let timer_clock = timers::clock(pid, call, args)?;
         let before = self.frequent.detour_addrs.get(&pid).copied();
-        if self.frequent.without_stack.remove(&pid) {
-            return None;
-        }
         let (abi, payload) = (report.abi()?, self.settings.payload);
         let detour_addr = detour::find(pid, abi, payload, before, call, instruction_addr)?;
         if self.frequent.detour_addrs.len() >= MOST {
@@ -119,11 +124,15 @@ impl Tracer<'_> {
 
     /// Sends it there from its stop.
     pub(super) fn divert(&mut self, mut thread: Stopped, traced: Traced, to: &Detour) -> Heard {
-        // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
-        if let Ok(Diverted::NoStack) = detour::divert(&mut thread, to) {
-            self.frequent.without_stack.insert(thread.tid());
+        match detour::divert(&mut thread, to) {
+            Ok(Diverted::NoRoom) => {
+                self.frequent.without_room.insert(thread.tid());
+            }
+            // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
+            Ok(Diverted::Sent | Diverted::Elsewhere) | Err(_) => {
+                self.rewrite_if_frequent(&mut thread, to);
+            }
         }
-        self.rewrite_if_frequent(&mut thread, to);
         self.release(thread, traced)
     }
 

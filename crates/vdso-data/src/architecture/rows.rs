@@ -43,7 +43,7 @@ pub(super) const fn current() -> Option<&'static Architecture> {
 const WITH_DETOUR: usize = 48 << 10;
 
 /// The same on 32-bit architectures, where a product of 128 bits is many instructions.
-const WITH_DETOUR_AND_WIDE_PRODUCTS: usize = 64 << 10;
+const WITH_DETOUR_AND_WIDE_PRODUCTS: usize = 56 << 10;
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {

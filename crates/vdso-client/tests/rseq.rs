@@ -7,7 +7,7 @@ mod support;
 use std::ffi::{c_int, c_void};
 use std::process::Command;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -305,38 +305,49 @@ fn counts_are_exact_however_threads_move() {
 /// Executes the next instruction and then traps. Source: Intel SDM, volume 1, 3.4.3.3.
 const TRAP_FLAG: i64 = 1 << 8;
 
-/// Called after an instruction of the addition; whether to go on stepping.
-type Body<'a> = Box<dyn FnMut() -> bool + 'a>;
+/// Called with where the thread was interrupted; whether to go on stepping.
+type Body<'a> = Box<dyn FnMut(&mut usize) -> bool + 'a>;
 static BODY: AtomicPtr<Body<'static>> = AtomicPtr::new(ptr::null_mut());
-static IS_STEPPING: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn step(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
-    if !IS_STEPPING.load(Ordering::Relaxed) {
+extern "C" fn interrupted(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    let body = BODY.load(Ordering::Relaxed);
+    if body.is_null() {
         return;
     }
     // SAFETY: the kernel's, for this handler alone.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    // SAFETY: `add_stepping` has put it there, and waits.
-    let body = unsafe { &mut *BODY.load(Ordering::Relaxed) };
-    if !body() {
-        context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !TRAP_FLAG;
+    let registers = &mut context.uc_mcontext.gregs;
+    let mut at = registers[libc::REG_RIP as usize] as usize;
+    // SAFETY: `with_handler` has put it there, and waits.
+    let goes_on = unsafe { &mut *body }(&mut at);
+    registers[libc::REG_RIP as usize] = at as i64;
+    if !goes_on {
+        registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
     }
 }
 
-/// Adds one, with a call of `body` after each instruction. In a process of its own: the handler is the whole process's.
-fn add_stepping(counter: &PerCpuCounter, body: impl FnMut() -> bool) {
+/// Does something while traps come to `body`. In a process of its own: the handler is the whole process's.
+fn with_handler(body: impl FnMut(&mut usize) -> bool, part: impl FnOnce()) {
     let mut body: Body<'_> = Box::new(body);
-    BODY.store((&raw mut body).cast(), Ordering::Relaxed);
-    let action = SigAction::new(SigHandler::SigAction(step), SaFlags::empty(), SigSet::empty());
+    let action =
+        SigAction::new(SigHandler::SigAction(interrupted), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does what the test is about.
     unsafe { sigaction(Signal::SIGTRAP, &action) }.expect("a handler");
-    IS_STEPPING.store(true, Ordering::Relaxed);
-    // SAFETY: changes a flag that no compiled code looks at.
-    unsafe { std::arch::asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
-    counter.add(1);
-    // SAFETY: as above.
-    unsafe { std::arch::asm!("pushfq", "and qword ptr [rsp], ~0x100", "popfq") };
-    IS_STEPPING.store(false, Ordering::Relaxed);
+    BODY.store((&raw mut body).cast(), Ordering::Relaxed);
+    part();
+    BODY.store(ptr::null_mut(), Ordering::Relaxed);
+}
+
+/// Adds one, with a call of `body` after each instruction. All that the tests here interrupt is in this function.
+#[inline(never)]
+fn add_stepping(counter: &PerCpuCounter, body: impl FnMut(&mut usize) -> bool) {
+    with_handler(body, || {
+        // SAFETY: changes a flag that no compiled code looks at.
+        unsafe { std::arch::asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+        counter.add(1);
+        // SAFETY: as above.
+        unsafe { std::arch::asm!("pushfq", "and qword ptr [rsp], ~0x100", "popfq") };
+    });
 }
 
 /// How many instructions an addition has, at most.
@@ -348,74 +359,162 @@ fn an_addition_that_is_stepped_through_is_made_once() {
     in_child(|| {
         let counter = PerCpuCounter::new().expect("memory");
         let steps = AtomicU32::new(0);
-        add_stepping(&counter, || {
-            steps.fetch_add(1, Ordering::Relaxed);
+        add_stepping(&counter, |_| {
+            assert!(steps.fetch_add(1, Ordering::Relaxed) < MOST, "the addition does not end");
             true
         });
-        assert!((20..MOST).contains(&steps.into_inner()));
+        assert!(steps.into_inner() > 20);
         assert_eq!((counter.sum(), counter.rest()), (1, 1));
     });
 }
 
-/// Adds with a call of `body` after so many instructions; false once the addition has no more.
-fn add_interrupted(counter: &PerCpuCounter, after: u32, mut body: impl FnMut()) -> bool {
-    let mut left = after;
-    let mut was_interrupted = false;
-    add_stepping(counter, || {
-        if left > 0 {
-            left -= 1;
-            return true;
-        }
-        body();
-        was_interrupted = true;
-        false
-    });
-    was_interrupted
-}
-
 #[test]
-fn a_handler_that_adds_after_any_instruction_loses_nothing() {
+fn a_handler_that_adds_after_each_instruction_loses_nothing() {
     in_child(|| {
         let counter = PerCpuCounter::new().expect("memory");
-        let mut after = 0;
-        while add_interrupted(&counter, after, || counter.add(1)) {
-            after += 1;
-            assert!(after < MOST, "the addition does not end");
-            assert_eq!(counter.sum(), 2 * u64::from(after));
-        }
-        assert!(after > 20, "{after} instructions");
+        let mut steps = 0;
+        add_stepping(&counter, |_| {
+            counter.add(1);
+            steps += 1;
+            assert!(steps < u64::from(MOST), "the addition does not end");
+            true
+        });
+        assert_eq!(counter.sum(), steps + 1);
     });
 }
 
-/// What the thread leaves behind on a CPU, it does not change from another one.
-#[test]
-fn a_move_after_any_instruction_leaves_the_old_cpus_part_alone() {
-    const TEST: &str = "a_move_after_any_instruction_leaves_the_old_cpus_part_alone";
-    let &[from, to, ..] = &allowed_cpus()[..] else {
-        return skip(Lacking::Privilege, TEST, "this process may run on one CPU alone");
-    };
-    if !is_registered(TEST) {
-        return;
+/// `struct rseq_cs`, as the sequences of this program have told it.
+#[repr(C)]
+struct Descriptor {
+    version_and_flags: u64,
+    start: usize,
+    length: usize,
+    abort: usize,
+}
+
+/// One for each place where the sequence was inlined.
+fn descriptors() -> &'static [Descriptor] {
+    unsafe extern "C" {
+        #[link_name = "__start___rseq_cs"]
+        static START: Descriptor;
+        #[link_name = "__stop___rseq_cs"]
+        static STOP: Descriptor;
     }
+    let (start, stop) = (&raw const START, &raw const STOP);
+    let count = (stop.addr() - start.addr()) / size_of::<Descriptor>();
+    // SAFETY: the linker has put them there side by side.
+    unsafe { std::slice::from_raw_parts(start, count) }
+}
+
+/// The CPUs of the tests below: one that a thread is moved from, and one to which.
+fn two_cpus(test: &str) -> Option<[usize; 2]> {
+    match allowed_cpus()[..] {
+        [from, to, ..] if is_registered(test) => Some([from, to]),
+        [_] => {
+            skip(Lacking::Privilege, test, "this process may run on one CPU alone");
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Moved behind each of the last instructions before the sequence, with the CPU of before in a register.
+#[test]
+fn a_move_before_the_sequence_leaves_the_old_cpus_part_alone() {
+    let test = "a_move_before_the_sequence_leaves_the_old_cpus_part_alone";
+    let Some([from, to]) = two_cpus(test) else { return };
     in_child(|| {
         let counter = PerCpuCounter::new().expect("memory");
-        let part = |cpu| counter.by_cpu().nth(cpu).expect("a part");
-        let mut after = 0;
-        let mut was_moved = true;
-        while was_moved {
+        let mut moves = 0;
+        for distance in 1..=24 {
             go_to(from);
-            let mut left = 0;
-            was_moved = add_interrupted(&counter, after, || {
-                left = part(from);
-                go_to(to);
+            let sum = counter.sum();
+            let left = part(&counter, from);
+            let mut was_moved = false;
+            add_stepping(&counter, |at| {
+                let is_there =
+                    descriptors().iter().any(|it| it.start.wrapping_sub(*at) == distance);
+                if is_there {
+                    was_moved = true;
+                    go_to(to);
+                }
+                !is_there
             });
-            if was_moved {
-                assert_eq!(part(from), left, "moved behind instruction {after}");
-            }
-            after += 1;
-            assert!(after < MOST, "the addition does not end");
-            assert_eq!(counter.sum(), u64::from(after));
+            assert_eq!(counter.sum(), sum + 1);
+            assert!(!was_moved || part(&counter, from) == left, "moved {distance} bytes before");
+            moves += u32::from(was_moved);
         }
-        assert!(after > 20 && part(to) > 0);
+        assert!(moves >= 2, "moved {moves} times");
     });
+}
+
+fn part(counter: &PerCpuCounter, cpu: usize) -> u64 {
+    counter.by_cpu().nth(cpu).expect("a part")
+}
+
+/// Stopped by a breakpoint in place of each of its instructions, the last one, which adds, too: the handler adds itself, and
+/// moves the thread. Steps would not come so far, as each ends the sequence.
+#[test]
+fn a_move_within_the_sequence_leaves_the_old_cpus_part_alone() {
+    let test = "a_move_within_the_sequence_leaves_the_old_cpus_part_alone";
+    let Some([from, to]) = two_cpus(test) else { return };
+    in_child(|| {
+        let counter = PerCpuCounter::new().expect("memory");
+        let mut moves = 0;
+        for instruction in descriptors().iter().flat_map(instructions) {
+            go_to(from);
+            let (sum, mut left) = (counter.sum(), None);
+            let code = make_writable(instruction);
+            let byte = code.swap(INT3, Ordering::Relaxed);
+            let stopped = |at: &mut usize| {
+                code.store(byte, Ordering::Relaxed);
+                counter.add(1);
+                left = Some(part(&counter, from));
+                go_to(to);
+                // Unless the kernel has said where to go on.
+                if *at == instruction + 1 {
+                    *at = instruction;
+                }
+                true
+            };
+            with_handler(stopped, || add_here(&counter));
+            code.store(byte, Ordering::Relaxed);
+            assert_eq!(counter.sum(), sum + 1 + u64::from(left.is_some()));
+            assert!(left.is_none_or(|left| part(&counter, from) == left), "moved within");
+            moves += u32::from(left.is_some());
+        }
+        assert_eq!(moves, 3, "the sequence of one addition has three instructions");
+    });
+}
+
+/// One place that the sequence is inlined in, or calls it.
+#[inline(never)]
+fn add_here(counter: &PerCpuCounter) {
+    counter.add(1);
+}
+
+/// `int3`.
+const INT3: u8 = 0xcc;
+
+/// Where the instructions of a sequence are: it compares what is 4 bytes behind a register, jumps, and adds.
+fn instructions(sequence: &Descriptor) -> [usize; 3] {
+    assert_eq!((sequence.version_and_flags, sequence.abort > 0), (0, true));
+    let code = ptr::with_exposed_provenance::<u8>(sequence.start);
+    // SAFETY: code of this program's.
+    let code = unsafe { std::slice::from_raw_parts(code, sequence.length) };
+    let jump = 1 + code.iter().position(|byte| *byte == 4).expect("the distance ends the first");
+    // `jne`, near or far.
+    let jump_bytes = if code[jump] == 0x75 { 2 } else { 6 };
+    [0, jump, jump + jump_bytes].map(|at| sequence.start + at)
+}
+
+/// The byte there, which may be changed from now on: this process's alone.
+fn make_writable(address: usize) -> &'static AtomicU8 {
+    const PAGE_BYTES: usize = 4096;
+    let page = ptr::with_exposed_provenance_mut(address & !(PAGE_BYTES - 1));
+    let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    // SAFETY: pages of this program's code, which stay what they are.
+    assert_eq!(unsafe { libc::mprotect(page, PAGE_BYTES, all) }, 0);
+    // SAFETY: it may be read and written now, and nobody has another reference to it.
+    unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(address)) }
 }

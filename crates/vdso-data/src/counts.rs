@@ -106,42 +106,40 @@ pub struct Counts {
 /// Bytes of that in whole pages.
 pub const COUNTS_BYTES: usize = size_of::<Counts>().next_multiple_of(crate::PAGE_BYTES);
 
-/// Where a thread of one process finds its block.
+/// How many threads of a process can find their blocks.
+pub const SLOTS: usize = 4096;
+
+/// Where the threads of one process find their blocks.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Slot {
-    /// The thread pointer and [`KEY`]; zero of a slot that is free, [`TAKEN`] of one that is about to be filled.
-    pub key: AtomicU64,
-    /// The address of its block, once the key is there.
-    pub block_addr: AtomicU64,
+pub struct Table {
+    /// Of each slot the thread pointer and [`KEY`]; zero of one that is free, [`TAKEN`] of one that is about to be filled.
+    pub keys: [AtomicU64; SLOTS],
+    /// Of each slot the address of the block, once the key is there.
+    pub block_addrs: [AtomicU64; SLOTS],
 }
+
+/// Bytes of a table: whole pages.
+pub const TABLE_BYTES: usize = size_of::<Table>();
 
 /// What is added to a thread pointer, so that zero is no key.
 pub const KEY: u64 = 1;
 /// No thread pointer's key, as these are aligned.
 pub const TAKEN: u64 = 2;
 
-/// How many slots a process has.
-pub const SLOTS: usize = 4096;
-
-/// The table of a process.
-pub type Table = [Slot; SLOTS];
-
-/// Bytes of a table: whole pages.
-pub const TABLE_BYTES: usize = size_of::<Table>();
-
-/// In which slot a key is looked for first. Thread pointers differ by the sizes of stacks or of small structures.
+/// In which slot a thread is looked for first.
 #[inline(always)]
-pub const fn first_slot(key: u64) -> usize {
+pub const fn first_slot(thread_pointer: u64) -> usize {
+    /// 2^32 by the golden ratio: what is near each other, or at equal distances, is spread.
     const GOLDEN: u32 = 0x9e37_79b1;
     const SHIFT: u32 = u32::BITS - SLOTS.trailing_zeros();
-    (((key >> 4) as u32).wrapping_mul(GOLDEN) >> SHIFT) as usize
+    ((thread_pointer as u32).wrapping_mul(GOLDEN) >> SHIFT) as usize
 }
 
 const _: () = {
     // Two threads' blocks share no line of a cache.
-    assert!(size_of::<Block>().is_multiple_of(64));
-    assert!(TABLE_BYTES.is_multiple_of(crate::PAGE_BYTES));
+    assert!(size_of::<Block>() % 64 == 0);
+    assert!(TABLE_BYTES % crate::PAGE_BYTES == 0);
     // Every clock that an image computes has a place of its own.
     assert!(clock_place(clock::TAI) < CLOCKS - 1);
 };

@@ -218,6 +218,15 @@ impl Build {
         run(linker.args(["--strip-all", "--build-id=sha1"]).arg("-o").arg(&image))?;
         let bytes = std::fs::read(&image)
             .map_err(|error| format!("cannot read {}: {error}", image.display()))?;
+        // The linker knows of what a program needs of it; whoever maps the image takes all of the file.
+        if bytes.len() > self.architecture.image_bytes {
+            let room = self.architecture.image_bytes;
+            return Err(format!(
+                "{} has {} bytes, and room for {room}",
+                image.display(),
+                bytes.len()
+            ));
+        }
         let build_id = format!("--build-id=0x{}", build_id(&bytes, self.architecture.byte_order)?);
         let debug = self.out.join(format!("{source}.debug"));
         run(self.linker(compiler, &versions, object).arg(build_id).arg("-o").arg(&debug))?;

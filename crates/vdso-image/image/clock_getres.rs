@@ -15,7 +15,7 @@ use crate::{alone, arch, counts, pages};
 /// `res` must be null or writable.
 #[inline(always)]
 pub unsafe fn clock_getres(id: c_int, res: *mut Timespec) -> c_int {
-    counts::add_rarely(Counter::ClockGetres.of_clock(id as u32));
+    counts::count_rarely(Counter::ClockGetres.of_clock(id as u32), ());
     let page = pages::own();
     let published = if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
         &page.header.hrtimer_res_ns

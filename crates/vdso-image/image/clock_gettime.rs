@@ -8,7 +8,7 @@ use vdso_data::clock;
 use vdso_data::counts::Counter;
 
 #[cfg(not(inline_all))]
-use crate::counts;
+use crate::counts::{self, Caller};
 use crate::{coarse, slow, source};
 
 /// The clocks from the counter that no function of its own knows.
@@ -115,46 +115,35 @@ unsafe fn of_kind<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg(not(inline_all))]
 #[inline(never)]
 pub unsafe fn fine<const ID: u32, const IS_CALL: bool>(ts: *mut Timespec) -> c_int {
-    // SAFETY: the caller's promise about `ts` is passed on, here and below.
-    if unsafe { source::read_to(ID, ts) } {
-        return if IS_CALL { count(ID) } else { 0 };
-    }
     if IS_CALL {
+        let caller = Caller::current();
+        // SAFETY: the caller's promise about `ts` is passed on, here and below.
+        if unsafe { source::read_to(ID, ts) } {
+            return caller.count(Counter::ClockGettime.of_clock(ID), 0);
+        }
         // SAFETY: as above.
-        return unsafe { unusual(ID as c_int, ts) };
+        return unsafe { unread(ID as c_int, ts) };
+    }
+    // SAFETY: as above.
+    if unsafe { source::read_to(ID, ts) } {
+        return 0;
     }
     // SAFETY: as above.
     unsafe { slow::clock_gettime(ID as c_int, ts) }
 }
 
-/// Counts a call that has succeeded, and gives its result.
-#[cfg(not(inline_all))]
-#[inline(always)]
-pub fn count(id: u32) -> c_int {
-    if counts::add(Counter::ClockGettime.of_clock(id)) { 0 } else { count_rarely(id) }
-}
-
-/// The same for a call that is not counted at once. Each of these is the last thing that a function does.
-#[cfg(not(inline_all))]
-#[cold]
-#[inline(never)]
-fn count_rarely(id: u32) -> c_int {
-    counts::add_rarely(Counter::ClockGettime.of_clock(id));
-    0
-}
-
-/// Counts a call of a clock that could not be read at once, and reads it.
+/// Counts a call of a clock that the source could not read, and reads it.
 ///
 /// # Safety
 /// `ts` must be writable.
 #[cfg(not(inline_all))]
 #[cold]
 #[inline(never)]
-pub unsafe fn unusual(id: c_int, ts: *mut Timespec) -> c_int {
-    counts::add_rarely(Counter::ClockGettime.of_clock(id as u32));
+pub unsafe fn unread(id: c_int, ts: *mut Timespec) -> c_int {
+    counts::count_rarely(Counter::ClockGettime.of_clock(id as u32), ());
     if clock::is_in(id as u32, clock::COARSE) {
         // SAFETY: the caller's promise about `ts` is passed on, here and below.
-        return unsafe { coarse::itself_or_its_twin(id as u32, ts) };
+        return unsafe { coarse::clock_gettime::<UNCOUNTED>(id as u32, ts) };
     }
     // SAFETY: as above.
     unsafe { slow::clock_gettime(id, ts) }
@@ -169,13 +158,18 @@ pub unsafe fn unusual(id: c_int, ts: *mut Timespec) -> c_int {
 unsafe fn rarely<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller says so. It spares the arithmetic a bounds check.
     unsafe { core::hint::assert_unchecked(clock::is_in(id as u32, RARE)) };
-    // SAFETY: the caller's promise about `ts` is passed on, here and below.
-    if unsafe { source::read_to(id as u32, ts) } {
-        return if IS_CALL { count(id as u32) } else { 0 };
-    }
     if IS_CALL {
+        let caller = Caller::current();
+        // SAFETY: the caller's promise about `ts` is passed on, here and below.
+        if unsafe { source::read_to(id as u32, ts) } {
+            return caller.count(Counter::ClockGettime.of_clock(id as u32), 0);
+        }
         // SAFETY: as above.
-        return unsafe { unusual(id, ts) };
+        return unsafe { unread(id, ts) };
+    }
+    // SAFETY: as above.
+    if unsafe { source::read_to(id as u32, ts) } {
+        return 0;
     }
     // SAFETY: as above.
     unsafe { slow::clock_gettime(id, ts) }
@@ -189,7 +183,7 @@ unsafe fn rarely<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
 #[cold]
 #[inline(never)]
 unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
-    counts::add_rarely(Counter::ClockGettime.of_clock(id as u32));
+    counts::count_rarely(Counter::ClockGettime.of_clock(id as u32), ());
     // SAFETY: the caller's promise is passed on.
     unsafe { slow::of_no_page(id, ts) }
 }

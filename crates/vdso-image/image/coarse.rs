@@ -12,12 +12,16 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+#[cfg(not(inline_all))]
+use vdso_data::counts::Counter;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
 #[cfg(not(inline_all))]
 #[cfg(not(inline_all))]
-use crate::clock_gettime::{UNCOUNTED, count, fine, unusual};
+use crate::clock_gettime::{UNCOUNTED, fine, unread};
+#[cfg(not(inline_all))]
+use crate::counts::Caller;
 #[cfg(not(inline_all))]
 use crate::slow;
 use crate::{alone, kernel, pages};
@@ -29,27 +33,21 @@ use crate::{alone, kernel, pages};
 #[cfg(not(inline_all))]
 #[inline(never)]
 pub unsafe fn clock_gettime<const IS_CALL: bool>(id: u32, ts: *mut Timespec) -> c_int {
-    // SAFETY: the caller's promise is passed on, here and below.
-    if unsafe { read_to(id, ts) } {
-        return if IS_CALL { count(id) } else { 0 };
-    }
     if IS_CALL {
+        let caller = Caller::current();
+        // SAFETY: the caller's promise is passed on, here and below.
+        if unsafe { read_to(id, ts) } {
+            return caller.count(Counter::ClockGettime.of_clock(id), 0);
+        }
         // SAFETY: as above.
-        return unsafe { unusual(id as c_int, ts) };
+        return unsafe { unread(id as c_int, ts) };
     }
     // SAFETY: as above.
-    unsafe { itself_or_its_twin(id, ts) }
-}
-
-/// One that the kernel's page does not tell.
-///
-/// # Safety
-/// `ts` must be writable.
-#[cfg(not(inline_all))]
-#[inline(always)]
-pub unsafe fn itself_or_its_twin(id: u32, ts: *mut Timespec) -> c_int {
+    if unsafe { read_to(id, ts) } {
+        return 0;
+    }
     match itself_or_twin(id) {
-        // SAFETY: the caller's promise is passed on, here and below.
+        // SAFETY: as above.
         clock::REALTIME => unsafe { fine::<{ clock::REALTIME }, UNCOUNTED>(ts) },
         // SAFETY: as above.
         clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }, UNCOUNTED>(ts) },

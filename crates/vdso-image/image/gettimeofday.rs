@@ -7,7 +7,8 @@ use vdso_data::clock;
 use vdso_data::counts::Counter;
 
 use crate::arch::Long;
-use crate::{counts, slow, source};
+use crate::counts::{self, Caller};
+use crate::{slow, source};
 
 /// `struct timeval`, in the kernel's own `long`; that of `vdso_data` has 64 bits everywhere.
 #[derive(Clone, Copy)]
@@ -36,23 +37,16 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
         // SAFETY: the caller's promise is passed on.
         return unsafe { unusual(tv, tz) };
     }
+    let caller = Caller::current();
     match source::read(clock::REALTIME) {
         Some(now) => {
             // SAFETY: `tv` is not null, and the caller promises that it is writable then.
             unsafe { tv.write(Timeval::from(now)) };
-            if counts::add(Counter::Gettimeofday as usize) { 0 } else { count_rarely() }
+            caller.count(Counter::Gettimeofday as usize, 0)
         }
         // SAFETY: the caller's promise is passed on.
         None => unsafe { unusual(tv, tz) },
     }
-}
-
-/// Counts a call that has not been counted, and is done.
-#[cold]
-#[inline(never)]
-fn count_rarely() -> c_int {
-    counts::add_rarely(Counter::Gettimeofday as usize);
-    0
 }
 
 /// Counts a call that takes more than a read of the clock, and makes it.
@@ -74,7 +68,7 @@ unsafe fn unusual(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 #[cold]
 #[inline(never)]
 unsafe fn counted(tv: *mut Timeval, tz: *mut c_void) -> c_int {
-    counts::add_rarely(Counter::Gettimeofday as usize);
+    counts::count_rarely(Counter::Gettimeofday as usize, ());
     // SAFETY: the caller's promise is passed on.
     unsafe { slow::gettimeofday(tv, tz) }
 }

@@ -23,6 +23,16 @@ use crate::{alone, arch, counts, getcpu, kernel, pages, source};
 #[cfg_attr(not(inline_all), inline(never))]
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
+    // SAFETY: the caller's promise about `ts` is passed on.
+    unsafe { again::<{ cfg!(counts) }>(id, ts) }
+}
+
+/// The same, and whether it is counted what was done.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn again<const IS_COUNTED: bool>(id: c_int, ts: *mut Timespec) -> c_int {
     let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);
     let line = alone::line_of(id as u32);
     if clock::is_in(line, clock::HIGH_RESOLUTION)
@@ -30,12 +40,15 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     {
         // SAFETY: the caller promises that `ts` is writable.
         unsafe { ts.write(alone::as_of_tick(id as u32, now)) };
-        counts::add_rarely(Counter::Retried.of_clock(id as u32));
+        if IS_COUNTED {
+            counts::count_rarely(Counter::Retried.of_clock(id as u32), ());
+        }
         return 0;
     }
-    if cfg!(counts) {
-        counts::add_rarely(Counter::AskedKernel.of_clock(id as u32));
-        counts::add_rarely(why_kernel() as usize);
+    // The source `chain` asks nobody else.
+    if IS_COUNTED && cfg!(not(source = "chain")) {
+        counts::count_rarely(Counter::AskedKernel.of_clock(id as u32), ());
+        counts::count_rarely(why_kernel() as usize, ());
     }
     let mut host = MaybeUninit::uninit();
     // SAFETY: `host` is ours.
@@ -62,8 +75,8 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[inline(never)]
 pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
     if cfg!(counts) {
-        counts::add_rarely(Counter::AskedKernel.of_clock(id as u32));
-        counts::add_rarely(Counter::NoPage as usize);
+        counts::count_rarely(Counter::AskedKernel.of_clock(id as u32), ());
+        counts::count_rarely(Counter::NoPage as usize, ());
     }
     // SAFETY: the caller's promise is passed on.
     let error = unsafe { ask_kernel(id, ts) };
@@ -72,7 +85,7 @@ pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
         return error;
     }
     // SAFETY: the kernel has just written there.
-    unsafe { clock_gettime(shown as c_int, ts) }
+    unsafe { again::<false>(shown as c_int, ts) }
 }
 
 /// The kernel's own answer.

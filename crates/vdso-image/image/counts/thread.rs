@@ -1,9 +1,10 @@
 //! A thread's block of counts: finding it, and taking one. `vdso_data::counts` has the layout.
 
+use core::hint::black_box;
 use core::mem::offset_of;
 use core::ptr;
 
-use vdso_data::counts::{self, BLOCKS, Block, Counts, KEY, SLOTS, Slot, TAKEN, Table};
+use vdso_data::counts::{self, BLOCKS, Block, Counts, KEY, SLOTS, TAKEN, Table};
 use vdso_data::process::ProcessPage;
 use vdso_data::sync::{AtomicU64, Ordering};
 
@@ -15,32 +16,62 @@ const PROBES: usize = 16;
 /// `PR_GET_NAME` of `include/uapi/linux/prctl.h`.
 const GET_NAME: u32 = 16;
 
-/// Adds one to a word of the thread's block, if that is found at once; no if it is not, and nothing has been counted.
-#[inline(always)]
-pub fn add(word: usize) -> bool {
-    let table_addr = arch::process_page_u64::<{ offset_of!(ProcessPage, counts_table_addr) }>();
-    if table_addr == 0 {
-        return false;
+/// The thread that calls, by its thread pointer.
+#[derive(Clone, Copy)]
+pub struct Caller(u64);
+
+impl Caller {
+    /// This thread.
+    #[inline(always)]
+    pub fn current() -> Self {
+        Self(arch::thread_pointer())
     }
-    let key = arch::thread_pointer().wrapping_add(KEY);
-    let slot_addr = table_addr.wrapping_add((counts::first_slot(key) * size_of::<Slot>()) as u64);
-    // SAFETY: where the process page names a table, whoever made that page has mapped one, for as long, and the place
-    // of a first slot is within it.
-    let slot = unsafe { &*(slot_addr as *const Slot) };
-    // Relaxed: this thread alone puts its key there, after all else.
-    if slot.key.load(Ordering::Relaxed) != key {
-        return false;
+
+    /// Adds one to a word of its block, and gives the call's result, in one step with it: the last thing that a function does.
+    #[inline(always)]
+    pub fn count<T>(self, word: usize, result: T) -> T {
+        let Some(table) = table() else { return count_rarely(word, result) };
+        let slot = counts::first_slot(self.0);
+        let (Some(key), Some(block_addr)) = (table.keys.get(slot), table.block_addrs.get(slot)) else {
+            return result;
+        };
+        // Relaxed: this thread alone puts its key there, after all else.
+        if key.load(Ordering::Relaxed) != self.0.wrapping_add(KEY) {
+            return count_rarely(word, result);
+        }
+        // SAFETY: a block of this thread's alone, as its key is beside its address.
+        unsafe { increment(block_addr.load(Ordering::Relaxed), word) };
+        result
     }
-    let word_addr = slot.block_addr.load(Ordering::Relaxed).wrapping_add(word_offset(word));
-    // SAFETY: a block of this thread's alone, as its key was beside its address.
-    unsafe { arch::increment(word_addr) };
-    true
 }
 
-/// The same in any case.
+/// That of this process; `None` if its threads are not told apart.
+#[inline(always)]
+fn table() -> Option<&'static Table> {
+    let addr = arch::process_page_u64::<{ offset_of!(ProcessPage, counts_table_addr) }>();
+    // SAFETY: where the process page names a table, whoever made that page has mapped one, for as long; null is none.
+    unsafe { (addr as *const Table).as_ref() }
+}
+
+/// # Safety
+/// The block must be this thread's alone.
+#[inline(always)]
+unsafe fn increment(block_addr: u64, word: usize) {
+    let within = offset_of!(Block, counts) + word * size_of::<AtomicU64>();
+    // SAFETY: the caller's promise.
+    unsafe { arch::increment(block_addr.wrapping_add(within as u64)) };
+}
+
+/// Adds one to a word of the thread's block, which may be its first, and gives the call's result. The compiler does not know
+/// that it is the same: it would go on behind this call, and save registers for that.
 #[cold]
 #[inline(never)]
-pub fn add_rarely(word: usize) {
+pub fn count_rarely<T>(word: usize, result: T) -> T {
+    add(word);
+    black_box(result)
+}
+
+fn add(word: usize) {
     let counts_addr = arch::process_page_u64::<{ offset_of!(ProcessPage, counts_addr) }>();
     if counts_addr == 0 {
         return;
@@ -49,7 +80,7 @@ pub fn add_rarely(word: usize) {
     let counts = unsafe { &*(counts_addr as *const Counts) };
     match own_block_addr(counts) {
         // SAFETY: a block of this thread's alone.
-        Some(block_addr) => unsafe { arch::increment(block_addr.wrapping_add(word_offset(word))) },
+        Some(block_addr) => unsafe { increment(block_addr, word) },
         None => {
             if let Some(count) = counts.common.counts.get(word) {
                 // Relaxed: a number that stands for itself.
@@ -59,39 +90,33 @@ pub fn add_rarely(word: usize) {
     }
 }
 
-const fn word_offset(word: usize) -> u64 {
-    (offset_of!(Block, counts) + word * size_of::<AtomicU64>()) as u64
-}
-
 /// The address of the thread's block, which it takes now if it has none; `None` if there is none for it.
 fn own_block_addr(counts: &Counts) -> Option<u64> {
-    let table_addr = arch::process_page_u64::<{ offset_of!(ProcessPage, counts_table_addr) }>();
-    // SAFETY: as of `add`; null is none.
-    let table = unsafe { (table_addr as *const Table).as_ref() }?;
+    let table = table()?;
     let thread_pointer = arch::thread_pointer();
     if thread_pointer == 0 {
         // Of any number of threads.
         return None;
     }
-    let key = thread_pointer.wrapping_add(KEY);
-    let first = counts::first_slot(key);
+    let wanted = thread_pointer.wrapping_add(KEY);
+    let first = counts::first_slot(thread_pointer);
     for probe in 0..PROBES {
-        let slot = table.get((first + probe) % SLOTS)?;
+        let slot = (first + probe) % SLOTS;
+        let (key, block_addr) = (table.keys.get(slot)?, table.block_addrs.get(slot)?);
         // Acquire: pairs with the store of the key below, as another thread may have had this thread pointer.
-        let found = slot.key.load(Ordering::Acquire);
-        if found == key {
-            return Some(slot.block_addr.load(Ordering::Relaxed));
+        let found = key.load(Ordering::Acquire);
+        if found == wanted {
+            return Some(block_addr.load(Ordering::Relaxed));
         }
         // Relaxed: nothing is read of a slot before its key is there.
-        let is_taken = |from, to| slot.key.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if found == 0 && is_taken(0, TAKEN) {
-            let block_addr = take_block(counts);
-            slot.block_addr.store(block_addr.unwrap_or(0), Ordering::Relaxed);
-            let key = if block_addr.is_some() { key } else { 0 };
+        if found == 0 && key.compare_exchange(0, TAKEN, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            let taken = take_block(counts);
+            block_addr.store(taken.unwrap_or(0), Ordering::Relaxed);
+            let filled = if taken.is_some() { wanted } else { 0 };
             // Release: whoever sees the key sees the address. A child of a signal's handler that forked in between has an
             // empty slot here, and not this block.
-            let is_kept = slot.key.compare_exchange(TAKEN, key, Ordering::Release, Ordering::Relaxed).is_ok();
-            return block_addr.filter(|_| is_kept);
+            let is_kept = key.compare_exchange(TAKEN, filled, Ordering::Release, Ordering::Relaxed).is_ok();
+            return taken.filter(|_| is_kept);
         }
     }
     None

@@ -52,7 +52,8 @@ pub unsafe fn getrandom(
                 unsafe { pointer.move_to(buffer, len, remaining) };
                 if pointer.is_kept(source.generation()) {
                     pointer.set_in_use(false);
-                    return if counts::add(Counter::Getrandom as usize) { len as isize } else { count_rarely(len) };
+                    counts::count_rarely(Counter::Getrandom as usize, ());
+                    return len as isize;
                 }
                 // A child's handler may have used the state meanwhile: then what is there is of two keys.
                 pointer.set_generation(0);
@@ -60,15 +61,7 @@ pub unsafe fn getrandom(
             pointer.set_in_use(false);
         }
     }
-    counts::add_rarely(Counter::Getrandom as usize);
+    counts::count_rarely(Counter::Getrandom as usize, ());
     // SAFETY: the caller's promise is passed on.
     unsafe { slow::getrandom(buffer, len, flags, state, state_len) }
-}
-
-/// Counts a call that has not been counted, and gives its result.
-#[cold]
-#[inline(never)]
-fn count_rarely(len: usize) -> isize {
-    counts::add_rarely(Counter::Getrandom as usize);
-    len as isize
 }

@@ -385,6 +385,11 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 (self.settings.notice)(&Notice::ListenerRefused { pid });
             }
             (Call::Filter { program_addr, .. }, Some(installer)) => {
+                if let Some(counts) = &self.settings.payload.counts
+                    && !foreign::lets_threads_be_named(pid, installer, program_addr)
+                {
+                    counts.silence();
+                }
                 // Where they cannot be counted, all are taken for confined from now on.
                 let filters = || foreign::filters_of(pid).map_or(1, |filters| filters + 1);
                 for abi in foreign::confined(pid, installer, program_addr) {

@@ -167,11 +167,9 @@ fn run_timers_tests(
     let is_possible = |row: &&TimersTest| {
         has_namespaces || !matches!(row.needs, Needs::Namespaces | Needs::OwnTimeNamespace)
     };
-    let wanted = timers::TESTS.iter().filter(|row| is_wanted(&row.test)).filter(is_possible);
-    let tests = compile_all(tree, wanted, |row| &row.test)?;
-    if tests.is_empty() {
-        return Ok(Tally::default());
-    }
+    let wanted = || timers::TESTS.iter().filter(|row| is_wanted(&row.test)).filter(is_possible);
+    let run = wanted().filter(|row| row.is_run_at_all(long_too));
+    let tests = compile_all(tree, run, |row| &row.test)?;
     for started in tests.iter().flat_map(|test| test.row.starts) {
         tree.compile(started)?;
     }
@@ -191,11 +189,13 @@ fn run_timers_tests(
         })
     });
     let names: Vec<String> = tests.iter().map(|test| test.row.test.to_string()).collect();
-    let tally = report(tree.name(), &names, &plain, &columns);
-    for (name, Compiled { row, .. }) in names.iter().zip(&tests) {
-        if let Some(reason) = row.where_not() {
-            println!("{name}: {reason}");
-        }
+    let tally = if tests.is_empty() {
+        Tally::default()
+    } else {
+        report(tree.name(), &names, &plain, &columns)
+    };
+    for (reason, names) in timers::not_run(wanted(), long_too) {
+        println!("{reason}: {}", names.join(", "));
     }
     Ok(tally)
 }

@@ -16,6 +16,7 @@
 //! and not counted. Those that set the clock are never run plain.
 
 mod harmless;
+pub mod ltp;
 mod source_tree;
 mod suite;
 mod table;
@@ -67,7 +68,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let vdso = args.vdso.map_or_else(build_vdso, Ok)?;
+    // Some tests are run in another folder.
+    let vdso = std::path::absolute(args.vdso.map_or_else(build_vdso, Ok)?)?;
     harmless::give_up_setting()?;
     let host = HostClock::read();
     let is_wanted = |test: &Test| {
@@ -173,6 +175,23 @@ fn run_timers_tests(
     for started in tests.iter().flat_map(|test| test.row.starts) {
         tree.compile(started)?;
     }
+    let tally = if tests.is_empty() {
+        Tally::default()
+    } else {
+        run_in_modes(vdso, tree.name(), &tests, long_too)
+    };
+    for (reason, names) in timers::not_run(wanted(), long_too) {
+        println!("{reason}: {}", names.join(", "));
+    }
+    Ok(tally)
+}
+
+fn run_in_modes(
+    vdso: &Path,
+    title: &str,
+    tests: &[Compiled<&TimersTest>],
+    long_too: bool,
+) -> Tally {
     let plain_commands = tests.iter().map(|Compiled { row, program }| {
         row.is_run_plain(long_too)
             .then(|| (timers_command(row, program, None), row.limit(&MODES[0])))
@@ -189,15 +208,7 @@ fn run_timers_tests(
         })
     });
     let names: Vec<String> = tests.iter().map(|test| test.row.test.to_string()).collect();
-    let tally = if tests.is_empty() {
-        Tally::default()
-    } else {
-        report(tree.name(), &names, &plain, &columns)
-    };
-    for (reason, names) in timers::not_run(wanted(), long_too) {
-        println!("{reason}: {}", names.join(", "));
-    }
-    Ok(tally)
+    report(title, &names, &plain, &columns)
 }
 
 /// A column for each.

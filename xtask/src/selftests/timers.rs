@@ -18,7 +18,7 @@ pub struct Mode {
     /// For `vdso run`.
     pub options: &'static [&'static str],
     /// How much of the program's time passes in a second.
-    rate: f64,
+    pub rate: f64,
 }
 
 /// All of them. A clock that stands still is none for tests that wait.
@@ -76,16 +76,27 @@ struct Apart {
     reason: &'static str,
 }
 
+/// Those that a test is not run in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Modes {
+pub enum Modes {
+    /// It is never run.
     All,
     /// Those with a rate other than one.
     Rates,
 }
 
 impl Modes {
-    fn has(self, mode: &Mode) -> bool {
+    /// Whether that is one of them.
+    pub fn has(self, mode: &Mode) -> bool {
         self == Self::All || mode.rate != 1.0
+    }
+
+    /// Behind "not run".
+    pub fn where_not(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Rates => " with a rate",
+        }
     }
 }
 
@@ -118,10 +129,10 @@ impl TimersTest {
 
     /// Why it is not run in some modes or in none.
     fn not_run(&self, long_too: bool) -> impl Iterator<Item = String> {
-        let apart = self.apart.as_ref().map(|Apart { modes, reason }| match modes {
-            Modes::All => format!("not run, as {reason}"),
-            Modes::Rates => format!("not run with a rate, as {reason}"),
-        });
+        let apart = self
+            .apart
+            .as_ref()
+            .map(|Apart { modes, reason }| format!("not run{}, as {reason}", modes.where_not()));
         let is_only_asked = !long_too && !self.is_run_at_all(false) && self.is_run_at_all(true);
         let only = "run with --all alone, for minutes or on an idle machine";
         apart.into_iter().chain(is_only_asked.then(|| only.to_owned()))

@@ -1,5 +1,5 @@
-//! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, and
-//! calls with times that are not the host's ([`timed`]); allows all else.
+//! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, the start of
+//! programs where one without the image would have other clocks, and calls with times that are not the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -64,6 +64,10 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         add(abi.calls.prctl, rule(None, &prctl));
         let seccomp = [libc::SECCOMP_SET_MODE_STRICT, libc::SECCOMP_SET_MODE_FILTER].map(first_is);
         add(abi.calls.seccomp, rule(None, &seccomp));
+        if let Some(start) = abi.calls.start.filter(|_| !detours.by_call().is_empty()) {
+            let way = start.first.map(|first| Test::Equals(Word::Low(0), first));
+            add(start.number, rule(None, &[way.into_iter().collect()]));
+        }
     }
     program.push(answer(SECCOMP_RET_ALLOW));
     program
@@ -186,6 +190,7 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
+    use vdso_arch::abi::CallSet;
     use vdso_arch::system_call::X32_BIT;
     use vdso_data::arithmetic::Transform;
     use vdso_data::clock;
@@ -385,6 +390,26 @@ mod tests {
         }
     }
 
+    /// An unmoved clock with all functions costs no program a report more.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_start_is_reported_where_the_kernels_functions_will_not_do() {
+        let calls = ABIS[0].calls;
+        let is_reported = |detours: &Detours, first: u64| {
+            let number = libc::SYS_arch_prctl as u32;
+            let answer = run_with(detours, calls.audit_arch, number, [first, 7, 0, 0, 0, 0]);
+            answer == SECCOMP_RET_USER_NOTIF
+        };
+        const SET_FS: u64 = 0x1002;
+        const GET_FS: u64 = 0x1003;
+        let off = Detours { off: CallSet::ALL, ..Detours::default() };
+        for detours in [off, detours(&[clock::REALTIME])] {
+            assert!(is_reported(&detours, SET_FS));
+            assert!(!is_reported(&detours, GET_FS));
+        }
+        assert!(!is_reported(&Detours::default(), SET_FS));
+    }
+
     #[test]
     fn the_numbers_are_those_of_this_architecture() {
         let numbers = [libc::SYS_execve, libc::SYS_execveat, libc::SYS_prctl, libc::SYS_seccomp];
@@ -532,6 +557,7 @@ mod tests {
             let calls = abi.calls;
             let has_rule = |number: u32| {
                 [calls.execve, calls.execveat, calls.prctl, calls.seccomp].contains(&number)
+                    || calls.start.is_some_and(|start| start.number == number)
                     || calls.timed.iter().any(|call| call.number == number)
             };
             let bit = calls.execve & X32_BIT;

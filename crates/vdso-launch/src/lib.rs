@@ -63,6 +63,7 @@ pub use processes::{
 };
 pub use source::{Selected, SourceError, select, select_counting};
 pub use stdio::Stdio;
+pub use vdso_arch::abi::{Call, CallSet};
 pub use vdso_image::Source;
 pub use vdso_inject::detour::{CallSites, FileTimes};
 

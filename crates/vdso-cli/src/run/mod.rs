@@ -95,7 +95,8 @@ fn outcome(run: &Run, plan: &Plan, counting: Option<Counting<'_>>) -> Result<Out
     let host = kept.as_ref().map_or_else(Host::find, Host::find_with);
     let host = host.context("cannot read /proc/self/maps")?;
     let select = if counting.is_some() { select_counting } else { select };
-    let mut selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
+    let asked = run.source.map(Source::from);
+    let mut selected = select(&host, plan, asked, run.hidden()).map_err(with_hint)?;
     if run.no_patch {
         selected.payload.detours.call_sites = CallSites::Kept;
     }
@@ -184,6 +185,9 @@ fn explain(run: &Run, plan: &Plan, selected: &Selected) {
     }
     message::say(selected);
     message::say(plan);
+    if !run.hidden().is_empty() {
+        message::say(format_args!("functions that are off: {}", run.hidden()));
+    }
     if !selected.missing.is_empty() {
         message::say(format_args!(
             "the kernel's vDSO has functions that this image does not know, and that the program \

@@ -18,7 +18,7 @@ use super::report::{Call, Report};
 use super::setting::{Caller, OwnClock, waiting_on_set_clocks};
 use super::settings::Settings;
 use super::target::Target;
-use super::tracer::{Followed, Heard, Tracer, is_one_of_us};
+use super::tracer::{Followed, Heard, Tracer, is_one_of_us, is_traced_elsewhere};
 use vdso_inject::Result;
 use vdso_inject::arch::{Setter, TimedCall, Times, Word};
 use vdso_inject::detour::VSYSCALL_PAGE;
@@ -187,9 +187,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         self.in_flight.slot(report.slot).clear();
     }
 
-    /// Traces `pid`, which is about to exec, without a filter.
+    /// Traces `pid`, which is about to exec. One that somebody else traces reports that, if it is followed.
     pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
-        self.tracer.trace_exec(pid, by)
+        match self.tracer.trace_exec(pid, by) {
+            Err(_) if self.listener.is_some() && is_traced_elsewhere(pid) => Ok(()),
+            traced => traced,
+        }
     }
 
     /// Answers what predecessors left unanswered.
@@ -284,6 +287,11 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             }
             Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
             Call::Stub { .. } => self.handle_stub(report),
+            Call::Start => {
+                if let Some(listener) = &self.listener {
+                    self.tracer.begin(report, listener);
+                }
+            }
             Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
             Call::Timed {
                 call: TimedCall { times: Times::Sets { setter, word }, .. },
@@ -331,7 +339,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             return self.in_flight.slot(report.slot).clear();
         }
         let _here = StayHere::new();
-        let followed = self.tracer.detour(report, listener, call, args, instruction_addr);
+        let clock = self.clock.as_ref();
+        let answer = || clock.and_then(|clock| clock.answer_now(report.pid, call, args));
+        let followed = self.tracer.detour(report, listener, call, args, instruction_addr, &answer);
         if followed == Followed::Traced
             && let Some(news) = self.alarm.as_mut().and_then(Alarm::wait_any)
         {

@@ -66,10 +66,6 @@ fn programs_of_every_kind_read_their_clock_by_system_calls() {
         for (options, shift_ns) in
             [(&["--off"][..], 0), (&["--off", "--offset", "400d"], 400 * DAY_NS)]
         {
-            // i386 programs ask the kernel for the host's clock.
-            if shift_ns != 0 && asked == Program::CI386 {
-                continue;
-            }
             let run = finish(vdso_run(options).arg(&path)).succeeded().quiet();
             assert_realtime_shift(&run.readings(), shift_ns, 0);
         }
@@ -173,4 +169,12 @@ fn strace_counts_every_call_of_what_is_off() {
             }
         }
     }
+}
+
+/// Whatever is off: what a program reads is its own clock, or nothing is started.
+#[test]
+fn with_a_clock_that_is_moved_nothing_is_off_for_whoever_is_not_followed() {
+    let run = ["--offset", "400d", "--no-follow", "--off"];
+    finish(vdso_run(run).arg("true")).exited(2).said(&["--off", "--no-follow"]);
+    finish(vdso_run(["--no-follow", "--off"]).arg("true")).succeeded().quiet();
 }

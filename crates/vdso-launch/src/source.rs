@@ -185,6 +185,7 @@ pub fn select(
     asked: Option<Source>,
     off: CallSet,
 ) -> Result<Selected, SourceError> {
+    detours(plan, off).check_off()?;
     let refused = |asked| move |why| SourceError::Refused { asked, why };
     let make = |host, plan, source, reason| make(host, plan, source, reason, off);
     match asked {
@@ -272,7 +273,7 @@ fn make(
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
-    let detours = Detours { off, ..detours(plan) };
+    let detours = detours(plan, off);
     let mut template = host.template(&vdso_image::FORWARDED);
     template.call_mark = detours.mark;
     if detours.is_any() && !kernel_has_fast_clocks() {
@@ -286,18 +287,19 @@ fn make(
     let padding = vdso_inject::exec::find_padding();
     let mut companions = Vec::new();
     if let Some(name) = vdso_image::ARCHITECTURE.companion {
-        companions.extend(companion(name, plan, off)?);
+        companions.extend(companion(name, plan, detours)?);
     }
-    companions
-        .extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, off, &file, &template)));
+    companions.extend(
+        vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, detours, &file, &template)),
+    );
     let payload = Payload { file, template, padding, detours, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
 }
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
-fn detours(plan: &Plan) -> Detours {
+fn detours(plan: &Plan, off: CallSet) -> Detours {
     let mark = RandomState::new().hash_one(()) as u32;
-    Detours::of(&plan.transforms, plan.setting, CallSites::default(), mark)
+    Detours { off, ..Detours::of(&plan.transforms, plan.setting, CallSites::default(), mark) }
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {
@@ -316,16 +318,16 @@ fn lacks(host: &Host, source: Source) -> Vec<Lack> {
 fn companion(
     name: &'static str,
     plan: &Plan,
-    off: CallSet,
+    detours: Detours,
 ) -> vdso_inject::Result<Option<Companion>> {
     let Some(abi) = ABIS.iter().find(|abi| abi.name == name) else { return Ok(None) };
     let transforms = plan.transforms;
     let room = ProgramRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
     let file = CompanionFile::Own(room.clone());
-    let make = move |_: &'static Abi, kernel: &KernelVdso| {
+    let make = move |abi: &'static Abi, kernel: &KernelVdso| {
         let mut tailored =
             vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
-        tailored.hide(off);
+        tailored.hide(detours.hidden_from(abi));
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
         let template = vdso_host::functions(file.architecture(), &kernel.image);
@@ -345,13 +347,13 @@ fn companion(
 fn twin(
     abi: &'static str,
     source: Source,
-    off: CallSet,
+    detours: Detours,
     file: &ProgramFile,
     template: &Template,
 ) -> Companion {
     let (file, template) = (file.clone(), template.clone());
-    let make = move |_: &'static Abi, kernel: &KernelVdso| {
-        twin_payload(source, off, &file, &template, kernel)
+    let make = move |abi: &'static Abi, kernel: &KernelVdso| {
+        twin_payload(source, detours.hidden_from(abi), &file, &template, kernel)
     };
     Companion::new(abi, CompanionFile::SameAsPayload, Box::new(make))
 }

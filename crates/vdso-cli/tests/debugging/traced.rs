@@ -51,13 +51,25 @@ fn whoever_is_traced_from_its_start_has_its_clock_and_nobody_says_a_word() {
         if !has_tool(tracer, tracer, "whoever_is_traced_from_its_start_has_its_clock") {
             continue;
         }
-        for built in [Program::CDynamic, Program::CStatic, Program::CMusl, Program::Go] {
-            let Some(path) = program(built) else { continue };
-            // ltrace knows no static programs, and valgrind translates no threads of Go's.
-            let is_static = matches!(built, Program::CStatic | Program::Go);
-            if is_static && ["ltrace", "valgrind"].contains(&tracer) {
+        for built in [
+            Program::CDynamic,
+            Program::CStatic,
+            Program::CMusl,
+            Program::Rust,
+            Program::Go,
+            Program::Python,
+            Program::Java,
+        ] {
+            // ltrace knows no static programs, valgrind translates no threads of Go's, and gdb starts no scripts.
+            let is_out = match built {
+                Program::CStatic | Program::Go => ["ltrace", "valgrind"].contains(&tracer),
+                Program::Python | Program::Java => tracer != "strace",
+                _ => false,
+            };
+            if is_out {
                 continue;
             }
+            let Some(path) = program(built) else { continue };
             let run = finish(vdso_run(STANDS).arg(tracer).args(arguments).arg(path)).succeeded();
             assert_stands(&readings_of(&run));
             assert!(!run.stderr.contains("vdso:"), "{run:#?}");

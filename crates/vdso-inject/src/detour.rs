@@ -179,6 +179,7 @@ pub fn find(
     abi: &Abi,
     payload: &Payload,
     before: Option<u64>,
+    call: &TimedCall,
     instruction_addr: u64,
 ) -> Maker {
     let Some(file) = payload.image_file(abi) else { return Maker::NoImage };
@@ -189,7 +190,10 @@ pub fn find(
     let found =
         found.or_else(|| image_addr(pid, abi).and_then(|addr| Some((addr, page_of(addr)?))));
     let Some((addr, page)) = found else { return Maker::NoImage };
-    if is_in_kernel_vdso(pid, &page, instruction_addr) {
+    // It waits for nothing.
+    let is_for_image = matches!(call.times, Times::Now { .. })
+        && is_from_kernel_vdso(pid, abi, &page, instruction_addr);
+    if is_for_image {
         return Maker::Kernel;
     }
     match Memory::of(pid).read(addr + from_image, &mut [0]) {
@@ -198,19 +202,40 @@ pub fn find(
     }
 }
 
-/// Whether an instruction is the kernel's vDSO's.
-fn is_in_kernel_vdso(pid: Pid, page: &StartOfPage, instruction_addr: u64) -> bool {
+/// Whether it was the kernel's vDSO that made a call, for a function of its own.
+fn is_from_kernel_vdso(pid: Pid, abi: &Abi, page: &StartOfPage, instruction_addr: u64) -> bool {
     /// More than any such vDSO has.
     const FAR_BYTES: u64 = 1 << 16;
     let function_addr = word_at(page, KERNEL_FUNCTION);
     // The list of mappings takes long to read.
-    function_addr != 0
-        && function_addr.abs_diff(instruction_addr) < FAR_BYTES
-        && Memory::of(pid)
-            .kernel_vdso()
-            .ok()
-            .flatten()
-            .is_some_and(|(start, end)| (start..end).contains(&instruction_addr))
+    if function_addr == 0 || function_addr.abs_diff(instruction_addr) >= FAR_BYTES {
+        return false;
+    }
+    let Some((start, end)) = Memory::of(pid).kernel_vdso().ok().flatten() else { return false };
+    let from = match abi.word {
+        Word::Bits64 => Some(instruction_addr),
+        // Programs have calls made there, too.
+        Word::Bits32 => caller_of_vsyscall(pid, instruction_addr).or(Some(instruction_addr)),
+    };
+    from.is_some_and(|addr| (start..end).contains(&addr))
+}
+
+/// Who has called `__kernel_vsyscall` of i386, in which a call's instruction is: `arch/x86/entry/vdso/vdso32/system_call.S`
+/// (Linux 6.18). `None` if that is another function.
+fn caller_of_vsyscall(pid: Pid, instruction_addr: u64) -> Option<u64> {
+    /// `pop ebp`, `pop edx`, `pop ecx`, `ret`.
+    const REST: [u8; 4] = [0x5d, 0x5a, 0x59, 0xc3];
+    const PUSHED_BYTES: u64 = 3 * 4;
+    let memory = Memory::of(pid);
+    let mut rest = [0; REST.len()];
+    memory.read(instruction_addr, &mut rest).ok().filter(|()| rest == REST)?;
+    // proc_pid_syscall(5): the stack pointer is the last but one.
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    let stack_addr = call.split_ascii_whitespace().rev().nth(1)?.trim_start_matches("0x");
+    let stack_addr = u64::from_str_radix(stack_addr, 16).ok()?;
+    let mut caller = [0; 4];
+    memory.read(stack_addr + PUSHED_BYTES, &mut caller).ok()?;
+    Some(u32::from_ne_bytes(caller).into())
 }
 
 /// What the auxiliary vector says, which a stub has changed.
@@ -306,10 +331,7 @@ pub struct Detour {
 /// # Errors
 /// [`Error::Gone`] if the thread has ended meanwhile.
 pub fn divert(thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
-    match thread.registers()?.diverted(to) {
-        Some(diverted) => thread.set_registers(&diverted).map(|()| Diverted::Sent),
-        None => Ok(Diverted::Elsewhere),
-    }
+    thread.registers()?.divert(thread, to)
 }
 
 /// What became of a thread that was to be sent to its image.
@@ -319,4 +341,6 @@ pub enum Diverted {
     Sent,
     /// It was not behind its report any more, and is left as it is.
     Elsewhere,
+    /// Its stack may have no room for the way back: it is left as it is, and cannot be sent there.
+    NoRoom,
 }

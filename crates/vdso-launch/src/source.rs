@@ -275,11 +275,7 @@ fn make(
     initialise(file.page(), &plan.transforms);
     let detours = detours(plan, off);
     let mut template = host.template(&vdso_image::FORWARDED);
-    template.call_mark = detours.mark;
-    if detours.is_any() && !kernel_has_fast_clocks() {
-        // Its function would make calls that are not marked, and so looked at each time.
-        (template.clock_gettime, template.gettimeofday) = (None, None);
-    }
+    add_mark(&mut template, &detours);
     if source == Source::Chain {
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
@@ -294,6 +290,15 @@ fn make(
     );
     let payload = Payload { file, template, padding, detours, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
+}
+
+/// By which the image's own calls are known.
+fn add_mark(template: &mut Template, detours: &Detours) {
+    template.call_mark = detours.mark;
+    if detours.is_any() && !kernel_has_fast_clocks() {
+        // The kernel's function would make calls that are not marked, and so looked at each time.
+        (template.clock_gettime, template.gettimeofday) = (None, None);
+    }
 }
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
@@ -330,7 +335,8 @@ fn companion(
         tailored.hide(detours.hidden_from(abi));
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
-        let template = vdso_host::functions(file.architecture(), &kernel.image);
+        let mut template = vdso_host::functions(file.architecture(), &kernel.image);
+        add_mark(&mut template, &detours);
         Ok(Payload {
             file,
             template,

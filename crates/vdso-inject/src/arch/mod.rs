@@ -35,6 +35,10 @@ mod selected;
 
 pub mod jump;
 mod operands;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod return_frame;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod timed;
 
 pub use selected::{ABIS, Registers};
 
@@ -211,6 +215,12 @@ pub enum Times {
     },
     /// A time-out of a socket's, by level and name of the option.
     SocketOption,
+    /// i386's oldest `select`: the address of all arguments.
+    OldSelect,
+    /// i386's `socketcall`: which call of sockets, and the address of its arguments.
+    SocketCall,
+    /// i386's `ipc`: which call of System V's, and in the last argument the address of `semtimedop`'s span.
+    Ipc,
     /// `io_uring_enter`: flags tell whether there is the address of a span behind an address.
     Ring,
     /// A timer, of which it says what is left.
@@ -226,6 +236,8 @@ pub enum Times {
     Now {
         /// Whose time.
         clock: Clock,
+        /// The size of a number in the times that it gives.
+        word: Word,
     },
     /// What a clock is set to, which is no matter of the image's.
     Sets {

@@ -1,10 +1,11 @@
 //! Puts an image into a program that stands at its first instruction, or has begun to run.
 
 mod companion;
+pub(crate) mod mapping;
 mod memory;
 mod probe;
-mod remote;
-mod running;
+pub(crate) mod remote;
+pub(crate) mod running;
 mod segments;
 mod site;
 mod stack;

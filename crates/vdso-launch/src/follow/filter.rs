@@ -79,11 +79,15 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
 fn rule(mark: Option<(Mark, u32)>, ways: &[Vec<Test>]) -> Vec<sock_filter> {
     let mut rule = Vec::new();
     if let Some((mark, value)) = mark {
-        let word = match mark {
-            Mark::Low(place) => Word::Low(place),
-            Mark::High(place) => Word::High(place),
-        };
-        rule.extend([load(word.offset()), jump(value, 0, 1), answer(SECCOMP_RET_ALLOW)]);
+        rule.extend(match mark {
+            Mark::Low(place) => vec![load(Word::Low(place).offset()), jump(value, 0, 1)],
+            Mark::High(place) => vec![load(Word::High(place).offset()), jump(value, 0, 1)],
+            Mark::Address(place) => {
+                let last_byte = Mark::last_byte(value).into();
+                vec![load(Word::Low(place).offset()), keep(u8::MAX.into()), jump(last_byte, 0, 1)]
+            }
+        });
+        rule.push(answer(SECCOMP_RET_ALLOW));
     }
     for way in ways {
         let tests: Vec<_> = way.iter().map(|test| test.instructions()).collect();
@@ -453,6 +457,10 @@ mod tests {
             Mark::High(place) => {
                 let place = usize::from(place);
                 marked[place] = marked[place] & u64::from(u32::MAX) | mark << 32;
+            }
+            Mark::Address(place) => {
+                let addr = &mut marked[usize::from(place)];
+                *addr = *addr & !0xff | u64::from(Mark::last_byte(detours.mark));
             }
         }
         if detours.is_any() {

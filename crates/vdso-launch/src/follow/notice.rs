@@ -100,6 +100,8 @@ pub enum NoDetour {
     Traced,
     /// Its process has unmapped the image, as valgrind does.
     Unmapped,
+    /// Its stack may be too small for what has to be put there: on x86-64 only an i386 program's, where that ends.
+    SmallStack,
 }
 
 /// How much a notice matters.
@@ -162,6 +164,7 @@ impl Display for Notice {
                 let why = match why {
                     NoDetour::Traced => "as it is traced",
                     NoDetour::Unmapped => "as it has unmapped vdso's image",
+                    NoDetour::SmallStack => "where its stack may be too small",
                 };
                 let name = name(*pid);
                 write!(formatter, "{name} waits by the kernel's own clocks, {why}, first in {call}")

@@ -10,7 +10,6 @@ mod random;
 
 use core::arch::asm;
 
-use vdso_arch::system_call;
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
 
@@ -127,20 +126,6 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
         asm!("lsl {0:e}, {1:e}", inout(reg) word, in(reg) CPUNODE_SEGMENT, options(nomem, nostack));
     };
     (word != u32::MAX).then_some(word)
-}
-
-pub use vdso_arch::system_call::timed::current as number;
-
-/// A call of the image's own, which means the host's clocks: it is marked behind its arguments
-/// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
-///
-/// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
-#[inline(always)]
-pub unsafe fn syscall_6(number: u32, args: &[u64; 6]) -> i64 {
-    let [first, second, third, fourth, fifth, sixth] = *args;
-    // SAFETY: the caller answers for the call itself.
-    unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }
 }
 
 /// What RDPID reads, which RDTSCP gives beside the counter. For the source `own`, whose CPUs all have that.

@@ -114,7 +114,10 @@ impl<'a> OwnClock<'a> {
             Setter::Adjtimex => self.adjust(caller, first),
             Setter::ClockAdjtime => self.adjust(caller, second),
         };
-        done.unwrap_or_else(|errno| Answer { result: -i64::from(errno as i32), change: None })
+        done.unwrap_or_else(|errno| {
+            self.jump = None;
+            Answer { result: -i64::from(errno as i32), change: None }
+        })
     }
 
     /// Slews, and inserts seconds, where it is time for that.
@@ -122,12 +125,17 @@ impl<'a> OwnClock<'a> {
         /// More than whoever slews does at once.
         const JUMP_NS: i128 = 100_000_000;
         let now = read(clock::REALTIME);
-        let before = self.last.clock;
-        if !self.last.clock.advance(now) {
+        let (before, mut clock) = (self.last.clock, self.last.clock);
+        let has_changed = clock.advance(now);
+        let jumps = clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
+        if has_changed && jumps {
+            self.prepare_jump();
+        }
+        self.last.clock = clock;
+        if !has_changed {
             return None;
         }
         self.kept.store(&self.last);
-        let jumps = self.last.clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
         Some(if jumps { How::Set } else { How::Slewed })
     }
 
@@ -139,15 +147,16 @@ impl<'a> OwnClock<'a> {
     /// What a call that asks for the time is to give, by a thread that waits in its report of it; `None` if it tells more than
     /// a time.
     pub fn answer_now(&self, pid: Pid, call: &TimedCall, args: &[u64; 6]) -> Option<i64> {
-        let Times::Now { clock } = call.times else { return None };
+        let Times::Now { clock, word } = call.times else { return None };
+        let times = TimesOf { pid, word };
         match (clock, call.name) {
-            (Clock::Argument(_), _) => self.answer_gettime(pid, args[0] as u32, args[1]),
-            (_, "gettimeofday" | "time") => Some(self.answer_vsyscall(pid, call.name, args)),
+            (Clock::Argument(_), _) => self.answer_gettime(times, args[0] as u32, args[1]),
+            (_, "gettimeofday" | "time") => Some(self.answer_time_of_day(times, call.name, args)),
             _ => None,
         }
     }
 
-    fn answer_gettime(&self, pid: Pid, id: u32, time_addr: u64) -> Option<i64> {
+    fn answer_gettime(&self, times: TimesOf, id: u32, time_addr: u64) -> Option<i64> {
         let id = clock::shown_by(id);
         let transforms = self.last.clock.transforms(self.launch);
         let transform = transforms.get(id as usize)?;
@@ -156,23 +165,27 @@ impl<'a> OwnClock<'a> {
         let Timespec { sec, nsec } = transform.apply(read(read_id));
         let written = match time_addr {
             0 => Err(Errno::EFAULT),
-            _ => TimesOf::of_64_bits(pid).write(time_addr, &[sec, nsec]),
+            _ => times.write(time_addr, &[sec, nsec]),
         };
         Some(written.map_or_else(|errno| -i64::from(errno as i32), |()| 0))
     }
 
     /// What `gettimeofday` or `time` is to give that was called in the [page](detour::VSYSCALL_PAGE) for that.
     pub fn answer_vsyscall(&self, pid: Pid, name: &str, args: &[u64; 6]) -> i64 {
+        self.answer_time_of_day(TimesOf::of_64_bits(pid), name, args)
+    }
+
+    fn answer_time_of_day(&self, times: TimesOf, name: &str, args: &[u64; 6]) -> i64 {
         let [first, second, ..] = *args;
         let written = if name == "time" {
             let Timespec { sec, .. } = self.last.clock.at(read(clock::REALTIME_COARSE));
-            TimesOf::of_64_bits(pid).write(first, &[sec]).map(|()| sec)
+            times.write(first, &[sec]).map(|()| sec)
         } else {
             let Timespec { sec, nsec } = self.last.clock.at(read(clock::REALTIME));
             let zone = self.last.clock.zone().unwrap_or_else(memory::host_zone);
-            TimesOf::of_64_bits(pid)
+            times
                 .write(first, &[sec, nsec / 1_000])
-                .and_then(|()| memory::write_zone(pid, second, zone))
+                .and_then(|()| memory::write_zone(times.pid, second, zone))
                 .map(|()| 0)
         };
         written.unwrap_or_else(|errno| -i64::from(errno as i32))
@@ -246,9 +259,12 @@ impl<'a> OwnClock<'a> {
         if !only_asks {
             self.keep(caller, clock, result)?;
         }
-        caller.memory().write_timex(timex_addr, &timex)?;
         let how = if is_step { How::Set } else { How::Slewed };
-        Ok(Answer { result, change: (!only_asks).then_some(how) })
+        let change = (!only_asks).then_some(how);
+        // The clock has changed also where nobody can be told so.
+        let told = caller.memory().write_timex(timex_addr, &timex);
+        let result = told.map_or_else(|errno| -i64::from(errno as i32), |()| result);
+        Ok(Answer { result, change })
     }
 
     fn prepare_jump(&mut self) {

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use vdso_data::detour::NO_TIMER;
 use vdso_inject::arch::{TimedCall, Times};
 use vdso_inject::call_site::{self, Unfit};
-use vdso_inject::detour::{self, CallSites, Detour, Maker};
+use vdso_inject::detour::{self, CallSites, Detour, Diverted, Maker};
 use vdso_inject::ptrace::Stopped;
 
 use super::{Followed, Heard, Known, Purpose, Traced, Tracer};
@@ -27,6 +27,9 @@ pub struct FrequentSites {
     reports: HashMap<(u64, u64), u32>,
     /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
     told_of: HashSet<OsString>,
+    /// Threads that could not be sent to their image, as their stack may be too small. They make the call anew, and the
+    /// kernel makes it then.
+    without_room: HashSet<Pid>,
 }
 
 /// How much is remembered of each.
@@ -123,8 +126,11 @@ impl Tracer<'_> {
             return Place::Kernel;
         };
         let before = self.frequent.detour_addrs.get(&pid).copied();
+        if self.frequent.without_room.remove(&pid) {
+            return Place::Supervisor(NoDetour::SmallStack);
+        }
         let payload = self.settings.payload;
-        match detour::find(pid, abi, payload, before, instruction_addr) {
+        match detour::find(pid, abi, payload, before, call, instruction_addr) {
             Maker::Image(detour_addr) => {
                 if self.frequent.detour_addrs.len() >= MOST {
                     self.frequent.detour_addrs.clear();
@@ -156,9 +162,15 @@ impl Tracer<'_> {
 
     /// Sends it there from its stop.
     pub(super) fn divert(&mut self, mut thread: Stopped, traced: Traced, to: &Detour) -> Heard {
-        // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
-        let _ = detour::divert(&mut thread, to);
-        self.rewrite_if_frequent(&mut thread, to);
+        match detour::divert(&mut thread, to) {
+            Ok(Diverted::NoRoom) => {
+                self.frequent.without_room.insert(thread.tid());
+            }
+            // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
+            Ok(Diverted::Sent | Diverted::Elsewhere) | Err(_) => {
+                self.rewrite_if_frequent(&mut thread, to);
+            }
+        }
         self.release(thread, traced)
     }
 

@@ -6,8 +6,8 @@
 //! [`call_mark`](crate::process::ProcessPage::call_mark) in a place that the kernel does not look at, so a filter
 //! can tell them from the program's: [`Mark`].
 //!
-//! A system call of x86-64 changes two registers, which have the way back. An i386 thread finds it on its stack, with the
-//! timer's clock above it; elsewhere all registers are there as well: [`frame`].
+//! A system call of x86-64 changes two registers, which have the way back. An i386 thread finds it on its stack, below
+//! the timer's clock; elsewhere all registers are there as well: [`frame`].
 
 pub mod frame;
 

@@ -47,6 +47,11 @@ pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
     tailor_for(ARCHITECTURE, bytes(source), kernel)
 }
 
+/// The same for the image that counts; `None` if there is none for this architecture.
+pub fn tailor_counting(source: Source, kernel: &[u8]) -> Option<Tailored> {
+    Some(tailor_for(ARCHITECTURE, crate::counting(source)?, kernel))
+}
+
 /// The same for the other kind of programs that the kernel executes, which get the source `chain`;
 /// `None` if this build has no image for them.
 pub fn tailor_companion(kernel: &[u8]) -> Option<Tailored> {

@@ -8,12 +8,12 @@ use vdso_arch::abi::CallSet;
 use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_host::{Host, counter, initialise};
-use vdso_image::Source;
+use vdso_image::{Source, Tailored};
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::detour::{CallSites, Detours};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
-use vdso_map::LocalImage;
+use vdso_map::{CountsFile, LocalImage};
 
 use crate::clock::Plan;
 
@@ -185,24 +185,66 @@ pub fn select(
     asked: Option<Source>,
     off: CallSet,
 ) -> Result<Selected, SourceError> {
-    detours(plan, off).check_off()?;
+    select_image(host, plan, asked, Wanted { images: Images::Usual, off })
+}
+
+/// The same with images that count how often they are called, which [`Payload::counts`] then tells.
+///
+/// # Errors
+/// As of [`select`], and [`Error::Architecture`] where no image counts.
+pub fn select_counting(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+    off: CallSet,
+) -> Result<Selected, SourceError> {
+    let counts = CountsFile::create("vdso-counts")?;
+    let wanted = Wanted { images: Images::Counting, off };
+    let mut selected = select_image(host, plan, asked, wanted)?;
+    selected.payload.counts = Some(counts);
+    Ok(selected)
+}
+
+/// What programs get, whatever its source.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    images: Images,
+    /// The functions that are hidden.
+    off: CallSet,
+}
+
+/// Which images programs get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Images {
+    Usual,
+    Counting,
+}
+
+fn select_image(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+    wanted: Wanted,
+) -> Result<Selected, SourceError> {
+    detours(plan, wanted.off).check_off()?;
+    let make = |source, reason| make(host, plan, wanted, source, reason);
+    let by_host = || by_host(host, plan, wanted);
     let refused = |asked| move |why| SourceError::Refused { asked, why };
-    let make = |host, plan, source, reason| make(host, plan, source, reason, off);
     match asked {
-        Some(Source::Chain) => make(host, plan, Source::Chain, Reason::Asked),
+        Some(Source::Chain) => make(Source::Chain, Reason::Asked),
         Some(Source::Own) => {
             counter_is_safe(host).map_err(refused(Source::Own))?;
-            make(host, plan, Source::Own, Reason::Asked)
+            make(Source::Own, Reason::Asked)
         }
         Some(Source::Host) if plan.has_rate() => Err(SourceError::NoRate),
-        Some(Source::Host) => by_host(host, plan, off).map_err(refused(Source::Host)),
+        Some(Source::Host) => by_host().map_err(refused(Source::Host)),
         None if plan.has_rate() => match own_is_safe(host) {
-            Ok(()) => make(host, plan, Source::Own, Reason::FastestWithRate),
-            Err(why) => make(host, plan, Source::Chain, Reason::Unsafe(why)),
+            Ok(()) => make(Source::Own, Reason::FastestWithRate),
+            Err(why) => make(Source::Chain, Reason::Unsafe(why)),
         },
-        None => match by_host(host, plan, off) {
+        None => match by_host() {
             Ok(selected) => Ok(selected),
-            Err(why) => make(host, plan, Source::Chain, Reason::Unsafe(why)),
+            Err(why) => make(Source::Chain, Reason::Unsafe(why)),
         },
     }
 }
@@ -250,25 +292,28 @@ fn kernel_has_fast_clocks() -> bool {
     fs::read_to_string(CURRENT_CLOCKSOURCE).map_or(true, |name| FAST.contains(&name.trim()))
 }
 
-fn by_host(host: &Host, plan: &Plan, off: CallSet) -> Result<Selected, Unsuitable> {
+fn by_host(host: &Host, plan: &Plan, wanted: Wanted) -> Result<Selected, Unsuitable> {
     let page = host.page.as_ref().map_err(|error| Unsuitable::Page(error.clone()))?;
     counter_is_safe(host)?;
     let unready = |error| Unsuitable::Image(Box::new(error));
     let reason = Reason::KernelPage { page: page.name(), reads: 0 };
-    let selected = make(host, plan, Source::Host, reason, off).map_err(unready)?;
-    let reads = validate(host, plan, &selected.payload)?;
+    let selected = make(host, plan, wanted, Source::Host, reason).map_err(unready)?;
+    let whole =
+        tailored(host, Source::Host, wanted.images).map_err(|error| unready(error.into()))?;
+    let reads = validate(host, plan, &selected.payload, &whole.bytes)?;
     Ok(Selected { reason: Reason::KernelPage { page: page.name(), reads }, ..selected })
 }
 
 fn make(
     host: &Host,
     plan: &Plan,
+    wanted: Wanted,
     source: Source,
     reason: Reason,
-    off: CallSet,
 ) -> Result<Selected, SourceError> {
+    let Wanted { images, off } = wanted;
     let lacks = lacks(host, source);
-    let mut tailored = vdso_image::tailor(source, &host.image);
+    let mut tailored = tailored(host, source, images)?;
     tailored.hide(off);
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
@@ -288,8 +333,18 @@ fn make(
     companions.extend(
         vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, detours, &file, &template)),
     );
-    let payload = Payload { file, template, padding, detours, companions };
+    let payload = Payload { file, template, padding, detours, counts: None, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
+}
+
+/// The image with all functions that this kernel has.
+fn tailored(host: &Host, source: Source, images: Images) -> vdso_inject::Result<Tailored> {
+    match images {
+        Images::Usual => Ok(vdso_image::tailor(source, &host.image)),
+        Images::Counting => {
+            vdso_image::tailor_counting(source, &host.image).ok_or(Error::Architecture)
+        }
+    }
 }
 
 /// By which the image's own calls are known.
@@ -342,6 +397,7 @@ fn companion(
             template,
             padding: None,
             detours: Detours::default(),
+            counts: None,
             companions: Vec::new(),
         })
     };
@@ -386,6 +442,7 @@ fn twin_payload(
         template,
         padding: None,
         detours: Detours::default(),
+        counts: None,
         companions: Vec::new(),
     })
 }
@@ -393,13 +450,13 @@ fn twin_payload(
 type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
 
 /// Compares the image, in this process, with the kernel: each of its reads must lie between two of
-/// the kernel's. Gives the number of reads.
-fn validate(host: &Host, plan: &Plan, payload: &Payload) -> Result<u32, Unsuitable> {
+/// the kernel's. Gives the number of reads. `whole` is the image with all of its functions.
+fn validate(host: &Host, plan: &Plan, payload: &Payload, whole: &[u8]) -> Result<u32, Unsuitable> {
     let unready = |error: SourceError| Unsuitable::Image(Box::new(error));
     let image = LocalImage::map(&payload.file, &payload.template, host.vdso_addr)
         .map_err(|error| unready(error.into()))?;
     // Also where it is hidden from programs.
-    let whole = vdso_elf::Image::parse(vdso_image::bytes(Source::Host)).ok();
+    let whole = vdso_elf::Image::parse(whole).ok();
     let function = vdso_image::ARCHITECTURE.export("clock_gettime").map(|export| export.name);
     let offset =
         whole.zip(function).and_then(|(whole, name)| whole.lookup(name, None)?.file_offset);

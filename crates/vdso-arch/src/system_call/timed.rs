@@ -45,6 +45,7 @@ numbers! {
     GETITIMER = 36;
     ALARM = 37;
     SETITIMER = 38;
+    GETPID = 39;
     SETSOCKOPT = 54, 541;
     GETSOCKOPT = 55, 542;
     GETTIMEOFDAY = 96;
@@ -52,8 +53,10 @@ numbers! {
     TIMES = 100;
     RT_SIGTIMEDWAIT = 128, 523;
     UTIME = 132;
+    PRCTL = 157;
     ADJTIMEX = 159;
     SETTIMEOFDAY = 164;
+    GETTID = 186;
     TIME = 201;
     FUTEX = 202;
     IO_GETEVENTS = 208;

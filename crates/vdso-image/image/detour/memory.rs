@@ -135,8 +135,11 @@ fn is_readable(addr: u64) -> bool {
     const NO_OPERATION: u64 = u32::MAX as u64;
     let args = [NO_OPERATION, addr, 0, SET_BYTES, 0, 0];
     // SAFETY: the kernel reads what it is given, if it can, and changes nothing.
-    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
+    addr != NULL && unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
 }
+
+/// A set of signals that is not there.
+const NULL: u64 = 0;
 
 /// Writes a span to `addr`, or the longest that fits, if it can be written; says whether.
 #[inline(never)]
@@ -171,7 +174,7 @@ pub unsafe fn overwrite(form: Form, addr: u64, words: [u64; 2]) {
 pub fn is_writable(addr: u64) -> bool {
     let args = [0, 0, addr, SET_BYTES, 0, 0];
     // SAFETY: the kernel writes where the program has told it to, if it can, and changes nothing else.
-    unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
+    addr != NULL && unsafe { arch::syscall_6(number::RT_SIGPROCMASK, &args) != -EFAULT }
 }
 
 /// Seconds and nanoseconds: `None` if they cannot be read, or if the kernel would not take them.

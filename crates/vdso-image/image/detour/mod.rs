@@ -266,7 +266,7 @@ const NONE: Timespec = Timespec { sec: 0, nsec: 0 };
 fn now(id: u32) -> Timespec {
     let mut now = MaybeUninit::<Timespec>::zeroed();
     // SAFETY: it is ours.
-    unsafe { clock_gettime::clock_gettime(id as c_int, now.as_mut_ptr()) };
+    unsafe { clock_gettime::within(id as c_int, now.as_mut_ptr()) };
     // SAFETY: zeros are a time, too.
     unsafe { now.assume_init() }
 }

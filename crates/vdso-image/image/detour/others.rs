@@ -69,7 +69,10 @@ pub fn enter_ring(call: Call) -> i64 {
         #[cfg(not(target_arch = "x86"))]
         return call.make(mark);
     };
-    let Some(time) = memory::read_timespec(Form::Time64, time_addr) else {
+    let words = memory::read(Form::Time64, time_addr);
+    let words = words.map(|words| memory::looked_at(Form::Time64, words));
+    // It takes any number of nanoseconds.
+    let Some(time) = words.and_then(memory::of_unchecked_timespec) else {
         let arg = [set, sizes, time_addr];
         return call.with(4, addr_of(&arg)).make(mark);
     };

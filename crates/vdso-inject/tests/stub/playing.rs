@@ -196,6 +196,7 @@ pub fn payload_without(off: CallSet) -> Payload {
         template,
         padding,
         detours: vdso_inject::detour::Detours { off, ..Default::default() },
+        counts: None,
         companions: vec![companion],
     }
 }
@@ -221,6 +222,7 @@ pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result
         template,
         padding: None,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: Vec::new(),
     })
 }

@@ -447,7 +447,13 @@ mod tests {
     /// A call of x86-64's by its name, with these arguments.
     #[cfg(target_arch = "x86_64")]
     fn is_reported(detours: &Detours, name: &str, args: [u64; 6]) -> bool {
-        let calls = ABIS[0].calls;
+        is_reported_by(ABIS[0], detours, name, args)
+    }
+
+    /// The same of another kind of program's.
+    #[cfg(target_arch = "x86_64")]
+    fn is_reported_by(abi: &Abi, detours: &Detours, name: &str, args: [u64; 6]) -> bool {
+        let calls = abi.calls;
         let call = calls.timed.iter().find(|call| call.name == name).expect("a row");
         let answer = run_with(detours, calls.audit_arch, call.number, args);
         let mut marked = args;
@@ -536,6 +542,35 @@ mod tests {
             assert!(!is_reported(&Detours::default(), name, args), "{name} {args:x?} unmoved");
             assert_eq!(is_reported(&ahead(), name, args), is_ahead, "{name} {args:x?} ahead");
             assert_eq!(is_reported(&faster(), name, args), is_faster, "{name} {args:x?} faster");
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn calls_of_i386_programs_are_reported_alike() {
+        const I386_TIME: u64 = 0xffa0_1000;
+        let abi = ABIS.iter().find(|abi| abi.name == "i386").expect("it is one of this machine's");
+        let on_realtime = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME) as u64;
+        for (name, args, is_ahead, is_faster) in [
+            ("futex", [1, on_realtime, 0, I386_TIME, 0, 0], true, true),
+            ("futex_time64", [1, on_realtime, 0, I386_TIME, 0, 0], true, true),
+            ("futex_time64", [1, on_realtime, 0, 0, 0, 0], false, false),
+            ("clock_nanosleep", [0, 1, I386_TIME, 0, 0, 0], true, true),
+            ("clock_nanosleep_time64", [1, 1, I386_TIME, 0, 0, 0], false, true),
+            ("clock_gettime64", [0, I386_TIME, 0, 0, 0, 0], true, true),
+            ("pselect6_time64", [0, 0, 0, 0, I386_TIME, 7], false, true),
+            ("epoll_pwait", [3, I386_TIME, 1, 5, I386_TIME, 8], false, true),
+            ("select", [I386_TIME, 0, 0, 0, 0, 0], false, true),
+            ("socketcall", [14, I386_TIME, 0, 0, 0, 0], false, true),
+            ("socketcall", [3, I386_TIME, 0, 0, 0, 0], false, false),
+            ("ipc", [4, 1, 1, 0, I386_TIME, I386_TIME], false, true),
+            ("ipc", [1, 1, 1, 0, I386_TIME, I386_TIME], false, false),
+            ("io_uring_enter", [3, 0, 1, 9, I386_TIME, 24], false, true),
+        ] {
+            let reported = |detours| is_reported_by(abi, &detours, name, args);
+            assert!(!reported(Detours::default()), "{name} {args:x?} unmoved");
+            assert_eq!(reported(ahead()), is_ahead, "{name} {args:x?} ahead");
+            assert_eq!(reported(faster()), is_faster, "{name} {args:x?} faster");
         }
     }
 

@@ -24,7 +24,7 @@ use vdso_inject::arch::{Setter, TimedCall, Times, Word};
 use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
-use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_COUNTS, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_timekeeper::{How, Moved, move_clocks};
 
 /// Publishes the page of clocks and says when to be called again; `None` if there is no need.
@@ -357,6 +357,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             // Not a stub of ours: what the kernel would say.
             _ if !is_from_stub(self.settings, report) => listener.refuse(report, Errno::EINVAL),
             REQUEST_FILE => give_file(self.settings, listener, report),
+            REQUEST_COUNTS => match &self.settings.payload.counts {
+                Some(counts) => listener.give(report, counts.as_fd(), argument as u32),
+                None => listener.refuse(report, Errno::ENOENT),
+            },
             REQUEST_ANNOUNCE => {
                 (self.settings.notice)(&Notice::Injected { pid, image_addr: argument });
                 listener.refuse(report, Errno::EINVAL);
@@ -381,6 +385,11 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 (self.settings.notice)(&Notice::ListenerRefused { pid });
             }
             (Call::Filter { program_addr, .. }, Some(installer)) => {
+                if let Some(counts) = &self.settings.payload.counts
+                    && !foreign::lets_threads_be_named(pid, installer, program_addr)
+                {
+                    counts.silence();
+                }
                 // Where they cannot be counted, all are taken for confined from now on.
                 let filters = || foreign::filters_of(pid).map_or(1, |filters| filters + 1);
                 for abi in foreign::confined(pid, installer, program_addr) {

@@ -14,6 +14,8 @@ use vdso_host::PageError;
 use super::*;
 use crate::clock::Setting;
 
+const USUAL: Wanted = Wanted { images: Images::Usual, off: CallSet::NONE };
+
 /// Every clock a day ahead.
 fn plan() -> Plan {
     let offset = Timespec { sec: 86_400, nsec: 5 };
@@ -118,20 +120,22 @@ fn an_image_of_another_kind_is_not_called() {
 #[test]
 fn a_page_that_says_something_else_is_refused() {
     let host = Host::find().unwrap();
-    if let Err(reason) = by_host(&host, &plan(), CallSet::NONE) {
+    if let Err(reason) = by_host(&host, &plan(), USUAL) {
         return test_support::skip(
             test_support::Lacking::Kernel,
             "host-validation",
             &reason.to_string(),
         );
     }
-    let selected = make(&host, &plan(), Source::Host, Reason::Asked, CallSet::NONE).unwrap();
-    assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
+    let selected = make(&host, &plan(), USUAL, Source::Host, Reason::Asked).unwrap();
+    let whole = vdso_image::bytes(Source::Host);
+    assert_eq!(validate(&host, &plan(), &selected.payload, whole).unwrap(), 7 * VALIDATION_READS);
     let mut other = plan();
     for id in clock::HIGH_RESOLUTION_IDS {
         let right = other.transforms[id as usize];
         other.transforms[id as usize] = Transform::IDENTITY;
-        let error = validate(&host, &other, &selected.payload).expect_err("a day is missing");
+        let error =
+            validate(&host, &other, &selected.payload, whole).expect_err("a day is missing");
         let expected = format!("what its page says of clock {id} is not what the kernel says");
         assert_eq!(error.to_string(), expected);
         other.transforms[id as usize] = right;

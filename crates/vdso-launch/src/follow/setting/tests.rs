@@ -16,7 +16,14 @@ fn payload(setting: Setting) -> Payload {
     let launch = [Transform::IDENTITY; clock::LINES];
     vdso_host::initialise(file.page(), &launch);
     let detours = Detours::of(&launch, setting, CallSites::Kept, 7);
-    Payload { file, template: Template::default(), padding: None, detours, companions: Vec::new() }
+    Payload {
+        file,
+        template: Template::default(),
+        padding: None,
+        detours,
+        counts: None,
+        companions: Vec::new(),
+    }
 }
 
 fn caller(id: u64) -> Caller<'static> {

@@ -202,6 +202,24 @@ mod tests {
 
     #[test]
     #[cfg(target_arch = "x86_64")]
+    fn waits_of_i386_programs_are_told_apart_by_the_same() {
+        let abi = ABIS.iter().find(|abi| abi.name == "i386").expect("it is one of this machine's");
+        let until = |number, args| is_until_set_time(abi, number, &args);
+        const CLOCK_NANOSLEEP_TIME64: u32 = 407;
+        const FUTEX_TIME64: u32 = 422;
+        const RESTART_SYSCALL: u32 = 0;
+        assert!(until(CLOCK_NANOSLEEP_TIME64, [0, 1, 7, 0, 0, 0]));
+        assert!(!until(CLOCK_NANOSLEEP_TIME64, [1, 1, 7, 0, 0, 0]));
+        for number in [FUTEX_TIME64, RESTART_SYSCALL] {
+            assert!(until(number, [7, 9 | 256, 0, 7, 0, 0]));
+            assert!(!until(number, [7, 9, 0, 7, 0, 0]));
+        }
+        // What has that number elsewhere: `madvise`.
+        assert!(!until(libc::SYS_restart_syscall as u32, [7, 6, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
     fn waits_are_told_apart_by_the_clock_that_ends_them() {
         for (id, is_set) in [(0, true), (1, false), (7, false), (8, true), (9, false), (11, true)] {
             assert_eq!(until(libc::SYS_clock_nanosleep, [id, 1, 7, 0, 0, 0]), is_set, "{id}");

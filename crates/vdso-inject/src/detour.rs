@@ -32,6 +32,9 @@ pub const RESTART: i32 = 513;
 /// knows no way to make one anew. `VSYSCALL_ADDR` of `arch/x86/include/uapi/asm/vsyscall.h`.
 pub const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
 
+/// The calls that tell the time.
+const CLOCKS: [Call; 3] = [Call::ClockGettime, Call::Gettimeofday, Call::Time];
+
 /// Which calls are reported, for programs whose clocks are moved in a certain way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detours {
@@ -96,9 +99,27 @@ impl Detours {
     /// The calls that a program without the image has to make as system calls: it would find other functions than it should,
     /// or the host's clocks. If there are any, programs report their start.
     pub fn by_call(&self) -> CallSet {
-        const CLOCKS: [Call; 3] = [Call::ClockGettime, Call::Gettimeofday, Call::Time];
         let clocks = CLOCKS.into_iter().filter(|_| self.is_any());
         self.off.iter().chain(clocks).collect()
+    }
+
+    /// The calls whose functions can be hidden from programs of that kind: all that are off, but where calls for a clock that
+    /// is moved are not reported, none that tells the time.
+    pub fn hidden_from(&self, abi: &Abi) -> CallSet {
+        let is_now = |call: &TimedCall| matches!(call.times, Times::Now { .. });
+        let can_be_all = !self.is_any() || abi.calls.timed.iter().any(is_now);
+        self.off.iter().filter(|call| can_be_all || !CLOCKS.contains(call)).collect()
+    }
+
+    /// Whether all that is off can be hidden from programs of this program's own kind.
+    ///
+    /// # Errors
+    /// [`Error::Off`].
+    pub fn check_off(&self) -> Result<()> {
+        match ABIS.first() {
+            Some(abi) if self.hidden_from(abi) != self.off => Err(Error::Off),
+            _ => Ok(()),
+        }
     }
 }
 

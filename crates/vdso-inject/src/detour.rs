@@ -23,13 +23,10 @@ use crate::error::{Attempt, Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
 use crate::ptrace::Stopped;
+use crate::vsyscall::Vsyscalls;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
-
-/// Where old programs on x86-64 call `gettimeofday` and `time`: the kernel makes these calls in the program's place, and
-/// knows no way to make one anew. `VSYSCALL_ADDR` of `arch/x86/include/uapi/asm/vsyscall.h`.
-pub const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
 
 /// Which calls are reported, for programs whose clocks are moved in a certain way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +43,8 @@ pub struct Detours {
     pub call_sites: CallSites,
     /// Whose times files have.
     pub file_times: FileTimes,
+    /// Whose calls of the legacy vsyscall page are sent elsewhere.
+    pub vsyscalls: Vsyscalls,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -81,8 +80,8 @@ impl Detours {
         // Whoever sets a clock may make it faster, too.
         let rates = setting == Setting::Anybody
             || transforms.iter().any(|transform| transform.rate != Rate::ONE);
-        let (deadlines, file_times) = (deadlines | SET, FileTimes::default());
-        Self { deadlines, spans, rates, setting, call_sites, file_times, mark: mark.max(1) }
+        let (deadlines, mark) = (deadlines | SET, mark.max(1));
+        Self { deadlines, spans, rates, setting, call_sites, mark, ..Self::default() }
     }
 
     /// Whether any call is reported.
@@ -147,6 +146,13 @@ pub fn find(
         None => image_addr(pid, abi).and_then(|addr| Some((addr, page_of(addr)?)))?,
     };
     (!is_in_kernel_vdso(pid, &page, instruction_addr)).then_some(addr + from_image)
+}
+
+/// Where process `pid`, a program of that kind, has an image of this launch's.
+pub(crate) fn find_image(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+    let file = payload.image_file(abi)?;
+    let addr = image_addr(pid, abi)?;
+    process_page(pid, file, addr, payload.detours.mark).map(|_| addr)
 }
 
 /// Whether an instruction is the kernel's vDSO's.

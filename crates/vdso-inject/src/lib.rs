@@ -4,6 +4,7 @@
 //! - [`exec`]: into a program that stands at its first instruction, or has begun to run.
 //! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
 //!   [`arch`].
+//! - [`vsyscall`]: calls of the legacy vsyscall page, sent elsewhere.
 //! - [`ptrace`]: threads of other processes, by the state that they are in.
 //!
 //! Who starts programs and follows what they start is `vdso-launch`.
@@ -16,6 +17,7 @@ pub mod exec;
 mod file;
 pub mod ptrace;
 pub mod stub;
+pub mod vsyscall;
 
 pub use error::{Attempt, Error, Result};
 pub use file::{ProgramFile, ProgramRoom};

@@ -64,6 +64,7 @@ pub use source::{Selected, SourceError, select};
 pub use stdio::Stdio;
 pub use vdso_image::Source;
 pub use vdso_inject::detour::{CallSites, FileTimes};
+pub use vdso_inject::vsyscall::Vsyscalls;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

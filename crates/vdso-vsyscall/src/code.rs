@@ -150,29 +150,46 @@ impl Replacement {
 }
 
 /// Of each function in [`FUNCTIONS`].
-const FUNCTION_BYTES: usize = 8;
+const FUNCTION_BYTES: usize = 16;
 
-/// The three functions one behind the other, for where there is little room: `mov eax, NUMBER; syscall; ret`.
-pub const FUNCTIONS: [u8; Entry::ALL.len() * FUNCTION_BYTES] = functions();
+/// The three functions, one behind the other, with little room between.
+pub type Functions = [u8; Entry::ALL.len() * FUNCTION_BYTES];
 
-/// Where in [`FUNCTIONS`] the one is that stands for an entry.
-#[must_use]
-pub const fn function_offset(entry: Entry) -> usize {
-    entry as usize * FUNCTION_BYTES
-}
-
-const fn functions() -> [u8; Entry::ALL.len() * FUNCTION_BYTES] {
-    let mut functions = [0; Entry::ALL.len() * FUNCTION_BYTES];
+/// Functions that make their system calls: `mov eax, NUMBER; syscall; ret`.
+pub const FUNCTIONS: Functions = {
+    let mut functions = [UNREACHED; Entry::ALL.len() * FUNCTION_BYTES];
     let mut index = 0;
     while index < Entry::ALL.len() {
-        let [a, b, c, d] = Entry::ALL[index].number().to_le_bytes();
+        let entry = Entry::ALL[index];
+        let [a, b, c, d] = entry.number().to_le_bytes();
         let code = [0xb8, a, b, c, d, 0x0f, 0x05, 0xc3];
         let mut at = 0;
-        while at < FUNCTION_BYTES {
-            functions[function_offset(Entry::ALL[index]) + at] = code[at];
+        while at < code.len() {
+            functions[function_offset(entry) + at] = code[at];
             at += 1;
         }
         index += 1;
     }
     functions
+};
+
+/// `int3`, between functions.
+const UNREACHED: u8 = 0xcc;
+
+/// Functions that jump to others, a vDSO's for instance, by their addresses in the order of [`Entry::ALL`]:
+/// `jmp [rip]`, and the address. No register changes.
+#[must_use]
+pub fn functions_at(addrs: [u64; Entry::ALL.len()]) -> Functions {
+    let mut functions = [UNREACHED; Entry::ALL.len() * FUNCTION_BYTES];
+    for (function, addr) in functions.chunks_exact_mut(FUNCTION_BYTES).zip(addrs) {
+        function[..6].copy_from_slice(&[0xff, 0x25, 0, 0, 0, 0]);
+        function[6..14].copy_from_slice(&addr.to_le_bytes());
+    }
+    functions
+}
+
+/// Where in [`Functions`] the one is that stands for an entry.
+#[must_use]
+pub const fn function_offset(entry: Entry) -> usize {
+    entry as usize * FUNCTION_BYTES
 }

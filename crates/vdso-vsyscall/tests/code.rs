@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vdso_vsyscall::Entry;
-use vdso_vsyscall::code::{FUNCTIONS, Use, function_offset, in_program, sites};
+use vdso_vsyscall::code::{FUNCTIONS, Use, function_offset, functions_at, in_program, sites};
 
 /// As glibc 2.12 has `time`: `sub rsp, 8; mov rax, 0xffffffffff600400; call rax; add rsp, 8; ret`.
 const TIME: &[u8] = b"\x48\x83\xec\x08\x48\xc7\xc0\x00\x04\x60\xff\xff\xd0\x48\x83\xc4\x08\xc3";
@@ -80,6 +80,10 @@ fn the_functions_make_their_calls() {
         let [a, b, c, d] = entry.number().to_le_bytes();
         let code = &FUNCTIONS[function_offset(entry)..][..8];
         assert_eq!(code, [0xb8, a, b, c, d, 0x0f, 0x05, 0xc3]);
+        let addrs = [0x1122_3344_5566_7788u64, 2, 3];
+        let code = &functions_at(addrs)[function_offset(entry)..][..14];
+        let addr = addrs[entry as usize].to_le_bytes();
+        assert_eq!(code, [&[0xff, 0x25, 0, 0, 0, 0][..], &addr].concat());
     }
 }
 

@@ -17,7 +17,7 @@ use vdso_launch::follow::{Tick, Turn};
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     CallSites, Core, FileTimes, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source,
-    SourceError, Streams, end_by_signal, execute, select,
+    SourceError, Streams, Vsyscalls, end_by_signal, execute, select,
 };
 use vdso_timekeeper::{Report, Timekeeper};
 
@@ -82,6 +82,10 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
         selected.payload.detours.call_sites = CallSites::Kept;
     }
     selected.payload.detours.file_times = run.file_times.into();
+    selected.payload.detours.vsyscalls = match run.vsyscall {
+        true => Vsyscalls::OfLibraries,
+        false => Vsyscalls::usual(selected.payload.detours.call_sites),
+    };
     explain(run, plan, &selected);
     let outcome = launch(run, &command, plan, &host, &selected);
     // This process ends now, which takes away all at once.

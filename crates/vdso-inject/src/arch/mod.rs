@@ -73,6 +73,7 @@ impl Abi {
             execveat: numbers.execveat,
             prctl: numbers.prctl,
             seccomp: numbers.seccomp,
+            sets_up_thread: None,
             stub: stub_calls,
             timed: &[],
         };
@@ -83,6 +84,13 @@ impl Abi {
     #[allow(dead_code, reason = "not where there are none")]
     pub(crate) const fn with_timed(mut self, timed: &'static [TimedCall]) -> Self {
         self.calls.timed = timed;
+        self
+    }
+
+    /// The same with the number of the call by which such a program's first thread is set up.
+    #[allow(dead_code, reason = "not where nobody asks for it")]
+    pub(crate) const fn with_thread_setup(mut self, number: u32) -> Self {
+        self.calls.sets_up_thread = Some(number);
         self
     }
 
@@ -127,6 +135,9 @@ pub struct Calls {
     pub prctl: u32,
     /// The number of `seccomp`.
     pub seccomp: u32,
+    /// The number of `arch_prctl`, with whose `ARCH_SET_FS` a C library sets up the first thread: once, when all libraries
+    /// that the program is linked with are mapped, and before their code runs. `None` where nobody asks for it.
+    pub sets_up_thread: Option<u32>,
     /// The system calls that a stub makes.
     pub stub: &'static [StubCall],
     /// Those with times that the image can make in a program's place; the most frequent ones first.

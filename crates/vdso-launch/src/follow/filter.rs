@@ -1,5 +1,5 @@
-//! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, and
-//! calls with times that are not the host's ([`timed`]); allows all else.
+//! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, where
+//! it is asked for the set-up of a first thread, and calls with times that are not the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -10,6 +10,7 @@ use vdso_data::detour::Mark;
 use vdso_inject::arch::{ABIS, Abi, Times};
 use vdso_inject::detour::Detours;
 use vdso_inject::stub::REQUEST;
+use vdso_inject::vsyscall::Vsyscalls;
 
 use super::timed;
 
@@ -17,6 +18,9 @@ use super::timed;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
+
+/// `arch/x86/include/uapi/asm/prctl.h`.
+const ARCH_SET_FS: u32 = 0x1002;
 
 /// The program, for programs whose clocks are moved as `detours` says. This program's own kind of calls comes first, to
 /// get it through quickly; the kernel remembers which numbers are always allowed and does not even run it for those.
@@ -64,6 +68,11 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         add(abi.calls.prctl, rule(None, &prctl));
         let seccomp = [libc::SECCOMP_SET_MODE_STRICT, libc::SECCOMP_SET_MODE_FILTER].map(first_is);
         add(abi.calls.seccomp, rule(None, &seccomp));
+        if let Some(number) = abi.calls.sets_up_thread
+            && detours.vsyscalls == Vsyscalls::OfLibraries
+        {
+            add(number, rule(None, &[first_is(ARCH_SET_FS)]));
+        }
     }
     program.push(answer(SECCOMP_RET_ALLOW));
     program
@@ -261,6 +270,23 @@ mod tests {
             }
         }
         assert_eq!(run(0x1234, reported[0].1, 0), SECCOMP_RET_ALLOW);
+    }
+
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    fn the_setup_of_a_first_thread_is_reported_where_libraries_are_searched() {
+        let calls = ABIS[0].calls;
+        for vsyscalls in [Vsyscalls::Kept, Vsyscalls::OfPrograms, Vsyscalls::OfLibraries] {
+            let detours = Detours { vsyscalls, ..Detours::default() };
+            let answer = |first: u32| {
+                let args = [first.into(), 1, 0, 0, 0, 0];
+                run_with(&detours, calls.audit_arch, libc::SYS_arch_prctl as u32, args)
+            };
+            let is_searched = vsyscalls == Vsyscalls::OfLibraries;
+            assert_eq!(answer(ARCH_SET_FS) == SECCOMP_RET_USER_NOTIF, is_searched);
+            // ARCH_GET_FS.
+            assert_eq!(answer(0x1003), SECCOMP_RET_ALLOW);
+        }
     }
 
     /// Of a launch that moves these clocks.

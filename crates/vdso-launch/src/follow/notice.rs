@@ -58,6 +58,13 @@ pub enum Notice {
         /// The call's name.
         call: &'static str,
     },
+    /// Calls of the legacy vsyscall page could not be sent elsewhere, in some of a program's files or in all.
+    VsyscallsKept {
+        /// The program's process.
+        pid: Pid,
+        /// The reason why.
+        error: Error,
+    },
     /// Children are not followed: the filter was refused.
     NotFollowing {
         /// The kernel's reason to refuse the filter.
@@ -142,6 +149,9 @@ impl Display for Notice {
                 "{} waits by the kernel's own clocks while it is traced, first in {call}",
                 name(*pid)
             ),
+            Self::VsyscallsKept { pid, error } => {
+                write!(formatter, "{} may call the vsyscall page: {error}", name(*pid))
+            }
             // A process can be followed by one only, and what follows this one does so already.
             Self::NotFollowing { errno: Errno::EBUSY } => formatter.write_str(
                 "children will run on the clocks of the vdso run around this one, or of whoever else \

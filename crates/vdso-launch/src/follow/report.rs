@@ -49,6 +49,8 @@ pub enum Call {
     },
     /// `SECCOMP_MODE_STRICT`, which no process with a filter can enter.
     StrictMode,
+    /// A C library sets up the first thread, and the libraries that the program is linked with are mapped.
+    ThreadSetup,
     /// One with times that are not the host's.
     Timed {
         /// Which.
@@ -70,7 +72,8 @@ impl Report {
             let calls = &abi.calls;
             let numbers = [calls.execve, calls.execveat, calls.prctl, calls.seccomp];
             let is_timed = calls.timed.iter().any(|timed| timed.number == number);
-            calls.audit_arch == data.arch && (numbers.contains(&number) || is_timed)
+            let is_known = numbers.contains(&number) || calls.sets_up_thread == Some(number);
+            calls.audit_arch == data.arch && (is_known || is_timed)
         });
         let abi = abi.unwrap_or_default();
         let call = ABIS.get(abi).map_or(Call::StrictMode, |abi| {
@@ -100,7 +103,9 @@ fn call(abi: &Abi, number: u32, args: &[u64; 6]) -> Call {
             Call::StrictMode
         }
     };
-    if number == calls.execve {
+    if calls.sets_up_thread == Some(number) {
+        Call::ThreadSetup
+    } else if number == calls.execve {
         Call::Exec { folder: libc::AT_FDCWD, name_addr: args[0] }
     } else if number == calls.execveat {
         Call::Exec { folder: args[0] as i32, name_addr: args[1] }

@@ -21,7 +21,6 @@ use super::target::Target;
 use super::tracer::{Followed, Heard, Tracer, is_one_of_us};
 use vdso_inject::Result;
 use vdso_inject::arch::{Setter, TimedCall, Times, Word};
-use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
@@ -285,6 +284,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
             Call::Stub { .. } => self.handle_stub(report),
             Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
+            Call::ThreadSetup => self.handle_thread_setup(report),
             Call::Timed {
                 call: TimedCall { times: Times::Sets { setter, word }, .. },
                 args,
@@ -324,7 +324,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         instruction_addr: u64,
     ) {
         let Some(listener) = &self.listener else { return };
-        if VSYSCALL_PAGE.contains(&instruction_addr)
+        if vdso_vsyscall::contains(instruction_addr)
             && let Some(clock) = &self.clock
         {
             listener.answer(report, clock.answer_vsyscall(report.pid, call.name, args));
@@ -337,6 +337,14 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         {
             self.hear(news);
         }
+    }
+
+    /// A program's libraries are mapped, and none of their code has run.
+    fn handle_thread_setup(&mut self, report: Report) {
+        let Some(listener) = &self.listener else { return };
+        self.tracer.send_vsyscalls_of_libraries(report, listener);
+        listener.carry_on(report);
+        self.in_flight.slot(report.slot).clear();
     }
 
     fn handle_stub(&mut self, report: Report) {

@@ -17,7 +17,11 @@ pub use jumps::JUMPS;
 pub use registers::Registers;
 
 static ABI_64: Abi = Abi::new(&rows::X86_64, &stub_calls(&numbers::X86_64), Some(stub::STUB), None)
-    .with_timed(timed::CALLS);
+    .with_timed(timed::CALLS)
+    .with_thread_setup(ARCH_PRCTL);
+
+/// `arch/x86/entry/syscalls/syscall_64.tbl`.
+const ARCH_PRCTL: u32 = 158;
 
 static ABI_X32: Abi = Abi::new(
     &rows::X32,

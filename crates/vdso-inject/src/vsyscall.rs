@@ -2,7 +2,7 @@
 //! mapping instead. x86-64 alone.
 //!
 //! ```text
-//! site         mov rax, 0xffffffffff600400  ->  lea rax, [rip + function]     as long; what calls rax follows
+//! reference    mov rax, 0xffffffffff600400  ->  lea rax, [rip + function]     as long; what calls rax follows
 //! function     (room behind the code)       ->  mov eax, 201; syscall; ret    or a jump to the image's function
 //! ```
 //!
@@ -19,7 +19,9 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 use vdso_host::proc::maps::{self, Line};
 use vdso_vsyscall::Entry;
-use vdso_vsyscall::code::{FUNCTIONS, Functions, Site, Use, function_offset, functions_at, sites};
+use vdso_vsyscall::code::{
+    FUNCTIONS, Functions, Reference, Use, function_offset, functions_at, references,
+};
 
 use crate::arch::{Abi, Word};
 use crate::detour::{self, CallSites};
@@ -108,7 +110,7 @@ impl Program {
     ///
     /// # Errors
     /// [`Error::VsyscallRoom`] if a file's code has such calls and no room behind it; those of other files may have been
-    /// sent elsewhere by then. A site is written whole or not at all.
+    /// sent elsewhere by then. A reference is written whole or not at all.
     pub fn send(&self, whose: Vsyscalls, to: To) -> Result<usize> {
         let pid = self.pid;
         let maps = maps::read(pid).map_err(|error| failed(pid, Attempt::ReadProc, &error))?;
@@ -131,10 +133,10 @@ impl Program {
         Ok(sent)
     }
 
-    /// The sites in a mapping, by their addresses.
-    fn find(&self, code: &Line<'_>, whose: Vsyscalls) -> Result<Vec<(u64, Site)>> {
+    /// The references in a mapping, by their addresses.
+    fn find(&self, code: &Line<'_>, whose: Vsyscalls) -> Result<Vec<(u64, Reference)>> {
         const BLOCK: usize = 1 << 20;
-        /// More than a site and what is looked at behind it.
+        /// More than a reference and what is looked at behind it.
         const OVERLAP: usize = 64;
         let mut found = Vec::new();
         let mut block = vec![0; code.addrs.bytes().min(BLOCK + OVERLAP)];
@@ -146,11 +148,12 @@ impl Program {
                 // Of a file that has become shorter nothing is left behind there.
                 Err(_) => break,
             }
-            let is_wanted = |site: &Site| {
-                site.offset < BLOCK && (whose == Vsyscalls::OfLibraries || site.used == Use::Called)
+            let is_wanted = |reference: &Reference| {
+                reference.offset < BLOCK
+                    && (whose == Vsyscalls::OfLibraries || reference.used == Use::Called)
             };
-            let wanted = sites(block).filter(is_wanted);
-            found.extend(wanted.map(|site| (start + site.offset as u64, site)));
+            let wanted = references(block).filter(is_wanted);
+            found.extend(wanted.map(|reference| (start + reference.offset as u64, reference)));
         }
         Ok(found)
     }
@@ -159,7 +162,7 @@ impl Program {
         &self,
         lines: &[Line<'_>],
         code: &Line<'_>,
-        found: &[(u64, Site)],
+        found: &[(u64, Reference)],
         to: To,
     ) -> Result<()> {
         let pid = self.pid;
@@ -167,9 +170,9 @@ impl Program {
         let functions = to.functions();
         let room_addr = self.room(lines, code, functions.len() as u64)?.ok_or(no_room)?;
         let mut writes = vec![(room_addr, functions.to_vec())];
-        for &(addr, site) in found {
-            let function_addr = room_addr + function_offset(site.entry) as u64;
-            let replacement = site.replacement(addr, function_addr);
+        for &(addr, reference) in found {
+            let function_addr = room_addr + function_offset(reference.entry) as u64;
+            let replacement = reference.replacement(addr, function_addr);
             let replacement = replacement.ok_or(Error::VsyscallRoom { pid })?;
             writes.push((addr, replacement.code().to_vec()));
         }

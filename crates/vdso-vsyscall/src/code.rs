@@ -1,17 +1,17 @@
-//! Calls of the page in machine code: finds them ([`sites`], [`in_program`]), and has them go elsewhere.
+//! Calls of the page in machine code: finds them ([`references`], [`in_program`]), and has them go elsewhere.
 //!
 //! A program that calls the page has the address of an entry in its code, as an immediate operand of `mov`: hand-written
-//! assembly (glibc before 2.15, Go before 1.1) and compilers alike, as no other instruction can
-//! hold such an address. (A pointer in data can: Go 1.1 to 1.3 have one, which the vDSO's functions replace at start.) Each of the two
-//! encodings has room for a `lea` of a function within 2 GiB, so a site can be rewritten in place: no instruction moves, and whoever
+//! assembly (glibc before 2.15, Go 1.0) and compilers alike, as no other instruction can
+//! hold such an address. (A pointer in data can: later Go has one, which the vDSO's functions replace at start.) Each of the two
+//! encodings has room for a `lea` of a function within 2 GiB, so a reference can be rewritten in place: no instruction moves, and whoever
 //! jumps behind it finds what was there.
 
 use crate::Entry;
 pub use crate::program::in_program;
 
-/// A `mov` of an entry's address to a register.
+/// A reference: a `mov` of an entry's address to a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Site {
+pub struct Reference {
     /// Where the instruction begins, from the start of the code that was searched.
     pub offset: usize,
     /// Whose address it is.
@@ -51,18 +51,20 @@ impl Form {
     }
 }
 
-/// How far behind a site its call is looked for. Compilers load an argument or two between.
+/// How far behind a reference its call is looked for. Compilers load an argument or two between.
 const NEAR_BYTES: usize = 32;
 
 /// The third byte of all entries' addresses, by which they are looked for: rarer in code than the bytes beside it.
 const RARE: u8 = 0x60;
 
-/// All sites in these bytes, in their order. Bytes that are no code have none, but by chance: 53 bits of each are given.
-pub fn sites(code: &[u8]) -> impl Iterator<Item = Site> + '_ {
+/// All references in these bytes, in their order. Bytes that are no code have none, but by chance: 53 bits of each are given.
+pub fn references(code: &[u8]) -> impl Iterator<Item = Reference> + '_ {
     rare(code).filter_map(move |at| {
         // Where that byte is in the two encodings.
-        let short = at.checked_sub(5).and_then(|offset| Site::read(code, offset, Form::Short));
-        short.or_else(|| at.checked_sub(4).and_then(|offset| Site::read(code, offset, Form::Long)))
+        let short = at.checked_sub(5).and_then(|offset| Reference::read(code, offset, Form::Short));
+        short.or_else(|| {
+            at.checked_sub(4).and_then(|offset| Reference::read(code, offset, Form::Long))
+        })
     })
 }
 
@@ -77,7 +79,7 @@ fn rare(code: &[u8]) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-impl Site {
+impl Reference {
     fn read(code: &[u8], offset: usize, form: Form) -> Option<Self> {
         let bytes = code.get(offset..offset + form.bytes())?;
         // REX.W, and REX.B for the upper eight registers.
@@ -107,8 +109,8 @@ impl Site {
         self.form.bytes()
     }
 
-    /// What to write at the site, which is at `addr`, so that its register gets `function_addr`; `None` if that is not within
-    /// 2 GiB. As long as the site, changing no flag, and one instruction but for a `nop` that may follow.
+    /// What to write at the reference, which is at `addr`, so that its register gets `function_addr`; `None` if that is not within
+    /// 2 GiB. As long as the reference, changing no flag, and one instruction but for a `nop` that may follow.
     #[must_use]
     pub fn replacement(&self, addr: u64, function_addr: u64) -> Option<Replacement> {
         /// Of `lea r64, [rip + rel32]`.
@@ -134,7 +136,7 @@ fn is_called(register: u8, behind: &[u8]) -> bool {
     })
 }
 
-/// Code to be written over a site.
+/// Code to be written over a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replacement {
     code: [u8; 10],
@@ -142,7 +144,7 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// The bytes, as many as the site has.
+    /// The bytes, as many as the reference has.
     #[must_use]
     pub fn code(&self) -> &[u8] {
         &self.code[..self.bytes]

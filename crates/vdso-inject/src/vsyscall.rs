@@ -90,7 +90,7 @@ impl To {
     }
 }
 
-/// A program whose only thread waits for whoever has this.
+/// A program whose only thread waits for whoever has this. If it has others, nothing is changed.
 #[derive(Debug)]
 pub struct Program {
     pid: Pid,
@@ -113,6 +113,10 @@ impl Program {
     /// sent elsewhere by then. A reference is written whole or not at all.
     pub fn send(&self, whose: Vsyscalls, to: To) -> Result<usize> {
         let pid = self.pid;
+        // Others may execute what is written to: who sets up a thread so late is no C library at its start.
+        if Memory::of(pid).threads()? != 1 {
+            return Ok(0);
+        }
         let maps = maps::read(pid).map_err(|error| failed(pid, Attempt::ReadProc, &error))?;
         // Not by the device, too: btrfs and overlayfs have others in mappings than in stat(2).
         let own = fs::metadata(format!("/proc/{pid}/exe")).map(|file| file.ino());

@@ -58,28 +58,53 @@ const NEAR_BYTES: usize = 32;
 const RARE: u8 = 0x60;
 
 /// All references in these bytes, in their order. Bytes that are no code have none, but by chance: 53 bits of each are given.
-pub fn references(code: &[u8]) -> impl Iterator<Item = Reference> + '_ {
-    rare(code).filter_map(move |at| {
-        // Where that byte is in the two encodings.
-        let short = at.checked_sub(5).and_then(|offset| Reference::read(code, offset, Form::Short));
-        short.or_else(|| {
-            at.checked_sub(4).and_then(|offset| Reference::read(code, offset, Form::Long))
-        })
-    })
+#[must_use]
+pub fn references(code: &[u8]) -> References<'_> {
+    References { code, at: 0 }
 }
 
-/// Where the rare byte is. A block without it, as most are, is passed over at once.
-fn rare(code: &[u8]) -> impl Iterator<Item = usize> + '_ {
+/// The references in some bytes: see [`references`].
+#[derive(Clone, Debug)]
+pub struct References<'a> {
+    code: &'a [u8],
+    /// Where to go on.
+    at: usize,
+}
+
+impl Iterator for References<'_> {
+    type Item = Reference;
+
+    fn next(&mut self) -> Option<Reference> {
+        loop {
+            let at = next_rare(self.code, self.at)?;
+            self.at = at + 1;
+            if let Some(reference) = Reference::around(self.code, at) {
+                return Some(reference);
+            }
+        }
+    }
+}
+
+/// Where the rare byte is next. A block without it, as most are, is passed over at once.
+fn next_rare(code: &[u8], from: usize) -> Option<usize> {
     const BLOCK: usize = 64;
-    code.chunks(BLOCK).enumerate().flat_map(|(number, block)| {
-        let has_one = block.iter().fold(false, |found, &byte| found | (byte == RARE));
-        let searched = if has_one { block } else { &[] };
-        let found = searched.iter().enumerate().filter(|&(_, &byte)| byte == RARE);
-        found.map(move |(at, _)| number * BLOCK + at)
-    })
+    let mut start = from;
+    for block in code.get(from..)?.chunks(BLOCK) {
+        if block.iter().fold(false, |found, &byte| found | (byte == RARE)) {
+            return block.iter().position(|&byte| byte == RARE).map(|at| start + at);
+        }
+        start += block.len();
+    }
+    None
 }
 
 impl Reference {
+    /// One whose rare byte is at `at`, by where the two encodings have it.
+    fn around(code: &[u8], at: usize) -> Option<Self> {
+        let read = |before, form| at.checked_sub(before).and_then(|it| Self::read(code, it, form));
+        read(5, Form::Short).or_else(|| read(4, Form::Long))
+    }
+
     fn read(code: &[u8], offset: usize, form: Form) -> Option<Self> {
         let bytes = code.get(offset..offset + form.bytes())?;
         // REX.W, and REX.B for the upper eight registers.

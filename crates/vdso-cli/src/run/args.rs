@@ -69,7 +69,7 @@ pub struct Run {
     #[arg(long)]
     pub no_patch: bool,
 
-    /// Keep programs of before 2014 alive that call the vsyscall page, in their libraries as well
+    /// Keep programs of before 2012 alive that call the vsyscall page, in their libraries as well
     ///
     /// Where the kernel ends a program that calls this page (vsyscall=none), calls in programs' own files are sent elsewhere
     /// in any case. With this those in the libraries are, too, and on any kernel. It takes each program 0.1 ms to

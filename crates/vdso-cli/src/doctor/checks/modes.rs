@@ -28,7 +28,7 @@ pub fn vdso_parameter(context: &Context<'_>) -> Option<Check> {
     ))
 }
 
-/// How the legacy page at a fixed address behaves, which programs from before 2014 call, and whether this one does.
+/// How the legacy page at a fixed address behaves, which programs from before 2012 call, and whether this one does.
 pub fn vsyscall(context: &Context<'_>) -> Option<Check> {
     let (machine, process) = (context.machine, context.process);
     if machine.architecture != "x86_64" || !process.is_64_bit || process.mappings.is_err() {
@@ -58,7 +58,7 @@ pub fn vsyscall(context: &Context<'_>) -> Option<Check> {
             Status::Warn,
             "the page is readable, at an address that everybody knows; calls of it trap into the kernel \
              in any mode",
-            "boot with vsyscall=xonly, or vsyscall=none if no program from before 2014 is in use",
+            "boot with vsyscall=xonly, or vsyscall=none if no program from before 2012 is in use",
         ),
         _ if !callers.is_empty() => check.because(
             Status::Warn,

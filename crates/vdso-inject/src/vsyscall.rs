@@ -117,17 +117,13 @@ impl Program {
         if Memory::of(pid).threads()? != 1 {
             return Ok(0);
         }
-        let maps = maps::read(pid).map_err(|error| failed(pid, Attempt::ReadProc, &error))?;
-        // Not by the device, too: btrfs and overlayfs have others in mappings than in stat(2).
-        let own = fs::metadata(format!("/proc/{pid}/exe")).map(|file| file.ino());
-        let own = own.map_err(|error| failed(pid, Attempt::ReadProc, &error))?;
+        let (maps, own) = (self.maps()?, self.own_inode()?);
         let lines: Vec<_> = maps::lines(&maps).collect();
-        let is_code = |line: &&Line<'_>| {
-            let is_searched = whose == Vsyscalls::OfLibraries || line.inode == own;
-            is_searched && line.inode != 0 && line.rights[2] == b'x' && !line.is_writable()
+        let is_searched = |line: &&Line<'_>| {
+            is_code(line) && (whose == Vsyscalls::OfLibraries || line.inode == own)
         };
         let mut sent = 0;
-        for code in lines.iter().filter(is_code) {
+        for code in lines.iter().filter(is_searched) {
             let found = self.find(code, whose)?;
             if !found.is_empty() {
                 self.rewrite(&lines, code, &found, to)?;
@@ -135,6 +131,36 @@ impl Program {
             sent += found.len();
         }
         Ok(sent)
+    }
+
+    /// Sends calls of the program's own file, which have been sent to functions that make system calls, to others.
+    pub fn send_again(&self, to: To) -> Result<()> {
+        let pid = self.pid;
+        if Memory::of(pid).threads()? != 1 {
+            return Ok(());
+        }
+        let (maps, own) = (self.maps()?, self.own_inode()?);
+        let lines: Vec<_> = maps::lines(&maps).collect();
+        for code in lines.iter().filter(|line| line.inode == own && is_code(line)) {
+            let mut there = FUNCTIONS;
+            let Some(room_addr) = self.room(&lines, code, there.len() as u64)? else { continue };
+            let is_there = self.memory.read_exact_at(&mut there, room_addr).is_ok();
+            if is_there && there == FUNCTIONS {
+                let written = self.memory.write_all_at(&to.functions(), room_addr);
+                written.map_err(|error| failed(pid, Attempt::WriteMemory, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn maps(&self) -> Result<Vec<u8>> {
+        maps::read(self.pid).map_err(|error| failed(self.pid, Attempt::ReadProc, &error))
+    }
+
+    /// That of the program's own file. Not its device, too: btrfs and overlayfs have others in mappings than in stat(2).
+    fn own_inode(&self) -> Result<u64> {
+        let own = fs::metadata(format!("/proc/{}/exe", self.pid)).map(|file| file.ino());
+        own.map_err(|error| failed(self.pid, Attempt::ReadProc, &error))
     }
 
     /// The references in a mapping, by their addresses.
@@ -208,6 +234,11 @@ impl Program {
             lines.iter().any(|line| line.addrs.contains(addr) && line.rights[2] == b'x')
         }))
     }
+}
+
+/// Whether a file's code is mapped there, which the program does not write to.
+fn is_code(line: &Line<'_>) -> bool {
+    line.inode != 0 && line.rights[2] == b'x' && !line.is_writable()
 }
 
 /// Whether an ELF file of 64 bits is mapped at this address.

@@ -1,5 +1,6 @@
 //! Programs that call the legacy vsyscall page: their calls are sent elsewhere, while they wait for this process.
 
+use vdso_inject::arch::Word;
 use vdso_inject::exec;
 use vdso_inject::ptrace::Stopped;
 use vdso_inject::vsyscall::{Program, To, Vsyscalls};
@@ -21,7 +22,7 @@ impl Tracer<'_> {
         if payload.padding.is_none() {
             return;
         }
-        let is_64_bit = exec::abi_at_start(thread).map(|abi| abi.calls.sets_up_thread.is_some());
+        let is_64_bit = exec::abi_at_start(thread).map(|abi| abi.word == Word::Bits64);
         let sent = match is_64_bit {
             Ok(true) => Program::open(thread.tid())
                 .and_then(|program| program.send(Vsyscalls::OfPrograms, To::SystemCalls)),
@@ -31,17 +32,25 @@ impl Tracer<'_> {
         self.tell_of_vsyscalls(thread.tid(), sent);
     }
 
-    /// Those of a program, and of the libraries that it is linked with, which reports that they are mapped.
-    pub fn send_vsyscalls_of_libraries(&self, report: Report, listener: &Listener<'_>) {
+    /// Those of a program, and of the libraries that it is linked with, which reports that it begins: they are mapped, and
+    /// so is its image.
+    pub fn send_vsyscalls_to_image(&self, report: Report, listener: &Listener<'_>) {
         let (pid, payload) = (report.pid, self.settings.payload);
-        let Some(abi) = report.abi() else { return };
+        let Some(abi) = report.abi().filter(|abi| abi.word == Word::Bits64) else { return };
+        let whose = payload.detours.vsyscalls;
+        if whose == Vsyscalls::Kept {
+            return;
+        }
         let program = match Program::open(pid) {
             // Another process's, if this one has ended.
             Ok(_) if listener.is_gone(report) => return,
             opened => opened,
         };
         let to = To::image_of(pid, abi, payload);
-        let sent = program.and_then(|program| program.send(payload.detours.vsyscalls, to));
+        let sent = program.and_then(|program| {
+            program.send_again(to)?;
+            if whose == Vsyscalls::OfLibraries { program.send(whose, to) } else { Ok(0) }
+        });
         self.tell_of_vsyscalls(pid, sent);
     }
 

@@ -24,13 +24,10 @@ use crate::error::{Attempt, Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
 use crate::ptrace::Stopped;
+use crate::vsyscall::Vsyscalls;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
-
-/// Where old programs on x86-64 call `gettimeofday` and `time`: the kernel makes these calls in the program's place, and
-/// knows no way to make one anew. `VSYSCALL_ADDR` of `arch/x86/include/uapi/asm/vsyscall.h`.
-pub const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
 
 /// The calls that tell the time.
 const CLOCKS: [Call; 3] = [Call::ClockGettime, Call::Gettimeofday, Call::Time];
@@ -50,6 +47,8 @@ pub struct Detours {
     pub call_sites: CallSites,
     /// Whose times files have.
     pub file_times: FileTimes,
+    /// Whose calls of the legacy vsyscall page are sent elsewhere.
+    pub vsyscalls: Vsyscalls,
     /// The calls whose functions programs do not find in their image.
     pub off: CallSet,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
@@ -200,6 +199,13 @@ pub fn find(
         Ok(()) => Maker::Image(addr + from_image),
         Err(_) => Maker::Unmapped,
     }
+}
+
+/// Where process `pid`, a program of that kind, has an image of this launch's.
+pub(crate) fn find_image(pid: Pid, abi: &Abi, payload: &Payload) -> Option<u64> {
+    let file = payload.image_file(abi)?;
+    let addr = image_addr(pid, abi)?;
+    process_page(pid, file, addr, payload.detours.mark).map(|_| addr)
 }
 
 /// Whether it was the kernel's vDSO that made a call, for a function of its own.

@@ -89,6 +89,12 @@ pub enum Error {
         /// The process that has the filter.
         pid: Pid,
     },
+    /// A program calls the legacy vsyscall page, and there is no room for functions that stand in for it.
+    #[error("the code of process {pid}, which calls the vsyscall page, has no room behind it")]
+    VsyscallRoom {
+        /// The process of the program.
+        pid: Pid,
+    },
     /// A program that has begun to run is given its clock only while it has one thread.
     #[error("process {pid} has several threads already")]
     ManyThreads {

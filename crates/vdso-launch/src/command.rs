@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use vdso_arch::abi::CallSet;
 use vdso_inject::detour::{CallSites, FileTimes};
+use vdso_inject::vsyscall::Vsyscalls;
 
 use crate::Source;
 use crate::child::Child;
@@ -55,6 +56,7 @@ pub(crate) struct Settings {
     pub off: CallSet,
     pub call_sites: CallSites,
     pub file_times: FileTimes,
+    pub vsyscalls: Option<Vsyscalls>,
     pub follows_none: bool,
     pub notices: Notices,
 }
@@ -295,6 +297,15 @@ impl Command {
     /// alone, and not with [`no_follow`](Self::no_follow), by which no call is reported.
     pub fn file_times(&mut self, file_times: FileTimes) -> &mut Self {
         self.settings.file_times = file_times;
+        self
+    }
+
+    /// Whose calls of the legacy vsyscall page are sent elsewhere. If it is not given, those of programs' own files on
+    /// kernels that end who calls that page (`vsyscall=none`), and nobody's on others, or with
+    /// [`keep_call_sites`](Self::keep_call_sites). Those of libraries are searched for at each program's start, which
+    /// takes a tenth of a millisecond, or some where there is much code; not with [`no_follow`](Self::no_follow).
+    pub fn vsyscalls(&mut self, whose: Vsyscalls) -> &mut Self {
+        self.settings.vsyscalls = Some(whose);
         self
     }
 

@@ -86,6 +86,14 @@ pub struct Run {
     #[arg(long)]
     pub no_patch: bool,
 
+    /// Keep programs of before 2012 alive that call the vsyscall page, in their libraries as well
+    ///
+    /// Where the kernel ends a program that calls this page (vsyscall=none), calls in programs' own files are sent elsewhere
+    /// in any case. With this those in the libraries are, too, and on any kernel. It takes each program 0.1 ms to
+    /// start, and one in whose libraries is much code up to some milliseconds; the calls then are as fast as any of the vDSO's.
+    #[arg(long, conflicts_with_all = ["no_patch", "no_follow"])]
+    pub vsyscall: bool,
+
     /// Where the time is to come from; the fastest that is safe, if not given
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<SourceName>,

@@ -66,6 +66,13 @@ pub enum Notice {
         /// The reason why its image cannot make the call.
         why: NoDetour,
     },
+    /// Calls of the legacy vsyscall page could not be sent elsewhere, in some of a program's files or in all.
+    VsyscallsKept {
+        /// The program's process.
+        pid: Pid,
+        /// The reason why.
+        error: Error,
+    },
     /// Children are not followed: the filter was refused.
     NotFollowing {
         /// The kernel's reason to refuse the filter.
@@ -156,6 +163,9 @@ impl Display for Notice {
                     formatter,
                     "{name} was ended, as it would have run on the kernel's own clocks: {error}"
                 )
+            }
+            Self::VsyscallsKept { pid, error } => {
+                write!(formatter, "{} may call the vsyscall page: {error}", name(*pid))
             }
             Self::ByCalls { pid } => {
                 write!(formatter, "{}: system calls for its clocks, as it is traced", name(*pid))

@@ -2,9 +2,11 @@
 //! [`FROM_ENTRY`](vdso_data::detour::FROM_ENTRY) bytes behind the image's entry point.
 //!
 //! It comes with its registers as the `int 0x80` instruction had them; that changes eax alone, so eax has the call's number,
-//! and two words are on the stack: what whoever sent it here knows beyond that, and above it the address behind the
-//! instruction. Whoever comes from the kernel's `__kernel_vsyscall` comes to `detour_in_vsyscall`. Nobody keeps anything below a stack pointer. The call is made by [`detour`](crate::detour); then every register
-//! is as that instruction leaves it, and the thread behind it.
+//! and two words are on the stack, below which nobody keeps anything: what whoever sent it here knows beyond that, and above
+//! it the address behind the instruction. The call is made by [`detour`](crate::detour); then every register is as that
+//! instruction leaves it, and the thread behind it.
+//!
+//! Whoever has made the call in the kernel's `__kernel_vsyscall` comes to `detour_in_vsyscall`, which differs in its unwind rules.
 //!
 //! A signal's handler may run at any of these instructions, and may never return. So there is nothing here but
 //! a frame on the thread's own stack, and a backtrace out of it shows who made the call.
@@ -45,7 +47,7 @@ macro_rules! detour {
             ".cfi_def_cfa esp, {frame}",
             "pushfd",
             ".cfi_adjust_cfa_offset 4",
-            // `detour::Frame`, from its end
+            // `vdso_data::detour::Call`, from its end
             "push dword ptr [esp + 4]",
             "push eax",
             ".cfi_adjust_cfa_offset 8",

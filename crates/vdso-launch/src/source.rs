@@ -220,6 +220,16 @@ enum Images {
     Counting,
 }
 
+impl Images {
+    /// That of a source, as it was linked; `None` if there is none for this architecture.
+    fn of(self, source: Source) -> Option<&'static [u8]> {
+        match self {
+            Self::Usual => Some(vdso_image::bytes(source)),
+            Self::Counting => vdso_image::counting(source),
+        }
+    }
+}
+
 fn select_image(
     host: &Host,
     plan: &Plan,
@@ -297,7 +307,7 @@ fn by_host(host: &Host, plan: &Plan, wanted: Wanted) -> Result<Selected, Unsuita
     let unready = |error| Unsuitable::Image(Box::new(error));
     let reason = Reason::KernelPage { page: page.name(), reads: 0 };
     let selected = make(host, plan, wanted, Source::Host, reason).map_err(unready)?;
-    let reads = validate(host, plan, &selected.payload)?;
+    let reads = validate(host, plan, wanted.images, &selected.payload)?;
     Ok(Selected { reason: Reason::KernelPage { page: page.name(), reads }, ..selected })
 }
 
@@ -442,12 +452,17 @@ type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
 
 /// Compares the image, in this process, with the kernel: each of its reads must lie between two of
 /// the kernel's. Gives the number of reads.
-fn validate(host: &Host, plan: &Plan, payload: &Payload) -> Result<u32, Unsuitable> {
+fn validate(
+    host: &Host,
+    plan: &Plan,
+    images: Images,
+    payload: &Payload,
+) -> Result<u32, Unsuitable> {
     let unready = |error: SourceError| Unsuitable::Image(Box::new(error));
     let image = LocalImage::map(&payload.file, &payload.template, host.vdso_addr)
         .map_err(|error| unready(error.into()))?;
     // Also where it is hidden from programs.
-    let whole = vdso_elf::Image::parse(vdso_image::bytes(Source::Host)).ok();
+    let whole = images.of(Source::Host).and_then(|whole| vdso_elf::Image::parse(whole).ok());
     let function = vdso_image::ARCHITECTURE.export("clock_gettime").map(|export| export.name);
     let offset =
         whole.zip(function).and_then(|(whole, name)| whole.lookup(name, None)?.file_offset);

@@ -239,6 +239,9 @@ impl<'a> OwnClock<'a> {
 
     fn adjust(&mut self, caller: &Caller<'_>, timex_addr: u64) -> nix::Result<Answer> {
         let mut timex: Timex = caller.memory().timex(timex_addr)?;
+        if timex.is_refused_to_all() {
+            return Err(Errno::EINVAL);
+        }
         let only_asks = timex.only_asks();
         if !only_asks {
             self.check_permission(caller.report.pid)?;

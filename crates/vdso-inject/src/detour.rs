@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use vdso_arch::abi::{Call, CallSet};
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
-use vdso_data::detour::{AGAIN, FROM_ENTRY};
+use vdso_data::detour::{AGAIN, FROM_ENTRY, vsyscall};
 use vdso_data::process::{self, ProcessPage};
 
 use crate::arch::{ABIS, Abi, TimedCall, Times, Word};
@@ -226,21 +226,22 @@ fn is_from_kernel_vdso(pid: Pid, abi: &Abi, page: &StartOfPage, instruction_addr
     from.is_some_and(|addr| (start..end).contains(&addr))
 }
 
-/// Who has called `__kernel_vsyscall` of i386, in which a call's instruction is: `arch/x86/entry/vdso/vdso32/system_call.S`
-/// (Linux 6.18). `None` if that is another function.
+/// Whether a call's instruction is that of `__kernel_vsyscall` of i386.
+#[allow(dead_code, reason = "where there are no such programs")]
+pub(crate) fn is_vsyscall(pid: Pid, instruction_addr: u64) -> bool {
+    let mut rest = [0; vsyscall::REST.len()];
+    Memory::of(pid).read(instruction_addr, &mut rest).is_ok() && rest == vsyscall::REST
+}
+
+/// Who has called that function. `None` if the instruction is in another.
 fn caller_of_vsyscall(pid: Pid, instruction_addr: u64) -> Option<u64> {
-    /// `pop ebp`, `pop edx`, `pop ecx`, `ret`.
-    const REST: [u8; 4] = [0x5d, 0x5a, 0x59, 0xc3];
-    const PUSHED_BYTES: u64 = 3 * 4;
-    let memory = Memory::of(pid);
-    let mut rest = [0; REST.len()];
-    memory.read(instruction_addr, &mut rest).ok().filter(|()| rest == REST)?;
+    is_vsyscall(pid, instruction_addr).then_some(())?;
     // proc_pid_syscall(5): the stack pointer is the last but one.
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
     let stack_addr = call.split_ascii_whitespace().rev().nth(1)?.trim_start_matches("0x");
     let stack_addr = u64::from_str_radix(stack_addr, 16).ok()?;
     let mut caller = [0; 4];
-    memory.read(stack_addr + PUSHED_BYTES, &mut caller).ok()?;
+    Memory::of(pid).read(stack_addr + vsyscall::CALLER, &mut caller).ok()?;
     Some(u32::from_ne_bytes(caller).into())
 }
 

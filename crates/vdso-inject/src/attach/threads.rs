@@ -17,7 +17,7 @@ use crate::exec::remote::is_in_restartable_sequence;
 use crate::ptrace::{Options, Seized, Stop, Stopped, Told, Until};
 
 /// How long a thread may take to stop: it may wait for a disk, or for a child that has borrowed its memory (vfork).
-const STOPS_WITHIN: Duration = Duration::from_millis(500);
+const STOPS_WITHIN: Duration = Duration::from_millis(100);
 /// How soon threads are looked at that have not stopped.
 const LOOKS_EVERY: Duration = Duration::from_micros(20);
 /// How often the list of threads may have new ones.

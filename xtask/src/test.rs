@@ -145,6 +145,7 @@ const PACKAGES: &[&str] = &[
     "libc6-dev",
     "linux-perf",
     "linux-source-6.12",
+    "ltrace",
     "make",
     "mariadb-client-core",
     "mariadb-server-core",

@@ -16,7 +16,7 @@ fn all(table: &Numbers) -> Vec<(&'static str, Option<u32>)> {
     }
     list! {
         read close mmap mprotect munmap brk rt_sigprocmask rt_sigreturn restart_syscall madvise getpid
-        execve exit prctl gettid exit_group tgkill openat eventfd2 getcpu seccomp getrandom execveat;
+        execve exit prctl gettid exit_group tgkill openat eventfd2 getcpu seccomp getrandom execveat rseq;
         fstat sigreturn gettimeofday time clock_gettime clock_getres clock_gettime64 clock_getres_time64
     }
 }
@@ -141,5 +141,16 @@ fn calls_with_times_have_the_kernels_numbers() {
     for (&(name, number), &(_, of_x32)) in timed::x86_64::ALL.iter().zip(timed::x32::ALL) {
         let own = of_x32 & !X32_BIT;
         assert!(of_x32 & X32_BIT != 0 && (own == number || (512..=547).contains(&own)), "{name}");
+    }
+    for &(name, number) in timed::generic::ALL {
+        let name = name.to_lowercase();
+        let of = |table: Option<u32>| table.is_none_or(|theirs| theirs == number);
+        let arm64 = name.parse::<syscalls::aarch64::Sysno>().ok().map(|it| it.id() as u32);
+        let riscv64 = name.parse::<syscalls::riscv64::Sysno>().ok().map(|it| it.id() as u32);
+        assert!(of(arm64) && of(riscv64), "{name} {number}");
+        // That crate has this one by the C library's name.
+        let is_known =
+            arm64.is_some() || name == "newfstatat" || number >= timed::generic::FUTEX_WAITV;
+        assert!(is_known, "{name} {number}");
     }
 }

@@ -81,14 +81,8 @@ fn without_privilege_no_clock_is_set() {
 /// Whether such programs have an image or not. With times of 32 bits by system calls, and of 64 by `stime`'s successor.
 #[test]
 fn an_i386_program_sets_its_own_clock_too() {
-    let probe = Path::new(env!("CARGO_TARGET_TMPDIR")).join("links-i386");
-    if !test_support::links(Path::new("gcc"), &test_support::I386, &probe) {
-        let reason = "gcc has no C library for 32-bit x86 programs";
-        return skip(Lacking::Tool, "setting by i386 programs", reason);
-    }
-    if !Command::new(&probe).status().is_ok_and(|status| status.success()) {
-        let reason = "this machine does not run 32-bit x86 programs";
-        return skip(Lacking::Kernel, "setting by i386 programs", reason);
+    if !support::runs_i386("setting by i386 programs") {
+        return;
     }
     let flags = [&test_support::I386[..], &["-O2", "-pthread"]].concat();
     let sets = support::compile("sets.c", "sets-i386", &flags);

@@ -12,11 +12,16 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+#[cfg(not(inline_all))]
+use vdso_data::counts::Counter;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
 #[cfg(not(inline_all))]
-use crate::clock_gettime::fine;
+#[cfg(not(inline_all))]
+use crate::clock_gettime::{UNCOUNTED, fine, unread};
+#[cfg(not(inline_all))]
+use crate::counts::Caller;
 #[cfg(not(inline_all))]
 use crate::slow;
 use crate::{alone, kernel, pages};
@@ -27,16 +32,25 @@ use crate::{alone, kernel, pages};
 /// `ts` must be writable.
 #[cfg(not(inline_all))]
 #[inline(never)]
-pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
-    // SAFETY: the caller's promise is passed on, here and below.
+pub unsafe fn clock_gettime<const IS_CALL: bool>(id: u32, ts: *mut Timespec) -> c_int {
+    if IS_CALL {
+        let caller = Caller::current();
+        // SAFETY: the caller's promise is passed on, here and below.
+        if unsafe { read_to(id, ts) } {
+            return caller.count(Counter::ClockGettime.of_clock(id), 0);
+        }
+        // SAFETY: as above.
+        return unsafe { unread(id as c_int, ts) };
+    }
+    // SAFETY: as above.
     if unsafe { read_to(id, ts) } {
         return 0;
     }
     match itself_or_twin(id) {
         // SAFETY: as above.
-        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },
+        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }, UNCOUNTED>(ts) },
         // SAFETY: as above.
-        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }>(ts) },
+        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }, UNCOUNTED>(ts) },
         // SAFETY: as above.
         _ => unsafe { slow::clock_gettime(id as c_int, ts) },
     }

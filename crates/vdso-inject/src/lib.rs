@@ -5,6 +5,7 @@
 //! - [`attach`]: into a program that runs, and out again.
 //! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
 //!   [`arch`].
+//! - [`kernel_calls`]: what a program gets in place of the image that somebody else traces.
 //! - [`ptrace`]: threads of other processes, by the state that they are in.
 //!
 //! Who starts programs and follows what they start is `vdso-launch`.
@@ -16,6 +17,7 @@ pub mod detour;
 mod error;
 pub mod exec;
 mod file;
+pub mod kernel_calls;
 pub mod ptrace;
 pub mod stub;
 

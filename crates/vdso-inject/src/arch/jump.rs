@@ -2,9 +2,9 @@
 //! than a small function has, so there is a near one at the function's beginning, to a far one behind the
 //! vDSO's end.
 
-use super::selected::JUMPS;
+pub use super::selected::JUMPS;
 
-/// What an architecture's jumps are like, and its instruction that makes a system call.
+/// What an architecture's jumps are like, and its instructions that make a system call.
 #[derive(Debug)]
 pub struct Jumps {
     /// The instruction by which a program makes a system call, and one that jumps to itself: a program whose
@@ -18,6 +18,11 @@ pub struct Jumps {
     pub far: fn(u64) -> Vec<u8>,
     /// How long a far one is.
     pub far_bytes: usize,
+    /// In place of a function: makes the system call of this number with the function's arguments, and returns what that
+    /// gives.
+    pub make_call: fn(u32) -> Vec<u8>,
+    /// In place of a function: returns this errno, negative.
+    pub refuse: fn(i32) -> Vec<u8>,
 }
 
 /// Room at the end of a vDSO's mapping for [`Jumps::call`].

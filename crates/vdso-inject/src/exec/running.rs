@@ -6,7 +6,7 @@
 //! written to the program's stack, whichever it is on. At the end all is put back within a stop that the
 //! kernel takes before it looks whether an interrupted call is to be made anew: it then does that as if
 //! nothing had been. The program's C library may know the kernel's functions already: in this process's copy
-//! of the kernel's vDSO, these are made to jump to the image's.
+//! of the kernel's vDSO, these are made to jump to the image's, or to make the system call where the image's is hidden.
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -25,6 +25,7 @@ use super::stack::{InitialStack, Words};
 use crate::arch::jump::{self, Patch};
 use crate::error::{Attempt, Error, Result};
 use crate::file::ProgramFile;
+use crate::kernel_calls::KernelCalls;
 use crate::ptrace::Stopped;
 use crate::stub::{MemoryMap, REQUEST, REQUEST_FILE};
 
@@ -121,12 +122,16 @@ pub fn inject_running(
     }
     let mut room = jump::Room::behind(vdso_addr, &vdso);
     let patches = patches(pid, &payload.file, vdso_addr, &vdso, &mut room)?;
+    let hidden = KernelCalls::of(pid, &vdso, payload.detours.off)?;
     let (call_addr, call) = jump::call_site(vdso_end_addr).ok_or(Error::Architecture)?;
     thread.write_anywhere(call_addr, call)?;
-    let is_fit = |addr| patches.iter().all(|patch| !patch.is_within(addr));
+    let is_fit = |addr: u64| {
+        patches.iter().all(|patch| !patch.is_within(addr))
+            && !hidden.is_within(addr.wrapping_sub(vdso_addr))
+    };
     let mut remote = Remote::begin(thread, call_addr, is_fit, memo.keep)?;
     let made = Repair { payload, memory: &memory, stack: &stack, state: &state, vdso_addr, token }
-        .make(&mut remote, &patches, serve);
+        .make(&mut remote, &patches, &hidden, serve);
     let ended = remote.end();
     if ended.is_ok() {
         thread.write_anywhere(call_addr, &vec![0; call.len()])?;
@@ -170,6 +175,7 @@ impl Repair<'_> {
         &self,
         remote: &mut Remote<'_>,
         patches: &[Patch],
+        hidden: &KernelCalls,
         serve: &mut dyn FnMut(),
     ) -> Result<()> {
         let file = remote.call(libc::SYS_eventfd2, [0, libc::EFD_CLOEXEC as u64, 0, 0, 0, 0])?;
@@ -185,6 +191,9 @@ impl Repair<'_> {
             for (addr, bytes) in patch.bytes_for(image_addr) {
                 remote.thread().write_anywhere(addr, &bytes)?;
             }
+        }
+        for body in hidden.bodies() {
+            remote.thread().write_anywhere(self.vdso_addr + body.offset, &body.code)?;
         }
         Ok(())
     }

@@ -184,7 +184,7 @@ fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()>
             return Err(Error::Gone { pid });
         }
         compared.compare(pid)?;
-        match threads.standing(&within, &within)? {
+        match threads.standing(&within)? {
             Standing::Within => Ok(None),
             Standing::Outside => changes.make(threads, payload).map(Some),
         }
@@ -223,7 +223,7 @@ fn undo_while_stopped(pid: Pid, record: &Record, halt: &mut Halt) -> Result<()> 
         let Some(places) = changes::restore_functions(pid, record, threads)? else {
             return Ok(Some(()));
         };
-        match threads.standing(&places, &[])? {
+        match threads.standing(&places)? {
             Standing::Within => Ok(None),
             Standing::Outside => changes::take_image_away(pid, record, threads).map(Some),
         }

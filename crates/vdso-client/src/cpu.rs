@@ -16,7 +16,7 @@
 //!
 //! The answer may be old by the time it is looked at, as that of getcpu(2): the thread may have moved. In a child that shares its
 //! parent's memory (vfork(2)) the first way gives where the parent was. After [`without_vdso`](crate::without_vdso) the system
-//! call is made.
+//! call is made. A process that goes on on another machine, restored from a checkpoint, looks anew after [`reset`](crate::reset).
 
 use core::sync::atomic::{AtomicIsize, AtomicU8, Ordering, fence};
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::process::Command;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -57,14 +57,12 @@ fn each_way_says_what_the_kernel_says_on_each_cpu() {
     }
 }
 
-/// Threads that run at once have different ones, and none is as large as there are CPUs.
 #[test]
 fn concurrency_ids_are_below_the_number_of_cpus() {
     if concurrency_id().is_none() {
         return skip(Lacking::Kernel, "concurrency_ids_are_below_the_number_of_cpus", "Linux 6.3");
     }
-    let cpus =
-        std::thread::available_parallelism().expect("a number").get().max(allowed_cpus().len());
+    let cpus = PerCpuCounter::new().expect("memory").by_cpu().count();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -102,18 +100,18 @@ fn a_registration_that_goes_away_is_not_read_any_more() {
 
 /// By numbers of its own: glibc's area, as it has registered it.
 fn unregister_libcs() {
-    unsafe extern "C" {
-        static __rseq_offset: isize;
-        static __rseq_size: u32;
+    fn variable<T: Copy>(name: &CStr) -> T {
+        // SAFETY: looks for a name.
+        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        assert!(!address.is_null(), "{name:?}");
+        // SAFETY: glibc's constant of this type.
+        unsafe { address.cast::<T>().read() }
     }
-    // SAFETY: glibc's constants.
-    let offset = unsafe { __rseq_offset };
-    // SAFETY: as above.
-    let bytes = unsafe { __rseq_size }.max(32);
+    let bytes = variable::<u32>(c"__rseq_size").max(32);
     let thread: usize;
     // SAFETY: the thread's own address.
     unsafe { std::arch::asm!("mov {}, fs:[0]", out(reg) thread) };
-    let area = thread.wrapping_add_signed(offset);
+    let area = thread.wrapping_add_signed(variable::<isize>(c"__rseq_offset"));
     // SAFETY: takes a registration away that the test does without.
     let result = unsafe { libc::syscall(libc::SYS_rseq, area, bytes, 1, 0x5305_3053) };
     assert_eq!(result, 0);
@@ -256,6 +254,13 @@ fn part_without_the_c_librarys_registration() {
     let is_own = is_so_in_sharing_child(|| vdso_client::ids::thread_id() == system_call::gettid());
     assert!(is_own, "the thread has not asked yet");
     assert_eq!(vdso_client::ids::thread_id(), system_call::gettid());
+    // By the word that is to be cleared, ids are kept all the same.
+    in_child(|| {
+        let ask = || (vdso_client::ids::process_id(), vdso_client::ids::thread_id());
+        let asked = ask();
+        support::process::forbid(&[libc::SYS_getpid, libc::SYS_gettid]);
+        assert_eq!(ask(), asked);
+    });
     let counter = PerCpuCounter::new().expect("memory");
     counter.add(1);
     assert_eq!(counter.rest(), 1);

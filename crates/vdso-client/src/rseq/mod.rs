@@ -152,8 +152,8 @@ impl<'a> Thread<'a> {
         }
     }
 
-    /// The kernel's `mm_cid`: a number that no other thread of this memory has as long as both run, and that is less than
-    /// the number of threads and of CPUs. It changes as the CPU does. `None` as above.
+    /// The kernel's `mm_cid`: a number that no other thread of this memory has as long as both run. It is less than the number
+    /// of CPUs that the machine may have, small where few threads run, and changes as the CPU does. `None` as above.
     #[inline(always)]
     pub fn concurrency_id(self) -> Option<u32> {
         if feature_bytes() < MM_CID_END {
@@ -213,7 +213,8 @@ fn ask_feature_bytes() -> u32 {
     bytes
 }
 
-/// Stands before each abort handler, so that no other code is taken for one. glibc registers the same.
+/// Stands before each abort handler, so that no other code is taken for one. On these two architectures glibc
+/// registers the same; on the others nobody has an abort handler here.
 #[cfg(target_arch = "aarch64")]
 const SIGNATURE: u32 = 0xd428_bc00;
 #[cfg(not(target_arch = "aarch64"))]

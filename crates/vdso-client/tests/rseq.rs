@@ -19,11 +19,15 @@ use vdso_client::{Cpu, Errno, cpu, system_call};
 
 /// Says so if no C library has registered this thread.
 fn is_registered(test: &str) -> bool {
-    let is_registered = Thread::of_libc().and_then(Thread::cpu).is_some();
+    let is_registered = is_registered_by_libc();
     if !is_registered {
         skip(Lacking::Tool, test, "the C library registers no thread (glibc 2.35)");
     }
     is_registered
+}
+
+fn is_registered_by_libc() -> bool {
+    Thread::of_libc().and_then(Thread::cpu).is_some()
 }
 
 /// The CPUs that this thread may run on.
@@ -154,7 +158,7 @@ fn who_is_registered_by_the_c_library_is_not_registered_again() {
 #[test]
 fn the_kernel_refuses_what_is_too_small_and_who_comes_second() {
     in_child(|| {
-        if is_registered("the_kernel_refuses_what_is_too_small_and_who_comes_second") {
+        if is_registered_by_libc() {
             unregister_libcs();
         }
         #[repr(align(64))]
@@ -176,7 +180,7 @@ fn the_kernel_refuses_what_is_too_small_and_who_comes_second() {
 #[test]
 fn a_filter_that_refuses_is_told() {
     in_child(|| {
-        if is_registered("a_filter_that_refuses_is_told") {
+        if is_registered_by_libc() {
             unregister_libcs();
         }
         support::process::answer(&[libc::SYS_rseq], libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
@@ -223,7 +227,7 @@ fn without_a_vdso_the_system_call_is_made() {
 #[test]
 fn an_instruction_that_cannot_be_compared_is_not_believed() {
     in_child(|| {
-        if is_registered("an_instruction_that_cannot_be_compared_is_not_believed") {
+        if is_registered_by_libc() {
             unregister_libcs();
         }
         let deny = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;

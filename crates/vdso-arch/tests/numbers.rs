@@ -142,4 +142,15 @@ fn calls_with_times_have_the_kernels_numbers() {
         let own = of_x32 & !X32_BIT;
         assert!(of_x32 & X32_BIT != 0 && (own == number || (512..=547).contains(&own)), "{name}");
     }
+    for &(name, number) in timed::generic::ALL {
+        let name = name.to_lowercase();
+        let of = |table: Option<u32>| table.is_none_or(|theirs| theirs == number);
+        let arm64 = name.parse::<syscalls::aarch64::Sysno>().ok().map(|it| it.id() as u32);
+        let riscv64 = name.parse::<syscalls::riscv64::Sysno>().ok().map(|it| it.id() as u32);
+        assert!(of(arm64) && of(riscv64), "{name} {number}");
+        // That crate has this one by the C library's name.
+        let is_known =
+            arm64.is_some() || name == "newfstatat" || number >= timed::generic::FUTEX_WAITV;
+        assert!(is_known, "{name} {number}");
+    }
 }

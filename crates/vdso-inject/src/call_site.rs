@@ -72,6 +72,9 @@ const UNREACHED: u8 = 0xcc;
 /// # Errors
 /// Nothing that the program executes has changed then.
 pub fn rewrite(thread: &mut Stopped, to: &Detour) -> std::result::Result<(), Unfit> {
+    if cfg!(not(target_arch = "x86_64")) {
+        return Err(Unfit::NoPad);
+    }
     let return_addr = to.instruction_addr;
     let memory = Memory::of(thread.tid());
     let site_addr = return_addr.wrapping_sub(INSTRUCTION_BYTES);

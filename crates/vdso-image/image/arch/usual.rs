@@ -5,6 +5,8 @@ use core::ffi::{c_int, c_void};
 
 use vdso_arch::system_call;
 use vdso_arch::system_call::Numbers;
+#[cfg(detours)]
+pub use vdso_arch::system_call::timed::current as number;
 use vdso_data::arithmetic::Timespec;
 use vdso_data::own::Halves;
 use vdso_data::sync::{AtomicU32, AtomicU64, Ordering};
@@ -103,6 +105,19 @@ pub unsafe fn syscall_gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 pub unsafe fn syscall_getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
     // SAFETY: as above. The third argument is ignored since Linux 2.6.24.
     unsafe { syscall(NUMBERS.getcpu, cpu.addr(), node.addr()) }
+}
+
+/// A call of the image's own, which means the host's clocks: it is marked behind its arguments
+/// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
+///
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[cfg(detours)]
+#[inline(always)]
+pub unsafe fn syscall_6(number: u32, args: &[u64; 6]) -> i64 {
+    let [first, second, third, fourth, fifth, sixth] = *args;
+    // SAFETY: the caller answers for the call itself.
+    unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }
 }
 
 /// No register tells the CPU.

@@ -2,7 +2,7 @@
 
 use super::Abi;
 use super::jump::Jumps;
-use crate::detour::Detour;
+use crate::detour::{Detour, Diverted};
 use crate::error::{Error, Result};
 use crate::ptrace::Stopped;
 
@@ -53,10 +53,9 @@ impl Registers {
         None
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
-    /// is not there, or nowhere to be sent.
-    pub fn diverted(&self, _to: &Detour) -> Option<Self> {
-        None
+    /// Nobody is sent anywhere here.
+    pub(crate) fn divert(&self, _thread: &mut Stopped, _to: &Detour) -> Result<Diverted> {
+        match *self {}
     }
 
     /// None: no image makes calls here.

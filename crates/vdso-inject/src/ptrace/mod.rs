@@ -71,6 +71,8 @@ mod thread;
 pub use nix::sys::ptrace::Options;
 
 pub use news::{Alarm, News, Stop, wait_any, wait_for, wait_traced};
+#[allow(unused_imports, reason = "x86-64 has a request of its own")]
+pub(crate) use request::RegisterSet;
 pub use request::trace_me;
 pub use thread::{Detached, Seized, Stopped, SystemCall, Told, Until};
 

@@ -16,9 +16,15 @@ type Request = libc::c_int;
 /// Size of the kernel's set of signals.
 const MASK_BYTES: usize = size_of::<u64>();
 
-/// The general registers, `include/uapi/linux/elf.h`.
+/// A set of registers, by its number in `include/uapi/linux/elf.h`.
 #[allow(dead_code, reason = "x86-64 has a request of its own")]
-const NT_PRSTATUS: usize = 1;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegisterSet {
+    /// `NT_PRSTATUS`.
+    General = 1,
+    /// `NT_PRFPREG`.
+    FloatingPoint = 2,
+}
 
 /// `PTRACE_GET_RSEQ_CONFIGURATION` (Linux 5.13).
 const GET_RSEQ_CONFIGURATION: Request = 0x420f;
@@ -53,6 +59,11 @@ pub fn cont(tid: Pid, signal: i32) -> Result<()> {
 /// `PTRACE_SYSCALL`, with a signal or zero.
 pub fn cont_to_call(tid: Pid, signal: i32) -> Result<()> {
     traced(tid, number(libc::PTRACE_SYSCALL, tid, signal as usize))
+}
+
+/// `PTRACE_SINGLESTEP`, with a signal or zero.
+pub fn step(tid: Pid, signal: i32) -> Result<()> {
+    traced(tid, number(libc::PTRACE_SINGLESTEP, tid, signal as usize))
 }
 
 /// `PTRACE_LISTEN`.
@@ -155,17 +166,17 @@ pub fn set_user_registers(tid: Pid, registers: libc::user_regs_struct) -> Result
     traced(tid, nix::sys::ptrace::setregs(tid, registers))
 }
 
-/// `PTRACE_GETREGSET`: fills `registers` with the general ones, and says how many bytes that were.
+/// `PTRACE_GETREGSET`: fills `registers` with those of a set, and says how many bytes that were.
 ///
 /// # Safety
 /// Any bytes must be a valid `T`.
 #[allow(dead_code, reason = "x86-64 has a request of its own")]
-pub unsafe fn read_registers<T>(tid: Pid, registers: &mut T) -> Result<usize> {
+pub unsafe fn read_registers<T>(tid: Pid, set: RegisterSet, registers: &mut T) -> Result<usize> {
     let mut buffer =
         libc::iovec { iov_base: (&raw mut *registers).cast(), iov_len: size_of::<T>() };
     let (request, place) = (libc::PTRACE_GETREGSET, &raw mut buffer);
     // SAFETY: the kernel writes to the buffer as much as it says; the caller answers for what.
-    let result = unsafe { raw(request, tid, NT_PRSTATUS, place.cast()) };
+    let result = unsafe { raw(request, tid, set as usize, place.cast()) };
     traced(tid, result.map(drop))?;
     Ok(buffer.iov_len)
 }
@@ -179,7 +190,7 @@ pub fn write_registers<T>(tid: Pid, registers: &T) -> Result<()> {
     };
     let (request, place) = (libc::PTRACE_SETREGSET, &raw mut buffer);
     // SAFETY: the kernel reads the buffer, which is as long as it says.
-    let result = unsafe { raw(request, tid, NT_PRSTATUS, place.cast()) };
+    let result = unsafe { raw(request, tid, RegisterSet::General as usize, place.cast()) };
     traced(tid, result.map(drop))
 }
 

@@ -8,6 +8,7 @@ use nix::sys::ptrace::Options;
 use nix::unistd::Pid;
 
 use super::news::{News, Stop, wait_with};
+use super::request::RegisterSet;
 use super::{FOLLOW_EXEC, request};
 use crate::arch::Registers;
 use crate::error::{Error, Result};
@@ -87,6 +88,8 @@ pub enum Until {
     Event,
     /// At the beginning or the end of a system call, too.
     Call,
+    /// Behind its next instruction, too: at [`Stop::Signal`] of `SIGTRAP`, which is not for the program.
+    Instruction,
     /// It stays stopped, as a signal wants it to be, until another one continues it.
     Continued,
 }
@@ -344,6 +347,7 @@ impl Stopped {
         match until {
             Until::Event => request::cont(self.tid, self.signal),
             Until::Call => request::cont_to_call(self.tid, self.signal),
+            Until::Instruction => request::step(self.tid, self.signal),
             Until::Continued => request::listen(self.tid),
         }
     }
@@ -362,13 +366,17 @@ impl Stopped {
         request::set_user_registers(self.tid, registers)
     }
 
-    /// Fills `registers` with the general ones, and says how many bytes that were.
+    /// Fills `registers` with those of a set, and says how many bytes that were.
     ///
     /// # Safety
     /// Any bytes must be a valid `T`.
-    pub(crate) unsafe fn read_register_set<T>(&self, registers: &mut T) -> Result<usize> {
+    pub(crate) unsafe fn read_register_set<T>(
+        &self,
+        set: RegisterSet,
+        registers: &mut T,
+    ) -> Result<usize> {
         // SAFETY: the caller answers for it.
-        unsafe { request::read_registers(self.tid, registers) }
+        unsafe { request::read_registers(self.tid, set, registers) }
     }
 
     pub(crate) fn write_register_set<T>(&mut self, registers: &T) -> Result<()> {

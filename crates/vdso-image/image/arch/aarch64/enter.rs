@@ -9,6 +9,8 @@
 //! X16 keeps that address: there is no jump through memory. It is the register that linkers' own code
 //! changes between any two functions, so no program begins with an eye on it. The jump is a RET, which
 //! may arrive at any instruction where branch targets are checked.
+//!
+//! Only its beginning is at the entry point, as [`detour`](super::detour) follows closely.
 
 use core::arch::global_asm;
 
@@ -23,12 +25,21 @@ global_asm!(
     // There is no caller: a backtrace ends here.
     ".cfi_undefined x30",
     "svc #0",
+    "b clear_registers",
+    ".cfi_endproc",
+    ".size enter_program, . - enter_program",
+    ".popsection",
+    ".pushsection .text.clear_registers,\"ax\",%progbits",
+    ".type clear_registers, %function",
+    "clear_registers:",
+    ".cfi_startproc",
+    ".cfi_undefined x30",
     ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
     "mov x\\n, xzr",
     ".endr",
     "msr nzcv, xzr",
     "ret x16",
     ".cfi_endproc",
-    ".size enter_program, . - enter_program",
+    ".size clear_registers, . - clear_registers",
     ".popsection",
 );

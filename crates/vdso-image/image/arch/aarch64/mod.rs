@@ -1,5 +1,6 @@
 //! arm64. Its vDSO has neither `time` nor `getcpu`.
 
+mod detour;
 mod enter;
 mod exports;
 mod trampolines;

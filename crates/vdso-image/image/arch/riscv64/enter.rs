@@ -8,6 +8,8 @@
 //!
 //! T1 keeps that address: there is no jump through memory. It is a register that linkers' own code
 //! changes between any two functions, so no program begins with an eye on it.
+//!
+//! Only its beginning is at the entry point, as [`detour`](super::detour) follows closely.
 
 use core::arch::global_asm;
 
@@ -22,12 +24,21 @@ global_asm!(
     // There is no caller: a backtrace ends here.
     ".cfi_undefined ra",
     "ecall",
+    "j clear_registers",
+    ".cfi_endproc",
+    ".size enter_program, . - enter_program",
+    ".popsection",
+    ".pushsection .text.clear_registers,\"ax\",%progbits",
+    ".type clear_registers, %function",
+    "clear_registers:",
+    ".cfi_startproc",
+    ".cfi_undefined ra",
     // All but the stack pointer (x2) and T1 (x6).
     ".irp n, 1,3,4,5,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
     "li x\\n, 0",
     ".endr",
     "jr t1",
     ".cfi_endproc",
-    ".size enter_program, . - enter_program",
+    ".size clear_registers, . - clear_registers",
     ".popsection",
 );

@@ -1,5 +1,6 @@
 //! 64-bit RISC-V.
 
+mod detour;
 mod enter;
 mod exports;
 mod trampolines;

@@ -50,7 +50,7 @@ global_asm!(
     "push rbp",
     ".cfi_adjust_cfa_offset 8",
     ".cfi_rel_offset rbp, 0",
-    // `detour::Frame`, from its end
+    // `vdso_data::detour::Call`, from its end
     "push rax",
     "push r11",
     "push r9",

@@ -10,7 +10,6 @@ mod random;
 
 use core::arch::asm;
 
-use vdso_arch::system_call;
 use vdso_data::own::Halves;
 use vdso_data::process::FLAG_RDPID;
 
@@ -129,18 +128,26 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
     (word != u32::MAX).then_some(word)
 }
 
-pub use vdso_arch::system_call::timed::current as number;
+/// Where the thread keeps what is its own, as it has told the kernel: the base of the segment FS.
+#[cfg(counts)]
+#[inline(always)]
+pub fn thread_pointer() -> u64 {
+    let base;
+    // SAFETY: reads a register. Whoever names a table of blocks has seen that programs may do so (AT_HWCAP2). Not `pure`,
+    // so that it stays behind the counter.
+    unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
 
-/// A call of the image's own, which means the host's clocks: it is marked behind its arguments
-/// ([`vdso_data::detour`]), so that nobody who moves a program's calls moves it.
+/// Adds one to a word of memory by one instruction, which so nothing on this CPU can interrupt.
 ///
 /// # Safety
-/// What the kernel does for `number` with these arguments must be sound.
+/// It must be a word that may be written, and that nobody else writes.
+#[cfg(counts)]
 #[inline(always)]
-pub unsafe fn syscall_6(number: u32, args: &[u64; 6]) -> i64 {
-    let [first, second, third, fourth, fifth, sixth] = *args;
-    // SAFETY: the caller answers for the call itself.
-    unsafe { system_call!(number, first, second, third, fourth, fifth, sixth) as i64 }
+pub unsafe fn increment(word_addr: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("inc qword ptr [{}]", in(reg) word_addr, options(nostack)) };
 }
 
 /// What RDPID reads, which RDTSCP gives beside the counter. For the source `own`, whose CPUs all have that.

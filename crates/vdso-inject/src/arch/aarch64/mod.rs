@@ -7,7 +7,7 @@ use vdso_arch::abi::rows;
 use vdso_arch::system_call::numbers;
 
 use super::jump::Jumps;
-use super::{Abi, stub_calls};
+use super::{Abi, stub_calls, timed};
 
 pub use registers::Registers;
 
@@ -15,7 +15,8 @@ pub use registers::Registers;
 pub static JUMPS: Option<Jumps> = None;
 
 static ABI_64: Abi =
-    Abi::new(&rows::ARM64, &stub_calls(&numbers::GENERIC_64), Some(stub::STUB), None);
+    Abi::new(&rows::ARM64, &stub_calls(&numbers::GENERIC_64), Some(stub::STUB), None)
+        .with_timed(timed::CALLS);
 
 static ABI_ARM: Abi = Abi::new(&rows::ARM, &[], None, None);
 

@@ -1,10 +1,17 @@
 //! The registers of a program that is stopped at its start.
 
+use vdso_data::detour::Call;
+use vdso_data::detour::frame::ReturnFrame;
+use vdso_data::detour::frame::arm64::{self, Vectors};
+
 use super::{ABI_64, ABI_ARM};
-use crate::arch::Abi;
-use crate::detour::Detour;
+use crate::arch::{Abi, return_frame};
+use crate::detour::{Detour, Diverted};
 use crate::error::Result;
-use crate::ptrace::Stopped;
+use crate::ptrace::{RegisterSet, Stopped};
+
+/// Of `svc`, as of any.
+const INSTRUCTION_BYTES: u64 = 4;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +31,31 @@ struct General {
     pstate: u64,
 }
 
+/// `struct user_fpsimd_state` of the same file.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct FloatingPoint {
+    v: [[u64; 2]; 32],
+    fpsr: u32,
+    fpcr: u32,
+    reserved: [u32; 2],
+}
+
+impl FloatingPoint {
+    fn read(thread: &Stopped) -> Result<Self> {
+        let mut registers = Self::default();
+        // SAFETY: any bytes are integers.
+        unsafe { thread.read_register_set(RegisterSet::FloatingPoint, &mut registers) }?;
+        Ok(registers)
+    }
+}
+
 impl Registers {
     /// Reads those of a stopped tracee.
     pub(crate) fn read(thread: &Stopped) -> Result<Self> {
         let mut general = General::default();
         // SAFETY: any bytes are integers.
-        let bytes = unsafe { thread.read_register_set(&mut general) }?;
+        let bytes = unsafe { thread.read_register_set(RegisterSet::General, &mut general) }?;
         Ok(Self { general, bytes })
     }
 
@@ -76,10 +102,38 @@ impl Registers {
         None
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
-    /// is not there, or nowhere to be sent.
-    pub fn diverted(&self, _to: &Detour) -> Option<Self> {
-        None
+    /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers: there the kernel has
+    /// put it before its instruction already, with its arguments.
+    pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+        const NUMBER: usize = 8;
+        let number = self.general.x[NUMBER] as u32;
+        let site_addr = to.instruction_addr - INSTRUCTION_BYTES;
+        if (self.general.pc, number) != (site_addr, to.number) || self.is_arm() {
+            return Ok(Diverted::Elsewhere);
+        }
+        let [args @ .., _, _, _] = *self.general.x.first_chunk::<9>().expect("there are 31");
+        let call = Call { args, number: number.into(), timer_clock: to.timer_clock.into() };
+        let blocked = thread.blocked_signals()?;
+        let registers = self.as_of_signal(&FloatingPoint::read(thread)?, to.instruction_addr);
+        let frame = ReturnFrame::new(call, blocked, registers);
+        let Some(frame_addr) = return_frame::put(thread, self.general.sp, &frame) else {
+            return Ok(Diverted::NoRoom);
+        };
+        thread.write_register_set(&General {
+            sp: frame_addr,
+            pc: to.detour_addr,
+            ..self.general
+        })?;
+        Ok(Diverted::Sent)
+    }
+
+    /// All of them, as a handler of a signal would find them that has come at `pc`.
+    fn as_of_signal(&self, floating_point: &FloatingPoint, pc: u64) -> arm64::Registers {
+        let General { x, sp, pstate, .. } = self.general;
+        let FloatingPoint { v, fpsr, fpcr, .. } = *floating_point;
+        let (magic, bytes) = (Vectors::MAGIC, size_of::<Vectors>() as u32);
+        let vectors = Vectors { magic, bytes, fpsr, fpcr, v };
+        arm64::Registers { fault_addr: 0, x, sp, pc, pstate, unused: 0, vectors, end: [0; 2] }
     }
 
     /// None: no image of this architecture makes calls in a program's place.

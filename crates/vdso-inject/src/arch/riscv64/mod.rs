@@ -7,7 +7,7 @@ use vdso_arch::abi::rows;
 use vdso_arch::system_call::numbers;
 
 use super::jump::Jumps;
-use super::{Abi, stub_calls};
+use super::{Abi, stub_calls, timed};
 
 pub use registers::Registers;
 
@@ -15,7 +15,8 @@ pub use registers::Registers;
 pub static JUMPS: Option<Jumps> = None;
 
 static ABI_64: Abi =
-    Abi::new(&rows::RISCV64, &stub_calls(&numbers::GENERIC_64), Some(stub::STUB), None);
+    Abi::new(&rows::RISCV64, &stub_calls(&numbers::GENERIC_64), Some(stub::STUB), None)
+        .with_timed(timed::CALLS);
 
 /// What these kernels execute. No processor that Linux runs on executes 32-bit programs as well.
 pub static ABIS: &[&Abi] = &[&ABI_64];

@@ -1,10 +1,17 @@
 //! The registers of a program that is stopped at its start.
 
+use vdso_data::detour::Call;
+use vdso_data::detour::frame::ReturnFrame;
+use vdso_data::detour::frame::riscv64;
+
 use super::ABI_64;
-use crate::arch::Abi;
-use crate::detour::Detour;
+use crate::arch::{Abi, return_frame};
+use crate::detour::{Detour, Diverted};
 use crate::error::Result;
-use crate::ptrace::Stopped;
+use crate::ptrace::{RegisterSet, Stopped};
+
+/// Of `ecall`, which has no short form.
+const INSTRUCTION_BYTES: u64 = 4;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +28,31 @@ const PC: usize = 0;
 const SP: usize = 2;
 const S1: usize = 9;
 const A0: usize = 10;
+const A7: usize = 17;
+
+/// `struct __riscv_d_ext_state` of the same file, as the kernel gives it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+struct FloatingPoint {
+    f: [u64; 32],
+    fcsr: u64,
+}
+
+impl FloatingPoint {
+    fn read(thread: &Stopped) -> Result<Self> {
+        let mut registers = Self::default();
+        // SAFETY: any bytes are integers.
+        unsafe { thread.read_register_set(RegisterSet::FloatingPoint, &mut registers) }?;
+        Ok(registers)
+    }
+}
 
 impl Registers {
     /// Reads those of a stopped tracee.
     pub(crate) fn read(thread: &Stopped) -> Result<Self> {
         let mut general = General::default();
         // SAFETY: any bytes are integers.
-        unsafe { thread.read_register_set(&mut general) }?;
+        unsafe { thread.read_register_set(RegisterSet::General, &mut general) }?;
         Ok(Self(general))
     }
 
@@ -65,10 +90,34 @@ impl Registers {
         None
     }
 
-    /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
-    /// is not there, or nowhere to be sent.
-    pub fn diverted(&self, _to: &Detour) -> Option<Self> {
-        None
+    /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers: there the kernel has
+    /// put it before its instruction already, with its arguments.
+    pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+        let General(mut registers) = self.0;
+        let site_addr = to.instruction_addr - INSTRUCTION_BYTES;
+        if (registers[PC], registers[A7]) != (site_addr, to.number.into()) {
+            return Ok(Diverted::Elsewhere);
+        }
+        let args = *registers[A0..].first_chunk().expect("there are more");
+        let call = Call { args, number: to.number.into(), timer_clock: to.timer_clock.into() };
+        let blocked = thread.blocked_signals()?;
+        let registers_then = self.as_of_signal(&FloatingPoint::read(thread)?, to.instruction_addr);
+        let frame = ReturnFrame::new(call, blocked, registers_then);
+        let Some(frame_addr) = return_frame::put(thread, registers[SP], &frame) else {
+            return Ok(Diverted::NoRoom);
+        };
+        registers[PC] = to.detour_addr;
+        registers[SP] = frame_addr;
+        thread.write_register_set(&General(registers))?;
+        Ok(Diverted::Sent)
+    }
+
+    /// All of them, as a handler of a signal would find them that has come at `pc`.
+    fn as_of_signal(&self, floating_point: &FloatingPoint, pc: u64) -> riscv64::Registers {
+        let General(mut x) = self.0;
+        x[PC] = pc;
+        let FloatingPoint { f, fcsr } = *floating_point;
+        riscv64::Registers { x, f, fcsr: fcsr as u32, unused: [0; 67] }
     }
 
     /// None: no image of this architecture makes calls in a program's place.

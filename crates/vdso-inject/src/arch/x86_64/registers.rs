@@ -2,13 +2,16 @@
 
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
-use crate::detour::{Detour, RESTART};
+use crate::detour::{Detour, Diverted, RESTART};
 use crate::error::Result;
 use crate::ptrace::Stopped;
 use crate::stub::DATA_BELOW_STACK;
 
 /// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
 const USER32_CS: u64 = 0x23;
+
+/// What is put on the stack of an i386 thread, which has too few registers for it: two words.
+const PUSHED_BYTES: u64 = 8;
 
 /// Where a stopped program is. The kernel gives those of a 32-bit one in the same form.
 #[derive(Clone, Copy, Debug)]
@@ -85,14 +88,37 @@ impl Registers {
         }))
     }
 
+    /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers.
+    pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
+        let Some(diverted) = self.diverted(to) else { return Ok(Diverted::Elsewhere) };
+        if self.is_i386() {
+            let words = [to.timer_clock, to.instruction_addr as u32].map(u32::to_ne_bytes);
+            // Nobody has anything there until the registers are changed.
+            if thread.write(diverted.0.rsp, &words.concat()).is_err() {
+                return Ok(Diverted::NoRoom);
+            }
+        }
+        diverted.write(thread).map(|()| Diverted::Sent)
+    }
+
     /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
     /// is not there, or nowhere to be sent.
-    pub fn diverted(&self, to: &Detour) -> Option<Self> {
+    fn diverted(&self, to: &Detour) -> Option<Self> {
         let restart = i64::from(-RESTART).cast_unsigned();
         let is_there = (self.0.rax, self.0.rip) == (restart, to.instruction_addr)
-            && self.0.orig_rax as u32 == to.number
-            && !self.is_i386();
+            && self.0.orig_rax as u32 == to.number;
         is_there.then(|| {
+            if self.is_i386() {
+                return Self(libc::user_regs_struct {
+                    rip: to.detour_addr,
+                    // The one register that the instruction changes itself.
+                    rax: to.number.into(),
+                    // For what does not fit into it.
+                    rsp: self.0.rsp - PUSHED_BYTES,
+                    orig_rax: u64::MAX,
+                    ..self.0
+                });
+            }
             Self(libc::user_regs_struct {
                 rip: to.detour_addr,
                 // What the instruction changes itself.

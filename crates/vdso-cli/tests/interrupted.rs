@@ -248,8 +248,7 @@ fn with_tool(program: &Path, tool: &str, arguments: &[&str]) -> Option<Finished>
         return None;
     }
     let (options, scale) = MODES[1];
-    let mut waits =
-        Shell::start(vdso_run(options).arg(program).args(["paused", scale]));
+    let mut waits = Shell::start(vdso_run(options).arg(program).args(["paused", scale]));
     let pid = waits.read_to("\n");
     let waits_in = || fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     wait_until("its wait", || waits_in().contains("nanosleep"));

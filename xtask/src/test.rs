@@ -182,6 +182,7 @@ const NO_ALLOC: &[&str] = &[
     "--package=vdso-data",
     "--package=vdso-elf",
     "--package=vdso-image",
+    "--package=vdso-vsyscall",
     "--no-default-features",
     "--",
     "-Dwarnings",

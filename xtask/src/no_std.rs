@@ -14,7 +14,8 @@ use xtask_build::{cargo, standard_library};
 #[derive(clap::Args)]
 pub struct Args {}
 
-const PACKAGES: [&str; 4] = ["vdso-arch", "vdso-data", "vdso-elf", "vdso-timekeeper"];
+const PACKAGES: [&str; 5] =
+    ["vdso-arch", "vdso-data", "vdso-elf", "vdso-timekeeper", "vdso-vsyscall"];
 
 /// One for each architecture whose counter the timekeeper reads.
 const TARGETS: [&str; 3] =

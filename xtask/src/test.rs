@@ -104,7 +104,7 @@ const STEPS: &[Step] = &[
     step("loom", 60, Speed::Slow, &["xtask", "loom"]),
     step("miri", 10, Speed::Slow, &["xtask", "miri"]),
     step("faults", 30, Speed::Slow, &["xtask", "faults", "--short"]),
-    step("selftests", 60, Speed::Slow, &["xtask", "selftests"]),
+    step("selftests", 110, Speed::Slow, &["xtask", "selftests"]),
     step(
         "clippy-kernels",
         10,
@@ -182,6 +182,7 @@ const NO_ALLOC: &[&str] = &[
     "--package=vdso-data",
     "--package=vdso-elf",
     "--package=vdso-image",
+    "--package=vdso-vsyscall",
     "--no-default-features",
     "--",
     "-Dwarnings",

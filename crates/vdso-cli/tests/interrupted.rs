@@ -235,21 +235,20 @@ fn a_wait_that_a_tracer_keeps_for_itself_goes_on_as_the_hosts_and_is_told_once()
     for (options, scale) in &MODES[1..] {
         let run = finish(vdso_run(*options).arg(&program).args(["traced", scale])).succeeded();
         assert_eq!(run.stdout, plain.stdout, "{}", run.command);
-        let told = run.stderr.matches("waits by the kernel's own clocks while it is traced");
+        let told = run.stderr.matches("waits by the kernel's own clocks, as it is traced");
         assert_eq!(told.count(), 1, "{}", run.stderr);
     }
 }
 
 /// Runs a tool on a program that is in a wait of the image's, and gives what it wrote.
 #[track_caller]
-fn with_tool(tool: &str, arguments: &[&str]) -> Option<Finished> {
+fn with_tool(program: &Path, tool: &str, arguments: &[&str]) -> Option<Finished> {
     if Command::new(tool).arg("--version").output().is_err() {
         skip(Lacking::Tool, &format!("{tool} in a wait"), &format!("there is no {tool}"));
         return None;
     }
     let (options, scale) = MODES[1];
-    let mut waits =
-        Shell::start(vdso_run(options).arg(helper("interrupted")).args(["paused", scale]));
+    let mut waits = Shell::start(vdso_run(options).arg(program).args(["paused", scale]));
     let pid = waits.read_to("\n");
     let waits_in = || fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     wait_until("its wait", || waits_in().contains("nanosleep"));
@@ -264,9 +263,12 @@ fn with_tool(tool: &str, arguments: &[&str]) -> Option<Finished> {
 #[test]
 fn a_backtrace_of_a_thread_in_a_wait_shows_the_caller() {
     let arguments = ["-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt"];
-    let Some(gdb) = with_tool("gdb", &arguments) else { return };
-    for name in ["sleep_for", "paused", "main"] {
-        assert!(gdb.stdout.contains(name), "no {name}: {gdb:#?}");
+    let i386 = i386_helper("interrupted", Times::Bits32, &[]);
+    for program in [Some(helper("interrupted")), i386].into_iter().flatten() {
+        let Some(gdb) = with_tool(&program, "gdb", &arguments) else { return };
+        for name in ["sleep_for", "paused", "main"] {
+            assert!(gdb.stdout.contains(name), "no {name}: {gdb:#?}");
+        }
     }
 }
 
@@ -274,7 +276,7 @@ fn a_backtrace_of_a_thread_in_a_wait_shows_the_caller() {
 fn strace_attaches_to_a_thread_in_a_wait() {
     // Ended by timeout(1), as strace would wait for the program's end.
     let arguments = ["-s", "INT", "1", "strace", "-e", "trace=nanosleep,clock_nanosleep"];
-    let Some(strace) = with_tool("timeout", &arguments) else { return };
+    let Some(strace) = with_tool(&helper("interrupted"), "timeout", &arguments) else { return };
     assert!(strace.stderr.contains("attached"), "{strace:#?}");
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::processes::{child_of_ours, children_of, name_of};
-use support::{Finished, Source, finish, helper, vdso_run};
+use support::{Finished, Source, Times, finish, helper, vdso_run};
 use test_support::{Lacking, skip};
 
 const CAP_SYS_TIME: libc::c_ulong = 25;
@@ -72,9 +72,12 @@ fn date_sets_the_clock_of_all_programs_of_the_launch_and_not_the_hosts() {
     }
 }
 
+/// What `sets refused` prints where nothing but an `adjtime` of no offset is refused.
+const PERMITTED: &str = "clock_settime 0 0\nsettimeofday 0 0\nzone 0 0\nadjtimex 5 0\nclock_adjtime 5 0\nno_offset -1 22\nasks 1 0\n";
+
 #[test]
 fn without_privilege_no_clock_is_set() {
-    let all = "clock_settime -1 1\nsettimeofday -1 1\nzone -1 1\nadjtimex -1 1\nclock_adjtime -1 1\nasks 1 0\n";
+    let all = "clock_settime -1 1\nsettimeofday -1 1\nzone -1 1\nadjtimex -1 1\nclock_adjtime -1 1\nno_offset -1 22\nasks 1 0\n";
     assert_eq!(sets(&["--offset", "1d"], &["refused"]).succeeded().quiet().stdout, all);
 }
 
@@ -89,9 +92,20 @@ fn an_i386_program_sets_its_own_clock_too() {
     let run = |mode: &str| {
         finish(harmless(vdso_run(["--settable"]).arg(&sets).arg(mode))).succeeded().stdout
     };
-    let all = "clock_settime 0 0\nsettimeofday 0 0\nzone 0 0\nadjtimex 5 0\nclock_adjtime 5 0\nasks 1 0\n";
-    assert_eq!(run("refused"), all);
+    assert_eq!(run("refused"), PERMITTED);
     assert_eq!(run("old"), "STIME 0 5 100\n");
+}
+
+#[test]
+fn a_wait_of_an_i386_program_ends_when_its_clock_is_set() {
+    let Some(sets) = support::i386_helper("sets", Times::Bits32, &[]) else { return };
+    for call in ["nanosleep", "futex", "mq", "timerfd"] {
+        for arguments in [&["wait", call, "3000"][..], &["back", call]] {
+            let mut run = vdso_run(["--settable"]);
+            let said = finish(harmless(run.arg(&sets).args(arguments))).succeeded().stdout;
+            assert!(said.starts_with("WAITED ") && said.ends_with(" REACHED\n"), "{call}: {said}");
+        }
+    }
 }
 
 /// In a user namespace of its own a program has all privileges, but not over the host's clock.
@@ -112,8 +126,7 @@ fn with_privilege_a_moved_clock_is_set() {
     let refused = in_namespace(Command::new(&sets).arg("refused")).succeeded().stdout;
     assert!(refused.starts_with("clock_settime -1 1\n"), "{refused}");
     let run = in_namespace(vdso_run(["--offset", "1d"]).arg(&sets).arg("refused")).succeeded();
-    let all = "clock_settime 0 0\nsettimeofday 0 0\nzone 0 0\nadjtimex 5 0\nclock_adjtime 5 0\nasks 1 0\n";
-    assert_eq!(run.stdout, all, "{}", run.stderr);
+    assert_eq!(run.stdout, PERMITTED, "{}", run.stderr);
 }
 
 #[test]

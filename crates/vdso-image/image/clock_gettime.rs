@@ -4,10 +4,10 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
-#[cfg(not(inline_all))]
+#[cfg(counts)]
 use vdso_data::counts::Counter;
 
-#[cfg(not(inline_all))]
+#[cfg(counts)]
 use crate::counts::{self, Caller};
 use crate::{coarse, slow, source};
 
@@ -99,6 +99,7 @@ unsafe fn of_kind<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
         // SAFETY: as above.
         return unsafe { rarely::<IS_CALL>(id, ts) };
     }
+    #[cfg(counts)]
     if IS_CALL {
         // SAFETY: as above.
         return unsafe { of_no_page(id, ts) };
@@ -115,16 +116,12 @@ unsafe fn of_kind<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg(not(inline_all))]
 #[inline(never)]
 pub unsafe fn fine<const ID: u32, const IS_CALL: bool>(ts: *mut Timespec) -> c_int {
+    #[cfg(counts)]
     if IS_CALL {
-        let caller = Caller::current();
-        // SAFETY: the caller's promise about `ts` is passed on, here and below.
-        if unsafe { source::read_to(ID, ts) } {
-            return caller.count(Counter::ClockGettime.of_clock(ID), 0);
-        }
-        // SAFETY: as above.
-        return unsafe { unread(ID as c_int, ts) };
+        // SAFETY: the caller's promise about `ts` is passed on.
+        return unsafe { counted(ID, ts) };
     }
-    // SAFETY: as above.
+    // SAFETY: the caller's promise about `ts` is passed on, here and below.
     if unsafe { source::read_to(ID, ts) } {
         return 0;
     }
@@ -132,15 +129,39 @@ pub unsafe fn fine<const ID: u32, const IS_CALL: bool>(ts: *mut Timespec) -> c_i
     unsafe { slow::clock_gettime(ID as c_int, ts) }
 }
 
-/// Counts a call of a clock that the source could not read, and reads it.
+/// Reads a clock, and counts the call.
+///
+/// # Safety
+/// `id` must be of a clock that is computed from the counter, and `ts` writable.
+#[cfg(counts)]
+#[inline(always)]
+unsafe fn counted(id: u32, ts: *mut Timespec) -> c_int {
+    let caller = Caller::current();
+    let mut is_counted = false;
+    let count = || is_counted = caller.count_at_once(Counter::ClockGettime.of_clock(id));
+    // SAFETY: the caller's promise about `ts` is passed on, here and below.
+    let is_read = unsafe { source::try_to(id, ts, count) };
+    if is_read && is_counted {
+        return 0;
+    }
+    // SAFETY: as above.
+    unsafe { unusual(id as c_int, ts, is_read, is_counted) }
+}
+
+/// Does what is left of a call's read and count.
 ///
 /// # Safety
 /// `ts` must be writable.
-#[cfg(not(inline_all))]
+#[cfg(counts)]
 #[cold]
 #[inline(never)]
-pub unsafe fn unread(id: c_int, ts: *mut Timespec) -> c_int {
-    counts::count_rarely(Counter::ClockGettime.of_clock(id as u32), ());
+pub unsafe fn unusual(id: c_int, ts: *mut Timespec, is_read: bool, is_counted: bool) -> c_int {
+    if !is_counted {
+        counts::count_rarely(Counter::ClockGettime.of_clock(id as u32), ());
+    }
+    if is_read {
+        return 0;
+    }
     if clock::is_in(id as u32, clock::COARSE) {
         // SAFETY: the caller's promise about `ts` is passed on, here and below.
         return unsafe { coarse::clock_gettime::<UNCOUNTED>(id as u32, ts) };
@@ -158,16 +179,12 @@ pub unsafe fn unread(id: c_int, ts: *mut Timespec) -> c_int {
 unsafe fn rarely<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
     // SAFETY: the caller says so. It spares the arithmetic a bounds check.
     unsafe { core::hint::assert_unchecked(clock::is_in(id as u32, RARE)) };
+    #[cfg(counts)]
     if IS_CALL {
-        let caller = Caller::current();
-        // SAFETY: the caller's promise about `ts` is passed on, here and below.
-        if unsafe { source::read_to(id as u32, ts) } {
-            return caller.count(Counter::ClockGettime.of_clock(id as u32), 0);
-        }
-        // SAFETY: as above.
-        return unsafe { unread(id, ts) };
+        // SAFETY: the caller's promise about `ts` is passed on.
+        return unsafe { counted(id as u32, ts) };
     }
-    // SAFETY: as above.
+    // SAFETY: the caller's promise about `ts` is passed on, here and below.
     if unsafe { source::read_to(id as u32, ts) } {
         return 0;
     }
@@ -179,7 +196,7 @@ unsafe fn rarely<const IS_CALL: bool>(id: c_int, ts: *mut Timespec) -> c_int {
 ///
 /// # Safety
 /// As for the system call, which checks `ts` itself.
-#[cfg(not(inline_all))]
+#[cfg(counts)]
 #[cold]
 #[inline(never)]
 unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {

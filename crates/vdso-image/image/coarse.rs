@@ -12,15 +12,17 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
-#[cfg(not(inline_all))]
+#[cfg(counts)]
 use vdso_data::counts::Counter;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
 #[cfg(not(inline_all))]
 #[cfg(not(inline_all))]
-use crate::clock_gettime::{UNCOUNTED, fine, unread};
-#[cfg(not(inline_all))]
+use crate::clock_gettime::{UNCOUNTED, fine};
+#[cfg(counts)]
+use crate::clock_gettime::unusual;
+#[cfg(counts)]
 use crate::counts::Caller;
 #[cfg(not(inline_all))]
 use crate::slow;
@@ -33,16 +35,18 @@ use crate::{alone, kernel, pages};
 #[cfg(not(inline_all))]
 #[inline(never)]
 pub unsafe fn clock_gettime<const IS_CALL: bool>(id: u32, ts: *mut Timespec) -> c_int {
+    #[cfg(counts)]
     if IS_CALL {
-        let caller = Caller::current();
+        let is_counted = Caller::current().count_at_once(Counter::ClockGettime.of_clock(id));
         // SAFETY: the caller's promise is passed on, here and below.
-        if unsafe { read_to(id, ts) } {
-            return caller.count(Counter::ClockGettime.of_clock(id), 0);
+        let is_read = unsafe { read_to(id, ts) };
+        if is_read && is_counted {
+            return 0;
         }
         // SAFETY: as above.
-        return unsafe { unread(id as c_int, ts) };
+        return unsafe { unusual(id as c_int, ts, is_read, is_counted) };
     }
-    // SAFETY: as above.
+    // SAFETY: the caller's promise is passed on, here and below.
     if unsafe { read_to(id, ts) } {
         return 0;
     }

@@ -2,7 +2,7 @@
 //!
 //! Who calls is asked ahead of the counter's read, as the answer takes long ([`Caller::current`]); all else is behind that,
 //! beside the arithmetic: the caller's block is found, and one is added by one instruction on memory that only this thread
-//! writes ([`Caller::count`]). A thread's first call, and whatever is unusual, is [`count_rarely`].
+//! writes ([`Caller::count_at_once`]). A thread's first call, and whatever is unusual, is [`count_rarely`].
 //!
 //! A signal's handler may run anywhere here. Between the two steps, and before the last instruction, it does no harm unless it
 //! forks and the child returns from it: the child then adds this one call to its parent's block.

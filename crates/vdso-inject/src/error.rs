@@ -48,6 +48,14 @@ pub enum Error {
         /// The name of its kind of programs, as `i386`.
         abi: &'static str,
     },
+    /// A program of another kind than this one, which somebody else traces.
+    #[error("process {pid}, a 32-bit program ({abi}), is traced by somebody else")]
+    ForeignTraced {
+        /// The process of the program that gets no image.
+        pid: Pid,
+        /// The name of its kind of programs, as `i386`.
+        abi: &'static str,
+    },
     /// A program of another kind than this one, to which the kernel gives no vDSO.
     #[error("the kernel gives process {pid}, a 32-bit program ({abi}), no vDSO")]
     NoVdso {
@@ -68,11 +76,23 @@ pub enum Error {
         std::env::consts::ARCH
     )]
     FileTimes,
+    /// A program's calls for a clock of its own are not reported on this architecture, so it needs the functions.
+    #[error(
+        "functions cannot be hidden from programs with a clock of their own on {} yet",
+        std::env::consts::ARCH
+    )]
+    Off,
     /// A seccomp filter of the program's own, or of one that it comes from, refuses calls without which
     /// the image cannot be mapped.
     #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]
     Confined {
         /// The process that has the filter.
+        pid: Pid,
+    },
+    /// A program calls the legacy vsyscall page, and there is no room for functions that stand in for it.
+    #[error("the code of process {pid}, which calls the vsyscall page, has no room behind it")]
+    VsyscallRoom {
+        /// The process of the program.
         pid: Pid,
     },
     /// A program that has begun to run is given its clock only while it has one thread.

@@ -5,6 +5,7 @@
 //! - [`attach`]: into a program that runs, and out again.
 //! - [`stub`]: what a program executes for that; its instructions and registers by architecture in
 //!   [`arch`].
+//! - [`vsyscall`]: calls of the legacy vsyscall page, sent elsewhere.
 //! - [`kernel_calls`]: what a program gets in place of the image that somebody else traces.
 //! - [`ptrace`]: threads of other processes, by the state that they are in.
 //!
@@ -20,6 +21,7 @@ mod file;
 pub mod kernel_calls;
 pub mod ptrace;
 pub mod stub;
+pub mod vsyscall;
 
 pub use error::{Attempt, Error, Result};
 pub use file::{ProgramFile, ProgramRoom};

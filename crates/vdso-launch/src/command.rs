@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use vdso_arch::abi::CallSet;
 use vdso_inject::detour::{CallSites, FileTimes};
+use vdso_inject::vsyscall::Vsyscalls;
 
 use crate::Source;
 use crate::child::Child;
@@ -55,6 +56,7 @@ pub(crate) struct Settings {
     pub off: CallSet,
     pub call_sites: CallSites,
     pub file_times: FileTimes,
+    pub vsyscalls: Option<Vsyscalls>,
     pub follows_none: bool,
     pub notices: Notices,
 }
@@ -277,6 +279,7 @@ impl Command {
     /// Hides the functions of the image that answer these calls: [`Call`](crate::Call), or
     /// [`CallSet::ALL`](crate::CallSet::ALL). The image stays, and a C library or runtime that finds no function in it
     /// makes the system call, which strace and filters see; its answer is the program's own clock as ever, if that is moved.
+    /// With [`no_follow`](Self::no_follow) no clock can be moved then, as nobody would hear of such a call.
     pub fn off(&mut self, calls: impl Into<CallSet>) -> &mut Self {
         self.settings.off = calls.into();
         self
@@ -294,6 +297,15 @@ impl Command {
     /// alone, and not with [`no_follow`](Self::no_follow), by which no call is reported.
     pub fn file_times(&mut self, file_times: FileTimes) -> &mut Self {
         self.settings.file_times = file_times;
+        self
+    }
+
+    /// Whose calls of the legacy vsyscall page are sent elsewhere. If it is not given, those of programs' own files on
+    /// kernels that end who calls that page (`vsyscall=none`), and nobody's on others, or with
+    /// [`keep_call_sites`](Self::keep_call_sites). Those of libraries are searched for at each program's start, which
+    /// takes a tenth of a millisecond, or some where there is much code; not with [`no_follow`](Self::no_follow).
+    pub fn vsyscalls(&mut self, whose: Vsyscalls) -> &mut Self {
+        self.settings.vsyscalls = Some(whose);
         self
     }
 

@@ -66,6 +66,7 @@ pub use stdio::Stdio;
 pub use vdso_arch::abi::{Call, CallSet};
 pub use vdso_image::Source;
 pub use vdso_inject::detour::{CallSites, FileTimes};
+pub use vdso_inject::vsyscall::Vsyscalls;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -14,6 +14,7 @@ use vdso_host::Host;
 use vdso_host::proc;
 use vdso_inject::Attempt;
 use vdso_inject::arch::{ABIS, check_support};
+use vdso_inject::vsyscall::Vsyscalls;
 use vdso_timekeeper::Timekeeper;
 
 use crate::Source;
@@ -43,12 +44,17 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     }
     let _held = hold_standard_numbers()?;
     let plan = Plan::of(&command.clock.build()?)?;
+    if command.settings.follows_none && plan.is_moved() && !command.settings.off.is_empty() {
+        return Err(Error::OffUnfollowed);
+    }
     let host = Host::find().map_err(|error| {
         failed("read /proc/self/maps", error.raw_os_error().map(Errno::from_raw))
     })?;
     let mut selected = select(&host, &plan, command.source, command.settings.off)?;
     selected.payload.detours.call_sites = command.settings.call_sites;
     selected.payload.detours.file_times = command.settings.file_times;
+    let usual_vsyscalls = || Vsyscalls::usual(command.settings.call_sites);
+    selected.payload.detours.vsyscalls = command.settings.vsyscalls.unwrap_or_else(usual_vsyscalls);
     let usual = usual.map(|stdio| stdio());
     let [input, output, errors] = [0, 1, 2].map(|number| {
         let direction = if number == 0 { Direction::Input } else { Direction::Output };

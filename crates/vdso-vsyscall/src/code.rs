@@ -1,17 +1,17 @@
-//! Calls of the page in machine code: finds them ([`sites`], [`in_program`]), and has them go elsewhere.
+//! Calls of the page in machine code: finds them ([`references`], [`in_program`]), and has them go elsewhere.
 //!
 //! A program that calls the page has the address of an entry in its code, as an immediate operand of `mov`: hand-written
-//! assembly (glibc before 2.15, Go before 1.1) and compilers alike, as no other instruction can
-//! hold such an address. (A pointer in data can: Go 1.1 to 1.3 have one, which the vDSO's functions replace at start.) Each of the two
-//! encodings has room for a `lea` of a function within 2 GiB, so a site can be rewritten in place: no instruction moves, and whoever
+//! assembly (glibc before 2.15, Go 1.0) and compilers alike, as no other instruction can
+//! hold such an address. (A pointer in data can: later Go has one, which the vDSO's functions replace at start.) Each of the two
+//! encodings has room for a `lea` of a function within 2 GiB, so a reference can be rewritten in place: no instruction moves, and whoever
 //! jumps behind it finds what was there.
 
 use crate::Entry;
 pub use crate::program::in_program;
 
-/// A `mov` of an entry's address to a register.
+/// A reference: a `mov` of an entry's address to a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Site {
+pub struct Reference {
     /// Where the instruction begins, from the start of the code that was searched.
     pub offset: usize,
     /// Whose address it is.
@@ -51,33 +51,60 @@ impl Form {
     }
 }
 
-/// How far behind a site its call is looked for. Compilers load an argument or two between.
+/// How far behind a reference its call is looked for. Compilers load an argument or two between.
 const NEAR_BYTES: usize = 32;
 
 /// The third byte of all entries' addresses, by which they are looked for: rarer in code than the bytes beside it.
 const RARE: u8 = 0x60;
 
-/// All sites in these bytes, in their order. Bytes that are no code have none, but by chance: 53 bits of each are given.
-pub fn sites(code: &[u8]) -> impl Iterator<Item = Site> + '_ {
-    rare(code).filter_map(move |at| {
-        // Where that byte is in the two encodings.
-        let short = at.checked_sub(5).and_then(|offset| Site::read(code, offset, Form::Short));
-        short.or_else(|| at.checked_sub(4).and_then(|offset| Site::read(code, offset, Form::Long)))
-    })
+/// All references in these bytes, in their order. Bytes that are no code have none, but by chance: 53 bits of each are given.
+#[must_use]
+pub fn references(code: &[u8]) -> References<'_> {
+    References { code, at: 0 }
 }
 
-/// Where the rare byte is. A block without it, as most are, is passed over at once.
-fn rare(code: &[u8]) -> impl Iterator<Item = usize> + '_ {
+/// The references in some bytes: see [`references`].
+#[derive(Clone, Debug)]
+pub struct References<'a> {
+    code: &'a [u8],
+    /// Where to go on.
+    at: usize,
+}
+
+impl Iterator for References<'_> {
+    type Item = Reference;
+
+    fn next(&mut self) -> Option<Reference> {
+        loop {
+            let at = next_rare(self.code, self.at)?;
+            self.at = at + 1;
+            if let Some(reference) = Reference::around(self.code, at) {
+                return Some(reference);
+            }
+        }
+    }
+}
+
+/// Where the rare byte is next. A block without it, as most are, is passed over at once.
+fn next_rare(code: &[u8], from: usize) -> Option<usize> {
     const BLOCK: usize = 64;
-    code.chunks(BLOCK).enumerate().flat_map(|(number, block)| {
-        let has_one = block.iter().fold(false, |found, &byte| found | (byte == RARE));
-        let searched = if has_one { block } else { &[] };
-        let found = searched.iter().enumerate().filter(|&(_, &byte)| byte == RARE);
-        found.map(move |(at, _)| number * BLOCK + at)
-    })
+    let mut start = from;
+    for block in code.get(from..)?.chunks(BLOCK) {
+        if block.iter().fold(false, |found, &byte| found | (byte == RARE)) {
+            return block.iter().position(|&byte| byte == RARE).map(|at| start + at);
+        }
+        start += block.len();
+    }
+    None
 }
 
-impl Site {
+impl Reference {
+    /// One whose rare byte is at `at`, by where the two encodings have it.
+    fn around(code: &[u8], at: usize) -> Option<Self> {
+        let read = |before, form| at.checked_sub(before).and_then(|it| Self::read(code, it, form));
+        read(5, Form::Short).or_else(|| read(4, Form::Long))
+    }
+
     fn read(code: &[u8], offset: usize, form: Form) -> Option<Self> {
         let bytes = code.get(offset..offset + form.bytes())?;
         // REX.W, and REX.B for the upper eight registers.
@@ -107,8 +134,8 @@ impl Site {
         self.form.bytes()
     }
 
-    /// What to write at the site, which is at `addr`, so that its register gets `function_addr`; `None` if that is not within
-    /// 2 GiB. As long as the site, changing no flag, and one instruction but for a `nop` that may follow.
+    /// What to write at the reference, which is at `addr`, so that its register gets `function_addr`; `None` if that is not within
+    /// 2 GiB. As long as the reference, changing no flag, and one instruction but for a `nop` that may follow.
     #[must_use]
     pub fn replacement(&self, addr: u64, function_addr: u64) -> Option<Replacement> {
         /// Of `lea r64, [rip + rel32]`.
@@ -134,7 +161,7 @@ fn is_called(register: u8, behind: &[u8]) -> bool {
     })
 }
 
-/// Code to be written over a site.
+/// Code to be written over a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replacement {
     code: [u8; 10],
@@ -142,7 +169,7 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// The bytes, as many as the site has.
+    /// The bytes, as many as the reference has.
     #[must_use]
     pub fn code(&self) -> &[u8] {
         &self.code[..self.bytes]
@@ -150,29 +177,46 @@ impl Replacement {
 }
 
 /// Of each function in [`FUNCTIONS`].
-const FUNCTION_BYTES: usize = 8;
+const FUNCTION_BYTES: usize = 16;
 
-/// The three functions one behind the other, for where there is little room: `mov eax, NUMBER; syscall; ret`.
-pub const FUNCTIONS: [u8; Entry::ALL.len() * FUNCTION_BYTES] = functions();
+/// The three functions, one behind the other, with little room between.
+pub type Functions = [u8; Entry::ALL.len() * FUNCTION_BYTES];
 
-/// Where in [`FUNCTIONS`] the one is that stands for an entry.
-#[must_use]
-pub const fn function_offset(entry: Entry) -> usize {
-    entry as usize * FUNCTION_BYTES
-}
-
-const fn functions() -> [u8; Entry::ALL.len() * FUNCTION_BYTES] {
-    let mut functions = [0; Entry::ALL.len() * FUNCTION_BYTES];
+/// Functions that make their system calls: `mov eax, NUMBER; syscall; ret`.
+pub const FUNCTIONS: Functions = {
+    let mut functions = [UNREACHED; Entry::ALL.len() * FUNCTION_BYTES];
     let mut index = 0;
     while index < Entry::ALL.len() {
-        let [a, b, c, d] = Entry::ALL[index].number().to_le_bytes();
+        let entry = Entry::ALL[index];
+        let [a, b, c, d] = entry.number().to_le_bytes();
         let code = [0xb8, a, b, c, d, 0x0f, 0x05, 0xc3];
         let mut at = 0;
-        while at < FUNCTION_BYTES {
-            functions[function_offset(Entry::ALL[index]) + at] = code[at];
+        while at < code.len() {
+            functions[function_offset(entry) + at] = code[at];
             at += 1;
         }
         index += 1;
     }
     functions
+};
+
+/// `int3`, between functions.
+const UNREACHED: u8 = 0xcc;
+
+/// Functions that jump to others, a vDSO's for instance, by their addresses in the order of [`Entry::ALL`]:
+/// `jmp [rip]`, and the address. No register changes.
+#[must_use]
+pub fn functions_at(addrs: [u64; Entry::ALL.len()]) -> Functions {
+    let mut functions = [UNREACHED; Entry::ALL.len() * FUNCTION_BYTES];
+    for (function, addr) in functions.chunks_exact_mut(FUNCTION_BYTES).zip(addrs) {
+        function[..6].copy_from_slice(&[0xff, 0x25, 0, 0, 0, 0]);
+        function[6..14].copy_from_slice(&addr.to_le_bytes());
+    }
+    functions
+}
+
+/// Where in [`Functions`] the one is that stands for an entry.
+#[must_use]
+pub const fn function_offset(entry: Entry) -> usize {
+    entry as usize * FUNCTION_BYTES
 }

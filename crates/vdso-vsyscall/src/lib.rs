@@ -1,7 +1,7 @@
 //! The legacy vsyscall page of x86-64 Linux: its bytes, and what a kernel does when a program touches it.
 //!
 //! Before there were vDSOs, a page at a fixed address, [`PAGE_ADDR`], had three functions for every program. What is
-//! compiled against glibc older than 2.15 calls it, as do static programs of that time, dietlibc, and Go before 1.4. Linux still
+//! compiled against glibc older than 2.15 calls it, as do static programs of that time and those of Go 1.0. Linux still
 //! answers such calls, or does not, by its parameter `vsyscall=` ([`Mode`]); kernels, emulators and VMMs that run old
 //! programs have to do the same. Here it is without a kernel around it: nothing is mapped, read or called, and each step is
 //! a function from what is known to what is to be done.

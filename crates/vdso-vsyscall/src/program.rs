@@ -1,6 +1,6 @@
 //! The executable segments of a program's file: elf(5).
 
-use crate::code::{Site, sites};
+use crate::code::{Reference, references};
 
 const MAGIC_64_LITTLE: &[u8] = b"\x7fELF\x02\x01";
 const EM_X86_64: u16 = 62;
@@ -16,11 +16,12 @@ const PF_X: u32 = 1;
 /// No program has more; of a table that says so, no more are looked at, as each might be all of the file.
 const MOST_SEGMENTS: u16 = 64;
 
-/// All sites in the executable segments of an x86-64 program or library, each with its address in the file's own terms
+/// All references in the executable segments of an x86-64 program or library, each with its address in the file's own terms
 /// (`p_vaddr`); none if these bytes are no such file. Any bytes may be given.
-pub fn in_program(file: &[u8]) -> impl Iterator<Item = (u64, Site)> + '_ {
+pub fn in_program(file: &[u8]) -> impl Iterator<Item = (u64, Reference)> + '_ {
     executable_segments(file).flat_map(|(vaddr, code)| {
-        sites(code).map(move |site| (vaddr.wrapping_add(site.offset as u64), site))
+        references(code)
+            .map(move |reference| (vaddr.wrapping_add(reference.offset as u64), reference))
     })
 }
 

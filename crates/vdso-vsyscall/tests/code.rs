@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vdso_vsyscall::Entry;
-use vdso_vsyscall::code::{FUNCTIONS, Use, function_offset, in_program, sites};
+use vdso_vsyscall::code::{FUNCTIONS, Use, function_offset, functions_at, in_program, references};
 
 /// As glibc 2.12 has `time`: `sub rsp, 8; mov rax, 0xffffffffff600400; call rax; add rsp, 8; ret`.
 const TIME: &[u8] = b"\x48\x83\xec\x08\x48\xc7\xc0\x00\x04\x60\xff\xff\xd0\x48\x83\xc4\x08\xc3";
@@ -14,7 +14,7 @@ const LARGE: &[u8] = b"\x48\xb8\x00\x08\x60\xff\xff\xff\xff\xff\xff\xe0";
 const COMPARED: &[u8] = b"\x48\xc7\xc2\x00\x00\x60\xff\x48\x39\xd0\xc3";
 
 fn found(code: &[u8]) -> Vec<(usize, Entry, Use)> {
-    sites(code).map(|site| (site.offset, site.entry, site.used)).collect()
+    references(code).map(|reference| (reference.offset, reference.entry, reference.used)).collect()
 }
 
 #[test]
@@ -61,15 +61,15 @@ fn a_rewritten_site_gives_the_same_register_another_address() {
         let short = [rex, 0xc7, 0xc0 | register & 7, 0, 4, 0x60, 0xff];
         let long = [rex, 0xb8 | register & 7, 0, 4, 0x60, 0xff, 0xff, 0xff, 0xff, 0xff];
         for code in [&short[..], &long] {
-            let site = sites(code).next().expect("one");
+            let reference = references(code).next().expect("one");
             for function in [0x40_0000u64, 0x7fff_0000, 0x1000] {
-                let replacement = site.replacement(0x40_1234, function).expect("near");
+                let replacement = reference.replacement(0x40_1234, function).expect("near");
                 let (first, rest) = replacement.code().split_at(7);
                 assert_eq!(lea(first, 0x40_1234), (register, function));
                 assert!(rest.is_empty() || rest == [0x0f, 0x1f, 0x00]);
                 assert_eq!(replacement.code().len(), code.len());
             }
-            assert_eq!(site.replacement(0x7f00_0000_0000, 0x40_0000), None);
+            assert_eq!(reference.replacement(0x7f00_0000_0000, 0x40_0000), None);
         }
     }
 }
@@ -80,6 +80,10 @@ fn the_functions_make_their_calls() {
         let [a, b, c, d] = entry.number().to_le_bytes();
         let code = &FUNCTIONS[function_offset(entry)..][..8];
         assert_eq!(code, [0xb8, a, b, c, d, 0x0f, 0x05, 0xc3]);
+        let addrs = [0x1122_3344_5566_7788u64, 2, 3];
+        let code = &functions_at(addrs)[function_offset(entry)..][..14];
+        let addr = addrs[entry as usize].to_le_bytes();
+        assert_eq!(code, [&[0xff, 0x25, 0, 0, 0, 0][..], &addr].concat());
     }
 }
 
@@ -105,7 +109,8 @@ fn program(code: &[u8]) -> Vec<u8> {
 
 #[test]
 fn sites_of_a_program_are_in_its_executable_segments() {
-    let found: Vec<_> = in_program(&program(TIME)).map(|(addr, site)| (addr, site.entry)).collect();
+    let found: Vec<_> =
+        in_program(&program(TIME)).map(|(addr, reference)| (addr, reference.entry)).collect();
     assert_eq!(found, [(0x40_0004, Entry::Time)]);
     let mut other = program(TIME);
     other[18] = 183;
@@ -122,7 +127,7 @@ proptest! {
         prop_assert!(in_program(&file).count() <= 64);
     }
 
-    /// Wherever a site is, also across the blocks in which it is looked for.
+    /// Wherever a reference is, also across the blocks in which it is looked for.
     #[test]
     fn a_site_is_found_in_anything(before in proptest::collection::vec(any::<u8>(), 0..200),
                                    behind in proptest::collection::vec(any::<u8>(), 0..100)) {
@@ -134,8 +139,8 @@ proptest! {
     fn any_bytes_are_searched(code in proptest::collection::vec(prop_oneof![
         Just(0x48), Just(0x49), Just(0xc7), Just(0xc0), Just(0), Just(4), Just(0x60), Just(0xff), any::<u8>(),
     ], 0..300)) {
-        for site in sites(&code) {
-            prop_assert!(site.offset + site.bytes() <= code.len());
+        for reference in references(&code) {
+            prop_assert!(reference.offset + reference.bytes() <= code.len());
         }
     }
 }

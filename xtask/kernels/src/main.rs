@@ -60,6 +60,9 @@ struct Args {
     /// Only kernels of this version, such as 6.12; may be repeated
     #[arg(long, value_name = "VERSION", value_parser = versions())]
     kernel: Vec<String>,
+    /// Only with this parameter of the kernel's, such as vsyscall=none; may be repeated
+    #[arg(long, value_name = "PARAMETER", value_parser = PossibleValuesParser::new(AMD64_PARAMETERS))]
+    parameter: Vec<String>,
     /// One kernel of each architecture
     #[arg(long)]
     quick: bool,
@@ -135,9 +138,12 @@ fn chosen(args: &Args) -> Result<Vec<(&'static Kernel, Option<&'static str>)>> {
         {
             continue;
         }
-        chosen.push((kernel, None));
+        if args.parameter.is_empty() {
+            chosen.push((kernel, None));
+        }
         if kernel.arch == "amd64" && !args.quick {
-            chosen.extend(AMD64_PARAMETERS.iter().map(|parameter| (kernel, Some(*parameter))));
+            let parameters = AMD64_PARAMETERS.iter().filter(|it| is_among(&args.parameter, it));
+            chosen.extend(parameters.map(|parameter| (kernel, Some(*parameter))));
         }
     }
     if chosen.is_empty() {

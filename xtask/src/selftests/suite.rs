@@ -1,4 +1,4 @@
-//! The tests: those of the vDSO, and the one of the clocks' order for each clock.
+//! What a test is; and the tests of the vDSO, and the one of the clocks' order for each clock.
 //!
 //! What they look at, in Linux 6.1's `tools/testing/selftests`: that every function is there by name
 //! and version and succeeds (`abi`, `gettimeofday`, `getcpu`, `standalone`), that each clock lies
@@ -6,7 +6,8 @@
 //! resolutions are the system call's (`clock_getres`), and that no clock goes back (`timers`). Linux
 //! 6.12's look at getrandom, too: that it fills buffers, and does so in a time namespace without
 //! handing them to the system call. That of ChaCha20 is linked to our code, each way to compute it
-//! (`chacha`).
+//! (`chacha`). That of the legacy page (`vsyscall`) calls it and the vDSO between system calls, and reads it by itself, by
+//! `process_vm_readv` and in single steps.
 
 use std::fmt;
 use std::time::Duration;
@@ -57,9 +58,13 @@ impl Chacha {
 pub const FOLDER: &str = "tools/testing/selftests";
 
 /// What all tests need: folders whole, as later kernels split their files further.
-pub const UNPACKED: [&str; 5] = [
+pub const UNPACKED: [&str; 9] = [
     "tools/testing/selftests/vDSO",
-    "tools/testing/selftests/timers/inconsistency-check.c",
+    "tools/testing/selftests/x86/test_vsyscall.c",
+    "tools/testing/selftests/x86/helpers.h",
+    "tools/testing/selftests/timers",
+    "tools/testing/selftests/timens",
+    "tools/testing/selftests/futex",
     "tools/testing/selftests/kselftest.h",
     "tools/include",
     "include/uapi/linux/random.h",
@@ -93,6 +98,8 @@ pub const TESTS: &[Test] = &[
     vdso(&["vdso_test_clock_getres.c"], &[]),
     vdso(&["vdso_standalone_test_x86.c", "parse_vdso.c"], STANDALONE),
     vdso(&["vdso_test_getrandom.c", "parse_vdso.c"], KERNELS_HEADERS),
+    // Of x86-64 alone, as are the programs that its kernels' page is for.
+    Test { folder: "x86", ..vdso(&["test_vsyscall.c"], &["-O2", "-ldl"]) },
     chacha(Chacha::Sse2),
     chacha(Chacha::Avx2),
     inconsistency_check(&["-t", "2", "-c", "0"]),
@@ -112,7 +119,8 @@ const fn chacha(way: Chacha) -> Test {
     Test { linked: Some(way), ..vdso(&["vdso_test_chacha.c"], KERNELS_HEADERS) }
 }
 
-const fn inconsistency_check(arguments: &'static [&'static str]) -> Test {
+/// That of the clocks' order.
+pub const fn inconsistency_check(arguments: &'static [&'static str]) -> Test {
     let sources = &["inconsistency-check.c"];
     Test { folder: "timers", sources, flags: &["-O3"], arguments, linked: None }
 }

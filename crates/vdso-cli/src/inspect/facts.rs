@@ -6,7 +6,7 @@
 
 use serde::{Serialize, Serializer};
 use vdso_elf::{Binding, ByteOrder, Class, HashKind, Image, Kind, Segment, Symbol, abi};
-use vdso_vsyscall::code::{Site, Use, in_program};
+use vdso_vsyscall::code::{Reference, Use, in_program};
 
 use super::layout::{self, KernelLayout};
 use super::users::{self, User};
@@ -156,14 +156,14 @@ impl Facts {
 /// Only in files, as others' images are none that anybody links to a program of old.
 fn vsyscall(target: &Target) -> Vec<VsyscallFacts> {
     let file = target.images.first().filter(|_| matches!(target.origin, Origin::File(_)));
-    let sites = file.into_iter().flat_map(|file| in_program(&file.bytes));
-    sites.map(VsyscallFacts::from).collect()
+    let references = file.into_iter().flat_map(|file| in_program(&file.bytes));
+    references.map(VsyscallFacts::from).collect()
 }
 
-impl From<(u64, Site)> for VsyscallFacts {
-    fn from((vaddr, site): (u64, Site)) -> Self {
-        let is_called = site.used == Use::Called;
-        Self { function: site.entry.name(), vaddr: Addr(vaddr), is_called }
+impl From<(u64, Reference)> for VsyscallFacts {
+    fn from((vaddr, reference): (u64, Reference)) -> Self {
+        let is_called = reference.used == Use::Called;
+        Self { function: reference.entry.name(), vaddr: Addr(vaddr), is_called }
     }
 }
 

@@ -65,9 +65,9 @@ pub struct Run {
     /// Hide functions of the vDSO: all, or those that are named
     ///
     /// The program then makes system calls in their place, which strace and filters see. A clock that is moved stays its
-    /// own: such a call is reported and answered, which takes 20 us, or 0.3 us where the program's code can be changed
-    /// (--no-patch). What is no such call stays in the vDSO: Linux 7.2's functions for robust futexes, and returns from
-    /// signal handlers.
+    /// own: such a call is reported and answered, which takes 20 us, or 0.3 us where the program's code can be
+    /// changed (--no-patch). What is no such call stays in the vDSO: Linux 7.2's functions for robust futexes, and returns
+    /// from signal handlers.
     #[arg(
         long,
         value_enum,
@@ -85,6 +85,14 @@ pub struct Run {
     /// such a wait then costs 0.3 us instead of 20.
     #[arg(long)]
     pub no_patch: bool,
+
+    /// Keep programs of before 2012 alive that call the vsyscall page, in their libraries as well
+    ///
+    /// Where the kernel ends a program that calls this page (vsyscall=none), calls in programs' own files are sent elsewhere
+    /// in any case. With this those in the libraries are, too, and on any kernel. It takes each program 0.1 ms to
+    /// start, and one in whose libraries is much code up to some milliseconds; the calls then are as fast as any of the vDSO's.
+    #[arg(long, conflicts_with_all = ["no_patch", "no_follow"])]
+    pub vsyscall: bool,
 
     /// Where the time is to come from; the fastest that is safe, if not given
     #[arg(long, value_name = "SOURCE")]

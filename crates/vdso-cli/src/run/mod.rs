@@ -18,7 +18,7 @@ use vdso_launch::follow::{Tick, Turn};
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     CallSites, Core, FileTimes, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source,
-    SourceError, Streams, end_by_signal, execute, select, select_counting,
+    SourceError, Streams, Vsyscalls, end_by_signal, execute, select, select_counting,
 };
 use vdso_map::CountsFile;
 use vdso_timekeeper::{Report, Timekeeper};
@@ -66,6 +66,12 @@ pub fn run(run: &Run, counting: Option<Counting<'_>>) -> ExitCode {
         );
         return ExitCode::from(USAGE);
     }
+    if run.no_follow && plan.is_moved() && !run.hidden().is_empty() {
+        message::say(
+            "error: --off cannot be had with --no-follow and a clock that is moved, as no call is reported",
+        );
+        return ExitCode::from(USAGE);
+    }
     match outcome(run, &plan, counting) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => end_by_signal(signal, Core::NotDumped).into(),
@@ -101,6 +107,10 @@ fn outcome(run: &Run, plan: &Plan, counting: Option<Counting<'_>>) -> Result<Out
         selected.payload.detours.call_sites = CallSites::Kept;
     }
     selected.payload.detours.file_times = run.file_times.into();
+    selected.payload.detours.vsyscalls = match run.vsyscall {
+        true => Vsyscalls::OfLibraries,
+        false => Vsyscalls::usual(selected.payload.detours.call_sites),
+    };
     explain(run, plan, &selected);
     let start = Instant::now();
     let mut outcome = launch(run, &command, plan, &host, &selected);

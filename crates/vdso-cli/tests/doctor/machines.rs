@@ -305,6 +305,15 @@ fn modes_of_the_vsyscall_page_are_seen_in_the_mappings() {
     expect("vsyscall-xonly", &xonly, &[]);
 }
 
+#[test]
+fn who_calls_the_vsyscall_page_is_named_and_whether_it_may() {
+    // A glibc that old asks for random numbers by the system call, too.
+    let old = Machine::new().old_glibc();
+    expect("vsyscall-called", &old, &[("vsyscall", "warn"), ("libc", "warn")]);
+    let none = old.boot("vsyscall=none").remap("[vsyscall]", "/somewhere");
+    expect("vsyscall-called-none", &none, &[("vsyscall", "fail"), ("libc", "warn")]);
+}
+
 // ---------------------------------------------------------------------------------------------
 // What surrounds a process
 

@@ -171,6 +171,22 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
             .write("/proc/self/root/usr/lib/libc.so.6", banner)
     }
 
+    /// A glibc of that time, whose `time` calls the legacy page.
+    pub fn old_glibc(self) -> Self {
+        const HEADERS_BYTES: usize = 64 + 56;
+        let code = b"\x48\xc7\xc0\x00\x04\x60\xff\xff\xd0\xc3\0GNU C Library stable release version 2.12.\n\0";
+        let mut file = vec![0; HEADERS_BYTES];
+        // ELF header: class, byte order, machine; one segment, which can be executed.
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        for (at, value) in [(18, 62), (32, 64), (54, 56), (56, 1), (64, 1), (68, 5)] {
+            file[at] = value;
+        }
+        file[72] = HEADERS_BYTES as u8;
+        file[96] = code.len() as u8;
+        file.extend(code);
+        self.map("").library("/usr/lib/libc.so.6").write("/proc/self/root/usr/lib/libc.so.6", file)
+    }
+
     pub fn musl(self, version: &str) -> Self {
         let path = "/lib/ld-musl-x86_64.so.1";
         let strings = format!("\0{version}\0musl libc (x86_64)\nVersion %s\n\0");

@@ -171,3 +171,23 @@ fn assert_agrees_with_object(bytes: &[u8], image: &serde_json::Value) {
     let order = if oracle.is_little_endian() { "little" } else { "big" };
     assert_eq!(image["elf"]["byte_order"], order);
 }
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn calls_of_the_vsyscall_page_are_told_of_programs_that_are_no_images() {
+    use crate::support::compile;
+    let calls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers/vsyscall_calls.c");
+    for (name, flags) in
+        [("inspected-static", ["-static", "-no-pie"]), ("inspected-pie", ["-pie", "-fPIE"])]
+    {
+        let program = compile("vsyscall.c", name, &["-O2", flags[0], flags[1], calls]);
+        let document = facts([program.as_os_str()]);
+        let sites = document["vsyscall"].as_array().expect("a list");
+        let called = |function: &str| {
+            sites.iter().any(|site| site["function"] == function && site["is_called"] == true)
+        };
+        assert!(["gettimeofday", "time", "getcpu"].into_iter().all(called), "{sites:#?}");
+        let run = vdso(["inspect".as_ref(), program.as_os_str()]).succeeded().quiet();
+        assert!(run.stdout.contains("vsyscall=none makes these calls fatal"), "{run:#?}");
+    }
+}

@@ -27,21 +27,27 @@ impl Caller {
         Self(arch::thread_pointer())
     }
 
-    /// Adds one to a word of its block, and gives the call's result, in one step with it: the last thing that a function does.
+    /// Adds one to a word of its block; no if that takes more than a look, and nothing has been counted.
     #[inline(always)]
-    pub fn count<T>(self, word: usize, result: T) -> T {
-        let Some(table) = table() else { return count_rarely(word, result) };
+    pub fn count_at_once(self, word: usize) -> bool {
+        let Some(table) = table() else { return false };
         let slot = counts::first_slot(self.0);
         let (Some(key), Some(block_addr)) = (table.keys.get(slot), table.block_addrs.get(slot)) else {
-            return result;
+            return false;
         };
         // Relaxed: this thread alone puts its key there, after all else.
         if key.load(Ordering::Relaxed) != self.0.wrapping_add(KEY) {
-            return count_rarely(word, result);
+            return false;
         }
         // SAFETY: a block of this thread's alone, as its key is beside its address.
         unsafe { increment(block_addr.load(Ordering::Relaxed), word) };
-        result
+        true
+    }
+
+    /// Adds one in any case, and gives the call's result: the last thing that a function does.
+    #[inline(always)]
+    pub fn count<T>(self, word: usize, result: T) -> T {
+        if self.count_at_once(word) { result } else { count_rarely(word, result) }
     }
 }
 

@@ -1,32 +1,34 @@
-//! Where calls are marked that have something in every argument. What is marked otherwise has one to spare.
+//! How calls are marked that have something in every argument: registers have 64 bits, and the upper half of an argument
+//! of 32 is not looked at.
 
 use vdso_data::detour::Mark;
 
-/// Where registers have 64 bits, the upper half of an argument of 32 is not looked at.
-#[cfg(not(target_arch = "x86"))]
-mod by_register {
-    use super::Mark;
+use super::Call;
 
-    pub const FUTEX: Mark = Mark::High(5);
-    pub const FUTEX_WAIT: Mark = Mark::High(3);
-    pub const PSELECT6: Mark = Mark::High(0);
-    pub const EPOLL: Mark = Mark::High(0);
-    pub const RING: Mark = Mark::High(1);
-    /// It has none without a set of signals, and nothing to spare with one.
-    pub const IO_PGETEVENTS: Option<Mark> = None;
+pub const FUTEX: Mark = Mark::High(5);
+pub const FUTEX_WAIT: Mark = Mark::High(3);
+pub const PSELECT6: Mark = Mark::High(0);
+pub const EPOLL: Mark = Mark::High(0);
+pub const RING: Mark = Mark::High(1);
+/// It has an argument to spare without a set of signals alone.
+pub const IO_PGETEVENTS: Option<Mark> = None;
+
+impl Call {
+    /// Makes it although its time, at the address in that place, cannot be read, or is none that the kernel takes.
+    #[inline(always)]
+    pub fn make_with_bad_time(self, _place: usize, mark: Mark) -> i64 {
+        self.make(mark)
+    }
+
+    /// Makes it although the kernel cannot read what an argument points to.
+    #[inline(always)]
+    pub fn make_with_bad_address(self, mark: Mark) -> i64 {
+        self.make(mark)
+    }
+
+    /// No call is marked so here.
+    #[inline(always)]
+    pub fn make_with_marked_address(self, _place: u8) -> i64 {
+        self.make_as_it_is()
+    }
 }
-
-/// The address of the time, or of what has it.
-#[cfg(target_arch = "x86")]
-mod by_register {
-    use super::Mark;
-
-    pub const FUTEX: Mark = Mark::Address(3);
-    pub const FUTEX_WAIT: Mark = Mark::Address(4);
-    pub const PSELECT6: Mark = Mark::Address(4);
-    pub const EPOLL: Mark = Mark::Address(3);
-    pub const RING: Mark = Mark::Address(4);
-    pub const IO_PGETEVENTS: Option<Mark> = Some(Mark::Address(4));
-}
-
-pub use by_register::*;

@@ -18,6 +18,10 @@
 
 #[cfg(not(target_arch = "x86"))]
 mod files;
+#[cfg(not(target_arch = "x86"))]
+mod marks;
+#[cfg(target_arch = "x86")]
+#[path = "marks_by_address.rs"]
 mod marks;
 mod memory;
 #[cfg(target_arch = "x86")]
@@ -137,69 +141,10 @@ impl Call {
                 let arg = &mut self.args[usize::from(place) % 6];
                 *arg = *arg & u64::from(u32::MAX) | call_mark << 32;
             }
-            #[cfg(not(target_arch = "x86"))]
-            Mark::Address(_) => {}
-            #[cfg(target_arch = "x86")]
-            Mark::Address(place) => return self.make_with_marked_address(place.into()),
+            Mark::Address(place) => return self.make_with_marked_address(place),
         }
         // SAFETY: the program's own call, with times of ours in the place of its.
         unsafe { arch::syscall_6(self.number, &self.args) }
-    }
-
-    /// Makes it with a copy of what an argument points to, at an address by which it is known. What that points to is the
-    /// image's own.
-    #[cfg(target_arch = "x86")]
-    #[inline(never)]
-    fn make_with_marked_address(self, place: usize) -> i64 {
-        use core::mem::size_of;
-        /// `struct io_uring_getevents_arg`, the longest of these.
-        const WORDS: usize = 3;
-        const ROOM_BYTES: usize = 256 + WORDS * size_of::<u64>();
-        let given = self.arg(place) as *mut u64;
-        let words = if self.number == number::IO_URING_ENTER { WORDS } else { 2 };
-        let mut room = MaybeUninit::<[u8; ROOM_BYTES]>::uninit();
-        let start = room.as_mut_ptr().cast::<u8>();
-        let last_byte = Mark::last_byte(pages::call_mark());
-        let copy = start.wrapping_add(last_byte.wrapping_sub(start.addr() as u8).into()).cast::<u64>();
-        for word in 0..words {
-            // SAFETY: the caller answers for what is given; the room has as much behind any of its first 256 bytes.
-            unsafe { copy.add(word).write_unaligned(given.add(word).read_unaligned()) };
-        }
-        let call = self.with(place, copy.addr() as u64);
-        // SAFETY: the program's own call, with times of ours in the place of its.
-        let result = unsafe { arch::syscall_6(call.number, &call.args) };
-        if self.number == number::PSELECT6 {
-            // What is left of the span.
-            for word in 0..words {
-                // SAFETY: as above; it is a span that the kernel may write to.
-                unsafe { given.add(word).write_unaligned(copy.add(word).read_unaligned()) };
-            }
-        }
-        result
-    }
-
-    /// Makes it although the kernel cannot read what an argument points to, so that it says so.
-    #[cfg(target_arch = "x86")]
-    fn make_with_bad_address(self, place: usize) -> i64 {
-        /// The last ones, where no program's memory is.
-        const NOWHERE: u32 = 0xffff_ff00;
-        let last_byte = Mark::last_byte(pages::call_mark());
-        self.with(place, (NOWHERE | u32::from(last_byte)).into()).make_as_it_is()
-    }
-
-    /// Makes it although its time, which an argument points to, cannot be read, or is none that the kernel takes: so that
-    /// it says which.
-    fn make_with_bad_time(self, place: usize, mark: Mark) -> i64 {
-        #[cfg(target_arch = "x86")]
-        match (memory::read(self.form, self.arg(place)), mark) {
-            (Some(mut words), _) => {
-                let addr = (&raw mut words).addr() as u64;
-                return self.with(place, addr).make(mark);
-            }
-            (None, Mark::Address(_)) => return self.make_with_bad_address(place),
-            (None, _) => {}
-        }
-        self.make(mark)
     }
 
     /// Makes it as the program did: it is reported, if it has to be.

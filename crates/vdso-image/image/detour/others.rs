@@ -64,10 +64,7 @@ pub fn enter_ring(call: Call) -> i64 {
     }
     let word = |at: u64| memory::read(Form::Time64, arg_addr.wrapping_add(at));
     let Some(([set, sizes], [_, time_addr])) = word(0).zip(word(8)) else {
-        #[cfg(target_arch = "x86")]
-        return call.make_with_bad_address(4);
-        #[cfg(not(target_arch = "x86"))]
-        return call.make(mark);
+        return call.make_with_bad_address(mark);
     };
     let words = memory::read(Form::Time64, time_addr);
     let words = words.map(|words| memory::looked_at(Form::Time64, words));

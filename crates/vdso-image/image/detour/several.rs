@@ -132,10 +132,11 @@ fn make_by_millis(call: Call) -> i64 {
     if call.number == number::EPOLL_WAIT || set_addr == 0 {
         return Call { number: number::EPOLL_WAIT, ..call }.make(Mark::Low(5));
     }
-    let Some(set) = memory::read_halves(set_addr) else { return call.make_with_bad_address(4) };
+    let mark = Mark::Address(4);
+    let Some(set) = memory::read_halves(set_addr) else { return call.make_with_bad_address(mark) };
     // As much as is copied.
     let mut set = [set, [0; 2]];
-    call.with(4, (&raw mut set).addr() as u64).make(Mark::Address(4))
+    call.with(4, (&raw mut set).addr() as u64).make(mark)
 }
 
 /// Bytes of a set of signals.

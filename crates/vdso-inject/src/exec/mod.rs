@@ -30,7 +30,7 @@ pub use memory::Memory;
 pub use probe::Probe;
 pub use remote::Kept;
 pub use running::{Memo, Repaired, inject_running, stands_at_its_start};
-use segments::Segments;
+pub(crate) use segments::Segments;
 use site::{Covers, Program, Site};
 use stack::{InitialStack, Words};
 

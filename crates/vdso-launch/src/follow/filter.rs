@@ -1,5 +1,6 @@
 //! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, the start of
-//! programs where one without the image would have other clocks, and calls with times that are not the host's ([`timed`]); allows all else.
+//! programs where one without the image would have other clocks or libraries are searched, and calls with times that are not
+//! the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -7,9 +8,10 @@ use libc::{
 };
 use vdso_data::detour::Mark;
 
-use vdso_inject::arch::{ABIS, Abi, Times};
+use vdso_inject::arch::{ABIS, Abi, Times, Word as AbiWord};
 use vdso_inject::detour::Detours;
 use vdso_inject::stub::REQUEST;
+use vdso_inject::vsyscall::Vsyscalls;
 
 use super::timed;
 
@@ -64,7 +66,10 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         add(abi.calls.prctl, rule(None, &prctl));
         let seccomp = [libc::SECCOMP_SET_MODE_STRICT, libc::SECCOMP_SET_MODE_FILTER].map(first_is);
         add(abi.calls.seccomp, rule(None, &seccomp));
-        if let Some(start) = abi.calls.start.filter(|_| !detours.by_call().is_empty()) {
+        let is_searched =
+            detours.vsyscalls == Vsyscalls::OfLibraries && abi.word == AbiWord::Bits64;
+        let is_reported = is_searched || !detours.by_call().is_empty();
+        if let Some(start) = abi.calls.start.filter(|_| is_reported) {
             let way = start.first.map(|first| Test::Equals(Word::Low(0), first));
             add(start.number, rule(None, &[way.into_iter().collect()]));
         }
@@ -190,7 +195,7 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
-    use vdso_arch::abi::CallSet;
+    use vdso_arch::abi::{Call, CallSet};
     use vdso_arch::system_call::X32_BIT;
     use vdso_data::arithmetic::Transform;
     use vdso_data::clock;
@@ -270,6 +275,24 @@ mod tests {
             }
         }
         assert_eq!(run(0x1234, reported[0].1, 0), SECCOMP_RET_ALLOW);
+    }
+
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    fn the_start_of_programs_is_reported_where_libraries_are_searched() {
+        const ARCH_SET_FS: u32 = 0x1002;
+        let calls = ABIS[0].calls;
+        for vsyscalls in [Vsyscalls::Kept, Vsyscalls::OfPrograms, Vsyscalls::OfLibraries] {
+            let detours = Detours { vsyscalls, ..Detours::default() };
+            let answer = |first: u32| {
+                let args = [first.into(), 1, 0, 0, 0, 0];
+                run_with(&detours, calls.audit_arch, libc::SYS_arch_prctl as u32, args)
+            };
+            let is_searched = vsyscalls == Vsyscalls::OfLibraries;
+            assert_eq!(answer(ARCH_SET_FS) == SECCOMP_RET_USER_NOTIF, is_searched);
+            // ARCH_GET_FS.
+            assert_eq!(answer(0x1003), SECCOMP_RET_ALLOW);
+        }
     }
 
     /// Of a launch that moves these clocks.
@@ -386,6 +409,29 @@ mod tests {
         for number in reading.into_iter().chain(setting.map(|(number, _)| number)) {
             for of_host in [ahead(1, FileTimes::Host), ahead(0, FileTimes::Clock)] {
                 assert!(!is_reported(&of_host, number, [1; 6]), "{number}");
+            }
+        }
+    }
+
+    /// Else such a program would read the host's.
+    #[test]
+    fn no_clock_is_hidden_from_programs_whose_calls_for_it_are_not_reported() {
+        let moved = Detours { off: CallSet::ALL, ..detours(&[clock::REALTIME]) };
+        for abi in ABIS {
+            let unmoved = Detours { off: CallSet::ALL, ..Detours::default() };
+            assert_eq!(unmoved.hidden_from(abi), CallSet::ALL, "{}", abi.name);
+            let hidden = moved.hidden_from(abi);
+            assert!(hidden.contains(Call::Getcpu), "{}", abi.name);
+            if !hidden.contains(Call::ClockGettime) {
+                continue;
+            }
+            let kernels = vdso_arch::abi::ABIS.iter().find(|row| row.name == abi.name);
+            let numbers = kernels.and_then(|row| row.numbers).expect("a table");
+            for number in [numbers.clock_gettime, numbers.clock_gettime64, numbers.gettimeofday] {
+                let Some(number) = number else { continue };
+                let args = [clock::REALTIME.into(), TIME, 0, 0, 0, 0];
+                let answer = run_with(&moved, abi.calls.audit_arch, number, args);
+                assert_eq!(answer, SECCOMP_RET_USER_NOTIF, "{} {number}", abi.name);
             }
         }
     }

@@ -21,7 +21,6 @@ use super::target::Target;
 use super::tracer::{Followed, Heard, Tracer, is_one_of_us, is_traced_elsewhere};
 use vdso_inject::Result;
 use vdso_inject::arch::{Setter, TimedCall, Times, Word};
-use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
 use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_COUNTS, REQUEST_FILE, REQUEST_RESCUE};
@@ -289,6 +288,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             Call::Stub { .. } => self.handle_stub(report),
             Call::Start => {
                 if let Some(listener) = &self.listener {
+                    self.tracer.send_vsyscalls_to_image(report, listener);
                     self.tracer.begin(report, listener);
                 }
             }
@@ -332,7 +332,7 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         instruction_addr: u64,
     ) {
         let Some(listener) = &self.listener else { return };
-        if VSYSCALL_PAGE.contains(&instruction_addr)
+        if vdso_vsyscall::contains(instruction_addr)
             && let Some(clock) = &self.clock
         {
             listener.answer(report, clock.answer_vsyscall(report.pid, call.name, args));

@@ -7,6 +7,7 @@ mod random;
 mod sources;
 mod steered;
 mod tools;
+mod vsyscall;
 mod x32;
 
 use std::time::Duration;
@@ -94,6 +95,10 @@ pub fn run(arguments: &[String]) {
     if arguments.iter().any(|argument| argument == "capture") {
         return run_group("capture", capture::run);
     }
+    // What such a parameter changes is seen by that alone.
+    if arguments.iter().any(|argument| argument.starts_with("vsyscall=")) {
+        return run_group("vsyscall", vsyscall::run);
+    }
     if cfg!(target_arch = "x86_64") {
         run_groups(arguments);
     }
@@ -115,6 +120,7 @@ fn run_groups(arguments: &[String]) {
     run_group("tools", |report| tools::run(report, expected));
     run_group("random", |report| random::run(report, expected));
     run_group("x32", |report| x32::run(report, expected));
+    run_group("vsyscall", vsyscall::run);
     if expected == Expected::Page {
         run_group("faults", faults::run);
     }

@@ -82,6 +82,18 @@ pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
     compiled_clocks(&folder.join("clocks"), compiler, &[])
 }
 
+/// `crates/vdso-cli/tests/helpers/vsyscall.c`.
+pub fn vsyscall(folder: &Path, compiler: &str) -> Result<PathBuf> {
+    let program = folder.join("vsyscall");
+    let helpers = cargo::workspace().join("crates/vdso-cli/tests/helpers");
+    let mut command = Command::new(compiler);
+    command.args(["-O2", "-static", "-no-pie", "-pthread", "-I"]);
+    command.arg(cargo::workspace().join("test-programs"));
+    command.args(["vsyscall.c", "vsyscall_calls.c"].map(|source| helpers.join(source)));
+    run(command.arg("-o").arg(&program))?;
+    Ok(program)
+}
+
 /// What to do before programs of x32 can be built; `None` if they can.
 pub fn lacks_x32(folder: &Path, compiler: &str) -> Option<String> {
     let options = [&["-static"][..], &X32].concat();

@@ -43,8 +43,16 @@ const ROWS: &[Row] = &[
     Row { arch: "amd64", compiler: "gcc", other: Some(("busybox-i386", "i386")), has_x32: true },
 ];
 
-/// With which parameters the command is tried, besides none: those that change who computes the time.
-const PARAMETERS: &[&str] = &["clocksource=hpet", "clocksource=acpi_pm", "vdso=0"];
+/// With which parameters the command is tried, besides none: those that change who computes the time, and who answers calls of
+/// the legacy page.
+const PARAMETERS: &[&str] = &[
+    "clocksource=hpet",
+    "clocksource=acpi_pm",
+    "vdso=0",
+    "vsyscall=none",
+    "vsyscall=emulate",
+    "vsyscall=xonly",
+];
 
 /// What the first program has the shell run.
 const SCRIPT: &str = include_str!("programs.sh");
@@ -88,6 +96,9 @@ pub fn programs(
     let mut programs = build::first_and_command(builder, machine.target, &compiler)?;
     let folder = build::folder(machine.target);
     programs.push(("clocks", build::clocks(&folder, &compiler)?));
+    if row.arch == "amd64" {
+        programs.push(("vsyscall", build::vsyscall(&folder, &compiler)?));
+    }
     if row.has_x32 {
         match build::lacks_x32(&folder, &compiler) {
             None => programs.push(("clocks-x32", build::clocks_x32(&folder, &compiler)?)),
@@ -145,7 +156,6 @@ mod tests {
             assert!(!is_tried(kernel("arm64"), Some(parameter)));
         }
         assert!(is_tried(kernel("amd64"), None) && is_tried(kernel("riscv64"), None));
-        assert!(!is_tried(kernel("amd64"), Some("vsyscall=none")));
         assert!(!is_tried(kernel("s390x"), None));
     }
 }

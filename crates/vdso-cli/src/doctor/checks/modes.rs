@@ -2,7 +2,7 @@
 //!
 //! Source: `Documentation/admin-guide/kernel-parameters.txt`.
 
-use vdso_vsyscall::Mode;
+use vdso_vsyscall::{Entry, Mode};
 
 use super::Context;
 use crate::doctor::read::vsyscall::Caller;
@@ -28,7 +28,7 @@ pub fn vdso_parameter(context: &Context<'_>) -> Option<Check> {
     ))
 }
 
-/// How the legacy page at a fixed address behaves, which programs from before 2014 call, and whether this one does.
+/// How the legacy page at a fixed address behaves, which programs from before 2012 call, and whether this one does.
 pub fn vsyscall(context: &Context<'_>) -> Option<Check> {
     let (machine, process) = (context.machine, context.process);
     if machine.architecture != "x86_64" || !process.is_64_bit || process.mappings.is_err() {
@@ -41,33 +41,36 @@ pub fn vsyscall(context: &Context<'_>) -> Option<Check> {
     let mut check = Check::ok("vsyscall", "legacy vsyscall page", summary.clone())
         .fact("mode", summary)
         .fact("parameter", machine.parameter("vsyscall"));
-    let callers = &process.vsyscall_callers;
-    if !callers.is_empty() {
-        check = check.fact("callers", callers);
+    if !process.vsyscall_callers.is_empty() {
+        check = check.fact("callers", &process.vsyscall_callers);
     }
+    // Java's virtual machine has a call of getcpu, for C libraries without that; who reads clocks there does it at all times.
+    let reads_clock =
+        |caller: &&Caller| caller.functions.iter().any(|it| *it != Entry::Getcpu.name());
+    let callers: Vec<_> = process.vsyscall_callers.iter().filter(reads_clock).collect();
     Some(match mode {
         Some(Mode::None) if !callers.is_empty() => check.because(
             Status::Fail,
-            format!("{}, and dies of SIGSEGV there", who_calls(callers)),
+            format!("{}, and dies of SIGSEGV there", who_calls(&callers)),
             "boot with vsyscall=xonly, or keep it alive with vdso run --vsyscall",
         ),
         Some(Mode::Emulate) => check.because(
             Status::Warn,
             "the page is readable, at an address that everybody knows; calls of it trap into the kernel \
              in any mode",
-            "boot with vsyscall=xonly, or vsyscall=none if no program from before 2014 is in use",
+            "boot with vsyscall=xonly, or vsyscall=none if no program from before 2012 is in use",
         ),
         _ if !callers.is_empty() => check.because(
             Status::Warn,
-            format!("{}: a fault for each call, slower than a system call", who_calls(callers)),
+            format!("{}: a fault for each call, slower than a system call", who_calls(&callers)),
             "update the program or its C library (glibc 2.15 or later)",
         ),
         _ => check,
     })
 }
 
-fn who_calls(callers: &[Caller]) -> String {
-    let calls = |caller: &Caller| {
+fn who_calls(callers: &[&Caller]) -> String {
+    let calls = |caller: &&Caller| {
         format!("{} calls the page's {}", printable(&caller.file), caller.functions.join(", "))
     };
     callers.iter().map(calls).collect::<Vec<_>>().join("; ")

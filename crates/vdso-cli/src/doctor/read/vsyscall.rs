@@ -33,7 +33,8 @@ fn caller(root: &Root, process: &str, mapping: &Mapping) -> Option<Caller> {
     let accept = Accept { links: false, inode, bytes: LONGEST_BYTES };
     let file = root.bytes_of_ordinary_file(&path, &accept).ok()?;
     let is_called = |entry: &Entry| {
-        in_program(&file).any(|(_, site)| site.entry == *entry && site.used == Use::Called)
+        in_program(&file)
+            .any(|(_, reference)| reference.entry == *entry && reference.used == Use::Called)
     };
     // Most files have none, and are gone through once.
     in_program(&file).next()?;

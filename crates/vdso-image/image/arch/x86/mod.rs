@@ -15,8 +15,6 @@ pub use super::c_calls::*;
 pub use super::usual::*;
 use crate::{alone, pages};
 
-pub use vdso_arch::system_call::timed::current as number;
-
 /// A call of a program's, with arguments that have 32 bits.
 ///
 /// # Safety

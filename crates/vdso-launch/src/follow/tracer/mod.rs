@@ -5,11 +5,13 @@
 //! up (`EINTR`). So a call that fails is not seen at once. Such a process is traced, which it does not
 //! notice, until it is found to do something else: `failed`. What a tracer that was killed has left: `left`. And who
 //! has reported a call that its image is to make: `detours`. Programs that somebody else traces get no image: `elsewhere`.
+//! Programs that call the legacy vsyscall page: `vsyscalls`.
 
 mod detours;
 mod elsewhere;
 mod failed;
 mod left;
+mod vsyscalls;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -351,6 +353,7 @@ impl<'a> Tracer<'a> {
         if let Err(error) = injected {
             self.untouched(pid, traced.program.take(), error);
         }
+        self.send_vsyscalls_of_program(&thread);
         self.release(thread, traced)
     }
 

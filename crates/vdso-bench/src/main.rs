@@ -43,6 +43,8 @@ enum Part {
     },
     /// The client crate, beside others
     Client,
+    /// Of the client crate: ids, CPU and counts
+    Facts,
     /// Random bytes, in this process
     Random,
     /// How well an own page follows the host
@@ -85,6 +87,7 @@ fn main() -> Result<()> {
         Some(Part::Files) => files::all(),
         Some(Part::Start { vdso }) => programs::start(vdso),
         Some(Part::Client) => client::all(),
+        Some(Part::Facts) => client::facts(),
         Some(Part::Random) => random::all(),
         Some(Part::FirstCall { of }) => client::first_call(of),
         Some(Part::Steering) => reads::steering(),

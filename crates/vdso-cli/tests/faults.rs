@@ -379,24 +379,15 @@ fn a_program_ends_by_its_own_limits_as_ever() {
     assert_eq!(run.shell_code(), 128 + libc::SIGKILL);
 }
 
+/// Only by a filter is it known when such a program begins. How those fare that are followed: `debugging/traced.rs`.
 #[test]
-fn nothing_is_lost_under_a_debugger_inside() {
-    let Ok(probe) = Command::new("strace").arg("-V").output() else {
-        return test_support::skip(
-            test_support::Lacking::Tool,
-            "nothing_is_lost_under_a_debugger_inside",
-            "no `strace` in PATH",
-        );
-    };
-    assert!(probe.status.success());
-    let mut run = vdso_run(["--offset", OFFSET]);
-    let run = finish(run.args(["strace", "-f", "-o", "/dev/null"]).arg(clocks())).succeeded();
-    // The kernel lets a process have one tracer only.
-    let run = run.said(&["warning", "runs on the kernel's own clocks", "hint"]);
-    assert_realtime_shift(&run.readings(), 0, 0);
-    // And outside, the launcher itself is traced, with all below it.
+fn a_program_that_is_traced_and_not_followed_is_refused() {
+    let name = "a_program_that_is_traced_and_not_followed_is_refused";
+    if Command::new("strace").arg("-V").output().is_err() {
+        return test_support::skip(test_support::Lacking::Tool, name, "no `strace` in PATH");
+    }
     let mut run = Command::new("strace");
-    run.args(["-f", "-o", "/dev/null", support::VDSO, "run", "--offset", OFFSET, "--", "true"]);
+    run.args(["-f", "-o", "/dev/null", support::VDSO, "run", "--no-follow", "--", "true"]);
     finish(&mut run).exited(125).said(&["vdso: error: cannot trace", "hint", "strace"]);
 }
 

@@ -235,7 +235,7 @@ fn a_wait_that_a_tracer_keeps_for_itself_goes_on_as_the_hosts_and_is_told_once()
     for (options, scale) in &MODES[1..] {
         let run = finish(vdso_run(*options).arg(&program).args(["traced", scale])).succeeded();
         assert_eq!(run.stdout, plain.stdout, "{}", run.command);
-        let told = run.stderr.matches("waits by the kernel's own clocks while it is traced");
+        let told = run.stderr.matches("waits by the kernel's own clocks, as it is traced");
         assert_eq!(told.count(), 1, "{}", run.stderr);
     }
 }

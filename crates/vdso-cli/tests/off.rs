@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::{Source, VDSO, assert_realtime_shift, compile, finish, program, scratch, vdso_run};
-use test_support::{Lacking, Program, skip};
+use test_support::{Clock, Lacking, Program, Reading, skip};
 
 /// Of each C library, linked in each way, and each runtime that looks functions up itself.
 const PROGRAMS: [Program; 11] = [
@@ -24,8 +24,6 @@ const PROGRAMS: [Program; 11] = [
     Program::Go,
     Program::Java,
 ];
-
-const DAY_NS: i128 = 86_400_000_000_000;
 
 /// What `nm` finds in the image of a program that runs with these options.
 fn functions(options: &[&str]) -> Vec<String> {
@@ -63,17 +61,21 @@ fn programs_of_every_kind_read_their_clock_by_system_calls() {
         if !support::gets_clocks(&asked) {
             continue;
         }
-        for (options, shift_ns) in
-            [(&["--off"][..], 0), (&["--off", "--offset", "400d"], 400 * DAY_NS)]
-        {
-            // i386 programs ask the kernel for the host's clock.
-            if shift_ns != 0 && asked == Program::CI386 {
-                continue;
-            }
-            let run = finish(vdso_run(options).arg(&path)).succeeded().quiet();
-            assert_realtime_shift(&run.readings(), shift_ns, 0);
+        let read =
+            |options: &[&str]| finish(vdso_run(options).arg(&path)).succeeded().quiet().readings();
+        assert_realtime_shift(&read(&["--off"]), 0, 0);
+        // On a clock that stands still each read is exact.
+        for reading in &read(&["--off", "--at", "2038-01-19T03:14:00Z", "--freeze"]) {
+            let is_moved = support::group_of(reading.clock) == "realtime";
+            assert!(!is_moved || is_at_2038(reading), "{reading:?}");
         }
     }
+}
+
+fn is_at_2038(reading: &Reading) -> bool {
+    const STANDS_NS: i128 = 2_147_483_640_000_000_000;
+    // Whole seconds ahead.
+    reading.library_ns == STANDS_NS || reading.clock == Clock::Tai
 }
 
 #[test]
@@ -173,4 +175,12 @@ fn strace_counts_every_call_of_what_is_off() {
             }
         }
     }
+}
+
+/// Whatever is off: what a program reads is its own clock, or nothing is started.
+#[test]
+fn with_a_clock_that_is_moved_nothing_is_off_for_whoever_is_not_followed() {
+    let run = ["--offset", "400d", "--no-follow", "--off"];
+    finish(vdso_run(run).arg("true")).exited(2).said(&["--off", "--no-follow"]);
+    finish(vdso_run(["--no-follow", "--off"]).arg("true")).succeeded().quiet();
 }

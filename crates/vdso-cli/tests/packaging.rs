@@ -8,7 +8,7 @@ use std::process::Command;
 use support::{VDSO, finish, scratch};
 use test_support::{Lacking, skip};
 
-const COMMANDS: [&str; 6] = ["run", "inspect", "dump", "doctor", "bench", "completions"];
+const COMMANDS: [&str; 7] = ["run", "stat", "inspect", "dump", "doctor", "bench", "completions"];
 
 #[test]
 fn every_command_has_a_manual_page() {
@@ -39,7 +39,7 @@ fn every_command_has_a_manual_page() {
 fn the_pages_have_the_examples_and_exit_codes_of_help() {
     let folder = scratch();
     finish(Command::new(VDSO).arg("manual").arg(folder.path())).succeeded();
-    for command in ["run", "inspect", "dump"] {
+    for command in ["run", "stat", "inspect", "dump"] {
         let page = folder.path().join(format!("vdso-{command}.1"));
         // As roff writes hyphens and quotes.
         let page = fs::read_to_string(page).expect("a page").replace('\\', "").replace("*(Aq", "'");

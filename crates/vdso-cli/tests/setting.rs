@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::processes::{child_of_ours, children_of, name_of};
-use support::{Finished, Source, finish, helper, vdso_run};
+use support::{Finished, Source, Times, finish, helper, vdso_run};
 use test_support::{Lacking, skip};
 
 const CAP_SYS_TIME: libc::c_ulong = 25;
@@ -94,6 +94,18 @@ fn an_i386_program_sets_its_own_clock_too() {
     };
     assert_eq!(run("refused"), PERMITTED);
     assert_eq!(run("old"), "STIME 0 5 100\n");
+}
+
+#[test]
+fn a_wait_of_an_i386_program_ends_when_its_clock_is_set() {
+    let Some(sets) = support::i386_helper("sets", Times::Bits32, &[]) else { return };
+    for call in ["nanosleep", "futex", "mq", "timerfd"] {
+        for arguments in [&["wait", call, "3000"][..], &["back", call]] {
+            let mut run = vdso_run(["--settable"]);
+            let said = finish(harmless(run.arg(&sets).args(arguments))).succeeded().stdout;
+            assert!(said.starts_with("WAITED ") && said.ends_with(" REACHED\n"), "{call}: {said}");
+        }
+    }
 }
 
 /// In a user namespace of its own a program has all privileges, but not over the host's clock.

@@ -7,11 +7,12 @@ mod support;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{Finished, Source, VDSO, finish, helper, scratch};
+use support::{Finished, Source, VDSO, finish, helper, program, scratch};
+use test_support::{Lacking, Program, skip};
 
 /// `vdso stat OPTIONS --`.
 fn vdso_stat<I: IntoIterator<Item: AsRef<OsStr>>>(options: I) -> Command {
@@ -172,6 +173,85 @@ fn threads_beyond_those_that_are_told_apart_are_counted_exactly() {
     let (_, counts) = assert_exact(&[], "many");
     assert_eq!(counts["threads"].as_array().expect("a list").len(), 4096);
     assert_eq!(counts["others"][0]["count"], 5000 - 4096, "{:#}", counts["others"]);
+}
+
+fn language(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helpers/languages").join(name)
+}
+
+/// How often a program reads this clock.
+#[track_caller]
+fn reads(clock: usize, program: &[&OsStr]) -> u64 {
+    let run = finish(vdso_stat(["--json"]).args(program)).succeeded();
+    let counts = serde_json::from_str(&run.stderr).expect("a document");
+    clocks(&counts).iter().find(|(id, _)| *id == clock).map_or(0, |(_, count)| *count)
+}
+
+/// Whether there is such a tool; if not, that is reported.
+fn has(tool: &str, version: &str) -> bool {
+    let is_here =
+        Command::new(tool).arg(version).output().is_ok_and(|tried| tried.status.success());
+    if !is_here {
+        skip(Lacking::Tool, &format!("counts of {tool}"), &format!("there is no {tool}"));
+    }
+    is_here
+}
+
+const REALTIME: usize = 0;
+const BOOTTIME: usize = 7;
+
+#[test]
+fn calls_of_python_are_counted_exactly() {
+    if has("python3", "--version") {
+        let script = language("counted.py");
+        assert_eq!(reads(BOOTTIME, &["python3".as_ref(), script.as_ref()]), 1234);
+    }
+}
+
+#[test]
+fn calls_of_rust_are_counted_exactly() {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("counted-rs");
+    let mut rustc = Command::new("rustc");
+    finish(rustc.args(["--edition=2024", "-o"]).arg(&output).arg(language("counted.rs")))
+        .succeeded();
+    assert_eq!(reads(REALTIME, &[output.as_ref()]), 8000);
+}
+
+#[test]
+fn calls_of_go_are_counted_exactly() {
+    if has("go", "version") {
+        let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("counted-go");
+        let mut go = Command::new("go");
+        finish(go.args(["build", "-o"]).arg(&output).arg(language("counted.go"))).succeeded();
+        assert_eq!(reads(REALTIME, &[output.as_ref()]), 8000);
+    }
+}
+
+/// A program without a C library has no thread pointer, and counts with all others of its kind.
+#[test]
+fn calls_without_a_thread_pointer_are_counted_together() {
+    let Some(program) = program(Program::NoLibc) else { return };
+    let run = finish(vdso_stat(["--json"]).arg(program)).succeeded();
+    let counts: Value = serde_json::from_str(&run.stderr).expect("a document");
+    assert!(counts["total"].as_u64() > Some(0), "{counts:#}");
+    assert_eq!(counts["threads"], Value::Array(Vec::new()));
+}
+
+/// What strace counts where the functions are hidden is what is counted where they are not.
+#[test]
+fn strace_counts_the_same_where_the_functions_are_off() {
+    if !has("strace", "--version") {
+        return;
+    }
+    let folder = scratch();
+    let file = folder.path().join("calls");
+    let mut command = Command::new(VDSO);
+    command.args(["run", "--off", "--", "strace", "-f", "-e", "trace=clock_gettime", "-o"]);
+    let run = finish(command.arg(&file).arg(helper("counted")).arg("functions")).succeeded();
+    let traced = fs::read_to_string(&file).expect("it was written");
+    let (_, counts) = assert_exact(&[], "functions");
+    let calls = traced.lines().filter(|line| line.contains("clock_gettime(CLOCK_")).count();
+    assert_eq!(calls as u64, count_of(&counts, "clock_gettime"), "{run:#?}\n{traced}");
 }
 
 #[test]

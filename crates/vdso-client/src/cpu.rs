@@ -10,30 +10,30 @@
 //!
 //! | way | needs |
 //! |---|---|
-//! | [`Way::Rdpid`] | x86-64, a processor with RDPID, and a kernel whose own answer is the same |
 //! | [`Way::Rseq`] | a C library that registers threads ([`rseq`](crate::rseq)), Linux 6.3 |
+//! | [`Way::Rdpid`] | x86-64, a processor with RDPID, and a kernel whose own answer is the same |
 //! | [`Way::Getcpu`] | nothing: [`getcpu()`](crate::getcpu()), by the vDSO's function or the system call |
 //!
 //! The answer may be old by the time it is looked at, as that of getcpu(2): the thread may have moved. In a child that shares its
-//! parent's memory (vfork(2)) the second way gives where the parent was. After [`without_vdso`](crate::without_vdso) the system
-//! call is made.
+//! parent's memory (vfork(2)) the first way gives where the parent was. After [`without_vdso`](crate::without_vdso) the system
+//! call is made. A process that goes on on another machine, restored from a checkpoint, looks anew after [`reset`](crate::reset).
 
-use core::sync::atomic::{AtomicU8, Ordering, fence};
+use core::sync::atomic::{AtomicIsize, AtomicU8, Ordering, fence};
 
 use crate::calls::getcpu::{Cpu, getcpu};
 use crate::errno::Errno;
 use crate::resolve;
-use crate::rseq::Thread;
+use crate::rseq::{self, Thread};
 
 /// How [`current`] finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Way {
-    /// An instruction that reads a register which the kernel keeps for each CPU.
-    Rdpid = 1,
     /// What the kernel has written where the C library has registered the thread.
-    Rseq = 2,
+    Rseq = 1,
+    /// An instruction that reads a register which the kernel keeps for each CPU.
+    Rdpid = 2,
     /// The call.
     Getcpu = 3,
 }
@@ -41,16 +41,19 @@ pub enum Way {
 /// A [`Way`]; zero: nobody has asked yet.
 static WAY: AtomicU8 = AtomicU8::new(0);
 
+/// Where the C library registers threads, if that is the way: so a read need not look for its variables. Zero, where
+/// none has its registration: another way.
+static OFFSET: AtomicIsize = AtomicIsize::new(0);
+
 /// The CPU that this thread runs on, and its node.
 ///
 /// # Errors
 /// As [`getcpu()`](crate::getcpu()).
 #[inline(always)]
 pub fn current() -> Result<Cpu, Errno> {
-    // Relaxed: one word that stands for itself.
-    match by(WAY.load(Ordering::Relaxed)) {
+    match by_rseq().or_else(by_rdpid) {
         Some(here) => Ok(here),
-        None => unusual(),
+        None => unpacked(unusual()),
     }
 }
 
@@ -64,30 +67,60 @@ pub fn way() -> Way {
     }
 }
 
-/// `None` if it takes a call, or if nobody has asked yet.
+/// `None` if it is not the way, or if this thread is not registered any more.
 #[inline(always)]
-fn by(way: u8) -> Option<Cpu> {
-    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
-    if way == Way::Rdpid as u8 {
-        return Some(rdpid::read());
+fn by_rseq() -> Option<Cpu> {
+    // Relaxed: one word that stands for itself.
+    let offset = OFFSET.load(Ordering::Relaxed);
+    if offset == 0 {
+        return None;
     }
-    if way == Way::Rseq as u8 { Thread::of_libc()?.cpu_and_node() } else { None }
+    // SAFETY: `find` has it from there.
+    unsafe { Thread::at(offset) }?.written_cpu_and_node()
 }
 
-/// The first call, and those that take a call.
+/// `None` if it is not the way.
+#[inline(always)]
+fn by_rdpid() -> Option<Cpu> {
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+    if WAY.load(Ordering::Relaxed) == Way::Rdpid as u8 {
+        return Some(rdpid::read());
+    }
+    None
+}
+
+/// The first call, and those that take a call. In one word: a result in memory would have the usual answer go through
+/// memory, too, which takes four times as long as to find it.
 #[cold]
-fn unusual() -> Result<Cpu, Errno> {
-    match by(way() as u8) {
+#[inline(never)]
+fn unusual() -> i64 {
+    // Looks for the way.
+    way();
+    let answer = match by_rseq().or_else(by_rdpid) {
         Some(here) => Ok(here),
         None => getcpu(),
+    };
+    match answer {
+        Ok(Cpu { cpu, node }) => i64::from(node) << u32::BITS | i64::from(cpu),
+        Err(error) => -i64::from(error.raw()),
     }
+}
+
+/// What [`unusual`] has packed. A node's number is below 2^31, so no answer is negative.
+#[inline(always)]
+fn unpacked(packed: i64) -> Result<Cpu, Errno> {
+    if packed < 0 {
+        return Err(Errno::from_raw((-packed) as i32));
+    }
+    Ok(Cpu { cpu: packed as u32, node: (packed >> u32::BITS) as u32 })
 }
 
 fn find() -> Way {
     let generation = resolve::generation();
-    let way = best();
+    let (way, offset) = best();
+    OFFSET.store(offset, Ordering::Relaxed);
     WAY.store(way as u8, Ordering::Relaxed);
-    // SeqCst: the store and the load must not pass each other, as in `Slot::resolve`.
+    // SeqCst: the stores and the load must not pass each other, as in `Slot::resolve`.
     fence(Ordering::SeqCst);
     if resolve::generation() != generation {
         forget();
@@ -95,20 +128,25 @@ fn find() -> Way {
     way
 }
 
-fn best() -> Way {
+/// The way, and the offset that goes with it.
+fn best() -> (Way, isize) {
     if resolve::is_turned_off() {
-        return Way::Getcpu;
+        return (Way::Getcpu, 0);
+    }
+    let is_registered = Thread::of_libc().and_then(Thread::cpu_and_node).is_some();
+    if let Some(offset) = rseq::libc_offset().filter(|offset| is_registered && *offset != 0) {
+        return (Way::Rseq, offset);
     }
     #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
     if rdpid::is_kernels() {
-        return Way::Rdpid;
+        return (Way::Rdpid, 0);
     }
-    let here = Thread::of_libc().and_then(Thread::cpu_and_node);
-    if here.is_some() { Way::Rseq } else { Way::Getcpu }
+    (Way::Getcpu, 0)
 }
 
 /// For a change of the image, which has changed the generation before.
 pub(crate) fn forget() {
+    OFFSET.store(0, Ordering::Relaxed);
     WAY.store(0, Ordering::Relaxed);
 }
 
@@ -124,9 +162,10 @@ mod rdpid {
 
     #[inline(always)]
     pub fn read() -> Cpu {
-        let word: u64;
+        // The processor takes the instruction for one that needs what was in the register before: a constant does not wait.
+        let mut word = 0_u64;
         // SAFETY: the processor has the instruction, as `is_kernels` has found; it reads a register alone.
-        unsafe { asm!("rdpid {}", out(reg) word, options(nomem, nostack, preserves_flags)) };
+        unsafe { asm!("rdpid {}", inout(reg) word, options(nomem, nostack, preserves_flags)) };
         /// How many bits the CPU has; the node is above.
         const CPU_BITS: u32 = 12;
         let word = word as u32;

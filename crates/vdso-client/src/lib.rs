@@ -24,11 +24,15 @@
 //! [`Capabilities`] tells which of these it is for each call, and why; [`self_test()`] compares the
 //! answers with the kernel's.
 //!
+//! # Where, and who
+//!
+//! [`cpu`], [`ids`] and [`rseq`] say where a thread runs and which it is without a system call, and count by CPU.
+//!
 //! # Features
 //!
 //! | feature | what |
 //! |---|---|
-//! | `std` (on unless turned off) | conversions to and from std's times; a [state](random) for each thread; `libc-auxv` |
+//! | `std` (on unless turned off) | conversions to and from std's times; a [state](random) and an [id](ids::thread_id) for each thread; `libc-auxv` |
 //! | `libc-auxv` | the auxiliary vector by the C library's `getauxval` |
 //! | `libc-syscall` | system calls by the C library's `syscall`; mips needs it |
 //! | `rustix`, `libc` | conversions to and from their types |

@@ -206,7 +206,7 @@ pub unsafe fn adopt(vdso: Vdso<'static>) -> Result<(), NotAdopted> {
 }
 
 /// Makes every call a system call from now on: for comparisons, and for programs that must be seen
-/// by whoever watches system calls.
+/// by whoever watches system calls. [Ids](crate::ids) are kept all the same once they have been asked for.
 pub fn without_vdso() {
     forget(FALLBACK);
 }

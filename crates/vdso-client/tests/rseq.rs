@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::process::Command;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -19,11 +19,15 @@ use vdso_client::{Cpu, Errno, cpu, system_call};
 
 /// Says so if no C library has registered this thread.
 fn is_registered(test: &str) -> bool {
-    let is_registered = Thread::of_libc().and_then(Thread::cpu).is_some();
+    let is_registered = is_registered_by_libc();
     if !is_registered {
         skip(Lacking::Tool, test, "the C library registers no thread (glibc 2.35)");
     }
     is_registered
+}
+
+fn is_registered_by_libc() -> bool {
+    Thread::of_libc().and_then(Thread::cpu).is_some()
 }
 
 /// The CPUs that this thread may run on.
@@ -57,14 +61,12 @@ fn each_way_says_what_the_kernel_says_on_each_cpu() {
     }
 }
 
-/// Threads that run at once have different ones, and none is as large as there are CPUs.
 #[test]
 fn concurrency_ids_are_below_the_number_of_cpus() {
     if concurrency_id().is_none() {
         return skip(Lacking::Kernel, "concurrency_ids_are_below_the_number_of_cpus", "Linux 6.3");
     }
-    let cpus =
-        std::thread::available_parallelism().expect("a number").get().max(allowed_cpus().len());
+    let cpus = PerCpuCounter::new().expect("memory").by_cpu().count();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -102,18 +104,18 @@ fn a_registration_that_goes_away_is_not_read_any_more() {
 
 /// By numbers of its own: glibc's area, as it has registered it.
 fn unregister_libcs() {
-    unsafe extern "C" {
-        static __rseq_offset: isize;
-        static __rseq_size: u32;
+    fn variable<T: Copy>(name: &CStr) -> T {
+        // SAFETY: looks for a name.
+        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        assert!(!address.is_null(), "{name:?}");
+        // SAFETY: glibc's constant of this type.
+        unsafe { address.cast::<T>().read() }
     }
-    // SAFETY: glibc's constants.
-    let offset = unsafe { __rseq_offset };
-    // SAFETY: as above.
-    let bytes = unsafe { __rseq_size }.max(32);
+    let bytes = variable::<u32>(c"__rseq_size").max(32);
     let thread: usize;
     // SAFETY: the thread's own address.
     unsafe { std::arch::asm!("mov {}, fs:[0]", out(reg) thread) };
-    let area = thread.wrapping_add_signed(offset);
+    let area = thread.wrapping_add_signed(variable::<isize>(c"__rseq_offset"));
     // SAFETY: takes a registration away that the test does without.
     let result = unsafe { libc::syscall(libc::SYS_rseq, area, bytes, 1, 0x5305_3053) };
     assert_eq!(result, 0);
@@ -156,7 +158,7 @@ fn who_is_registered_by_the_c_library_is_not_registered_again() {
 #[test]
 fn the_kernel_refuses_what_is_too_small_and_who_comes_second() {
     in_child(|| {
-        if is_registered("the_kernel_refuses_what_is_too_small_and_who_comes_second") {
+        if is_registered_by_libc() {
             unregister_libcs();
         }
         #[repr(align(64))]
@@ -178,7 +180,7 @@ fn the_kernel_refuses_what_is_too_small_and_who_comes_second() {
 #[test]
 fn a_filter_that_refuses_is_told() {
     in_child(|| {
-        if is_registered("a_filter_that_refuses_is_told") {
+        if is_registered_by_libc() {
             unregister_libcs();
         }
         support::process::answer(&[libc::SYS_rseq], libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
@@ -214,12 +216,24 @@ fn without_a_vdso_the_system_call_is_made() {
         support::process::answer(&[libc::SYS_getcpu], libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
         assert_eq!(cpu::current(), Err(Errno::EPERM));
         vdso_client::reset();
-        // The kernel's answer is not to be had, so the instruction is not believed.
-        assert_ne!(cpu::way(), cpu::Way::Rdpid);
         if Thread::of_libc().and_then(Thread::cpu_and_node).is_some() {
             assert_eq!(cpu::way(), cpu::Way::Rseq);
             assert!(cpu::current().is_ok());
         }
+    });
+}
+
+/// Where the kernel's answer is not to be had, a register that may be another kernel's is not believed.
+#[test]
+fn an_instruction_that_cannot_be_compared_is_not_believed() {
+    in_child(|| {
+        if is_registered_by_libc() {
+            unregister_libcs();
+        }
+        let deny = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        support::process::answer(&[libc::SYS_getcpu], deny);
+        vdso_client::reset();
+        assert_eq!(cpu::way(), cpu::Way::Getcpu);
     });
 }
 
@@ -244,6 +258,13 @@ fn part_without_the_c_librarys_registration() {
     let is_own = is_so_in_sharing_child(|| vdso_client::ids::thread_id() == system_call::gettid());
     assert!(is_own, "the thread has not asked yet");
     assert_eq!(vdso_client::ids::thread_id(), system_call::gettid());
+    // By the word that is to be cleared, ids are kept all the same.
+    in_child(|| {
+        let ask = || (vdso_client::ids::process_id(), vdso_client::ids::thread_id());
+        let asked = ask();
+        support::process::forbid(&[libc::SYS_getpid, libc::SYS_gettid]);
+        assert_eq!(ask(), asked);
+    });
     let counter = PerCpuCounter::new().expect("memory");
     counter.add(1);
     assert_eq!(counter.rest(), 1);

@@ -10,6 +10,7 @@
 //! the timer's clock; elsewhere all registers are there as well: [`frame`].
 
 pub mod frame;
+pub mod vsyscall;
 
 /// A call as its instruction had it, and what whoever sends the thread there knows beyond that, in words of a register's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

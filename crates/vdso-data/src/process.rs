@@ -59,7 +59,8 @@ pub struct ProcessPage {
     /// Always [`CLOCK_MODE_TIMENS`](crate::linux::CLOCK_MODE_TIMENS): "the clocks are elsewhere".
     pub never_even_mode: AtomicU32,
     /// By which a filter knows the calls that the image makes in a program's place: 32 bits, in a part of an
-    /// argument that the kernel does not look at. Zero: nobody looks for them.
+    /// argument that the kernel does not look at, or one byte of an address ([`Mark`](crate::detour::Mark)). Zero: nobody looks
+    /// for them.
     pub call_mark: AtomicU32,
     /// The kernel's page: REALTIME, MONOTONIC, BOOTTIME, TAI and the coarse clocks.
     pub hres: KernelClock,

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let template = host.template(&vdso_image::FORWARDED);
 
     let attached = attach::attach(pid, Payload { file: &file, template: &template })?;
-    let still = in_ms(attached.standstill().longest);
+    let still = in_ms(attached.halt().longest);
     println!("process {pid} is {ahead} s ahead: stood still for {still}; ^C puts it back");
     end.wait()?;
     let still = attached.detach()?;

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use vdso_arch::abi::{Call, CallSet};
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
-use vdso_data::detour::{AGAIN, FROM_ENTRY};
+use vdso_data::detour::{AGAIN, FROM_ENTRY, vsyscall};
 use vdso_data::process::{self, ProcessPage};
 
 use crate::arch::{ABIS, Abi, TimedCall, Times, Word};
@@ -28,6 +28,9 @@ use crate::vsyscall::Vsyscalls;
 
 /// What a report is answered with: `ERESTARTNOINTR` of `include/linux/errno.h`.
 pub const RESTART: i32 = 513;
+
+/// The calls that tell the time.
+const CLOCKS: [Call; 3] = [Call::ClockGettime, Call::Gettimeofday, Call::Time];
 
 /// Which calls are reported, for programs whose clocks are moved in a certain way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,9 +98,27 @@ impl Detours {
     /// The calls that a program without the image has to make as system calls: it would find other functions than it should,
     /// or the host's clocks. If there are any, programs report their start.
     pub fn by_call(&self) -> CallSet {
-        const CLOCKS: [Call; 3] = [Call::ClockGettime, Call::Gettimeofday, Call::Time];
         let clocks = CLOCKS.into_iter().filter(|_| self.is_any());
         self.off.iter().chain(clocks).collect()
+    }
+
+    /// The calls whose functions can be hidden from programs of that kind: all that are off, but where calls for a clock that
+    /// is moved are not reported, none that tells the time.
+    pub fn hidden_from(&self, abi: &Abi) -> CallSet {
+        let is_now = |call: &TimedCall| matches!(call.times, Times::Now { .. });
+        let can_be_all = !self.is_any() || abi.calls.timed.iter().any(is_now);
+        self.off.iter().filter(|call| can_be_all || !CLOCKS.contains(call)).collect()
+    }
+
+    /// Whether all that is off can be hidden from programs of this program's own kind.
+    ///
+    /// # Errors
+    /// [`Error::Off`].
+    pub fn check_off(&self) -> Result<()> {
+        match ABIS.first() {
+            Some(abi) if self.hidden_from(abi) != self.off => Err(Error::Off),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -205,21 +226,22 @@ fn is_from_kernel_vdso(pid: Pid, abi: &Abi, page: &StartOfPage, instruction_addr
     from.is_some_and(|addr| (start..end).contains(&addr))
 }
 
-/// Who has called `__kernel_vsyscall` of i386, in which a call's instruction is: `arch/x86/entry/vdso/vdso32/system_call.S`
-/// (Linux 6.18). `None` if that is another function.
+/// Whether a call's instruction is that of `__kernel_vsyscall` of i386.
+#[allow(dead_code, reason = "where there are no such programs")]
+pub(crate) fn is_vsyscall(pid: Pid, instruction_addr: u64) -> bool {
+    let mut rest = [0; vsyscall::REST.len()];
+    Memory::of(pid).read(instruction_addr, &mut rest).is_ok() && rest == vsyscall::REST
+}
+
+/// Who has called that function. `None` if the instruction is in another.
 fn caller_of_vsyscall(pid: Pid, instruction_addr: u64) -> Option<u64> {
-    /// `pop ebp`, `pop edx`, `pop ecx`, `ret`.
-    const REST: [u8; 4] = [0x5d, 0x5a, 0x59, 0xc3];
-    const PUSHED_BYTES: u64 = 3 * 4;
-    let memory = Memory::of(pid);
-    let mut rest = [0; REST.len()];
-    memory.read(instruction_addr, &mut rest).ok().filter(|()| rest == REST)?;
+    is_vsyscall(pid, instruction_addr).then_some(())?;
     // proc_pid_syscall(5): the stack pointer is the last but one.
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
     let stack_addr = call.split_ascii_whitespace().rev().nth(1)?.trim_start_matches("0x");
     let stack_addr = u64::from_str_radix(stack_addr, 16).ok()?;
     let mut caller = [0; 4];
-    memory.read(stack_addr + PUSHED_BYTES, &mut caller).ok()?;
+    Memory::of(pid).read(stack_addr + vsyscall::CALLER, &mut caller).ok()?;
     Some(u32::from_ne_bytes(caller).into())
 }
 

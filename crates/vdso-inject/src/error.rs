@@ -48,6 +48,14 @@ pub enum Error {
         /// The name of its kind of programs, as `i386`.
         abi: &'static str,
     },
+    /// A program of another kind than this one, which somebody else traces.
+    #[error("process {pid}, a 32-bit program ({abi}), is traced by somebody else")]
+    ForeignTraced {
+        /// The process of the program that gets no image.
+        pid: Pid,
+        /// The name of its kind of programs, as `i386`.
+        abi: &'static str,
+    },
     /// A program of another kind than this one, to which the kernel gives no vDSO.
     #[error("the kernel gives process {pid}, a 32-bit program ({abi}), no vDSO")]
     NoVdso {
@@ -68,6 +76,12 @@ pub enum Error {
         std::env::consts::ARCH
     )]
     FileTimes,
+    /// A program's calls for a clock of its own are not reported on this architecture, so it needs the functions.
+    #[error(
+        "functions cannot be hidden from programs with a clock of their own on {} yet",
+        std::env::consts::ARCH
+    )]
+    Off,
     /// A seccomp filter of the program's own, or of one that it comes from, refuses calls without which
     /// the image cannot be mapped.
     #[error("a seccomp filter installed below the launch does not let process {pid} map the image")]

@@ -51,7 +51,7 @@ fn attacher_killed_at(step: usize, program: &Spinning) -> End {
         Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
     first.set_options(options).expect("it is stopped");
     first.take_signal();
-    drop_running(first.resume(Until::Call));
+    first.resume(Until::Call);
     let mut steps = 0;
     loop {
         let (tid, told) = wait_traced().expect("there is one");
@@ -77,7 +77,7 @@ fn attacher_killed_at(step: usize, program: &Spinning) -> End {
                 if number == Some(libc::SYS_rt_sigtimedwait) {
                     kill(pid, Signal::SIGINT).expect("it is there");
                 }
-                drop_running(thread.resume(Until::Call));
+                thread.resume(Until::Call);
             }
             Told::Ended(_) if tid == pid => break,
             Told::Ended(_) | Told::Running(_) => {}
@@ -87,11 +87,6 @@ fn attacher_killed_at(step: usize, program: &Spinning) -> End {
     let _ = attacher.wait();
     said(attacher);
     if steps > step { End::Killed } else { End::Done }
-}
-
-fn drop_running(thread: vdso_inject::ptrace::Seized) {
-    // It goes on, and its news come to whoever waits for any.
-    drop(thread);
 }
 
 fn said(mut attacher: Child) {

@@ -290,6 +290,11 @@ impl Plan {
     pub fn has_rate(&self) -> bool {
         self.rate != Rate::ONE
     }
+
+    /// Whether any clock is another than the host's.
+    pub fn is_moved(&self) -> bool {
+        self.transforms.iter().any(|transform| *transform != Transform::IDENTITY)
+    }
 }
 
 /// `offset +86400.000000000 s, rate 60`.

@@ -279,6 +279,7 @@ impl Command {
     /// Hides the functions of the image that answer these calls: [`Call`](crate::Call), or
     /// [`CallSet::ALL`](crate::CallSet::ALL). The image stays, and a C library or runtime that finds no function in it
     /// makes the system call, which strace and filters see; its answer is the program's own clock as ever, if that is moved.
+    /// With [`no_follow`](Self::no_follow) no clock can be moved then, as nobody would hear of such a call.
     pub fn off(&mut self, calls: impl Into<CallSet>) -> &mut Self {
         self.settings.off = calls.into();
         self

@@ -32,6 +32,9 @@ pub enum Error {
     /// The program could not be traced, or followed, or its processes not be set up.
     #[error(transparent)]
     Inject(#[from] vdso_inject::Error),
+    /// Functions are off, clocks are moved, and nobody follows the program: its system calls would give it the host's.
+    #[error("a program with hidden functions has to be followed to read a clock of its own")]
+    OffUnfollowed,
     /// A set-user-ID program, or one with capabilities, would lose these: what is traced does not get them.
     #[error("{} would lose its {privilege}", quoted(.program))]
     Privileged {

@@ -8,7 +8,7 @@ use vdso_arch::abi::CallSet;
 use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_host::{Host, counter, initialise};
-use vdso_image::Source;
+use vdso_image::{Source, Tailored};
 use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::detour::{CallSites, Detours};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
@@ -220,12 +220,23 @@ enum Images {
     Counting,
 }
 
+impl Images {
+    /// That of a source, as it was linked; `None` if there is none for this architecture.
+    fn of(self, source: Source) -> Option<&'static [u8]> {
+        match self {
+            Self::Usual => Some(vdso_image::bytes(source)),
+            Self::Counting => vdso_image::counting(source),
+        }
+    }
+}
+
 fn select_image(
     host: &Host,
     plan: &Plan,
     asked: Option<Source>,
     wanted: Wanted,
 ) -> Result<Selected, SourceError> {
+    detours(plan, wanted.off).check_off()?;
     let make = |source, reason| make(host, plan, wanted, source, reason);
     let by_host = || by_host(host, plan, wanted);
     let refused = |asked| move |why| SourceError::Refused { asked, why };
@@ -297,7 +308,7 @@ fn by_host(host: &Host, plan: &Plan, wanted: Wanted) -> Result<Selected, Unsuita
     let unready = |error| Unsuitable::Image(Box::new(error));
     let reason = Reason::KernelPage { page: page.name(), reads: 0 };
     let selected = make(host, plan, wanted, Source::Host, reason).map_err(unready)?;
-    let reads = validate(host, plan, &selected.payload)?;
+    let reads = validate(host, plan, wanted.images, &selected.payload)?;
     Ok(Selected { reason: Reason::KernelPage { page: page.name(), reads }, ..selected })
 }
 
@@ -310,17 +321,12 @@ fn make(
 ) -> Result<Selected, SourceError> {
     let Wanted { images, off } = wanted;
     let lacks = lacks(host, source);
-    let mut tailored = match images {
-        Images::Usual => vdso_image::tailor(source, &host.image),
-        Images::Counting => {
-            vdso_image::tailor_counting(source, &host.image).ok_or(Error::Architecture)?
-        }
-    };
+    let mut tailored = tailored(host, source, images)?;
     tailored.hide(off);
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
-    let detours = Detours { off, ..detours(plan) };
+    let detours = detours(plan, off);
     let mut template = host.template(&vdso_image::FORWARDED);
     add_mark(&mut template, &detours);
     if source == Source::Chain {
@@ -332,10 +338,21 @@ fn make(
     if let Some(name) = vdso_image::ARCHITECTURE.companion {
         companions.extend(companion(name, plan, detours)?);
     }
-    companions
-        .extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, off, &file, &template)));
+    companions.extend(
+        vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, detours, &file, &template)),
+    );
     let payload = Payload { file, template, padding, detours, counts: None, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
+}
+
+/// The image with all functions that this kernel has.
+fn tailored(host: &Host, source: Source, images: Images) -> vdso_inject::Result<Tailored> {
+    match images {
+        Images::Usual => Ok(vdso_image::tailor(source, &host.image)),
+        Images::Counting => {
+            vdso_image::tailor_counting(source, &host.image).ok_or(Error::Architecture)
+        }
+    }
 }
 
 /// By which the image's own calls are known.
@@ -348,9 +365,9 @@ fn add_mark(template: &mut Template, detours: &Detours) {
 }
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
-fn detours(plan: &Plan) -> Detours {
+fn detours(plan: &Plan, off: CallSet) -> Detours {
     let mark = RandomState::new().hash_one(()) as u32;
-    Detours::of(&plan.transforms, plan.setting, CallSites::default(), mark)
+    Detours { off, ..Detours::of(&plan.transforms, plan.setting, CallSites::default(), mark) }
 }
 
 fn lacks(host: &Host, source: Source) -> Vec<Lack> {
@@ -375,10 +392,10 @@ fn companion(
     let transforms = plan.transforms;
     let room = ProgramRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
     let file = CompanionFile::Own(room.clone());
-    let make = move |_: &'static Abi, kernel: &KernelVdso| {
+    let make = move |abi: &'static Abi, kernel: &KernelVdso| {
         let mut tailored =
             vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
-        tailored.hide(detours.off);
+        tailored.hide(detours.hidden_from(abi));
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
         let mut template = vdso_host::functions(file.architecture(), &kernel.image);
@@ -400,13 +417,13 @@ fn companion(
 fn twin(
     abi: &'static str,
     source: Source,
-    off: CallSet,
+    detours: Detours,
     file: &ProgramFile,
     template: &Template,
 ) -> Companion {
     let (file, template) = (file.clone(), template.clone());
-    let make = move |_: &'static Abi, kernel: &KernelVdso| {
-        twin_payload(source, off, &file, &template, kernel)
+    let make = move |abi: &'static Abi, kernel: &KernelVdso| {
+        twin_payload(source, detours.hidden_from(abi), &file, &template, kernel)
     };
     Companion::new(abi, CompanionFile::SameAsPayload, Box::new(make))
 }
@@ -442,12 +459,17 @@ type ClockGettime = unsafe extern "C" fn(i32, *mut libc::timespec) -> i32;
 
 /// Compares the image, in this process, with the kernel: each of its reads must lie between two of
 /// the kernel's. Gives the number of reads.
-fn validate(host: &Host, plan: &Plan, payload: &Payload) -> Result<u32, Unsuitable> {
+fn validate(
+    host: &Host,
+    plan: &Plan,
+    images: Images,
+    payload: &Payload,
+) -> Result<u32, Unsuitable> {
     let unready = |error: SourceError| Unsuitable::Image(Box::new(error));
     let image = LocalImage::map(&payload.file, &payload.template, host.vdso_addr)
         .map_err(|error| unready(error.into()))?;
     // Also where it is hidden from programs.
-    let whole = vdso_elf::Image::parse(vdso_image::bytes(Source::Host)).ok();
+    let whole = images.of(Source::Host).and_then(|whole| vdso_elf::Image::parse(whole).ok());
     let function = vdso_image::ARCHITECTURE.export("clock_gettime").map(|export| export.name);
     let offset =
         whole.zip(function).and_then(|(whole, name)| whole.lookup(name, None)?.file_offset);

@@ -44,6 +44,9 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     }
     let _held = hold_standard_numbers()?;
     let plan = Plan::of(&command.clock.build()?)?;
+    if command.settings.follows_none && plan.is_moved() && !command.settings.off.is_empty() {
+        return Err(Error::OffUnfollowed);
+    }
     let host = Host::find().map_err(|error| {
         failed("read /proc/self/maps", error.raw_os_error().map(Errno::from_raw))
     })?;

@@ -16,6 +16,7 @@
 //! and not counted. Those that set the clock are never run plain.
 
 mod harmless;
+pub mod ltp;
 mod source_tree;
 mod suite;
 mod table;
@@ -67,7 +68,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let vdso = args.vdso.map_or_else(build_vdso, Ok)?;
+    // Some tests are run in another folder.
+    let vdso = std::path::absolute(args.vdso.map_or_else(build_vdso, Ok)?)?;
     harmless::give_up_setting()?;
     let host = HostClock::read();
     let is_wanted = |test: &Test| {
@@ -167,14 +169,29 @@ fn run_timers_tests(
     let is_possible = |row: &&TimersTest| {
         has_namespaces || !matches!(row.needs, Needs::Namespaces | Needs::OwnTimeNamespace)
     };
-    let wanted = timers::TESTS.iter().filter(|row| is_wanted(&row.test)).filter(is_possible);
-    let tests = compile_all(tree, wanted, |row| &row.test)?;
-    if tests.is_empty() {
-        return Ok(Tally::default());
-    }
+    let wanted = || timers::TESTS.iter().filter(|row| is_wanted(&row.test)).filter(is_possible);
+    let run = wanted().filter(|row| row.is_run_at_all(long_too));
+    let tests = compile_all(tree, run, |row| &row.test)?;
     for started in tests.iter().flat_map(|test| test.row.starts) {
         tree.compile(started)?;
     }
+    let tally = if tests.is_empty() {
+        Tally::default()
+    } else {
+        run_in_modes(vdso, tree.name(), &tests, long_too)
+    };
+    for (reason, names) in timers::not_run(wanted(), long_too) {
+        println!("{reason}: {}", names.join(", "));
+    }
+    Ok(tally)
+}
+
+fn run_in_modes(
+    vdso: &Path,
+    title: &str,
+    tests: &[Compiled<&TimersTest>],
+    long_too: bool,
+) -> Tally {
     let plain_commands = tests.iter().map(|Compiled { row, program }| {
         row.is_run_plain(long_too)
             .then(|| (timers_command(row, program, None), row.limit(&MODES[0])))
@@ -191,13 +208,7 @@ fn run_timers_tests(
         })
     });
     let names: Vec<String> = tests.iter().map(|test| test.row.test.to_string()).collect();
-    let tally = report(tree.name(), &names, &plain, &columns);
-    for (name, Compiled { row, .. }) in names.iter().zip(&tests) {
-        if let Some(reason) = row.where_not() {
-            println!("{name}: {reason}");
-        }
-    }
-    Ok(tally)
+    report(title, &names, &plain, &columns)
 }
 
 /// A column for each.

@@ -57,10 +57,11 @@ impl Column {
 /// Prints the table on standard output, and what is behind a failure on standard error.
 pub fn report(title: &str, tests: &[String], plain: &Column, columns: &[Column]) -> Tally {
     let all = || [plain].into_iter().chain(columns);
-    print_row(title, all().map(|column| column.name));
+    let width = tests.iter().map(String::len).max().unwrap_or(0);
+    print_row(title, width, all().map(|column| column.name));
     let mut tally = Tally::default();
     for (place, test) in tests.iter().enumerate() {
-        print_row(test, all().map(|column| column.word(place)));
+        print_row(test, width, all().map(|column| column.word(place)));
         for (_, verdict) in columns.iter().filter_map(|column| column.cells[place].as_ref()) {
             tally.counted += usize::from(*verdict != Verdict::NotCounted);
             tally.failed += usize::from(matches!(verdict, Verdict::Fail(_) | Verdict::Skip(_)));
@@ -71,9 +72,9 @@ pub fn report(title: &str, tests: &[String], plain: &Column, columns: &[Column])
     tally
 }
 
-fn print_row<'a>(name: &str, words: impl Iterator<Item = &'a str>) {
+fn print_row<'a>(name: &str, width: usize, words: impl Iterator<Item = &'a str>) {
     let words: String = words.map(|word| format!("  {word:11}")).collect();
-    println!("{}", format!("{name:46}{words}").trim_end());
+    println!("{}", format!("{name:width$}{words}").trim_end());
 }
 
 fn explain(place: usize, test: &str, plain: &Column, columns: &[Column]) {

@@ -6,6 +6,7 @@
 //! `valid-adjtimex`, `skew_consistency`), futexes with times (`futex`), and that all of that is right in a time namespace
 //! (`timens`). What differs under a mode by its nature is not run there, and the table says why.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::suite::{Test, inconsistency_check};
@@ -17,7 +18,7 @@ pub struct Mode {
     /// For `vdso run`.
     pub options: &'static [&'static str],
     /// How much of the program's time passes in a second.
-    rate: f64,
+    pub rate: f64,
 }
 
 /// All of them. A clock that stands still is none for tests that wait.
@@ -75,16 +76,27 @@ struct Apart {
     reason: &'static str,
 }
 
+/// Those that a test is not run in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Modes {
+pub enum Modes {
+    /// It is never run.
     All,
     /// Those with a rate other than one.
     Rates,
 }
 
 impl Modes {
-    fn has(self, mode: &Mode) -> bool {
+    /// Whether that is one of them.
+    pub fn has(self, mode: &Mode) -> bool {
         self == Self::All || mode.rate != 1.0
+    }
+
+    /// Behind "not run".
+    pub fn where_not(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Rates => " with a rate",
+        }
     }
 }
 
@@ -99,9 +111,14 @@ impl TimersTest {
         !is_apart && (long_too || is_short)
     }
 
+    /// Whether it is run in any mode.
+    pub fn is_run_at_all(&self, long_too: bool) -> bool {
+        MODES.iter().any(|mode| self.is_run(mode, long_too))
+    }
+
     /// Whether it is run without vdso.
     pub fn is_run_plain(&self, long_too: bool) -> bool {
-        self.needs != Needs::Setting && MODES.iter().any(|mode| self.is_run(mode, long_too))
+        self.needs != Needs::Setting && self.is_run_at_all(long_too)
     }
 
     /// After this long it hangs.
@@ -110,23 +127,38 @@ impl TimersTest {
         AT_LEAST + self.lasts.div_f64(mode.rate) * 2
     }
 
-    /// Where it is not run whatever is asked for, and why.
-    pub fn where_not(&self) -> Option<String> {
-        let Apart { modes, reason } = self.apart.as_ref()?;
-        let where_not = match modes {
-            Modes::All => "not run",
-            Modes::Rates => "not run with a rate",
-        };
-        Some(format!("{where_not}: {reason}"))
+    /// Why it is not run in some modes or in none.
+    fn not_run(&self, long_too: bool) -> impl Iterator<Item = String> {
+        let apart = self
+            .apart
+            .as_ref()
+            .map(|Apart { modes, reason }| format!("not run{}, as {reason}", modes.where_not()));
+        let is_only_asked = !long_too && !self.is_run_at_all(false) && self.is_run_at_all(true);
+        let only = "run with --all alone, for minutes or on an idle machine";
+        apart.into_iter().chain(is_only_asked.then(|| only.to_owned()))
     }
+}
+
+/// Reasons why tests are not run in some modes or in none, each with the names of the tests.
+pub fn not_run<'a>(
+    tests: impl Iterator<Item = &'a TimersTest>,
+    long_too: bool,
+) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::<String, Vec<String>>::new();
+    for test in tests {
+        for reason in test.not_run(long_too) {
+            all.entry(reason).or_default().push(test.test.to_string());
+        }
+    }
+    all
 }
 
 const NAMESPACE_AT_A_RATE: &str = "what a namespace adds is taken for time that has passed, and so \
     multiplied by the rate";
-const LATE_AT_A_RATE: &str = "its bound of 40 ms is one of the program's time";
-const HASTY_AT_A_RATE: &str = "it gives up after a thousand short sleeps of the program's time";
-const STEERED_ALIKE: &str = "it holds adjtimex's frequency against MONOTONIC's, which only the \
-    host's kernel can change";
+const LATE_AT_A_RATE: &str = "a bound of 40 ms is one of the program's time";
+const HASTY_AT_A_RATE: &str = "patience ends after a thousand short sleeps of the program's time";
+const STEERED_ALIKE: &str = "adjtimex's frequency is held against MONOTONIC's, which only the host's \
+    kernel can change";
 
 /// All of them.
 pub const TESTS: &[TimersTest] = &[
@@ -138,7 +170,7 @@ pub const TESTS: &[TimersTest] = &[
     timers(&["set-timer-lat.c"], &[], 81).idle().apart(Modes::Rates, LATE_AT_A_RATE),
     timers(&["posix_timers.c"], &[], 30)
         .idle()
-        .apart(Modes::Rates, "it holds CPU time, which is the kernel's, against REALTIME"),
+        .apart(Modes::Rates, "CPU time, which is the kernel's, is held against REALTIME"),
     timers(&["set-tai.c"], &[], 1).sets(),
     timers(&["set-tz.c"], &[], 1).sets(),
     timers(&["valid-adjtimex.c"], &[], 1).sets(),
@@ -163,10 +195,11 @@ pub const TESTS: &[TimersTest] = &[
     timers(&["change_skew.c"], &[], 900).sets().apart(Modes::All, STEERED_ALIKE),
     timers(&["freq-step.c"], &[], 300).sets().apart(Modes::All, STEERED_ALIKE),
     timers(&["clocksource-switch.c"], &[], 60)
-        .apart(Modes::All, "it would switch this machine's clocksource"),
-    timers(&["alarmtimer-suspend.c"], &[], 300).apart(Modes::All, "it would suspend this machine"),
+        .apart(Modes::All, "this machine's clocksource would be switched"),
+    timers(&["alarmtimer-suspend.c"], &[], 300)
+        .apart(Modes::All, "this machine would be suspended"),
     timers(&["rtcpie.c"], &[], 60)
-        .apart(Modes::All, "it measures interrupts of this machine's RTC"),
+        .apart(Modes::All, "interrupts of this machine's RTC are measured"),
     futex(&["futex_wait_timeout.c"], &[]),
     futex(&["futex_wait_wouldblock.c"], &[]),
     futex(&["futex_requeue_pi_mismatched_ops.c"], &[]),
@@ -250,8 +283,10 @@ mod tests {
     #[test]
     fn what_is_never_run_says_why() {
         for row in TESTS {
-            let is_run = MODES.iter().any(|mode| row.is_run(mode, true));
-            assert!(is_run || row.where_not().is_some(), "{}", row.test);
+            for long_too in [false, true] {
+                let says = row.not_run(long_too).next().is_some();
+                assert!(row.is_run_at_all(long_too) || says, "{}", row.test);
+            }
         }
     }
 

@@ -83,7 +83,7 @@ impl Verdict {
 
 /// What `vdso run -v` says of the source, and of the program that it has put the image into:
 /// `vdso: 'NAME' (pid NUMBER): ...`.
-fn says_injected(stderr: &str, source: Option<&str>) -> bool {
+pub fn says_injected(stderr: &str, source: Option<&str>) -> bool {
     source.is_none_or(|source| stderr.contains(&format!("vdso: source {source}:")))
         && stderr.lines().any(|line| line.starts_with("vdso: '") && line.contains("' (pid "))
 }

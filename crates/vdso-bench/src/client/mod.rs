@@ -1,6 +1,7 @@
 //! The client crate beside std and other crates: finding a function, the first call of a process, and
-//! clock reads on a stock kernel and on an own page.
+//! clock reads on a stock kernel and on an own page, ids, CPU and counts.
 
+mod facts;
 mod first_call;
 mod lookup;
 mod times;
@@ -31,7 +32,13 @@ pub fn all() -> Result<()> {
     first_call::all()?;
     stock(host)?;
     own_page(host)?;
-    times::all(host)
+    times::all(host)?;
+    facts::all(host)
+}
+
+/// Ids, CPU and counts alone.
+pub fn facts() -> Result<()> {
+    facts::all(&Host::find()?)
 }
 
 /// On the kernel's own vDSO.

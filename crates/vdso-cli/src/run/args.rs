@@ -65,9 +65,9 @@ pub struct Run {
     /// Hide functions of the vDSO: all, or those that are named
     ///
     /// The program then makes system calls in their place, which strace and filters see. A clock that is moved stays its
-    /// own: such a call is reported and answered, which takes 20 us, or 0.3 us where the program's code can be changed
-    /// (--no-patch). What is no such call stays in the vDSO: Linux 7.2's functions for robust futexes, and returns from
-    /// signal handlers.
+    /// own: such a call is reported and answered, which takes 20 us, or 0.3 us where the program's code can be
+    /// changed (--no-patch). What is no such call stays in the vDSO: Linux 7.2's functions for robust futexes, and returns
+    /// from signal handlers.
     #[arg(
         long,
         value_enum,

@@ -66,6 +66,12 @@ pub fn run(run: &Run, counting: Option<Counting<'_>>) -> ExitCode {
         );
         return ExitCode::from(USAGE);
     }
+    if run.no_follow && plan.is_moved() && !run.hidden().is_empty() {
+        message::say(
+            "error: --off cannot be had with --no-follow and a clock that is moved, as no call is reported",
+        );
+        return ExitCode::from(USAGE);
+    }
     match outcome(run, &plan, counting) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => end_by_signal(signal, Core::NotDumped).into(),

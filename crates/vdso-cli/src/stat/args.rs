@@ -52,7 +52,7 @@ Examples:
   vdso stat --json -o counts.json -- make -j8
   vdso stat --offset 1y -- python3 job.py
 
-Counts are exact: of every thread, and of all programs that the command starts, until it ends itself. What goes to the kernel
-by a system call of the program's own is no call of the vDSO's, and not counted.
+Counts are exact: of every thread, and of all programs that the command starts, until it ends itself.
+System calls that a program makes itself are no calls of the vDSO, and are not counted.
 
 Exit code: that of the program, as of vdso run; 125 if the counts could not be written.";

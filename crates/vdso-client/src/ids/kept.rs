@@ -37,6 +37,7 @@ std::thread_local! {
     static THREAD: AtomicU64 = const { AtomicU64::new(0) };
 }
 
+#[cfg(feature = "std")]
 fn generation_of(word: u64) -> u32 {
     (word >> u32::BITS) as u32
 }

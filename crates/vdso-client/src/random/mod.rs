@@ -32,7 +32,7 @@
 //! |---|---|
 //! | each [`fill`] ([`try_fill`], [`u32()`], [`u64()`]), where there is no function | getrandom |
 //! | a later [`fill`] of a thread, or of a [`State`] | none; getrandom when the kernel has a new key, if a signal handler has interrupted another fill, or if it needs one for itself |
-//! | the first of a process | mmap three times, madvise |
+//! | the first of a process | mmap three times, madvise twice |
 //! | the next one of a thread after the kernel has taken the memory back, or after a [`reset`](crate::reset) | gettid, getrandom |
 //! | the first of each thread, and the next one after a fork | gettid, getpid, getrandom; mmap twice if more threads than ever before have a state; tgkill and getpid for each state that may be of a thread which has ended |
 //! | [`State::new`], and its first fill | as the first of a thread, but for gettid |

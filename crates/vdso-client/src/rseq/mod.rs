@@ -107,7 +107,16 @@ impl<'a> Thread<'a> {
     /// register, and on architectures other than x86-64 and arm64.
     #[inline(always)]
     pub fn of_libc() -> Option<Thread<'static>> {
-        let area = machine::libc_area()?;
+        let offset = libc_offset()?;
+        // SAFETY: the C library's.
+        unsafe { Thread::at(offset) }
+    }
+
+    /// # Safety
+    /// `offset` must be [`libc_offset`]'s.
+    #[inline(always)]
+    pub(crate) unsafe fn at(offset: isize) -> Option<Thread<'static>> {
+        let area = machine::area_at(offset)?;
         // SAFETY: the C library's, which has 32 bytes or more and stays as long as the thread; the kernel alone writes
         // to it, and this crate by atomics.
         Some(Thread::new(unsafe { area.as_ref() }))
@@ -127,9 +136,12 @@ impl<'a> Thread<'a> {
     /// The CPU and its node; `None` as above, and before Linux 6.3.
     #[inline(always)]
     pub fn cpu_and_node(self) -> Option<Cpu> {
-        if feature_bytes() < NODE_ID_END {
-            return None;
-        }
+        if feature_bytes() < NODE_ID_END { None } else { self.written_cpu_and_node() }
+    }
+
+    /// The same on a kernel that is known to write both.
+    #[inline(always)]
+    pub(crate) fn written_cpu_and_node(self) -> Option<Cpu> {
         loop {
             let cpu = self.cpu()?;
             // Relaxed: as above. Between the two this thread may have moved.
@@ -140,8 +152,8 @@ impl<'a> Thread<'a> {
         }
     }
 
-    /// The kernel's `mm_cid`: a number that no other thread of this memory has as long as both run, and that is less than
-    /// the number of threads and of CPUs. It changes as the CPU does. `None` as above.
+    /// The kernel's `mm_cid`: a number that no other thread of this memory has as long as both run. It is less than the number
+    /// of CPUs that the machine may have, small where few threads run, and changes as the CPU does. `None` as above.
     #[inline(always)]
     pub fn concurrency_id(self) -> Option<u32> {
         if feature_bytes() < MM_CID_END {
@@ -163,6 +175,12 @@ impl<'a> Thread<'a> {
 #[inline(always)]
 pub fn concurrency_id() -> Option<u32> {
     Thread::of_libc()?.concurrency_id()
+}
+
+/// Where the C library registers threads, from their own addresses; `None` if it does not.
+#[inline(always)]
+pub(crate) fn libc_offset() -> Option<isize> {
+    if machine::libc_bytes() > 0 { machine::libc_offset() } else { None }
 }
 
 /// `RSEQ_CPU_ID_UNINITIALIZED` (-1) and `RSEQ_CPU_ID_REGISTRATION_FAILED` (-2) are no CPUs.
@@ -195,7 +213,8 @@ fn ask_feature_bytes() -> u32 {
     bytes
 }
 
-/// Stands before each abort handler, so that no other code is taken for one. glibc registers the same.
+/// Stands before each abort handler, so that no other code is taken for one. On these two architectures glibc
+/// registers the same; on the others nobody has an abort handler here.
 #[cfg(target_arch = "aarch64")]
 const SIGNATURE: u32 = 0xd428_bc00;
 #[cfg(not(target_arch = "aarch64"))]
@@ -221,7 +240,8 @@ unsafe fn rseq(
 /// is told no, though it finds the parent's.
 #[cfg(target_has_atomic = "64")]
 pub(crate) fn is_registered_by_libc() -> bool {
-    let (Some(area), bytes) = (machine::libc_area(), machine::libc_bytes()) else { return false };
+    let bytes = machine::libc_bytes();
+    let Some(area) = libc_offset().and_then(machine::area_at) else { return false };
     // With another signature nothing is taken away: it is looked at last.
     // SAFETY: registers nothing.
     let answer = unsafe { rseq(area.as_ptr(), bytes.max(AREA_BYTES), UNREGISTER, !SIGNATURE) };

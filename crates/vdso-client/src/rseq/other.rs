@@ -6,13 +6,16 @@ use core::sync::atomic::AtomicU64;
 
 use super::Area;
 
-#[cfg(target_has_atomic = "64")]
 pub fn libc_bytes() -> usize {
     0
 }
 
+pub fn libc_offset() -> Option<isize> {
+    None
+}
+
 #[inline(always)]
-pub fn libc_area() -> Option<NonNull<Area>> {
+pub fn area_at(_: isize) -> Option<NonNull<Area>> {
     None
 }
 

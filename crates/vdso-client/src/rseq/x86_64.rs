@@ -31,15 +31,17 @@ pub fn libc_bytes() -> usize {
     size.map_or(0, |size| unsafe { size.read() } as usize)
 }
 
-/// Where the C library has registered this thread, or says that it has not.
+/// How far from its own address the C library has registered each thread, or would have.
 #[inline(always)]
-pub fn libc_area() -> Option<NonNull<Area>> {
-    if libc_bytes() == 0 {
-        return None;
-    }
+pub fn libc_offset() -> Option<isize> {
     let offset = ptr::with_exposed_provenance_mut::<isize>(weak_symbol!("__rseq_offset"));
-    // SAFETY: as above; who has one symbol has both.
-    let offset = unsafe { NonNull::new(offset)?.read() };
+    // SAFETY: as above.
+    NonNull::new(offset).map(|offset| unsafe { offset.read() })
+}
+
+/// What is so far from this thread's own address.
+#[inline(always)]
+pub fn area_at(offset: isize) -> Option<NonNull<Area>> {
     let thread: usize;
     // SAFETY: the first word of a thread's control block is its own address.
     unsafe {

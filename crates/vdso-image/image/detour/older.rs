@@ -1,23 +1,21 @@
 //! Calls of i386 programs that have younger siblings: with times of 32 bits, or with their arguments elsewhere than in
 //! registers. What their siblings do is done for them, so a deadline beyond 2038 is the host's, too.
 
-use super::{Call, memory};
-use crate::arch::number;
 use vdso_data::clock;
 use vdso_data::detour::Mark;
 
-use super::memory::Form;
+use super::memory::{self, Form};
+use super::Call;
+use crate::arch::number;
 
 /// The sibling of a call; what it gives, made as it is, if what it points to cannot be read.
 pub fn sibling(call: Call) -> Result<Call, i64> {
     let [first, second, third, _, fifth, sixth] = call.args;
     match call.number {
         number::SOCKETCALL => of_sockets(call),
-        number::OLD_SELECT => Ok(Call {
-            number: number::SELECT,
-            args: words(call, first, 5)?,
-            form: Form::OLD,
-        }),
+        number::OLD_SELECT => {
+            Ok(Call { number: number::SELECT, args: words(call, first)?, form: Form::OLD })
+        }
         number::IPC => {
             /// `include/uapi/linux/ipc.h`.
             const SEMTIMEDOP: u64 = 4;
@@ -48,26 +46,20 @@ fn of_sockets(call: Call) -> Result<Call, i64> {
         RECVMMSG => (number::RECVMMSG, Form::OLD),
         _ => return Err(call.make_as_it_is()),
     };
-    Ok(Call { number, args: words(call, args_addr, 5)?, form })
+    Ok(Call { number, args: words(call, args_addr)?, form })
 }
 
-/// Words of 32 bits in memory as arguments, with as many as there are.
-fn words(call: Call, addr: u64, count: usize) -> Result<[u64; 6], i64> {
+/// Five words of 32 bits in memory, as arguments. If they cannot be read, the kernel is asked what it says to that.
+fn words(call: Call, addr: u64) -> Result<[u64; 6], i64> {
     const WORD_BYTES: u64 = 4;
-    let mut words = [0; 6];
-    for (index, word) in words.iter_mut().enumerate().take(count) {
-        // The last of them may lie at the end of memory: what is looked at has eight bytes.
-        let read = match index {
-            0 => memory::read_halves(addr).map(|[first, _]| first),
-            _ => memory::read_halves(addr + WORD_BYTES * (index as u64 - 1)).map(|[_, second]| second),
-        };
-        *word = match read {
-            Some(read) => read.into(),
-            // The kernel says so.
-            None => return Err(call.make(Mark::Low(5))),
-        };
+    let read = |first: u64| memory::read_halves(addr.wrapping_add(first * WORD_BYTES));
+    // What is read at once are two; the last one may be the last that can be read.
+    match (read(0), read(2), read(3)) {
+        (Some([a, b]), Some([c, d]), Some([_, e])) => {
+            Ok([a, b, c, d, e, 0].map(u64::from))
+        }
+        _ => Err(call.make(Mark::Low(5))),
     }
-    Ok(words)
 }
 
 /// The call with times of 64 bits.

@@ -236,6 +236,8 @@ pub enum Times {
     Now {
         /// Whose time.
         clock: Clock,
+        /// The size of a number in the times that it gives.
+        word: Word,
     },
     /// What a clock is set to, which is no matter of the image's.
     Sets {

@@ -5,7 +5,7 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
-use super::{Clock, TimedCall, Times};
+use super::{Clock, TimedCall, Times, Word};
 use Times::{
     Deadline, ForFile, Futex, Interval, Millis, Now, OfFile, Ring, Sleep, SocketOption, Span,
     SpanWithoutSet, Timer, TimerLeft,
@@ -27,7 +27,12 @@ const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> Time
 /// The calls; the most frequent ones first, as the filter compares in this order.
 pub static CALLS: &[TimedCall] = &[
     call("futex", number::FUTEX, Futex, High(5)),
-    call("clock_gettime", number::CLOCK_GETTIME, Now { clock: Clock::Argument(0) }, Low(2)),
+    call(
+        "clock_gettime",
+        number::CLOCK_GETTIME,
+        Now { clock: Clock::Argument(0), word: Word::Bits64 },
+        Low(2),
+    ),
     call("clock_nanosleep", number::CLOCK_NANOSLEEP, Sleep, Low(4)),
     call("nanosleep", number::NANOSLEEP, Span { place: 0 }, Low(4)),
     call("ppoll", number::PPOLL, Span { place: 2 }, Low(5)),
@@ -52,9 +57,9 @@ pub static CALLS: &[TimedCall] = &[
     call("io_uring_enter", number::IO_URING_ENTER, Ring, High(1)),
     call("io_getevents", number::IO_GETEVENTS, Span { place: 4 }, Low(5)),
     call("io_pgetevents", number::IO_PGETEVENTS, EVENTS, Low(5)),
-    call("gettimeofday", number::GETTIMEOFDAY, Now { clock: REALTIME }, Low(2)),
-    call("times", number::TIMES, Now { clock: MONOTONIC }, Low(2)),
-    call("sysinfo", number::SYSINFO, Now { clock: BOOTTIME }, Low(2)),
+    call("gettimeofday", number::GETTIMEOFDAY, Now { clock: REALTIME, word: Word::Bits64 }, Low(2)),
+    call("times", number::TIMES, Now { clock: MONOTONIC, word: Word::Bits64 }, Low(2)),
+    call("sysinfo", number::SYSINFO, Now { clock: BOOTTIME, word: Word::Bits64 }, Low(2)),
     call("newfstatat", number::NEWFSTATAT, OfFile, Low(5)),
     call("fstat", number::FSTAT, OfFile, Low(5)),
     call("statx", number::STATX, OfFile, Low(5)),

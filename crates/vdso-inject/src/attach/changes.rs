@@ -126,6 +126,28 @@ fn with_remote<T>(
     ended.map(|()| done)
 }
 
+/// Whether nothing of a record is in a process: nothing had been changed yet, or all was put back.
+pub fn is_unchanged(pid: Pid, record: &Record) -> Result<bool> {
+    let memory = Memory::of(pid);
+    if memory.kernel_vdso()?.is_none_or(|(start, _)| start != record.vdso_addr) {
+        return Ok(true);
+    }
+    let mut room = vec![0; (record.room.end - record.room.start) as usize];
+    memory.read(record.room.start, &mut room)?;
+    let is_original = |patch: &Patch| -> Result<bool> {
+        let mut there = vec![0; patch.original.len()];
+        memory.read(patch.addr, &mut there)?;
+        Ok(there == patch.original)
+    };
+    for patch in &record.patches {
+        if !is_original(patch)? {
+            return Ok(false);
+        }
+    }
+    let is_empty = room.iter().all(|&byte| byte == 0);
+    Ok(is_empty && image(pid, record)?.is_none() && descriptors(pid, record.file)?.is_empty())
+}
+
 /// Puts the kernel's functions back, and gives the addresses at which a thread may still be in the image; `None` if
 /// nothing is there to be taken away.
 pub fn restore_functions(

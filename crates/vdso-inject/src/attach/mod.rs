@@ -25,7 +25,7 @@ mod threads;
 
 use std::ops::Range;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use vdso_data::process::Template;
@@ -36,9 +36,9 @@ use changes::Changes;
 use record::{Found, Record, RecordFile};
 use threads::{Standing, Threads};
 
-/// How often threads are let go on because one is where it must not be.
-const TRIES: u32 = 100;
-/// How long they go on then, at first and at most.
+/// For how long threads are stopped again and again because one is where it must not be, or does not stop.
+const GIVES_UP_AFTER: Duration = Duration::from_secs(3);
+/// How long they go on in between, at first and at most.
 const PAUSES: Range<Duration> = Duration::from_micros(200)..Duration::from_millis(20);
 
 /// What a running program is given.
@@ -56,12 +56,12 @@ pub struct Payload<'a> {
 pub struct Attached {
     record: Record,
     file: RecordFile,
-    standstill: Standstill,
+    halt: Halt,
 }
 
 /// For how long a program stood still.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standstill {
+pub struct Halt {
     /// The longest time for which all threads were stopped at once.
     pub longest: Duration,
     /// How often they were.
@@ -84,22 +84,19 @@ pub struct LeftBehind {
 /// The program is left as it was, or (if it cannot be stopped again, or this process is killed) as
 /// [`left_behind`] says.
 pub fn attach(pid: Pid, payload: Payload<'_>) -> Result<Attached> {
-    by_a_thread(|| {
-        undo_left_behind(pid)?;
-        check::may_be_attached(pid)?;
-        let changes = Changes::plan(pid, payload.file)?;
-        let mut standstill = Standstill::default();
-        let file = RecordFile::create(&changes.record)?;
-        let made = make(&changes, &payload, &mut standstill);
-        if let Err(error) = made {
-            // As far as it came. If that is impossible, the record stays.
-            if undo(&changes.record, &mut standstill).is_ok() {
-                file.remove()?;
-            }
-            return Err(error);
+    undo_left_behind(pid)?;
+    check::may_be_attached(pid)?;
+    let changes = Changes::plan(pid, payload.file)?;
+    let mut halt = Halt::default();
+    let file = RecordFile::create(&changes.record)?;
+    if let Err(error) = make(&changes, &payload, &mut halt) {
+        // As far as it came. If that is impossible, the record stays.
+        if undo(&changes.record, &mut halt).is_ok() {
+            file.remove()?;
         }
-        Ok(Attached { record: changes.record, file, standstill })
-    })
+        return Err(error);
+    }
+    Ok(Attached { record: changes.record, file, halt })
 }
 
 impl Attached {
@@ -109,17 +106,17 @@ impl Attached {
     }
 
     /// For how long the program stood still meanwhile.
-    pub fn standstill(&self) -> Standstill {
-        self.standstill
+    pub fn halt(&self) -> Halt {
+        self.halt
     }
 
     /// Takes the image away, from the process's forks as well.
     ///
     /// # Errors
     /// [`left_behind`] says where it still is.
-    pub fn detach(self) -> Result<Standstill> {
+    pub fn detach(self) -> Result<Halt> {
         let Self { record, file, .. } = self;
-        by_a_thread(|| take_away(&record, file))
+        take_away(&record, file)
     }
 }
 
@@ -127,11 +124,8 @@ impl Attached {
 ///
 /// # Errors
 /// [`Error::NotAttached`] if there is nothing, [`Error::Attached`] if that somebody still holds it.
-pub fn detach(pid: Pid) -> Result<Standstill> {
-    by_a_thread(|| match undo_left_behind(pid)? {
-        Some(standstill) => Ok(standstill),
-        None => Err(Error::NotAttached { pid }),
-    })
+pub fn detach(pid: Pid) -> Result<Halt> {
+    undo_left_behind(pid)?.ok_or(Error::NotAttached { pid })
 }
 
 /// The programs of this user in which somebody has left an image behind.
@@ -162,7 +156,7 @@ fn wake_at_once() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0) };
 }
 
-fn undo_left_behind(pid: Pid) -> Result<Option<Standstill>> {
+fn undo_left_behind(pid: Pid) -> Result<Option<Halt>> {
     match RecordFile::find(pid)? {
         Found::Nothing => Ok(None),
         Found::Held => Err(Error::Attached { pid }),
@@ -171,26 +165,26 @@ fn undo_left_behind(pid: Pid) -> Result<Option<Standstill>> {
     }
 }
 
-fn take_away(record: &Record, file: RecordFile) -> Result<Standstill> {
-    let mut standstill = Standstill::default();
-    undo(record, &mut standstill)?;
+fn take_away(record: &Record, file: RecordFile) -> Result<Halt> {
+    let mut halt = Halt::default();
+    undo(record, &mut halt)?;
     file.remove()?;
-    Ok(standstill)
+    Ok(halt)
 }
 
 /// All that is changed in the process, while its threads are stopped.
-fn make(changes: &Changes, payload: &Payload<'_>, standstill: &mut Standstill) -> Result<()> {
+fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()> {
     let within: Vec<_> = changes.record.patches.iter().map(record::Patch::within).collect();
     let pid = changes.record.process.pid;
     let mut compared = check::Compared::default();
     // That takes long, and only what is new then while the program stands still.
     compared.compare(pid)?;
-    while_stopped(pid, standstill, |threads| {
+    while_stopped(pid, halt, |threads| {
         if !changes.record.process.is_there() {
             return Err(Error::Gone { pid });
         }
         compared.compare(pid)?;
-        match threads.standing(&within, &within)? {
+        match threads.standing(&within)? {
             Standing::Within => Ok(None),
             Standing::Outside => changes.make(threads, payload).map(Some),
         }
@@ -198,12 +192,12 @@ fn make(changes: &Changes, payload: &Payload<'_>, standstill: &mut Standstill) -
 }
 
 /// Takes away all that the record says, as far as it is there, and from forks.
-fn undo(record: &Record, standstill: &mut Standstill) -> Result<()> {
+fn undo(record: &Record, halt: &mut Halt) -> Result<()> {
     if record.process.is_there() {
-        undo_in(record.process.pid, record, standstill)?;
+        undo_in(record.process.pid, record, halt)?;
     }
     for fork in changes::forks(record) {
-        match undo_in(fork, record, standstill) {
+        match undo_in(fork, record, halt) {
             Err(Error::Gone { .. }) => {}
             undone => undone?,
         }
@@ -211,17 +205,8 @@ fn undo(record: &Record, standstill: &mut Standstill) -> Result<()> {
     Ok(())
 }
 
-fn undo_in(pid: Pid, record: &Record, standstill: &mut Standstill) -> Result<()> {
-    let undone = while_stopped(pid, standstill, |threads| {
-        // From now on nobody comes to the image any more, but somebody may be there.
-        let Some(places) = changes::restore_functions(pid, record, threads)? else {
-            return Ok(Some(()));
-        };
-        match threads.standing(&places, &[])? {
-            Standing::Within => Ok(None),
-            Standing::Outside => changes::take_image_away(pid, record, threads).map(Some),
-        }
-    });
+fn undo_in(pid: Pid, record: &Record, halt: &mut Halt) -> Result<()> {
+    let undone = undo_while_stopped(pid, record, halt);
     match undone {
         // What was changed has ended with it.
         Err(Error::Gone { .. }) if !record.process.is_there() => Ok(()),
@@ -229,29 +214,53 @@ fn undo_in(pid: Pid, record: &Record, standstill: &mut Standstill) -> Result<()>
     }
 }
 
-/// Stops all threads and does something, again and again until it is done: `None` is that a thread has to go on first.
-fn while_stopped<T>(
-    pid: Pid,
-    standstill: &mut Standstill,
-    mut work: impl FnMut(&mut Threads) -> Result<Option<T>>,
-) -> Result<T> {
-    let mut pause = PAUSES.start;
-    for _ in 0..TRIES {
-        let mut threads = Threads::stop(pid)?;
-        let done = work(&mut threads);
-        let since = threads.since();
-        drop(threads);
-        standstill.add(since.elapsed());
-        if let Some(done) = done? {
-            return Ok(done);
-        }
-        sleep(pause);
-        pause = (pause * 2).min(PAUSES.end);
+fn undo_while_stopped(pid: Pid, record: &Record, halt: &mut Halt) -> Result<()> {
+    if changes::is_unchanged(pid, record)? {
+        return Ok(());
     }
-    Err(Error::Busy { pid })
+    while_stopped(pid, halt, |threads| {
+        // From now on nobody comes to the image any more, but somebody may be there.
+        let Some(places) = changes::restore_functions(pid, record, threads)? else {
+            return Ok(Some(()));
+        };
+        match threads.standing(&places)? {
+            Standing::Within => Ok(None),
+            Standing::Outside => changes::take_image_away(pid, record, threads).map(Some),
+        }
+    })
 }
 
-impl Standstill {
+/// Stops all threads and does something, again and again until it is done: `None` is that a thread has to go on first.
+fn while_stopped<T: Send>(
+    pid: Pid,
+    halt: &mut Halt,
+    mut work: impl FnMut(&mut Threads) -> Result<Option<T>> + Send,
+) -> Result<T> {
+    let begun = Instant::now();
+    let mut pause = PAUSES.start;
+    loop {
+        let stopped = Instant::now();
+        let done = by_a_thread(|| {
+            let mut threads = Threads::stop(pid)?;
+            let done = work(&mut threads);
+            let since = threads.since();
+            drop(threads);
+            halt.add(since.elapsed());
+            done
+        });
+        match done {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) | Err(Error::Busy { .. }) if begun.elapsed() < GIVES_UP_AFTER => {}
+            Ok(None) => return Err(Error::Busy { pid }),
+            Err(error) => return Err(error),
+        }
+        // It runs at least as long as it has stood still.
+        sleep(pause.max(stopped.elapsed()));
+        pause = (pause * 2).min(PAUSES.end);
+    }
+}
+
+impl Halt {
     fn add(&mut self, stopped: Duration) {
         self.longest = self.longest.max(stopped);
         self.count += 1;

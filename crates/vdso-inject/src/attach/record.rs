@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use vdso_host::proc::{self, Stat};
 use vdso_map::Identity;
 
+use super::changes;
 use crate::error::{Error, Result};
 
 /// The first line of a file.
@@ -183,6 +184,7 @@ impl RecordFile {
     /// Writes a new one. Nothing may have been changed in the process before.
     pub fn create(record: &Record) -> Result<Self> {
         let folder = folder()?;
+        forget_ended(&folder);
         let path = folder.join(record.process.pid.to_string());
         let create = || -> io::Result<Self> {
             // Locked under another name, so nobody finds one that is not whole.
@@ -246,21 +248,43 @@ fn is_same(there: &fs::Metadata, file: &File) -> bool {
     file.metadata().is_ok_and(|open| (open.dev(), open.ino()) == (there.dev(), there.ino()))
 }
 
-/// All records that were left behind.
+/// All records that were left behind and are still needed.
 pub fn left_behind() -> Result<Vec<Record>> {
     let folder = folder()?;
     let pids = proc::numbers_in(&folder);
     let pids = pids.map_err(|error| Error::Record { path: folder.clone(), error })?;
     let mut records = Vec::new();
     for pid in pids {
-        if let Found::LeftBehind(_, Some(record)) =
-            RecordFile::find_at(&folder.join(pid.to_string()))?
-            && record.process.is_there()
+        let found = RecordFile::find_at(&folder.join(pid.to_string()))?;
+        if let Found::LeftBehind(_, Some(record)) = found
+            && is_needed(&record)
         {
             records.push(record);
         }
     }
     Ok(records)
+}
+
+fn is_needed(record: &Record) -> bool {
+    record.process.is_there() || !changes::forks(record).is_empty()
+}
+
+/// Removes what is kept of processes that have ended, and what their attachers had begun to write. An error is no matter.
+fn forget_ended(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_over = match name.split_once('.') {
+            Some((_, writer)) => !Path::new("/proc").join(writer).exists(),
+            None => match RecordFile::find_at(&path) {
+                Ok(Found::LeftBehind(_, Some(record))) => !is_needed(&record),
+                _ => false,
+            },
+        };
+        if is_over {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 /// Where records are: below `XDG_RUNTIME_DIR`, `/run/user/UID` or, where neither is, `/tmp`. All are emptied when the

@@ -17,15 +17,13 @@ use crate::exec::remote::is_in_restartable_sequence;
 use crate::ptrace::{Options, Seized, Stop, Stopped, Told, Until};
 
 /// How long a thread may take to stop: it may wait for a disk, or for a child that has borrowed its memory (vfork).
-const STOPS_WITHIN: Duration = Duration::from_millis(500);
+const STOPS_WITHIN: Duration = Duration::from_millis(100);
 /// How soon threads are looked at that have not stopped.
 const LOOKS_EVERY: Duration = Duration::from_micros(20);
 /// How often the list of threads may have new ones.
 const ROUNDS: usize = 1000;
 /// How many signals a thread is given before it stops without one.
 const SIGNALS: usize = 256;
-/// How many instructions a thread makes to leave some that are written over.
-const STEPS: usize = 16;
 /// How much of a stack is looked through for what signal handlers have interrupted.
 const STACK_BYTES: u64 = 1 << 20;
 
@@ -73,8 +71,8 @@ impl Threads {
     /// anew (rseq). One that is in its own code comes first, as for it no interrupted call has to be made anew.
     pub fn worker(&mut self) -> Result<&mut Stopped> {
         let mut found = None;
-        for (at, thread) in self.stopped.iter_mut().enumerate() {
-            if !leaves_sequence(thread)? {
+        for (at, thread) in self.stopped.iter().enumerate() {
+            if is_in_sequence(thread)? {
                 continue;
             }
             let is_first = is_in_own_code(thread.registers()?);
@@ -94,15 +92,13 @@ impl Threads {
         self.stopped.first_mut().expect("a process has a thread")
     }
 
-    /// Whether all of them keep out of these addresses. Who stands in `steps_out_of` makes a few steps before.
-    pub fn standing(
-        &mut self,
-        addrs: &[Range<u64>],
-        steps_out_of: &[Range<u64>],
-    ) -> Result<Standing> {
+    /// Whether all of them keep out of these addresses.
+    ///
+    /// Nobody is made to leave them by single steps: a thread whose tracer dies after one has its trap flag set for ever,
+    /// and dies of it.
+    pub fn standing(&self, addrs: &[Range<u64>]) -> Result<Standing> {
         let is_within = |addr: u64| addrs.iter().any(|range| range.contains(&addr));
-        for thread in &mut self.stopped {
-            step_out(thread, steps_out_of)?;
+        for thread in &self.stopped {
             if is_within(thread.registers()?.instruction_addr()) {
                 return Ok(Standing::Within);
             }
@@ -190,40 +186,9 @@ fn without_signal(mut thread: Stopped) -> Result<Stopped> {
     Err(Error::Busy { pid: thread.tid() })
 }
 
-/// Makes single steps until it is outside. Whatever else happens to it meanwhile, it may still be within afterwards.
-fn step_out(thread: &mut Stopped, addrs: &[Range<u64>]) -> Result<()> {
-    for _ in 0..STEPS {
-        let addr = thread.registers()?.instruction_addr();
-        if !addrs.iter().any(|range| range.contains(&addr)) {
-            return Ok(());
-        }
-        step(thread)?;
-    }
-    Ok(())
-}
-
-fn step(thread: &mut Stopped) -> Result<()> {
-    thread.go_on(Until::Instruction)?;
-    if thread.stop() == Stop::Signal(libc::SIGTRAP) {
-        thread.take_signal();
-    }
-    while !matches!(thread.stop(), Stop::Interrupt | Stop::Group) {
-        thread.interrupt()?;
-        thread.go_on(Until::Event)?;
-    }
-    Ok(())
-}
-
-/// Whether it is outside of what the kernel would have it begin anew, perhaps after a step.
-fn leaves_sequence(thread: &mut Stopped) -> Result<bool> {
-    for _ in 0..STEPS {
-        let addr = thread.registers()?.instruction_addr();
-        if !is_in_restartable_sequence(thread, addr)? {
-            return Ok(true);
-        }
-        step(thread)?;
-    }
-    Ok(false)
+/// Whether it is in a sequence that the kernel would have it begin anew, if it went on elsewhere first.
+fn is_in_sequence(thread: &Stopped) -> Result<bool> {
+    is_in_restartable_sequence(thread, thread.registers()?.instruction_addr())
 }
 
 /// Whether a signal handler, whose frame is on one of the stacks that a thread is on, has interrupted code there.

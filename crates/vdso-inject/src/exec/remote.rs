@@ -48,8 +48,6 @@ pub struct Remote<'a> {
     call_addr: u64,
     registers: Registers,
     signals_blocked: u64,
-    /// How calls are made: [`Until::Call`], or [`Until::Instruction`] with one stop instead of two.
-    by: Until,
     /// Came meanwhile.
     signals: Vec<i32>,
 }
@@ -73,8 +71,8 @@ impl<'a> Remote<'a> {
                 keep(&Kept { registers: registers.to_words(), signals_blocked });
                 thread.set_blocked_signals(while_worked_on(signals_blocked))?;
                 thread.set_options(FOLLOW_EXEC | Options::PTRACE_O_TRACESYSGOOD)?;
-                let (by, signals) = (Until::Call, Vec::new());
-                return Ok(Self { thread, call_addr, registers, signals_blocked, by, signals });
+                let signals = Vec::new();
+                return Ok(Self { thread, call_addr, registers, signals_blocked, signals });
             }
             go_on_for_a_moment(thread)?;
         }
@@ -95,8 +93,8 @@ impl<'a> Remote<'a> {
         let resuming = registers.for_call(resume_addr, 0, [0; 6]).ok_or(Error::Architecture)?;
         thread.set_registers(&resuming)?;
         thread.set_blocked_signals(while_worked_on(signals_blocked))?;
-        let (by, signals) = (Until::Instruction, Vec::new());
-        Ok(Self { thread, call_addr, registers, signals_blocked, by, signals })
+        thread.set_options(FOLLOW_EXEC | Options::PTRACE_O_TRACESYSGOOD)?;
+        Ok(Self { thread, call_addr, registers, signals_blocked, signals: Vec::new() })
     }
 
     /// The program that stands still between two calls.
@@ -106,28 +104,9 @@ impl<'a> Remote<'a> {
 
     /// Makes a call. The outer result is about the program, the inner one is the call's.
     pub fn call(&mut self, number: i64, arguments: [u64; 6]) -> Result<nix::Result<u64>> {
-        match self.by {
-            Until::Instruction => self.step_over_call(number, arguments)?,
-            _ => {
-                self.begin_call(number, arguments)?;
-                self.go_to_call_stop(|thread| thread.go_on(Until::Call))?;
-            }
-        }
+        self.begin_call(number, arguments)?;
+        self.go_to_call_stop(|thread| thread.go_on(Until::Call))?;
         self.end_call()
-    }
-
-    /// The whole call is one instruction.
-    fn step_over_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
-        self.set_call(number, arguments)?;
-        loop {
-            self.thread.go_on(Until::Instruction)?;
-            let is_behind = self.thread.registers()?.instruction_addr() != self.call_addr;
-            if is_behind && self.thread.stop() == Stop::Signal(libc::SIGTRAP) {
-                self.thread.take_signal();
-                return Ok(());
-            }
-            self.keep_signal();
-        }
     }
 
     /// The same for a call that lasts until `serve` has done something about it.
@@ -151,13 +130,9 @@ impl<'a> Remote<'a> {
         Ok(Err(Errno::EINTR))
     }
 
-    fn set_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
-        let registers = self.registers.for_call(self.call_addr, number, arguments);
-        self.thread.set_registers(&registers.ok_or(Error::Architecture)?)
-    }
-
     fn begin_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
-        self.set_call(number, arguments)?;
+        let registers = self.registers.for_call(self.call_addr, number, arguments);
+        self.thread.set_registers(&registers.ok_or(Error::Architecture)?)?;
         self.go_to_call_stop(|thread| thread.go_on(Until::Call))
     }
 

@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use vdso_arch::ByteOrder;
+use vdso_arch::abi::CallSet;
 use vdso_arch::abi::rows;
 use vdso_arch::system_call::Numbers;
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
@@ -169,11 +170,16 @@ impl Program {
 
 /// What programs get.
 pub fn payload() -> Payload {
+    payload_without(CallSet::NONE)
+}
+
+/// The same without the functions of these calls.
+pub fn payload_without(off: CallSet) -> Payload {
     static HOST: OnceLock<Host> = OnceLock::new();
     let host = HOST.get_or_init(|| Host::find().expect("/proc is mounted"));
-    let file =
-        ProgramFile::create("vdso-test", &vdso_image::tailor(Source::Chain, &host.image).bytes)
-            .expect("a file in memory");
+    let mut tailored = vdso_image::tailor(Source::Chain, &host.image);
+    tailored.hide(off);
+    let file = ProgramFile::create("vdso-test", &tailored.bytes).expect("a file in memory");
     vdso_host::initialise(file.page(), &transforms());
     let room = room();
     let companion_file = CompanionFile::Own(room.clone());
@@ -189,7 +195,7 @@ pub fn payload() -> Payload {
         file,
         template,
         padding,
-        detours: vdso_inject::detour::Detours::default(),
+        detours: vdso_inject::detour::Detours { off, ..Default::default() },
         counts: None,
         companions: vec![companion],
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use vdso_arch::abi::CallSet;
 use vdso_inject::Error;
 use vdso_inject::exec::{Memo, Payload, Repaired, inject_running};
+use vdso_inject::kernel_calls::KernelCalls;
 use vdso_inject::ptrace::{Detached, Seized, Stop, Stopped, Told, Until, wait_for};
 use vdso_inject::stub::REQUEST_FILE;
 
@@ -19,6 +21,7 @@ const FORGET: Memo<'static> = Memo { keep: &|_| {}, kept: None };
 
 use crate::playing::{
     Answer, Child, Code, Kind, Listener, OFFSET_SEC, Play, Program, TOKEN, alone, at_exec, payload,
+    payload_without,
 };
 
 /// With signals, and without: they hide what else would end a call.
@@ -144,6 +147,23 @@ fn a_program_gets_the_clock_wherever_it_is() {
         }
         assert_eq!(code_of(pid), 0, "time {time}");
     }
+}
+
+/// Its C library may have the kernel's functions already, and there is none of the image's that they could jump to.
+#[test]
+fn what_is_off_is_off_in_a_running_program() {
+    let kernel_calls = KernelCalls::here(CallSet::ALL).expect("there is room");
+    let payload = payload_without(CallSet::ALL);
+    let _alone = alone();
+    let play = Play::of(&steady()[1]);
+    let (pid, listener) = begin(&play);
+    let mut thread = stop(pid);
+    assert!(!kernel_calls.are_in(pid));
+    let mut serve = || serve(&play, &payload, &listener);
+    inject_running(&mut thread, &payload, TOKEN, &FORGET, &mut serve).expect("injection");
+    assert!(kernel_calls.are_in(pid));
+    kill(pid, Signal::SIGKILL).expect("it can be ended");
+    assert_eq!(libc::WTERMSIG(killed(thread)), libc::SIGKILL);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, the start of
-//! programs where one without the image would have other clocks or code is searched, and calls with times that are not the host's ([`timed`]); allows all else.
+//! programs where one without the image would have other clocks or code is searched, and calls with times that are not
+//! the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -193,7 +194,7 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
-    use vdso_arch::abi::CallSet;
+    use vdso_arch::abi::{Call, CallSet};
     use vdso_arch::system_call::X32_BIT;
     use vdso_data::arithmetic::Transform;
     use vdso_data::clock;
@@ -407,6 +408,29 @@ mod tests {
         for number in reading.into_iter().chain(setting.map(|(number, _)| number)) {
             for of_host in [ahead(1, FileTimes::Host), ahead(0, FileTimes::Clock)] {
                 assert!(!is_reported(&of_host, number, [1; 6]), "{number}");
+            }
+        }
+    }
+
+    /// Else such a program would read the host's.
+    #[test]
+    fn no_clock_is_hidden_from_programs_whose_calls_for_it_are_not_reported() {
+        let moved = Detours { off: CallSet::ALL, ..detours(&[clock::REALTIME]) };
+        for abi in ABIS {
+            let unmoved = Detours { off: CallSet::ALL, ..Detours::default() };
+            assert_eq!(unmoved.hidden_from(abi), CallSet::ALL, "{}", abi.name);
+            let hidden = moved.hidden_from(abi);
+            assert!(hidden.contains(Call::Getcpu), "{}", abi.name);
+            if !hidden.contains(Call::ClockGettime) {
+                continue;
+            }
+            let kernels = vdso_arch::abi::ABIS.iter().find(|row| row.name == abi.name);
+            let numbers = kernels.and_then(|row| row.numbers).expect("a table");
+            for number in [numbers.clock_gettime, numbers.clock_gettime64, numbers.gettimeofday] {
+                let Some(number) = number else { continue };
+                let args = [clock::REALTIME.into(), TIME, 0, 0, 0, 0];
+                let answer = run_with(&moved, abi.calls.audit_arch, number, args);
+                assert_eq!(answer, SECCOMP_RET_USER_NOTIF, "{} {number}", abi.name);
             }
         }
     }

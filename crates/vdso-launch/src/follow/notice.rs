@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::privilege::Privilege;
 use crate::text::quoted;
+use vdso_inject::arch::ABIS;
 use vdso_inject::{Attempt, Error};
 
 /// What a person may want to know.
@@ -220,6 +221,15 @@ pub enum OnHostClock {
 /// What to do about `error`, where that is known.
 pub fn hint(error: &Error) -> Option<&'static str> {
     match error {
+        Error::System { attempt: Attempt::Seize, errno: Errno::EPERM | Errno::ENOSYS, .. }
+            if ABIS.first().is_some_and(|abi| abi.calls.start.is_some()) =>
+        {
+            Some(
+                "ptrace is needed for a moment at the start of each program: allow it (in a container \
+                 with --cap-add=SYS_PTRACE, on the host with kernel.yama.ptrace_scope below 2); whom \
+                 strace or gdb traces already has to be followed (without --no-follow)",
+            )
+        }
         Error::System { attempt: Attempt::Seize, errno: Errno::EPERM | Errno::ENOSYS, .. } => Some(
             "ptrace is needed for a moment at the start of each program: allow it (in a container \
              with --cap-add=SYS_PTRACE, on the host with kernel.yama.ptrace_scope below 2), and do \

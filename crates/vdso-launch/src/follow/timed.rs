@@ -78,9 +78,9 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
         Times::ForFile { place } if has_file_times(detours) => vec![vec![NotZero(place)]],
         Times::OfFile | Times::ForFile { .. } => Vec::new(),
         Times::Timer { .. } | Times::TimerLeft => Vec::new(),
-        Times::Now { clock: Clock::Fixed(id) } if is_moved(id) => vec![vec![]],
-        Times::Now { clock: Clock::Fixed(_) } => Vec::new(),
-        Times::Now { clock: Clock::Argument(place) } => {
+        Times::Now { clock: Clock::Fixed(id), .. } if is_moved(id) => vec![vec![]],
+        Times::Now { clock: Clock::Fixed(_), .. } => Vec::new(),
+        Times::Now { clock: Clock::Argument(place), .. } => {
             moved_ids(detours).map(|id| vec![Equals(Low(place), id)]).collect()
         }
         Times::Sets { .. } if !detours.is_any() => Vec::new(),

@@ -22,8 +22,10 @@ use crate::{execute, follow};
 
 /// Whether a launch is to take its process's place.
 pub fn is_wanted(launch: &Launch<'_>) -> bool {
-    // Only a front gives an exit code of its own; and only descendants may be traced where that is so.
+    // Only a front gives an exit code of its own, and outlives the program to tell counts; and only descendants may be
+    // traced where that is so.
     launch.caller.is_none()
+        && launch.payload.counts.is_none()
         && launch.follow == Follow::All
         && launch.on_host_clock == OnHostClock::Tell
         && follow::is_traced_elsewhere(Pid::this())

@@ -128,12 +128,16 @@ fn a_page_that_says_something_else_is_refused() {
         );
     }
     let selected = make(&host, &plan(), USUAL, Source::Host, Reason::Asked).unwrap();
-    assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
+    assert_eq!(
+        validate(&host, &plan(), Images::Usual, &selected.payload).unwrap(),
+        7 * VALIDATION_READS
+    );
     let mut other = plan();
     for id in clock::HIGH_RESOLUTION_IDS {
         let right = other.transforms[id as usize];
         other.transforms[id as usize] = Transform::IDENTITY;
-        let error = validate(&host, &other, &selected.payload).expect_err("a day is missing");
+        let error = validate(&host, &other, Images::Usual, &selected.payload)
+            .expect_err("a day is missing");
         let expected = format!("what its page says of clock {id} is not what the kernel says");
         assert_eq!(error.to_string(), expected);
         other.transforms[id as usize] = right;

@@ -1,8 +1,10 @@
 //! The registers of a program that is stopped at its start.
 
+use vdso_data::detour::vsyscall::FROM_DETOUR;
+
 use super::{ABI_64, ABI_I386, ABI_X32};
 use crate::arch::Abi;
-use crate::detour::{Detour, Diverted, RESTART};
+use crate::detour::{Detour, Diverted, RESTART, is_vsyscall};
 use crate::error::Result;
 use crate::ptrace::Stopped;
 use crate::stub::DATA_BELOW_STACK;
@@ -90,8 +92,11 @@ impl Registers {
 
     /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers.
     pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
-        let Some(diverted) = self.diverted(to) else { return Ok(Diverted::Elsewhere) };
+        let Some(mut diverted) = self.diverted(to) else { return Ok(Diverted::Elsewhere) };
         if self.is_i386() {
+            if is_vsyscall(thread.tid(), to.instruction_addr) {
+                diverted.0.rip += FROM_DETOUR as u64;
+            }
             let words = [to.timer_clock, to.instruction_addr as u32].map(u32::to_ne_bytes);
             // Nobody has anything there until the registers are changed.
             if thread.write(diverted.0.rsp, &words.concat()).is_err() {

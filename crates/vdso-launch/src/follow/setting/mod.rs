@@ -147,15 +147,16 @@ impl<'a> OwnClock<'a> {
     /// What a call that asks for the time is to give, by a thread that waits in its report of it; `None` if it tells more than
     /// a time.
     pub fn answer_now(&self, pid: Pid, call: &TimedCall, args: &[u64; 6]) -> Option<i64> {
-        let Times::Now { clock } = call.times else { return None };
+        let Times::Now { clock, word } = call.times else { return None };
+        let times = TimesOf { pid, word };
         match (clock, call.name) {
-            (Clock::Argument(_), _) => self.answer_gettime(pid, args[0] as u32, args[1]),
-            (_, "gettimeofday" | "time") => Some(self.answer_vsyscall(pid, call.name, args)),
+            (Clock::Argument(_), _) => self.answer_gettime(times, args[0] as u32, args[1]),
+            (_, "gettimeofday" | "time") => Some(self.answer_time_of_day(times, call.name, args)),
             _ => None,
         }
     }
 
-    fn answer_gettime(&self, pid: Pid, id: u32, time_addr: u64) -> Option<i64> {
+    fn answer_gettime(&self, times: TimesOf, id: u32, time_addr: u64) -> Option<i64> {
         let id = clock::shown_by(id);
         let transforms = self.last.clock.transforms(self.launch);
         let transform = transforms.get(id as usize)?;
@@ -164,23 +165,27 @@ impl<'a> OwnClock<'a> {
         let Timespec { sec, nsec } = transform.apply(read(read_id));
         let written = match time_addr {
             0 => Err(Errno::EFAULT),
-            _ => TimesOf::of_64_bits(pid).write(time_addr, &[sec, nsec]),
+            _ => times.write(time_addr, &[sec, nsec]),
         };
         Some(written.map_or_else(|errno| -i64::from(errno as i32), |()| 0))
     }
 
     /// What `gettimeofday` or `time` is to give that was called in the [page](detour::VSYSCALL_PAGE) for that.
     pub fn answer_vsyscall(&self, pid: Pid, name: &str, args: &[u64; 6]) -> i64 {
+        self.answer_time_of_day(TimesOf::of_64_bits(pid), name, args)
+    }
+
+    fn answer_time_of_day(&self, times: TimesOf, name: &str, args: &[u64; 6]) -> i64 {
         let [first, second, ..] = *args;
         let written = if name == "time" {
             let Timespec { sec, .. } = self.last.clock.at(read(clock::REALTIME_COARSE));
-            TimesOf::of_64_bits(pid).write(first, &[sec]).map(|()| sec)
+            times.write(first, &[sec]).map(|()| sec)
         } else {
             let Timespec { sec, nsec } = self.last.clock.at(read(clock::REALTIME));
             let zone = self.last.clock.zone().unwrap_or_else(memory::host_zone);
-            TimesOf::of_64_bits(pid)
+            times
                 .write(first, &[sec, nsec / 1_000])
-                .and_then(|()| memory::write_zone(pid, second, zone))
+                .and_then(|()| memory::write_zone(times.pid, second, zone))
                 .map(|()| 0)
         };
         written.unwrap_or_else(|errno| -i64::from(errno as i32))

@@ -94,7 +94,7 @@ impl Tracer<'_> {
             return Err(Error::Architecture);
         };
         if abi.name != native.name {
-            return Err(Error::Foreign { pid, abi: abi.name });
+            return Err(Error::ForeignTraced { pid, abi: abi.name });
         }
         let calls = self.kernel_calls().ok_or(Error::Architecture)?;
         // SAFETY: the thread waits in the report of its start, before it has called a function of the vDSO or started another

@@ -18,7 +18,33 @@ pub fn read(addr: u64) -> Option<[u64; 2]> {
     is_readable(addr).then_some(())?;
     is_readable(addr.wrapping_add(SET_BYTES)).then_some(())?;
     // SAFETY: the kernel has just read them. Memory that another thread unmaps meanwhile is its mistake.
-    Some(unsafe { (addr as *const [u64; 2]).read_unaligned() })
+    Some(unsafe { load(addr) })
+}
+
+/// The two words at `addr`, one by one: both at once would be a call of `memcpy` where a processor may not load from any
+/// address.
+///
+/// # Safety
+/// They can be read.
+pub unsafe fn load(addr: u64) -> [u64; 2] {
+    let second_addr = addr.wrapping_add(8);
+    // SAFETY: the caller answers for it.
+    let first = unsafe { (addr as *const u64).read_unaligned() };
+    // SAFETY: as above.
+    let second = unsafe { (second_addr as *const u64).read_unaligned() };
+    [first, second]
+}
+
+/// Writes two words to `addr`, likewise.
+///
+/// # Safety
+/// They can be written, and nobody minds.
+pub unsafe fn store(addr: u64, [first, second]: [u64; 2]) {
+    let second_addr = addr.wrapping_add(8);
+    // SAFETY: the caller answers for it.
+    unsafe { (addr as *mut u64).write_unaligned(first) };
+    // SAFETY: as above.
+    unsafe { (second_addr as *mut u64).write_unaligned(second) };
 }
 
 /// The 32 bits at `addr`; `None` if they cannot be read, or if those behind them cannot.
@@ -44,7 +70,7 @@ pub fn write(addr: u64, words: [u64; 2]) -> bool {
     let can_be_written = is_writable(addr) && is_writable(addr.wrapping_add(SET_BYTES));
     if can_be_written {
         // SAFETY: the program has told the kernel to write there, which has just done so.
-        unsafe { (addr as *mut [u64; 2]).write_unaligned(words) };
+        unsafe { store(addr, words) };
     }
     can_be_written
 }

@@ -59,8 +59,8 @@ pub enum Notice {
         call: &'static str,
     },
     /// A program waits, sets a timer, or reads a time, by the host's clocks, as its stack is not one that the kernel has mapped,
-    /// and may be too small for more. Told once for all programs of one name; not on x86-64.
-    SmallStack {
+    /// and may be too small for a detour, or as a shadow stack guards it. Told once for all programs of one name; not on x86-64.
+    NoWayBack {
         /// The thread that waits.
         pid: Pid,
         /// The call's name.
@@ -150,9 +150,10 @@ impl Display for Notice {
                 "{} waits by the kernel's own clocks while it is traced, first in {call}",
                 name(*pid)
             ),
-            Self::SmallStack { pid, call } => write!(
+            Self::NoWayBack { pid, call } => write!(
                 formatter,
-                "{} waits by the kernel's own clocks where its stack may be too small, first in {call}",
+                "{} waits by the kernel's own clocks where its stack may be too small for others, or is \
+                 guarded by a shadow stack, first in {call}",
                 name(*pid)
             ),
             // A process can be followed by one only, and what follows this one does so already.

@@ -88,6 +88,7 @@ pub fn programs(
     let mut programs = build::first_and_command(builder, machine.target, &compiler)?;
     let folder = build::folder(machine.target);
     programs.push(("clocks", build::clocks(&folder, &compiler)?));
+    programs.push(("timed", build::timed(&folder, &compiler)?));
     if row.has_x32 {
         match build::lacks_x32(&folder, &compiler) {
             None => programs.push(("clocks-x32", build::clocks_x32(&folder, &compiler)?)),

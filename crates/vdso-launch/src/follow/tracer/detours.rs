@@ -26,9 +26,9 @@ pub struct FrequentSites {
     reports: HashMap<(u64, u64), u32>,
     /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
     told_of: HashSet<OsString>,
-    /// Threads that could not be sent to their image, as their stack may be too small. They make the call anew, and the
-    /// kernel makes it then.
-    without_room: HashSet<Pid>,
+    /// Threads that could not be sent to their image, as they would not come back. They report the call anew, and the kernel
+    /// makes it then.
+    without_way_back: HashSet<Pid>,
 }
 
 /// How much is remembered of each.
@@ -45,8 +45,8 @@ impl Tracer<'_> {
         instruction_addr: u64,
     ) -> Followed {
         let pid = report.pid;
-        if self.frequent.without_room.remove(&pid) {
-            let notice = Notice::SmallStack { pid, call: call.name };
+        if self.frequent.without_way_back.remove(&pid) {
+            let notice = Notice::NoWayBack { pid, call: call.name };
             self.tell_of_wait(pid, &notice);
             listener.carry_on(report);
             self.in_flight.slot(report.slot).clear();
@@ -125,8 +125,8 @@ impl Tracer<'_> {
     /// Sends it there from its stop.
     pub(super) fn divert(&mut self, mut thread: Stopped, traced: Traced, to: &Detour) -> Heard {
         match detour::divert(&mut thread, to) {
-            Ok(Diverted::NoRoom) => {
-                self.frequent.without_room.insert(thread.tid());
+            Ok(Diverted::NoWayBack) => {
+                self.frequent.without_way_back.insert(thread.tid());
             }
             // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
             Ok(Diverted::Sent | Diverted::Elsewhere) | Err(_) => {

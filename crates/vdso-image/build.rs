@@ -35,6 +35,10 @@ fn main() {
     if let Err(error) = build.images() {
         panic!("there is no image for {}: {error}", build.target);
     }
+    println!("cargo::rustc-check-cfg=cfg(counting)");
+    if build.architecture.counts {
+        println!("cargo::rustc-cfg=counting");
+    }
     write_pages(&build);
     build_other(&build, "companion", build.architecture.companion, COMPANION_SYSROOT);
     build_other(&build, "twin", build.architecture.twin, TWIN_SYSROOT);

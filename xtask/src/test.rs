@@ -104,7 +104,7 @@ const STEPS: &[Step] = &[
     step("loom", 60, Speed::Slow, &["xtask", "loom"]),
     step("miri", 10, Speed::Slow, &["xtask", "miri"]),
     step("faults", 30, Speed::Slow, &["xtask", "faults", "--short"]),
-    step("selftests", 60, Speed::Slow, &["xtask", "selftests"]),
+    step("selftests", 110, Speed::Slow, &["xtask", "selftests"]),
     step(
         "clippy-kernels",
         10,
@@ -145,6 +145,7 @@ const PACKAGES: &[&str] = &[
     "libc6-dev",
     "linux-perf",
     "linux-source-6.12",
+    "ltrace",
     "make",
     "mariadb-client-core",
     "mariadb-server-core",

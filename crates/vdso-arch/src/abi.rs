@@ -63,6 +63,61 @@ impl fmt::Display for Call {
     }
 }
 
+/// Several of [`Call`]; none by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallSet(u8);
+
+impl CallSet {
+    /// No call.
+    pub const NONE: Self = Self(0);
+    /// Each of [`Call::ALL`].
+    pub const ALL: Self = Self((1 << Call::ALL.len()) - 1);
+
+    /// Whether the call is one of them.
+    pub const fn contains(self, call: Call) -> bool {
+        self.0 & 1 << call as u8 != 0
+    }
+
+    /// Whether there is no call.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Each of them, in the order of [`Call::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Call> {
+        Call::ALL.into_iter().filter(move |&call| self.contains(call))
+    }
+}
+
+impl From<Call> for CallSet {
+    fn from(call: Call) -> Self {
+        Self(1 << call as u8)
+    }
+}
+
+impl<const N: usize> From<[Call; N]> for CallSet {
+    fn from(calls: [Call; N]) -> Self {
+        calls.into_iter().collect()
+    }
+}
+
+impl FromIterator<Call> for CallSet {
+    fn from_iter<I: IntoIterator<Item = Call>>(calls: I) -> Self {
+        calls.into_iter().fold(Self::NONE, |set, call| Self(set.0 | Self::from(call).0))
+    }
+}
+
+/// `clock_gettime, time`.
+impl fmt::Display for CallSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, call) in self.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(formatter, "{comma}{call}")?;
+        }
+        Ok(())
+    }
+}
+
 /// The call that an exported function answers, and with what kind of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -97,6 +152,16 @@ pub struct Function {
     pub version: &'static str,
     /// The call that the function answers.
     pub purpose: Purpose,
+}
+
+impl Function {
+    /// The call that the function answers, with times of whatever size.
+    pub const fn call(&self) -> Option<Call> {
+        match self.purpose {
+            Purpose::Call(call) | Purpose::Time64(call) => Some(call),
+            Purpose::Other => None,
+        }
+    }
 }
 
 /// What a vDSO is like on one architecture.

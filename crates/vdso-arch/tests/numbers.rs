@@ -16,7 +16,7 @@ fn all(table: &Numbers) -> Vec<(&'static str, Option<u32>)> {
     }
     list! {
         read close mmap mprotect munmap brk rt_sigprocmask rt_sigreturn restart_syscall madvise getpid
-        execve exit prctl gettid exit_group tgkill openat eventfd2 getcpu seccomp getrandom execveat;
+        execve exit prctl gettid exit_group tgkill openat eventfd2 getcpu seccomp getrandom execveat rseq;
         fstat sigreturn gettimeofday time clock_gettime clock_getres clock_gettime64 clock_getres_time64
     }
 }

@@ -4,6 +4,7 @@
 //! a noisy machine disturbs all alike. Times mean little from one machine to the next; ratios hold.
 
 mod client;
+mod counted;
 mod files;
 mod programs;
 mod random;
@@ -26,6 +27,8 @@ struct Args {
 enum Part {
     /// Clock reads, in this process
     Reads,
+    /// Clock reads that are counted, beside uncounted ones, in this process
+    Counted,
     /// Programs started under `vdso run`, beside plain ones
     Programs,
     /// Waits for a program's own clock, beside plain ones
@@ -72,6 +75,7 @@ enum Part {
 fn main() -> Result<()> {
     match Args::parse().part {
         Some(Part::Reads) => reads::all(),
+        Some(Part::Counted) => counted::all(),
         Some(Part::Programs) => programs::all(),
         Some(Part::Waits) => waits::all(),
         Some(Part::Wait { doing }) => {
@@ -89,6 +93,7 @@ fn main() -> Result<()> {
         None => {
             reads::all()?;
             reads::steering()?;
+            counted::all()?;
             client::all()?;
             random::all()?;
             programs::all()?;

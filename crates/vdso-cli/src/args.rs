@@ -12,6 +12,7 @@ use crate::doctor::Doctor;
 use crate::dump::Dump;
 use crate::inspect::Inspect;
 use crate::run::Run;
+use crate::stat::{self, Stat};
 
 /// Gives any unmodified program a clock of its own, at full speed, and looks into every program's vDSO.
 #[derive(Debug, Parser)]
@@ -58,6 +59,9 @@ impl Args {
 pub enum Command {
     /// Run a program on our vDSO, with a clock of its own
     Run(Run),
+    /// Count how often a program calls each function of the vDSO
+    #[command(after_help = stat::EXAMPLES, after_long_help = stat::EXAMPLES)]
+    Stat(Stat),
     /// Show the vDSO of a process or a file: where it is mapped, what it exports, who uses that
     Inspect(Inspect),
     /// Write the vDSO of a process to a file

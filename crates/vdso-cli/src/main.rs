@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod chart;
 mod doctor;
 mod dump;
 mod exit;
@@ -10,6 +11,7 @@ mod manual;
 mod message;
 mod run;
 mod startup;
+mod stat;
 mod subject;
 mod system;
 
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
     };
     args.color.write_global();
     match args.command {
-        Command::Run(run) => run::run(&run),
+        Command::Run(run) => run::run(&run, None),
+        Command::Stat(stat) => stat::run(&stat),
         Command::Inspect(inspect) => exit::code(inspect::run(&inspect)),
         Command::Dump(dump) => exit::code(dump::run(&dump)),
         Command::Doctor(doctor) => exit::code(doctor::run(&doctor)),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use support::processes::{is_alive, kill_hard, supervisor_of, wait_until};
 use support::shell::Shell;
-use support::{Finished, Source, compile, finish, helper, vdso_run};
+use support::{Finished, Source, Times, compile, finish, helper, i386_helper, vdso_run};
 use test_support::{Lacking, skip};
 
 /// Options, and how many seconds of the program's pass in one of the host's.
@@ -30,6 +30,15 @@ fn sources(options: &[&str]) -> Vec<Source> {
 /// Runs the program plain and under vdso, in each mode and with each source; `scale` comes last of its arguments.
 #[track_caller]
 fn assert_as_plain(program: &Path, arguments: &[&str]) {
+    assert_as_plain_with(program, arguments, sources);
+}
+
+#[track_caller]
+fn assert_as_plain_with(
+    program: &Path,
+    arguments: &[&str],
+    sources: impl Fn(&[&str]) -> Vec<Source>,
+) {
     let plain = finish(Command::new(program).args(arguments).arg("1")).succeeded();
     for (options, scale) in MODES {
         for source in sources(options) {
@@ -108,6 +117,30 @@ fn a_handler_may_throw_out_of_a_wait() {
     assert_as_plain(&compile("thrown.cc", "thrown", &flags), &[]);
 }
 
+/// With signals, jumps, forks, cancellation and many threads, as above.
+#[test]
+fn an_i386_program_is_interrupted_as_plain() {
+    let Some(program) = i386_helper("interrupted", Times::Bits32, &[]) else { return };
+    const ALL: [&str; 13] = [
+        "eintr",
+        "stopped",
+        "longjmp",
+        "nested",
+        "fork",
+        "exec",
+        "vfork",
+        "cancel",
+        "threads",
+        "timers",
+        "exec-beside",
+        "storm",
+        "filtered",
+    ];
+    for what in ALL {
+        assert_as_plain_with(&program, &[what], |_| vec![Source::AUTO]);
+    }
+}
+
 #[test]
 fn two_thousand_threads_wait_at_once() {
     assert_interrupted_as_plain("threads");
@@ -135,12 +168,23 @@ fn no_wait_is_early_or_fails_in_a_storm_of_signals() {
 
 #[test]
 fn a_detour_leaves_all_registers_the_red_zone_and_the_stack() {
-    let registers = helper("registers");
-    finish(Command::new(&registers).arg(".01")).succeeded();
+    assert_registers_are_left(&helper("registers"), sources);
+}
+
+#[test]
+fn a_detour_leaves_all_registers_and_the_stack_of_an_i386_program() {
+    let flags = ["-no-pie"];
+    let Some(registers) = i386_helper("registers_i386", Times::Bits32, &flags) else { return };
+    assert_registers_are_left(&registers, |_| vec![Source::AUTO]);
+}
+
+#[track_caller]
+fn assert_registers_are_left(registers: &Path, sources: impl Fn(&[&str]) -> Vec<Source>) {
+    finish(Command::new(registers).arg(".01")).succeeded();
     for (options, scale) in MODES {
         for source in sources(options) {
             let span = if scale == "1" { ".01" } else { "10" };
-            let run = finish(vdso_run(source.and(options)).arg(&registers).arg(span)).succeeded();
+            let run = finish(vdso_run(source.and(options)).arg(registers).arg(span)).succeeded();
             assert_eq!(run.stdout, "the same\n", "{}", run.command);
         }
     }
@@ -198,14 +242,14 @@ fn a_wait_that_a_tracer_keeps_for_itself_goes_on_as_the_hosts_and_is_told_once()
 
 /// Runs a tool on a program that is in a wait of the image's, and gives what it wrote.
 #[track_caller]
-fn with_tool(tool: &str, arguments: &[&str]) -> Option<Finished> {
+fn with_tool(program: &Path, tool: &str, arguments: &[&str]) -> Option<Finished> {
     if Command::new(tool).arg("--version").output().is_err() {
         skip(Lacking::Tool, &format!("{tool} in a wait"), &format!("there is no {tool}"));
         return None;
     }
     let (options, scale) = MODES[1];
     let mut waits =
-        Shell::start(vdso_run(options).arg(helper("interrupted")).args(["paused", scale]));
+        Shell::start(vdso_run(options).arg(program).args(["paused", scale]));
     let pid = waits.read_to("\n");
     let waits_in = || fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     wait_until("its wait", || waits_in().contains("nanosleep"));
@@ -220,9 +264,12 @@ fn with_tool(tool: &str, arguments: &[&str]) -> Option<Finished> {
 #[test]
 fn a_backtrace_of_a_thread_in_a_wait_shows_the_caller() {
     let arguments = ["-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt"];
-    let Some(gdb) = with_tool("gdb", &arguments) else { return };
-    for name in ["sleep_for", "paused", "main"] {
-        assert!(gdb.stdout.contains(name), "no {name}: {gdb:#?}");
+    let i386 = i386_helper("interrupted", Times::Bits32, &[]);
+    for program in [Some(helper("interrupted")), i386].into_iter().flatten() {
+        let Some(gdb) = with_tool(&program, "gdb", &arguments) else { return };
+        for name in ["sleep_for", "paused", "main"] {
+            assert!(gdb.stdout.contains(name), "no {name}: {gdb:#?}");
+        }
     }
 }
 
@@ -230,7 +277,7 @@ fn a_backtrace_of_a_thread_in_a_wait_shows_the_caller() {
 fn strace_attaches_to_a_thread_in_a_wait() {
     // Ended by timeout(1), as strace would wait for the program's end.
     let arguments = ["-s", "INT", "1", "strace", "-e", "trace=nanosleep,clock_nanosleep"];
-    let Some(strace) = with_tool("timeout", &arguments) else { return };
+    let Some(strace) = with_tool(&helper("interrupted"), "timeout", &arguments) else { return };
     assert!(strace.stderr.contains("attached"), "{strace:#?}");
 }
 

@@ -59,14 +59,14 @@ impl Source {
         matches!(self, Self::Prctl | Self::ProcSelf)
     }
 
-    /// The address of the vDSO by this way alone.
+    /// What the vector has under `key`, by this way alone.
     #[inline]
-    fn vdso_address(self) -> Answer {
+    fn look_up(self, key: usize) -> Answer {
         match self {
-            Self::Getauxval => by_getauxval(),
-            Self::StartupStack => by_startup_stack(),
-            Self::Prctl => by_prctl(),
-            Self::ProcSelf => by_proc(),
+            Self::Getauxval => by_getauxval(key),
+            Self::StartupStack => by_startup_stack(key),
+            Self::Prctl => by_prctl(key),
+            Self::ProcSelf => by_proc(key),
         }
     }
 }
@@ -86,19 +86,8 @@ impl fmt::Display for Source {
 enum Answer {
     /// There is no such way here.
     NoSource,
-    /// The vector names no vDSO.
-    NoVdso,
-    /// It does, and the vDSO is here.
-    Vdso(*const u8),
-}
-
-impl Answer {
-    fn of(address: usize) -> Self {
-        match address {
-            0 => Self::NoVdso,
-            address => Self::Vdso(ptr::with_exposed_provenance(address)),
-        }
-    }
+    /// What the vector has under the key; zero if it has nothing.
+    Value(usize),
 }
 
 /// Which ways are tried, in which order. Four bits for each, the first in the lowest.
@@ -181,31 +170,37 @@ pub fn vdso_address(order: Order) -> Option<*const u8> {
 
 /// The same, and the way that has led there.
 pub(crate) fn find(order: Order) -> Option<(Source, *const u8)> {
-    order.sources().find_map(|source| match source.vdso_address() {
+    let (source, address) = look_up(order, AT_SYSINFO_EHDR)?;
+    let none = address == 0;
+    Some((source, if none { ptr::null() } else { ptr::with_exposed_provenance(address) }))
+}
+
+/// What the vector has under `key`, zero if nothing, by the first way there is, and that way.
+#[inline]
+pub(crate) fn look_up(order: Order, key: usize) -> Option<(Source, usize)> {
+    order.sources().find_map(|source| match source.look_up(key) {
         Answer::NoSource => None,
-        Answer::NoVdso => Some((source, ptr::null())),
-        Answer::Vdso(address) => Some((source, address)),
+        Answer::Value(value) => Some((source, value)),
     })
 }
 
 #[cfg(all(feature = "libc-auxv", not(miri)))]
 #[inline]
-fn by_getauxval() -> Answer {
+fn by_getauxval(key: usize) -> Answer {
     unsafe extern "C" {
         safe fn getauxval(key: core::ffi::c_ulong) -> core::ffi::c_ulong;
     }
     // It sets errno where there is no such entry.
-    let address = keeping_errno(|_| getauxval(AT_SYSINFO_EHDR as _));
-    Answer::of(address as usize)
+    Answer::Value(keeping_errno(|_| getauxval(key as _)) as usize)
 }
 
 #[cfg(not(all(feature = "libc-auxv", not(miri))))]
-fn by_getauxval() -> Answer {
+fn by_getauxval(_: usize) -> Answer {
     Answer::NoSource
 }
 
 #[inline]
-fn by_startup_stack() -> Answer {
+fn by_startup_stack(wanted: usize) -> Answer {
     // Acquire: pairs with the Release in `set_startup_stack`.
     let mut pair = STARTUP_VECTOR.load(Ordering::Acquire).cast_const();
     if pair.is_null() {
@@ -215,13 +210,13 @@ fn by_startup_stack() -> Answer {
         // SAFETY: `set_startup_stack` was promised a vector here, and its end has not come.
         let key = unsafe { pair.read() };
         if key == AT_NULL {
-            return Answer::NoVdso;
+            return Answer::Value(0);
         }
         // SAFETY: each key is followed by a value.
         let value = unsafe { pair.add(1) };
-        if key == AT_SYSINFO_EHDR {
+        if key == wanted {
             // SAFETY: as above.
-            return Answer::of(unsafe { value.read() });
+            return Answer::Value(unsafe { value.read() });
         }
         // SAFETY: this pair was not the last.
         pair = unsafe { pair.add(2) };
@@ -232,7 +227,7 @@ fn by_startup_stack() -> Answer {
 /// `include/linux/mm_types.h` (Linux 6.18).
 const VECTOR_WORDS: usize = 128;
 
-fn by_prctl() -> Answer {
+fn by_prctl(key: usize) -> Answer {
     /// Source: `include/uapi/linux/prctl.h`.
     const PR_GET_AUXV: usize = 0x4155_5856;
     let mut words = [0usize; VECTOR_WORDS];
@@ -241,28 +236,25 @@ fn by_prctl() -> Answer {
     let arguments = [PR_GET_AUXV, buffer, size_of_val(&words), 0, 0, 0];
     // SAFETY: the kernel writes to `words` and not beyond its size.
     match Errno::check(unsafe { arch::system_call(NUMBERS.prctl, arguments) }) {
-        Ok(_) => in_vector(&words),
+        Ok(_) => in_vector(&words, key),
         Err(_) => Answer::NoSource,
     }
 }
 
-fn by_proc() -> Answer {
+fn by_proc(key: usize) -> Answer {
     let mut words = [0usize; VECTOR_WORDS];
     let bytes = words.as_mut_ptr().cast::<u8>();
     // SAFETY: the bytes of `words`, any of which make words.
     let bytes = unsafe { slice::from_raw_parts_mut(bytes, size_of::<[usize; VECTOR_WORDS]>()) };
     // The kernel gives all of it in one piece.
     match file::read(c"/proc/self/auxv", bytes) {
-        Some(bytes) if bytes > 0 => in_vector(&words),
+        Some(bytes) if bytes > 0 => in_vector(&words, key),
         _ => Answer::NoSource,
     }
 }
 
 /// The entry in a copy of the vector, which zeros follow.
-fn in_vector(words: &[usize; VECTOR_WORDS]) -> Answer {
-    let found = words
-        .chunks_exact(2)
-        .take_while(|pair| pair[0] != AT_NULL)
-        .find(|pair| pair[0] == AT_SYSINFO_EHDR);
-    found.map_or(Answer::NoVdso, |pair| Answer::of(pair[1]))
+fn in_vector(words: &[usize; VECTOR_WORDS], key: usize) -> Answer {
+    let mut pairs = words.chunks_exact(2).take_while(|pair| pair[0] != AT_NULL);
+    Answer::Value(pairs.find(|pair| pair[0] == key).map_or(0, |pair| pair[1]))
 }

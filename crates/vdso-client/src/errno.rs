@@ -19,6 +19,8 @@ impl Errno {
     pub const ENOMEM: Self = Self(12);
     /// The address is not the program's.
     pub const EFAULT: Self = Self(14);
+    /// Somebody has it already.
+    pub const EBUSY: Self = Self(16);
     /// There is no such device, or a clock is turned off.
     pub const ENODEV: Self = Self(19);
     /// There is no such clock.
@@ -65,6 +67,7 @@ impl Errno {
             Self::EAGAIN => Some("EAGAIN"),
             Self::ENOMEM => Some("ENOMEM"),
             Self::EFAULT => Some("EFAULT"),
+            Self::EBUSY => Some("EBUSY"),
             Self::ENODEV => Some("ENODEV"),
             Self::EINVAL => Some("EINVAL"),
             Self::ENOSYS => Some("ENOSYS"),

@@ -27,6 +27,8 @@ use vdso_arch::abi::{Abi, Call, Function, Purpose};
 
 use crate::arch::HAS_64_BIT_LONG_TIMES;
 use crate::auxv;
+use crate::cpu;
+use crate::ids;
 use crate::line;
 use crate::own;
 use crate::recent;
@@ -230,13 +232,20 @@ fn forget(adopted: *mut ()) {
 }
 
 /// Counts the changes of the image.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 pub(crate) fn generation() -> u32 {
     // Acquire: pairs with the Release in `forget`.
     GENERATION.load(Ordering::Acquire)
 }
 
+/// Whether every call is to be a system call.
+pub(crate) fn is_turned_off() -> bool {
+    // Relaxed: no image is read.
+    ADOPTED.load(Ordering::Relaxed) == FALLBACK
+}
+
 fn forget_all() {
+    cpu::forget();
+    ids::forget();
     own::forget();
     line::forget();
     recent::forget();

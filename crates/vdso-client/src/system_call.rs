@@ -1,5 +1,6 @@
 //! The system calls behind the vDSO's functions: what each call of this crate does when there is no
 //! function for it. Also for comparisons.
+//! `getpid` and `gettid` are behind [`ids`](crate::ids).
 //!
 //! On 32-bit architectures the calls with 64-bit times are made, and the old ones on kernels before
 //! 5.1. Where an architecture lacks a call, another one with the same answer is made.
@@ -70,6 +71,21 @@ pub fn getcpu() -> Result<Cpu, Errno> {
     // SAFETY: it writes two words, one to `node`.
     let cpu = unsafe { write_to(NUMBERS.getcpu, |cpu| [cpu, node_address]) }?;
     Ok(Cpu { cpu, node })
+}
+
+/// The process that this is.
+pub fn getpid() -> Result<u32, Errno> {
+    id(NUMBERS.getpid)
+}
+
+/// The thread that this is.
+pub fn gettid() -> Result<u32, Errno> {
+    id(NUMBERS.gettid)
+}
+
+fn id(number: u32) -> Result<u32, Errno> {
+    // SAFETY: both calls take nothing.
+    Errno::check(unsafe { arch::system_call(number, [0; 6]) }).map(|id| id as u32)
 }
 
 /// The time of a clock by the call of 32-bit architectures that has 64-bit times.

@@ -49,6 +49,8 @@ pub struct Architecture {
     pub enters_programs: bool,
     /// Whether the image makes system calls in a program's place: [`detour`](crate::detour).
     pub detours: bool,
+    /// Whether there are images, too, that [count](crate::counts) how often they are called.
+    pub counts: bool,
     /// The other architecture whose programs the same kernels execute, if there is injection into them.
     pub companion: Option<&'static str>,
     /// The same for an architecture whose images read the very pages that this one's do: another size of

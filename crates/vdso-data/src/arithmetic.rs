@@ -78,13 +78,13 @@ impl Timespec {
 /// Where a division of 64 bits is a call of the compiler's runtime, which an image lacks, it is a
 /// multiplication.
 #[inline(always)]
-const fn whole_seconds(nsec: u64) -> u64 {
+pub(crate) const fn whole_seconds(nsec: u64) -> u64 {
     if usize::BITS >= u64::BITS { nsec / NSEC_PER_SEC } else { multiplied_whole_seconds(nsec) }
 }
 
 /// What is left of them.
 #[inline(always)]
-const fn below_a_second(nsec: u64) -> u64 {
+pub(crate) const fn below_a_second(nsec: u64) -> u64 {
     if usize::BITS >= u64::BITS {
         return nsec % NSEC_PER_SEC;
     }

@@ -3,7 +3,7 @@
 //! As all arithmetic of the image: exact integers, no panic and no call, so no division of 128 bits.
 //! Everything is rounded up: whoever is woken by the host finds that its own clock has reached the deadline.
 
-use crate::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform};
+use crate::arithmetic::{NSEC_PER_SEC, Rate, Timespec, Transform, below_a_second, whole_seconds};
 
 impl Transform {
     /// The first nanosecond of the host's clock at which the virtual one shows `deadline` or more. `None` if
@@ -110,8 +110,8 @@ const fn timespec(ns: i128) -> Option<Timespec> {
     while digit > 0 {
         digit -= 1;
         let dividend = remainder << DIGIT | (magnitude >> (DIGIT * digit)) as u32 as u64;
-        quotient = quotient << DIGIT | (dividend / NSEC_PER_SEC) as u128;
-        remainder = dividend % NSEC_PER_SEC;
+        quotient = quotient << DIGIT | whole_seconds(dividend) as u128;
+        remainder = below_a_second(dividend);
     }
     if quotient > i64::MAX as u128 {
         return None;

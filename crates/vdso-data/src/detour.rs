@@ -6,21 +6,21 @@
 //! [`call_mark`](crate::process::ProcessPage::call_mark) in a place that the kernel does not look at, so a filter
 //! can tell them from the program's: [`Mark`].
 //!
-//! A system call of x86-64 changes two registers, which have the way back. Elsewhere it is on the stack, with every
-//! register: [`frame`].
+//! A system call of x86-64 changes two registers, which have the way back. An i386 thread finds it on its stack, below
+//! the timer's clock; elsewhere all registers are there as well: [`frame`].
 
 pub mod frame;
 
-/// A call as its instruction had it, and what whoever sends the thread there knows beyond that.
+/// A call as its instruction had it, and what whoever sends the thread there knows beyond that, in words of a register's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Call {
+pub struct Call<R = u64> {
     /// The arguments.
-    pub args: [u64; 6],
+    pub args: [R; 6],
     /// The number.
-    pub number: u64,
+    pub number: R,
     /// The clock of a timer that it sets, or [`NO_TIMER`].
-    pub timer_clock: u64,
+    pub timer_clock: R,
 }
 
 /// How far behind the image's ELF entry point `detour` is, bytes.
@@ -37,6 +37,15 @@ pub enum Mark {
     Low(u8),
     /// In the upper half of one that has 32 bits.
     High(u8),
+    /// In the last byte of an address in one, which is odd then. No program has its times at such addresses.
+    Address(u8),
+}
+
+impl Mark {
+    /// That byte.
+    pub const fn last_byte(mark: u32) -> u8 {
+        mark as u8 | 1
+    }
 }
 
 /// What stands for the clock of a timer where none is known, or none is set.

@@ -7,6 +7,7 @@
 //! - [`own`]: our page, versioned and self-describing, written by our timekeeper.
 //! - [`linux`]: where the running Linux kernel keeps the same facts in its `[vvar]`.
 //! - [`process`]: the one page each process has for itself: what injection tells the image.
+//! - `counts`: where an image counts how often it is called.
 //! - [`note`]: by what a program recognises an image that reads these pages.
 //! - [`latch`]: how a page is read while it is written, even if the writer dies half-way.
 //! - [`seqlock`]: how the kernel's page is read while the kernel writes it.
@@ -28,6 +29,8 @@
 pub mod architecture;
 pub mod arithmetic;
 pub mod clock;
+#[cfg(all(target_has_atomic = "64", not(loom)))]
+pub mod counts;
 mod deadline;
 pub mod detour;
 mod file_time;

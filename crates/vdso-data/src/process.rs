@@ -75,8 +75,13 @@ pub struct ProcessPage {
     /// For makers of pages without a kernel of Linux's below, such as a kernel: ready, and of generation 0,
     /// so that the page of clocks has the only [generation](crate::own::Header::random_generation).
     pub always_ready: RandomData,
+    /// Address of this process's own [`Table`](crate::counts::Table), by which an image that counts finds a thread's block. Zero: threads
+    /// are not told apart.
+    pub counts_table_addr: AtomicU64,
+    /// Address of the launch's [`Counts`](crate::counts::Counts). Zero: nothing is counted.
+    pub counts_addr: AtomicU64,
     /// Zero. The page is copied word by word, so it has no byte that is not a field's.
-    pub unused: [AtomicU64; 5],
+    pub unused: [AtomicU64; 3],
 }
 
 /// The kernel's `struct vdso_rng_data`. Source: `include/vdso/datapage.h` (Linux 6.18).
@@ -154,6 +159,8 @@ impl ProcessPage {
             steering: Steering::default(),
             random_data_addr: AtomicU64::new(0),
             always_ready: RandomData { is_ready: AtomicU8::new(1), ..RandomData::default() },
+            counts_table_addr: AtomicU64::new(0),
+            counts_addr: AtomicU64::new(0),
             unused: core::array::from_fn(|_| AtomicU64::new(0)),
         }
     }

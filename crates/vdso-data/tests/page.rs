@@ -321,6 +321,7 @@ fn the_document_has_the_layout() {
     documented!(process_page, ProcessPage: magic version flags clock_mode_addr counter_mode);
     documented!(process_page, ProcessPage: never_even_seq never_even_mode hres raw functions);
     documented!(process_page, ProcessPage: steering random_data_addr always_ready);
+    documented!(process_page, ProcessPage: counts_table_addr counts_addr);
     let functions = offset_of!(ProcessPage, functions);
     let forwarded = functions + offset_of!(Functions, forwarded);
     assert_eq!(offset_in(process_page, "forwarded"), forwarded);
@@ -372,6 +373,8 @@ fn the_process_page_has_version_1s_layout() {
         (offset_of!(ProcessPage, steering), 0xb0),
         (offset_of!(ProcessPage, random_data_addr), 0xc0),
         (offset_of!(ProcessPage, always_ready), 0xc8),
+        (offset_of!(ProcessPage, counts_table_addr), 0xd8),
+        (offset_of!(ProcessPage, counts_addr), 0xe0),
     ];
     let clock = [
         (offset_of!(KernelClock, seq_addr), 0),
@@ -400,8 +403,9 @@ fn the_process_page_has_version_1s_layout() {
     assert!(size_of::<ProcessPage>() <= PAGE_BYTES);
     // Padding is not initialised, and injection reads every byte.
     assert_eq!(offset_of!(RandomData, unused) + 7, size_of::<RandomData>());
-    assert_eq!(process::ALWAYS_READY + size_of::<RandomData>(), offset_of!(ProcessPage, unused));
-    assert_eq!(offset_of!(ProcessPage, unused) + 5 * 8, size_of::<ProcessPage>());
+    let behind = process::ALWAYS_READY + size_of::<RandomData>();
+    assert_eq!(behind, offset_of!(ProcessPage, counts_table_addr));
+    assert_eq!(offset_of!(ProcessPage, unused) + 3 * 8, size_of::<ProcessPage>());
     assert_eq!(align_of::<ProcessPage>(), 64);
     // A reader that finds the odd number looks for the mode right behind it.
     assert_eq!(offset_of!(ProcessPage, never_even_mode), process::NEVER_EVEN_SEQ + 4);

@@ -65,11 +65,27 @@ pub struct Build {
 /// Why there is no image.
 pub type Error = String;
 
+/// One of the images of an architecture.
+#[derive(Clone, Copy)]
+struct Variant {
+    /// One of [`SOURCES`].
+    source: &'static str,
+    /// Whether it counts how often it is called.
+    counts: bool,
+}
+
+impl Variant {
+    /// That of its file, without an ending.
+    fn file_name(self) -> String {
+        format!("{}{}", self.source, if self.counts { "-counting" } else { "" })
+    }
+}
+
 /// A compiled crate: its name and its file.
 type Library = (&'static str, PathBuf);
 
 impl Build {
-    /// Writes `own.so`, `own.debug` and so on to the folder `out`.
+    /// Writes `own.so`, `own.debug` and so on to the folder `out`, and where images count `own-counting.so` and so on.
     pub fn images(&self) -> Result<(), Error> {
         let compiler = Compiler::ask(&self.rustc, self.linker.as_deref())?;
         let arch = self.compile_library(&compiler, "vdso_arch", &self.arch_source, &[])?;
@@ -77,11 +93,18 @@ impl Build {
         let data = self.compile_library(&compiler, "vdso_data", &self.data_source, &libraries)?;
         let [arch] = libraries;
         let libraries = [arch, ("vdso_data", data)];
-        for source in SOURCES {
-            let object = self.compile_image(&compiler, source, &libraries)?;
-            self.link(&compiler, source, &object)?;
+        for image in SOURCES.into_iter().flat_map(|source| self.images_of(source)) {
+            let object = self.compile_image(&compiler, image, &libraries)?;
+            self.link(&compiler, &image.file_name(), &object)?;
         }
         Ok(())
+    }
+
+    /// The image of a source, and the one that counts its calls.
+    fn images_of(&self, source: &'static str) -> impl Iterator<Item = Variant> {
+        let plain = Variant { source, counts: false };
+        let counting = Variant { counts: true, ..plain };
+        [plain, counting].into_iter().filter(|image| !image.counts || self.architecture.counts)
     }
 
     /// One of the crates that the image is made of, as a library with this build's flags.
@@ -104,16 +127,20 @@ impl Build {
     fn compile_image(
         &self,
         compiler: &Compiler,
-        source: &str,
+        image: Variant,
         libraries: &[Library],
     ) -> Result<PathBuf, Error> {
-        let object = self.out.join(format!("{source}.o"));
+        let source = image.source;
+        let object = self.out.join(format!("{}.o", image.file_name()));
         let mut rustc = self.rustc(compiler, &self.image_source);
         rustc.args(["--crate-name=vdso_image", "--crate-type=lib", "--emit=obj"]);
         rustc.arg("--cfg").arg(format!("source=\"{source}\""));
         rustc.arg("--check-cfg=cfg(source, values(\"own\", \"host\", \"chain\"))");
         rustc.arg("--check-cfg=cfg(inline_all)").arg("--check-cfg=cfg(own_getrandom)");
-        rustc.arg("--check-cfg=cfg(detours)");
+        rustc.arg("--check-cfg=cfg(detours)").arg("--check-cfg=cfg(counts)");
+        if image.counts {
+            rustc.arg("--cfg=counts");
+        }
         if self.architecture.detours {
             rustc.arg("--cfg=detours");
         }
@@ -191,6 +218,15 @@ impl Build {
         run(linker.args(["--strip-all", "--build-id=sha1"]).arg("-o").arg(&image))?;
         let bytes = std::fs::read(&image)
             .map_err(|error| format!("cannot read {}: {error}", image.display()))?;
+        // The linker knows of what a program needs of it; whoever maps the image takes all of the file.
+        if bytes.len() > self.architecture.image_bytes {
+            let room = self.architecture.image_bytes;
+            return Err(format!(
+                "{} has {} bytes, and room for {room}",
+                image.display(),
+                bytes.len()
+            ));
+        }
         let build_id = format!("--build-id=0x{}", build_id(&bytes, self.architecture.byte_order)?);
         let debug = self.out.join(format!("{source}.debug"));
         run(self.linker(compiler, &versions, object).arg(build_id).arg("-o").arg(&debug))?;

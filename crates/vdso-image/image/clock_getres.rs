@@ -4,9 +4,10 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+use vdso_data::counts::Counter;
 use vdso_data::sync::Ordering;
 
-use crate::{alone, arch, pages};
+use crate::{alone, arch, counts, pages};
 
 /// Writes the resolution of `id` to `res` unless that is null.
 ///
@@ -14,6 +15,7 @@ use crate::{alone, arch, pages};
 /// `res` must be null or writable.
 #[inline(always)]
 pub unsafe fn clock_getres(id: c_int, res: *mut Timespec) -> c_int {
+    counts::count_rarely(Counter::ClockGetres.of_clock(id as u32), ());
     let page = pages::own();
     let published = if clock::is_in(id as u32, clock::HIGH_RESOLUTION) {
         &page.header.hrtimer_res_ns

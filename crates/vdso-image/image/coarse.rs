@@ -12,11 +12,18 @@ use core::ffi::c_int;
 
 use vdso_data::arithmetic::Timespec;
 use vdso_data::clock;
+#[cfg(counts)]
+use vdso_data::counts::Counter;
 use vdso_data::linux::CLOCK_MODE_TIMENS;
 use vdso_data::seqlock;
 
 #[cfg(not(inline_all))]
-use crate::clock_gettime::fine;
+#[cfg(not(inline_all))]
+use crate::clock_gettime::{UNCOUNTED, fine};
+#[cfg(counts)]
+use crate::clock_gettime::unusual;
+#[cfg(counts)]
+use crate::counts::Caller;
 #[cfg(not(inline_all))]
 use crate::slow;
 use crate::{alone, kernel, pages};
@@ -27,16 +34,27 @@ use crate::{alone, kernel, pages};
 /// `ts` must be writable.
 #[cfg(not(inline_all))]
 #[inline(never)]
-pub unsafe fn clock_gettime(id: u32, ts: *mut Timespec) -> c_int {
+pub unsafe fn clock_gettime<const IS_CALL: bool>(id: u32, ts: *mut Timespec) -> c_int {
+    #[cfg(counts)]
+    if IS_CALL {
+        let is_counted = Caller::current().count_at_once(Counter::ClockGettime.of_clock(id));
+        // SAFETY: the caller's promise is passed on, here and below.
+        let is_read = unsafe { read_to(id, ts) };
+        if is_read && is_counted {
+            return 0;
+        }
+        // SAFETY: as above.
+        return unsafe { unusual(id as c_int, ts, is_read, is_counted) };
+    }
     // SAFETY: the caller's promise is passed on, here and below.
     if unsafe { read_to(id, ts) } {
         return 0;
     }
     match itself_or_twin(id) {
         // SAFETY: as above.
-        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }>(ts) },
+        clock::REALTIME => unsafe { fine::<{ clock::REALTIME }, UNCOUNTED>(ts) },
         // SAFETY: as above.
-        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }>(ts) },
+        clock::MONOTONIC => unsafe { fine::<{ clock::MONOTONIC }, UNCOUNTED>(ts) },
         // SAFETY: as above.
         _ => unsafe { slow::clock_gettime(id as c_int, ts) },
     }

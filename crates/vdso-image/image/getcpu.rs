@@ -3,6 +3,9 @@
 use core::ffi::c_int;
 use core::hint::cold_path;
 
+use vdso_data::counts::Counter;
+
+use crate::counts::{self, Caller};
 use crate::{arch, slow};
 
 /// Writes the CPU and its NUMA node; either may be null.
@@ -11,12 +14,40 @@ use crate::{arch, slow};
 /// What is not null must be writable.
 #[inline(always)]
 pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
+    let caller = Caller::current();
     match arch::cpu_and_node() {
-        // SAFETY: the caller's promise is passed on.
-        Some(word) => unsafe { write(word, cpu, node) },
-        // SAFETY: the caller's promise is passed on.
-        None => unsafe { slow::getcpu(cpu, node) },
+        Some(word) => {
+            // SAFETY: the caller's promise is passed on, here and below.
+            let result = unsafe { write(word, cpu, node) };
+            caller.count(Counter::Getcpu as usize, result)
+        }
+        // SAFETY: as above.
+        None => unsafe { unusual(cpu, node) },
     }
+}
+
+/// Counts a call that takes more than a look, and makes it.
+///
+/// # Safety
+/// What is not null must be writable.
+#[inline(always)]
+unsafe fn unusual(cpu: *mut u32, node: *mut u32) -> c_int {
+    if cfg!(counts) {
+        // SAFETY: the caller's promise is passed on, here and below.
+        return unsafe { counted(cpu, node) };
+    }
+    // SAFETY: as above.
+    unsafe { slow::getcpu(cpu, node) }
+}
+
+/// # Safety
+/// As above.
+#[cold]
+#[inline(never)]
+unsafe fn counted(cpu: *mut u32, node: *mut u32) -> c_int {
+    counts::count_rarely(Counter::Getcpu as usize, ());
+    // SAFETY: the caller's promise is passed on.
+    unsafe { slow::getcpu(cpu, node) }
 }
 
 /// Takes the kernel's per-CPU word apart.

@@ -22,6 +22,7 @@ mod arch;
 mod clock_getres;
 mod clock_gettime;
 mod coarse;
+mod counts;
 #[cfg(detours)]
 mod detour;
 mod forward;

@@ -6,11 +6,11 @@
 //! kernel's (`tailor` in the crate).
 //!
 //! "vdso" of type 1, in the image of the `own` source: which pages it reads, and where they are, so
-//! that a client can read them without calling the image (`vdso_data::note`).
+//! that a client can read them without calling the image (`vdso_data::note`). Not in one that counts its calls.
 
 use core::arch::global_asm;
 
-#[cfg(source = "own")]
+#[cfg(all(source = "own", not(counts)))]
 use vdso_data::note::{Pages, TYPE};
 
 /// `LINUX_VERSION_CODE` of Linux 5.9, the first with the unified `lib/vdso`.
@@ -29,7 +29,7 @@ global_asm!(
     version = const VERSION_CODE,
 );
 
-#[cfg(source = "own")]
+#[cfg(all(source = "own", not(counts)))]
 global_asm!(
     ".pushsection .note.vdso,\"a\",%note",
     ".p2align 2",

@@ -6,12 +6,14 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use vdso_data::arithmetic::Timespec;
+use vdso_data::counts::Counter;
 use vdso_data::gettimeofday::Timezone;
+use vdso_data::linux::{CLOCK_MODE_COUNTER, CLOCK_MODE_TIMENS};
 use vdso_data::{clock, latch};
 
 use crate::arch::Long;
 use crate::gettimeofday::Timeval;
-use crate::{alone, arch, getcpu, kernel, pages, source};
+use crate::{alone, arch, counts, getcpu, kernel, pages, source};
 
 /// A clock of a page's, when the source could not read it: the kernel's time, moved as the page says.
 ///
@@ -21,6 +23,16 @@ use crate::{alone, arch, getcpu, kernel, pages, source};
 #[cfg_attr(not(inline_all), inline(never))]
 #[cfg_attr(inline_all, inline(always))]
 pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
+    // SAFETY: the caller's promise about `ts` is passed on.
+    unsafe { again::<{ cfg!(counts) }>(id, ts) }
+}
+
+/// The same, and whether it is counted what was done.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn again<const IS_COUNTED: bool>(id: c_int, ts: *mut Timespec) -> c_int {
     let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);
     let line = alone::line_of(id as u32);
     if clock::is_in(line, clock::HIGH_RESOLUTION)
@@ -28,7 +40,15 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
     {
         // SAFETY: the caller promises that `ts` is writable.
         unsafe { ts.write(alone::as_of_tick(id as u32, now)) };
+        if IS_COUNTED {
+            counts::count_rarely(Counter::Retried.of_clock(id as u32), ());
+        }
         return 0;
+    }
+    // The source `chain` asks nobody else.
+    if IS_COUNTED && cfg!(not(source = "chain")) {
+        counts::count_rarely(Counter::AskedKernel.of_clock(id as u32), ());
+        counts::count_rarely(why_kernel() as usize, ());
     }
     let mut host = MaybeUninit::uninit();
     // SAFETY: `host` is ours.
@@ -54,6 +74,10 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 #[cfg(not(inline_all))]
 #[inline(never)]
 pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
+    if cfg!(counts) {
+        counts::count_rarely(Counter::AskedKernel.of_clock(id as u32), ());
+        counts::count_rarely(Counter::NoPage as usize, ());
+    }
     // SAFETY: the caller's promise is passed on.
     let error = unsafe { ask_kernel(id, ts) };
     let shown = clock::shown_by(id as u32);
@@ -61,7 +85,7 @@ pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
         return error;
     }
     // SAFETY: the kernel has just written there.
-    unsafe { clock_gettime(shown as c_int, ts) }
+    unsafe { again::<false>(shown as c_int, ts) }
 }
 
 /// The kernel's own answer.
@@ -106,7 +130,7 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
     }
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
-    let error = unsafe { crate::clock_gettime::clock_gettime(clock::REALTIME as c_int, now.as_mut_ptr()) };
+    let error = unsafe { crate::clock_gettime::within(clock::REALTIME as c_int, now.as_mut_ptr()) };
     if error == 0 {
         // SAFETY: written, as there was no error.
         let now = unsafe { now.assume_init() };
@@ -126,7 +150,7 @@ pub unsafe fn gettimeofday(tv: *mut Timeval, tz: *mut c_void) -> c_int {
 pub unsafe fn time(seconds: *mut Long) -> Long {
     let mut now = MaybeUninit::<Timespec>::uninit();
     // SAFETY: `now` is ours.
-    let error = unsafe { crate::clock_gettime::clock_gettime(clock::REALTIME_COARSE as c_int, now.as_mut_ptr()) };
+    let error = unsafe { crate::clock_gettime::within(clock::REALTIME_COARSE as c_int, now.as_mut_ptr()) };
     if error != 0 {
         return error as Long;
     }
@@ -157,6 +181,16 @@ pub unsafe fn getcpu(cpu: *mut u32, node: *mut u32) -> c_int {
         None if alone::has_no_system_calls() => -alone::ENOSYS,
         // SAFETY: the caller's promise is passed on.
         None => unsafe { arch::syscall_getcpu(cpu, node) },
+    }
+}
+
+/// Why the kernel is asked for a clock of a page's.
+#[inline(always)]
+fn why_kernel() -> Counter {
+    match kernel::counter_mode(pages::process()) {
+        CLOCK_MODE_COUNTER => Counter::Stale,
+        CLOCK_MODE_TIMENS => Counter::TimeNamespace,
+        _ => Counter::CounterUnused,
     }
 }
 

@@ -28,7 +28,7 @@ use vdso_data::architecture::Architecture;
 use vdso_data::note::Pages;
 
 #[cfg(feature = "alloc")]
-pub use tailor::{Tailored, tailor, tailor_companion, tailor_twin};
+pub use tailor::{Tailored, tailor, tailor_companion, tailor_counting, tailor_twin};
 
 /// Offset of the image in a mapping.
 pub const IMAGE: usize = 0;
@@ -104,6 +104,22 @@ pub const fn bytes(source: Source) -> &'static [u8] {
         Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/host.so")),
         Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain.so")),
     }
+}
+
+/// The image that counts how often it is called, where its process page says to: [`vdso_data::counts`].
+#[cfg(counting)]
+pub const fn counting(source: Source) -> Option<&'static [u8]> {
+    Some(match source {
+        Source::Own => include_bytes!(concat!(env!("OUT_DIR"), "/own-counting.so")),
+        Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/host-counting.so")),
+        Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain-counting.so")),
+    })
+}
+
+/// As above: none on this architecture.
+#[cfg(not(counting))]
+pub const fn counting(_source: Source) -> Option<&'static [u8]> {
+    None
 }
 
 /// The `chain` image for the other kind of programs that the same kernels execute, i386 ones on x86-64.

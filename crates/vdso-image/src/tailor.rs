@@ -1,12 +1,13 @@
-//! Fits an image to the kernel that it will run on, in two small ways that leave its build-id.
+//! Fits an image to the kernel that it will run on, and to whoever wants to do without some of its functions, in small
+//! ways that leave its build-id.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vdso_elf::{Image, Kind};
-
+use vdso_arch::abi::CallSet;
 use vdso_data::architecture::Architecture;
+use vdso_elf::{Image, Kind};
 
 use crate::{ARCHITECTURE, Source, bytes};
 
@@ -18,6 +19,24 @@ pub struct Tailored {
     /// Exports of the kernel's vDSO that this image lacks. A program that looks for one of them
     /// finds nothing, as on a kernel that is older.
     pub missing: Vec<String>,
+    architecture: &'static Architecture,
+}
+
+impl Tailored {
+    /// Hides the functions that answer these calls: a program finds none of them, and makes the system call. The ELF file
+    /// stays, with all other functions.
+    pub fn hide(&mut self, calls: CallSet) {
+        let whole = self.bytes.clone();
+        let Ok(image) = Image::parse(&whole) else { return };
+        for export in self.architecture.exports {
+            let call = self.architecture.abi.named(export.name).and_then(|it| it.call());
+            if call.is_some_and(|call| calls.contains(call)) {
+                for name in [Some(export.name), export.alias].into_iter().flatten() {
+                    hide(&mut self.bytes, self.architecture, &image, name);
+                }
+            }
+        }
+    }
 }
 
 /// The image for `source`, for a kernel whose own vDSO is `kernel`; empty if it has none.
@@ -26,6 +45,11 @@ pub struct Tailored {
 /// - The "Linux" version note is the kernel's.
 pub fn tailor(source: Source, kernel: &[u8]) -> Tailored {
     tailor_for(ARCHITECTURE, bytes(source), kernel)
+}
+
+/// The same for the image that counts; `None` if there is none for this architecture.
+pub fn tailor_counting(source: Source, kernel: &[u8]) -> Option<Tailored> {
+    Some(tailor_for(ARCHITECTURE, crate::counting(source)?, kernel))
 }
 
 /// The same for the other kind of programs that the kernel executes, which get the source `chain`;
@@ -41,8 +65,8 @@ pub fn tailor_twin(source: Source, kernel: &[u8]) -> Option<Tailored> {
     Some(tailor_for(architecture, original, kernel))
 }
 
-fn tailor_for(architecture: &Architecture, original: &[u8], kernel: &[u8]) -> Tailored {
-    let mut tailored = Tailored { bytes: original.to_vec(), missing: Vec::new() };
+fn tailor_for(architecture: &'static Architecture, original: &[u8], kernel: &[u8]) -> Tailored {
+    let mut tailored = Tailored { bytes: original.to_vec(), missing: Vec::new(), architecture };
     let Ok(image) = Image::parse(original) else {
         return tailored;
     };

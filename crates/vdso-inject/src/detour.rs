@@ -13,12 +13,13 @@ use std::ops::Range;
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_writev};
 use nix::unistd::Pid;
+use vdso_arch::abi::{Call, CallSet};
 use vdso_data::arithmetic::{Rate, Transform};
 use vdso_data::clock;
 use vdso_data::detour::{AGAIN, FROM_ENTRY};
 use vdso_data::process::{self, ProcessPage};
 
-use crate::arch::{ABIS, Abi, Times, Word};
+use crate::arch::{ABIS, Abi, TimedCall, Times, Word};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::{Memory, Payload};
 use crate::file::ProgramFile;
@@ -46,6 +47,8 @@ pub struct Detours {
     pub call_sites: CallSites,
     /// Whose times files have.
     pub file_times: FileTimes,
+    /// The calls whose functions programs do not find in their image.
+    pub off: CallSet,
     /// By which a filter knows the image's own calls: [`process::ProcessPage::call_mark`]. Zero if no call is
     /// reported.
     pub mark: u32,
@@ -81,13 +84,21 @@ impl Detours {
         // Whoever sets a clock may make it faster, too.
         let rates = setting == Setting::Anybody
             || transforms.iter().any(|transform| transform.rate != Rate::ONE);
-        let (deadlines, file_times) = (deadlines | SET, FileTimes::default());
-        Self { deadlines, spans, rates, setting, call_sites, file_times, mark: mark.max(1) }
+        let (deadlines, mark) = (deadlines | SET, mark.max(1));
+        Self { deadlines, spans, rates, setting, call_sites, mark, ..Self::default() }
     }
 
     /// Whether any call is reported.
     pub fn is_any(&self) -> bool {
         self.mark != 0
+    }
+
+    /// The calls that a program without the image has to make as system calls: it would find other functions than it should,
+    /// or the host's clocks. If there are any, programs report their start.
+    pub fn by_call(&self) -> CallSet {
+        const CLOCKS: [Call; 3] = [Call::ClockGettime, Call::Gettimeofday, Call::Time];
+        let clocks = CLOCKS.into_iter().filter(|_| self.is_any());
+        self.off.iter().chain(clocks).collect()
     }
 }
 
@@ -127,41 +138,83 @@ impl FileTimes {
     }
 }
 
-/// Where in process `pid`, a program of that kind, a thread goes on that has made a call at `instruction_addr`: the address
-/// of its image's `detour`. `None` if it has no image of this launch's, or if it was the kernel's own vDSO that made the
-/// call, which the image asks for the host's time. It is looked for where it was `before` first, if that is known.
+/// Who can make a call that a thread has reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The image in its process: the address of that's `detour`.
+    Image(u64),
+    /// The kernel: the image asks for the host's time, by the kernel's own vDSO.
+    Kernel,
+    /// It is not known who: the process has no image of this launch's.
+    NoImage,
+    /// Nobody, as the process has unmapped its image (valgrind does that), and makes a call for every clock.
+    Unmapped,
+}
+
+/// Who makes a call that a thread of process `pid`, a program of that kind, has reported at `instruction_addr`. The image's
+/// `detour` is looked for where it was `before` first, if that is known.
 pub fn find(
     pid: Pid,
     abi: &Abi,
     payload: &Payload,
     before: Option<u64>,
+    call: &TimedCall,
     instruction_addr: u64,
-) -> Option<u64> {
-    let file = payload.image_file(abi)?;
+) -> Maker {
+    let Some(file) = payload.image_file(abi) else { return Maker::NoImage };
     let from_image = file.entry() + FROM_ENTRY as u64;
     let page_of = |addr: u64| process_page(pid, file, addr, payload.detours.mark);
     let before = before.map(|detour_addr| detour_addr.wrapping_sub(from_image));
     let found = before.and_then(|addr| Some((addr, page_of(addr)?)));
-    let (addr, page) = match found {
-        Some(found) => found,
-        None => image_addr(pid, abi).and_then(|addr| Some((addr, page_of(addr)?)))?,
-    };
-    (!is_in_kernel_vdso(pid, &page, instruction_addr)).then_some(addr + from_image)
+    let found =
+        found.or_else(|| image_addr(pid, abi).and_then(|addr| Some((addr, page_of(addr)?))));
+    let Some((addr, page)) = found else { return Maker::NoImage };
+    // It waits for nothing.
+    let is_for_image = matches!(call.times, Times::Now { .. })
+        && is_from_kernel_vdso(pid, abi, &page, instruction_addr);
+    if is_for_image {
+        return Maker::Kernel;
+    }
+    match Memory::of(pid).read(addr + from_image, &mut [0]) {
+        Ok(()) => Maker::Image(addr + from_image),
+        Err(_) => Maker::Unmapped,
+    }
 }
 
-/// Whether an instruction is the kernel's vDSO's.
-fn is_in_kernel_vdso(pid: Pid, page: &StartOfPage, instruction_addr: u64) -> bool {
+/// Whether it was the kernel's vDSO that made a call, for a function of its own.
+fn is_from_kernel_vdso(pid: Pid, abi: &Abi, page: &StartOfPage, instruction_addr: u64) -> bool {
     /// More than any such vDSO has.
     const FAR_BYTES: u64 = 1 << 16;
     let function_addr = word_at(page, KERNEL_FUNCTION);
     // The list of mappings takes long to read.
-    function_addr != 0
-        && function_addr.abs_diff(instruction_addr) < FAR_BYTES
-        && Memory::of(pid)
-            .kernel_vdso()
-            .ok()
-            .flatten()
-            .is_some_and(|(start, end)| (start..end).contains(&instruction_addr))
+    if function_addr == 0 || function_addr.abs_diff(instruction_addr) >= FAR_BYTES {
+        return false;
+    }
+    let Some((start, end)) = Memory::of(pid).kernel_vdso().ok().flatten() else { return false };
+    let from = match abi.word {
+        Word::Bits64 => Some(instruction_addr),
+        // Programs have calls made there, too.
+        Word::Bits32 => caller_of_vsyscall(pid, instruction_addr).or(Some(instruction_addr)),
+    };
+    from.is_some_and(|addr| (start..end).contains(&addr))
+}
+
+/// Who has called `__kernel_vsyscall` of i386, in which a call's instruction is: `arch/x86/entry/vdso/vdso32/system_call.S`
+/// (Linux 6.18). `None` if that is another function.
+fn caller_of_vsyscall(pid: Pid, instruction_addr: u64) -> Option<u64> {
+    /// `pop ebp`, `pop edx`, `pop ecx`, `ret`.
+    const REST: [u8; 4] = [0x5d, 0x5a, 0x59, 0xc3];
+    const PUSHED_BYTES: u64 = 3 * 4;
+    let memory = Memory::of(pid);
+    let mut rest = [0; REST.len()];
+    memory.read(instruction_addr, &mut rest).ok().filter(|()| rest == REST)?;
+    // proc_pid_syscall(5): the stack pointer is the last but one.
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    let stack_addr = call.split_ascii_whitespace().rev().nth(1)?.trim_start_matches("0x");
+    let stack_addr = u64::from_str_radix(stack_addr, 16).ok()?;
+    let mut caller = [0; 4];
+    memory.read(stack_addr + PUSHED_BYTES, &mut caller).ok()?;
+    Some(u32::from_ne_bytes(caller).into())
 }
 
 /// What the auxiliary vector says, which a stub has changed.
@@ -268,5 +321,5 @@ pub enum Diverted {
     /// It was not behind its report any more, and is left as it is.
     Elsewhere,
     /// Its stack may have no room for the way back, or a shadow stack guards it: it is left as it is, and cannot be sent there.
-    NoWayBack,
+    NoRoom,
 }

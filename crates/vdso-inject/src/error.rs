@@ -1,5 +1,7 @@
 //! What can go wrong, named by what was attempted.
 
+use std::path::PathBuf;
+
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
@@ -109,6 +111,66 @@ pub enum Error {
         /// The process that has another file.
         pid: Pid,
     },
+    /// It is none of the kernel's processes that have programs.
+    #[error("process {pid} is the kernel's, and has no program")]
+    KernelThread {
+        /// The process without a program.
+        pid: Pid,
+    },
+    /// Only one process can trace a thread.
+    #[error("process {pid} is traced by process {tracer} already")]
+    Traced {
+        /// The process that is traced.
+        pid: Pid,
+        /// Whoever traces it.
+        tracer: Pid,
+    },
+    /// Its clocks are moved already, by the kernel, as those of this process are not.
+    #[error("process {pid} is in another time namespace")]
+    TimeNamespace {
+        /// The process in that namespace.
+        pid: Pid,
+    },
+    /// The program was started with another image than the kernel's, which answers it.
+    #[error("process {pid} was started with an image in place of the kernel's vDSO")]
+    HasImage {
+        /// The process that has an image.
+        pid: Pid,
+    },
+    /// A process that still runs has attached an image, or is about to.
+    #[error("somebody else has an image attached to process {pid}")]
+    Attached {
+        /// The process that has an image.
+        pid: Pid,
+    },
+    /// Nothing says that an image was attached.
+    #[error("process {pid} has no image attached")]
+    NotAttached {
+        /// The process without an image.
+        pid: Pid,
+    },
+    /// Both execute the same code, and only the threads of one process are stopped.
+    #[error("process {pid} shares its memory with process {other}")]
+    SharedMemory {
+        /// The process that was to get an image.
+        pid: Pid,
+        /// The other one.
+        other: Pid,
+    },
+    /// What its filter says to the calls that attaching takes cannot be read, and may be its end.
+    #[error("process {pid} has a seccomp filter, which may end it for the calls that map an image")]
+    Filtered {
+        /// The process that has a filter.
+        pid: Pid,
+    },
+    /// What taking an image away needs cannot be kept or read.
+    #[error("cannot keep what is changed in a process in {}: {error}", path.display())]
+    Record {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the kernel said.
+        error: std::io::Error,
+    },
     /// The process ended while it was worked on.
     #[error("process {pid} ended")]
     Gone {
@@ -145,6 +207,18 @@ pub enum Attempt {
     /// `PTRACE_SEIZE`.
     #[error("trace the program at its start")]
     Seize,
+    /// `PTRACE_SEIZE`.
+    #[error("trace the running program")]
+    SeizeRunning,
+    /// `openat`, by the program.
+    #[error("have the program open the image's file")]
+    OpenFile,
+    /// `munmap`, by the program.
+    #[error("unmap the image")]
+    Unmap,
+    /// `kcmp`.
+    #[error("look whether processes share memory")]
+    CompareMemory,
     /// Other ptrace requests.
     #[error("control the traced program")]
     Trace,

@@ -42,6 +42,9 @@ pub const REQUEST_RESCUE: u64 = 1;
 /// Second argument: the image is in place; the third is its address.
 pub const REQUEST_ANNOUNCE: u64 = 2;
 
+/// Second argument: as [`REQUEST_FILE`], of the file of counts.
+pub const REQUEST_COUNTS: u64 = 3;
+
 /// What a stub was about when it gave up: in the upper half of the 32 bits that it gives as the reason.
 /// The lower half is the errno of the call that failed, or zero.
 pub(crate) mod step {
@@ -226,6 +229,10 @@ pub struct StubData {
     pub original_addr: u64,
     /// Not zero: tell the supervisor when the image is in place.
     pub announces: u64,
+    /// Where in the mapping the program's table of blocks is to be, with the counts behind it; zero if nothing is counted.
+    pub counting_offset: u64,
+    /// Which file the counts must be.
+    pub counts_identity: Identity,
     /// For `PR_SET_MM_MAP`.
     pub memory_map: MemoryMap,
     /// The process page, but for the addresses within it where they are zero.

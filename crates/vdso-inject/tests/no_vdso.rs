@@ -78,6 +78,7 @@ fn run_without_vdso(command: &mut Command, source: Source, is_injected: bool) ->
         template: Template::default(),
         padding: None,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: Vec::new(),
     };
     let inherited = fcntl(payload.file.as_fd(), FcntlArg::F_DUPFD(200)).expect("a descriptor");

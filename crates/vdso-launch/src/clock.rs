@@ -273,7 +273,8 @@ impl Plan {
             let has_rate = clock::is_in(id, clock.running().0);
             let offset = if begins_elsewhere { offset } else { Timespec::default() };
             let rate = if has_rate { rate } else { Rate::ONE };
-            if !begins_elsewhere && rate == Rate::ONE {
+            // Of an unmoved clock nothing is to be reported.
+            if offset == Timespec::default() && rate == Rate::ONE {
                 continue;
             }
             let moved = base.wrapping_add(offset);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::{Duration, SystemTime};
 
+use vdso_arch::abi::CallSet;
 use vdso_inject::detour::{CallSites, FileTimes};
 
 use crate::Source;
@@ -51,6 +52,7 @@ pub struct Command {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
     pub is_strict: bool,
+    pub off: CallSet,
     pub call_sites: CallSites,
     pub file_times: FileTimes,
     pub follows_none: bool,
@@ -269,6 +271,14 @@ impl Command {
     /// `no_new_privs`, and set-user-ID programs below it lack what their files give.
     pub fn no_follow(&mut self) -> &mut Self {
         self.settings.follows_none = true;
+        self
+    }
+
+    /// Hides the functions of the image that answer these calls: [`Call`](crate::Call), or
+    /// [`CallSet::ALL`](crate::CallSet::ALL). The image stays, and a C library or runtime that finds no function in it
+    /// makes the system call, which strace and filters see; its answer is the program's own clock as ever, if that is moved.
+    pub fn off(&mut self, calls: impl Into<CallSet>) -> &mut Self {
+        self.settings.off = calls.into();
         self
     }
 

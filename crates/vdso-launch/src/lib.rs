@@ -40,6 +40,7 @@
 mod child;
 pub mod clock;
 mod command;
+pub mod counts;
 mod error;
 mod execute;
 pub mod follow;
@@ -60,8 +61,9 @@ pub use follow::hint;
 pub use processes::{
     Caller, Core, Follow, Inheritance, Launch, OnHostClock, Outcome, Streams, end_by_signal,
 };
-pub use source::{Selected, SourceError, select};
+pub use source::{Selected, SourceError, select, select_counting};
 pub use stdio::Stdio;
+pub use vdso_arch::abi::{Call, CallSet};
 pub use vdso_image::Source;
 pub use vdso_inject::detour::{CallSites, FileTimes};
 

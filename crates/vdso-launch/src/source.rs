@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::hash::{BuildHasher, RandomState};
 use std::{fs, io};
 
+use vdso_arch::abi::CallSet;
 use vdso_data::clock;
 use vdso_data::process::Template;
 use vdso_host::{Host, counter, initialise};
@@ -12,7 +13,7 @@ use vdso_inject::arch::{ABIS, Abi};
 use vdso_inject::detour::{CallSites, Detours};
 use vdso_inject::exec::{Companion, CompanionFile, DataPages, KernelVdso, Payload};
 use vdso_inject::{Error, ProgramFile, ProgramRoom};
-use vdso_map::LocalImage;
+use vdso_map::{CountsFile, LocalImage};
 
 use crate::clock::Plan;
 
@@ -173,27 +174,76 @@ impl Display for Selected {
     }
 }
 
-/// Takes the fastest source that is safe for `plan`, or the one that was asked for.
+/// Takes the fastest source that is safe for `plan`, or the one that was asked for. Programs do not find those functions
+/// of its image that are `off`.
 ///
 /// # Errors
 /// [`SourceError::Refused`] and [`SourceError::NoRate`] only if one was asked for.
-pub fn select(host: &Host, plan: &Plan, asked: Option<Source>) -> Result<Selected, SourceError> {
+pub fn select(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+    off: CallSet,
+) -> Result<Selected, SourceError> {
+    select_image(host, plan, asked, Wanted { images: Images::Usual, off })
+}
+
+/// The same with images that count how often they are called, which [`Payload::counts`] then tells.
+///
+/// # Errors
+/// As of [`select`], and [`Error::Architecture`] where no image counts.
+pub fn select_counting(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+    off: CallSet,
+) -> Result<Selected, SourceError> {
+    let counts = CountsFile::create("vdso-counts")?;
+    let wanted = Wanted { images: Images::Counting, off };
+    let mut selected = select_image(host, plan, asked, wanted)?;
+    selected.payload.counts = Some(counts);
+    Ok(selected)
+}
+
+/// What programs get, whatever its source.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    images: Images,
+    /// The functions that are hidden.
+    off: CallSet,
+}
+
+/// Which images programs get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Images {
+    Usual,
+    Counting,
+}
+
+fn select_image(
+    host: &Host,
+    plan: &Plan,
+    asked: Option<Source>,
+    wanted: Wanted,
+) -> Result<Selected, SourceError> {
+    let make = |source, reason| make(host, plan, wanted, source, reason);
+    let by_host = || by_host(host, plan, wanted);
     let refused = |asked| move |why| SourceError::Refused { asked, why };
     match asked {
-        Some(Source::Chain) => make(host, plan, Source::Chain, Reason::Asked),
+        Some(Source::Chain) => make(Source::Chain, Reason::Asked),
         Some(Source::Own) => {
             counter_is_safe(host).map_err(refused(Source::Own))?;
-            make(host, plan, Source::Own, Reason::Asked)
+            make(Source::Own, Reason::Asked)
         }
         Some(Source::Host) if plan.has_rate() => Err(SourceError::NoRate),
-        Some(Source::Host) => by_host(host, plan).map_err(refused(Source::Host)),
+        Some(Source::Host) => by_host().map_err(refused(Source::Host)),
         None if plan.has_rate() => match own_is_safe(host) {
-            Ok(()) => make(host, plan, Source::Own, Reason::FastestWithRate),
-            Err(why) => make(host, plan, Source::Chain, Reason::Unsafe(why)),
+            Ok(()) => make(Source::Own, Reason::FastestWithRate),
+            Err(why) => make(Source::Chain, Reason::Unsafe(why)),
         },
-        None => match by_host(host, plan) {
+        None => match by_host() {
             Ok(selected) => Ok(selected),
-            Err(why) => make(host, plan, Source::Chain, Reason::Unsafe(why)),
+            Err(why) => make(Source::Chain, Reason::Unsafe(why)),
         },
     }
 }
@@ -241,29 +291,38 @@ fn kernel_has_fast_clocks() -> bool {
     fs::read_to_string(CURRENT_CLOCKSOURCE).map_or(true, |name| FAST.contains(&name.trim()))
 }
 
-fn by_host(host: &Host, plan: &Plan) -> Result<Selected, Unsuitable> {
+fn by_host(host: &Host, plan: &Plan, wanted: Wanted) -> Result<Selected, Unsuitable> {
     let page = host.page.as_ref().map_err(|error| Unsuitable::Page(error.clone()))?;
     counter_is_safe(host)?;
     let unready = |error| Unsuitable::Image(Box::new(error));
     let reason = Reason::KernelPage { page: page.name(), reads: 0 };
-    let selected = make(host, plan, Source::Host, reason).map_err(unready)?;
+    let selected = make(host, plan, wanted, Source::Host, reason).map_err(unready)?;
     let reads = validate(host, plan, &selected.payload)?;
     Ok(Selected { reason: Reason::KernelPage { page: page.name(), reads }, ..selected })
 }
 
-fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Selected, SourceError> {
+fn make(
+    host: &Host,
+    plan: &Plan,
+    wanted: Wanted,
+    source: Source,
+    reason: Reason,
+) -> Result<Selected, SourceError> {
+    let Wanted { images, off } = wanted;
     let lacks = lacks(host, source);
-    let tailored = vdso_image::tailor(source, &host.image);
+    let mut tailored = match images {
+        Images::Usual => vdso_image::tailor(source, &host.image),
+        Images::Counting => {
+            vdso_image::tailor_counting(source, &host.image).ok_or(Error::Architecture)?
+        }
+    };
+    tailored.hide(off);
     let name = format!("vdso-{}", source.name());
     let file = ProgramFile::create(&name, &tailored.bytes)?;
     initialise(file.page(), &plan.transforms);
-    let detours = detours(plan);
+    let detours = Detours { off, ..detours(plan) };
     let mut template = host.template(&vdso_image::FORWARDED);
-    template.call_mark = detours.mark;
-    if detours.is_any() && !kernel_has_fast_clocks() {
-        // Its function would make calls that are not marked, and so looked at each time.
-        (template.clock_gettime, template.gettimeofday) = (None, None);
-    }
+    add_mark(&mut template, &detours);
     if source == Source::Chain {
         // It needs no knowledge of the kernel's page, so it must not depend on any.
         (template.hres, template.raw) = (None, None);
@@ -271,11 +330,21 @@ fn make(host: &Host, plan: &Plan, source: Source, reason: Reason) -> Result<Sele
     let padding = vdso_inject::exec::find_padding();
     let mut companions = Vec::new();
     if let Some(name) = vdso_image::ARCHITECTURE.companion {
-        companions.extend(companion(name, plan)?);
+        companions.extend(companion(name, plan, detours)?);
     }
-    companions.extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, &file, &template)));
-    let payload = Payload { file, template, padding, detours, companions };
+    companions
+        .extend(vdso_image::ARCHITECTURE.twin.map(|abi| twin(abi, source, off, &file, &template)));
+    let payload = Payload { file, template, padding, detours, counts: None, companions };
     Ok(Selected { source, reason, lacks, payload, missing: tailored.missing })
+}
+
+/// By which the image's own calls are known.
+fn add_mark(template: &mut Template, detours: &Detours) {
+    template.call_mark = detours.mark;
+    if detours.is_any() && !kernel_has_fast_clocks() {
+        // The kernel's function would make calls that are not marked, and so looked at each time.
+        (template.clock_gettime, template.gettimeofday) = (None, None);
+    }
 }
 
 /// Which calls programs report. The mark is a secret of the launch's, if only so that no program has it by chance.
@@ -297,21 +366,29 @@ fn lacks(host: &Host, source: Source) -> Vec<Lack> {
 
 /// What programs of another kind get that the kernel executes. Their image asks the kernel, whose
 /// page 32-bit ones have in another form.
-fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Companion>> {
+fn companion(
+    name: &'static str,
+    plan: &Plan,
+    detours: Detours,
+) -> vdso_inject::Result<Option<Companion>> {
     let Some(abi) = ABIS.iter().find(|abi| abi.name == name) else { return Ok(None) };
     let transforms = plan.transforms;
     let room = ProgramRoom::create(abi, &format!("vdso-{}-{name}", Source::Chain.name()))?;
     let file = CompanionFile::Own(room.clone());
     let make = move |_: &'static Abi, kernel: &KernelVdso| {
-        let tailored = vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
+        let mut tailored =
+            vdso_image::tailor_companion(&kernel.image).ok_or(Error::Architecture)?;
+        tailored.hide(detours.off);
         let file = room.fill(&tailored.bytes)?;
         initialise(file.page(), &transforms);
-        let template = vdso_host::functions(file.architecture(), &kernel.image);
+        let mut template = vdso_host::functions(file.architecture(), &kernel.image);
+        add_mark(&mut template, &detours);
         Ok(Payload {
             file,
             template,
             padding: None,
             detours: Detours::default(),
+            counts: None,
             companions: Vec::new(),
         })
     };
@@ -320,15 +397,23 @@ fn companion(name: &'static str, plan: &Plan) -> vdso_inject::Result<Option<Comp
 
 /// What programs get that differ from this one in the size of their pointers alone: the same source, page of
 /// clocks, and places in the kernel's page.
-fn twin(abi: &'static str, source: Source, file: &ProgramFile, template: &Template) -> Companion {
+fn twin(
+    abi: &'static str,
+    source: Source,
+    off: CallSet,
+    file: &ProgramFile,
+    template: &Template,
+) -> Companion {
     let (file, template) = (file.clone(), template.clone());
-    let make =
-        move |_: &'static Abi, kernel: &KernelVdso| twin_payload(source, &file, &template, kernel);
+    let make = move |_: &'static Abi, kernel: &KernelVdso| {
+        twin_payload(source, off, &file, &template, kernel)
+    };
     Companion::new(abi, CompanionFile::SameAsPayload, Box::new(make))
 }
 
 fn twin_payload(
     source: Source,
+    off: CallSet,
     file: &ProgramFile,
     template: &Template,
     kernel: &KernelVdso,
@@ -338,7 +423,8 @@ fn twin_payload(
         // Where a page's place is not known, the kernel is asked, which is right everywhere.
         DataPages::Elsewhere => (Source::Chain, None, None),
     };
-    let tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
+    let mut tailored = vdso_image::tailor_twin(source, &kernel.image).ok_or(Error::Architecture)?;
+    tailored.hide(off);
     let file = file.twin(&tailored.bytes)?;
     let functions = vdso_host::functions(file.architecture(), &kernel.image);
     let template = Template { hres, raw, call_mark: template.call_mark, ..functions };
@@ -347,6 +433,7 @@ fn twin_payload(
         template,
         padding: None,
         detours: Detours::default(),
+        counts: None,
         companions: Vec::new(),
     })
 }
@@ -359,8 +446,12 @@ fn validate(host: &Host, plan: &Plan, payload: &Payload) -> Result<u32, Unsuitab
     let unready = |error: SourceError| Unsuitable::Image(Box::new(error));
     let image = LocalImage::map(&payload.file, &payload.template, host.vdso_addr)
         .map_err(|error| unready(error.into()))?;
+    // Also where it is hidden from programs.
+    let whole = vdso_elf::Image::parse(vdso_image::bytes(Source::Host)).ok();
     let function = vdso_image::ARCHITECTURE.export("clock_gettime").map(|export| export.name);
-    let ours = function.and_then(|name| image.function(name));
+    let offset =
+        whole.zip(function).and_then(|(whole, name)| whole.lookup(name, None)?.file_offset);
+    let ours = offset.map(|offset| image.image_addr() + offset);
     let ours = ours.ok_or_else(|| unready(SourceError::NoFunction("the image")))?;
     let kernels = host.function_called("clock_gettime");
     let kernels = kernels.ok_or_else(|| unready(SourceError::NoFunction("the kernel's vDSO")))?;

@@ -46,7 +46,7 @@ pub fn spawn(command: &Command, usual: [fn() -> Stdio; 3]) -> Result<Child, Erro
     let host = Host::find().map_err(|error| {
         failed("read /proc/self/maps", error.raw_os_error().map(Errno::from_raw))
     })?;
-    let mut selected = select(&host, &plan, command.source)?;
+    let mut selected = select(&host, &plan, command.source, command.settings.off)?;
     selected.payload.detours.call_sites = command.settings.call_sites;
     selected.payload.detours.file_times = command.settings.file_times;
     let usual = usual.map(|stdio| stdio());

@@ -21,6 +21,7 @@ fn a_process_with_other_threads_does_not_launch() {
         template: Template::default(),
         padding: None,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: Vec::new(),
     };
     let launch = Launch {

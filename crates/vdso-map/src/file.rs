@@ -280,7 +280,7 @@ impl Drop for SharedFile {
     }
 }
 
-fn failed(errno: Errno) -> Error {
+pub(crate) fn failed(errno: Errno) -> Error {
     Error::System { attempt: Attempt::CreateFile, errno }
 }
 
@@ -299,12 +299,12 @@ fn part_bytes(architecture: &Architecture) -> usize {
     mapping_bytes(architecture).next_multiple_of(architecture.page_bytes)
 }
 
-fn identity(file: &OwnedFd) -> Result<Identity> {
+pub(crate) fn identity(file: &OwnedFd) -> Result<Identity> {
     let status = nix::sys::stat::fstat(file).map_err(failed)?;
     Ok(Identity { device: status.st_dev, inode: status.st_ino, bytes: status.st_size as u64 })
 }
 
-fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {
+pub(crate) fn map_writable(file: &OwnedFd, bytes: NonZeroUsize) -> Result<NonNull<u8>> {
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: a new mapping at an address of the kernel's choice.
     unsafe { mmap(None, bytes, protection, MapFlags::MAP_SHARED, file, 0) }

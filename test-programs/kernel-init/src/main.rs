@@ -15,6 +15,7 @@
 //! | [`report`] | the lines on the console |
 //! | [`client`] | checks of vdso-client |
 //! | [`image`] | checks of vdso-image |
+//! | [`vsyscall`] | checks of vdso-vsyscall, on amd64 |
 //!
 //! A new group is a module with `pub fn run(report: &mut Report)`, and a row in [`GROUPS`].
 
@@ -35,6 +36,8 @@ mod panic;
 mod parameter;
 mod report;
 mod system;
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+mod vsyscall;
 
 use report::Report;
 
@@ -42,7 +45,12 @@ use report::Report;
 type Group = (&'static str, fn(&mut Report));
 
 /// The groups of checks, in the order in which they run.
-const GROUPS: &[Group] = &[("client", client::run), ("image", image::run)];
+const GROUPS: &[Group] = &[
+    ("client", client::run),
+    ("image", image::run),
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    ("vsyscall", vsyscall::run),
+];
 
 /// Called by `_start`.
 extern "C" fn start(stack: *const usize) -> ! {

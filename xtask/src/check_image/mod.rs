@@ -73,6 +73,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn check_set(set: &Set, sources: &[Source], rebuild: bool, report: &mut Report) -> Result<()> {
     for source in sources {
         check_subject(&set.name(*source), &set.subject(*source), report);
+        // Those that count are built for this machine's programs alone.
+        if set.architecture.name == vdso_image::ARCHITECTURE.name
+            && let Some(bytes) = vdso_image::counting(*source)
+        {
+            let subject = Subject { architecture: set.architecture, bytes, debug: None };
+            check_subject(&format!("{}, counting,", set.name(*source)), &subject, report);
+        }
     }
     if rebuild {
         rebuild::run(set, sources, report)?;

@@ -1,4 +1,4 @@
-//! The tests: those of the vDSO, and the one of the clocks' order for each clock.
+//! What a test is; and the tests of the vDSO, and the one of the clocks' order for each clock.
 //!
 //! What they look at, in Linux 6.1's `tools/testing/selftests`: that every function is there by name
 //! and version and succeeds (`abi`, `gettimeofday`, `getcpu`, `standalone`), that each clock lies
@@ -57,9 +57,11 @@ impl Chacha {
 pub const FOLDER: &str = "tools/testing/selftests";
 
 /// What all tests need: folders whole, as later kernels split their files further.
-pub const UNPACKED: [&str; 5] = [
+pub const UNPACKED: [&str; 7] = [
     "tools/testing/selftests/vDSO",
-    "tools/testing/selftests/timers/inconsistency-check.c",
+    "tools/testing/selftests/timers",
+    "tools/testing/selftests/timens",
+    "tools/testing/selftests/futex",
     "tools/testing/selftests/kselftest.h",
     "tools/include",
     "include/uapi/linux/random.h",
@@ -112,7 +114,8 @@ const fn chacha(way: Chacha) -> Test {
     Test { linked: Some(way), ..vdso(&["vdso_test_chacha.c"], KERNELS_HEADERS) }
 }
 
-const fn inconsistency_check(arguments: &'static [&'static str]) -> Test {
+/// That of the clocks' order.
+pub const fn inconsistency_check(arguments: &'static [&'static str]) -> Test {
     let sources = &["inconsistency-check.c"];
     Test { folder: "timers", sources, flags: &["-O3"], arguments, linked: None }
 }

@@ -48,6 +48,7 @@ pub struct Numbers {
     pub seccomp: u32,
     pub getrandom: u32,
     pub execveat: u32,
+    pub rseq: u32,
 }
 
 impl Numbers {
@@ -94,6 +95,7 @@ pub const X86_64: Numbers = Numbers {
     seccomp: 317,
     getrandom: 318,
     execveat: 322,
+    rseq: 334,
 };
 
 /// The same table: the numbers of x86-64 with a bit of their own, and others where a call takes pointers that lie
@@ -130,6 +132,7 @@ pub const X32: Numbers = Numbers {
     seccomp: X32_BIT | 317,
     getrandom: X32_BIT | 318,
     execveat: X32_BIT | 545,
+    rseq: X32_BIT | 334,
 };
 
 /// `arch/x86/entry/syscalls/syscall_32.tbl`.
@@ -165,6 +168,7 @@ pub const I386: Numbers = Numbers {
     seccomp: 354,
     getrandom: 355,
     execveat: 358,
+    rseq: 386,
 };
 
 /// `include/uapi/asm-generic/unistd.h`, as 64-bit architectures have it that came after 2010: arm64, riscv64,
@@ -201,6 +205,7 @@ pub const GENERIC_64: Numbers = Numbers {
     seccomp: 277,
     getrandom: 278,
     execveat: 281,
+    rseq: 293,
 };
 
 /// The same of 32-bit architectures that were born with 64-bit times: riscv32.
@@ -247,6 +252,7 @@ pub const ARM: Numbers = Numbers {
     seccomp: 383,
     getrandom: 384,
     execveat: 387,
+    rseq: 398,
 };
 
 /// `arch/powerpc/kernel/syscalls/syscall.tbl`.
@@ -282,6 +288,7 @@ pub const POWERPC64: Numbers = Numbers {
     seccomp: 358,
     getrandom: 359,
     execveat: 362,
+    rseq: 387,
 };
 
 /// The same table, with the calls of 32 bits.
@@ -325,6 +332,7 @@ pub const S390X: Numbers = Numbers {
     seccomp: 348,
     getrandom: 349,
     execveat: 354,
+    rseq: 383,
 };
 
 /// `arch/mips/kernel/syscalls/syscall_n64.tbl`.
@@ -360,6 +368,7 @@ pub const MIPS64: Numbers = Numbers {
     seccomp: 5312,
     getrandom: 5313,
     execveat: 5316,
+    rseq: 5327,
 };
 
 /// `arch/mips/kernel/syscalls/syscall_o32.tbl`.
@@ -395,4 +404,5 @@ pub const MIPS: Numbers = Numbers {
     seccomp: 4352,
     getrandom: 4353,
     execveat: 4356,
+    rseq: 4367,
 };

@@ -1,6 +1,5 @@
 //! `vdso bench`: each call by the vDSO, through the C library, as a system call, and by our images.
 
-mod chart;
 mod machine;
 mod report;
 mod text;
@@ -18,6 +17,7 @@ use vdso_measure::calls::CALLS;
 use vdso_measure::noise::Times;
 use vdso_measure::{Call, Cost, Counter, Noise, Subject, Turns, images, measure};
 
+use crate::chart;
 use crate::exit::Exit;
 use crate::message;
 use crate::subject::refusal;
@@ -169,7 +169,7 @@ fn print(report: &Report, as_json: bool, stdout: Stdout) -> Result<()> {
         writeln!(stdout)?;
         return Ok(());
     }
-    write!(stdout, "{}", text::render(report, text::width()))?;
+    write!(stdout, "{}", text::render(report, chart::width()))?;
     Ok(())
 }
 

@@ -1,26 +1,15 @@
 //! The report for people: a header, and a table with bars for each call.
 
-use std::fmt::Write;
+use anstyle::Style;
 
-use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table as Grid, presets};
-
-use super::chart::bar;
 use super::report::{Report, Row, Table};
+use crate::chart::{bar, grid, lines};
 
 const TITLE: Style = Style::new().bold();
-const BAR: Style = AnsiColor::Cyan.on_default();
 
-/// Without a terminal.
-const USUAL_WIDTH: usize = 80;
 /// What the columns take; the rest is the bar's.
 const COLUMNS_WIDTH: usize = 56;
 const WIDEST_BAR: usize = 40;
-
-/// The terminal's, or as most have it.
-pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0))
-}
 
 /// All of it.
 pub fn render(report: &Report, width: usize) -> String {
@@ -53,27 +42,12 @@ fn header(report: &Report) -> String {
 }
 
 fn render_table(table: &Table, bar_width: usize) -> String {
-    let mut grid = Grid::new();
-    grid.load_style(presets::NOTHING);
-    grid.set_header(["", "min", "median", "p99", "ratio", ""]);
+    let mut grid = grid(["", "min", "median", "p99", "ratio", ""]);
     let largest = table.rows.iter().map(|row| row.median_ns).fold(0.0, f64::max);
     for row in &table.rows {
         grid.add_row(cells(row, largest, bar_width));
     }
-    for column in 1..=4 {
-        if let Some(column) = grid.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut text = format!("\n{TITLE}{}{TITLE:#}\n", table.call);
-    for line in grid.lines() {
-        let line = line.trim_end();
-        // The bar is the only thing in a line that is not of the table.
-        let (columns, bar) = line
-            .split_at(line.find(['█', '▏', '▎', '▍', '▌', '▋', '▊', '▉']).unwrap_or(line.len()));
-        let _ = writeln!(text, "{columns}{BAR}{bar}{BAR:#}");
-    }
-    text
+    format!("\n{TITLE}{}{TITLE:#}\n{}", table.call, lines(&mut grid, 1..=4))
 }
 
 fn cells(row: &Row, largest: f64, bar_width: usize) -> [String; 6] {

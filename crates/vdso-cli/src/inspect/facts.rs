@@ -6,6 +6,7 @@
 
 use serde::{Serialize, Serializer};
 use vdso_elf::{Binding, ByteOrder, Class, HashKind, Image, Kind, Segment, Symbol, abi};
+use vdso_vsyscall::code::{Site, Use, in_program};
 
 use super::layout::{self, KernelLayout};
 use super::users::{self, User};
@@ -26,8 +27,20 @@ pub struct Facts {
     pub images: Vec<ImageFacts>,
     /// Of the running kernel; none where the target is not a running process.
     pub kernel_data_page: Option<KernelLayout>,
+    /// Of a program's file that calls the legacy vsyscall page, or has its addresses: where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vsyscall: Vec<VsyscallFacts>,
     /// What is wrong with the target as a whole.
     pub warnings: Vec<String>,
+}
+
+/// An instruction with an address in the legacy vsyscall page.
+#[derive(Clone, Debug, Serialize)]
+pub struct VsyscallFacts {
+    pub function: &'static str,
+    pub vaddr: Addr,
+    /// Whether a call is seen close behind. Otherwise the address is kept, or compared.
+    pub is_called: bool,
 }
 
 /// What was looked at.
@@ -134,8 +147,23 @@ impl Facts {
             mappings: target.mappings.iter().map(MappingFacts::from).collect(),
             images: target.images.iter().map(ImageFacts::of).collect(),
             kernel_data_page: if is_running { layout::find() } else { None },
+            vsyscall: vsyscall(target),
             warnings: warnings::of_target(target),
         }
+    }
+}
+
+/// Only in files, as others' images are none that anybody links to a program of old.
+fn vsyscall(target: &Target) -> Vec<VsyscallFacts> {
+    let file = target.images.first().filter(|_| matches!(target.origin, Origin::File(_)));
+    let sites = file.into_iter().flat_map(|file| in_program(&file.bytes));
+    sites.map(VsyscallFacts::from).collect()
+}
+
+impl From<(u64, Site)> for VsyscallFacts {
+    fn from((vaddr, site): (u64, Site)) -> Self {
+        let is_called = site.used == Use::Called;
+        Self { function: site.entry.name(), vaddr: Addr(vaddr), is_called }
     }
 }
 

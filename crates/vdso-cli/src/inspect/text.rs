@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::facts::{ElfFacts, Facts, ImageFacts, SymbolFacts};
+use super::facts::{ElfFacts, Facts, ImageFacts, SymbolFacts, VsyscallFacts};
 use super::layout::KernelLayout;
 use crate::message::printable;
 use crate::subject::{Origin, Target};
@@ -28,7 +28,27 @@ pub fn write(out: &mut impl Write, target: &Target, facts: &Facts) -> io::Result
         writeln!(out)?;
         write_layout(out, layout)?;
     }
+    if !facts.vsyscall.is_empty() {
+        writeln!(out)?;
+        write_vsyscall(out, &facts.vsyscall)?;
+    }
     write_warnings(out, &facts.warnings)
+}
+
+fn write_vsyscall(out: &mut impl Write, sites: &[VsyscallFacts]) -> io::Result<()> {
+    heading(out, "Addresses of the legacy vsyscall page in the code")?;
+    let rows = sites.iter().map(|site| {
+        let used = if site.is_called { "called" } else { "kept or compared" };
+        [site.vaddr.to_string(), site.function.to_owned(), used.to_owned()]
+    });
+    table(out, ["address", "function", "use"], &[], rows)?;
+    if sites.iter().any(|site| site.is_called) {
+        writeln!(
+            out,
+            "\nvsyscall=none makes these calls fatal; vdso run keeps the program alive there"
+        )?;
+    }
+    Ok(())
 }
 
 fn title(target: &Target) -> String {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use vdso_data::arithmetic::Rate;
 use vdso_image::Source;
-use vdso_launch::FileTimes;
+use vdso_launch::{Call, CallSet, FileTimes};
 
 use super::clocks::{self, At, Offset};
 
@@ -62,6 +62,23 @@ pub struct Run {
     #[arg(long, value_enum, value_name = "WHOSE", default_value = "host")]
     pub file_times: FileTimesOf,
 
+    /// Hide functions of the vDSO: all, or those that are named
+    ///
+    /// The program then makes system calls in their place, which strace and filters see. A clock that is moved stays its
+    /// own: such a call is reported and answered, which takes 20 us, or 0.3 us where the program's code can be changed
+    /// (--no-patch). What is no such call stays in the vDSO: Linux 7.2's functions for robust futexes, and returns from
+    /// signal handlers.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FUNCTIONS",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all"
+    )]
+    pub off: Vec<Hidden>,
+
     /// Leave the program's code as it is in its files
     ///
     /// Else a system call instruction that waits for the program's own clock again and again is made to jump to the image:
@@ -105,6 +122,33 @@ pub enum ClockGroup {
     All,
 }
 
+/// [`Call`], as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Hidden {
+    ClockGettime,
+    ClockGetres,
+    Gettimeofday,
+    Time,
+    Getcpu,
+    Getrandom,
+    All,
+}
+
+impl From<Hidden> for CallSet {
+    fn from(hidden: Hidden) -> Self {
+        match hidden {
+            Hidden::ClockGettime => Call::ClockGettime.into(),
+            Hidden::ClockGetres => Call::ClockGetres.into(),
+            Hidden::Gettimeofday => Call::Gettimeofday.into(),
+            Hidden::Time => Call::Time.into(),
+            Hidden::Getcpu => Call::Getcpu.into(),
+            Hidden::Getrandom => Call::Getrandom.into(),
+            Hidden::All => Self::ALL,
+        }
+    }
+}
+
 /// [`FileTimes`], as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FileTimesOf {
@@ -112,6 +156,13 @@ pub enum FileTimesOf {
     Host,
     /// As if the program's own clock had stored them
     Clock,
+}
+
+impl Run {
+    /// What `--off` names.
+    pub fn hidden(&self) -> CallSet {
+        self.off.iter().flat_map(|&hidden| CallSet::from(hidden).iter()).collect()
+    }
 }
 
 impl From<FileTimesOf> for FileTimes {
@@ -152,6 +203,7 @@ Examples:
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
   vdso run --settable -- sh -c 'date -s 2030-01-01; ./server'
+  vdso run --off -- strace date
   vdso run --offset 1y --clocks all -v -- bash";
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
@@ -162,6 +214,7 @@ Examples:
   vdso run --freeze --at 2000-01-01 -- date
   vdso run --strict --at 2038-01-19 -- make test
   vdso run --settable -- sh -c 'date -s 2030-01-01; ./server'
+  vdso run --off -- strace date
   vdso run --offset 1y --clocks all -v -- bash
 
 Exit code: that of the program; 128 and the signal's number if a signal ended it; 127 if it was not

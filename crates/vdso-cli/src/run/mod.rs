@@ -9,6 +9,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -17,8 +18,9 @@ use vdso_launch::follow::{Tick, Turn};
 use vdso_launch::privilege::{self, Privilege};
 use vdso_launch::{
     CallSites, Core, FileTimes, Follow, Launch, OnHostClock, Outcome, Plan, Selected, Source,
-    SourceError, Streams, end_by_signal, execute, select,
+    SourceError, Streams, end_by_signal, execute, select, select_counting,
 };
+use vdso_map::CountsFile;
 use vdso_timekeeper::{Report, Timekeeper};
 
 use crate::message::{self, Hinted, quoted};
@@ -28,14 +30,29 @@ use args::FileTimesOf;
 pub use args::Run;
 
 /// A mistake in the arguments.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 /// Our own failure, as in env(1) and timeout(1).
-const FAILED: u8 = 125;
+pub const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+/// What becomes of the counts of a program whose calls are counted.
+#[derive(Clone, Copy)]
+pub struct Counting<'a> {
+    /// Called when the program has ended, if there was one.
+    pub ended: &'a dyn Fn(&Counted<'_>) -> Result<()>,
+}
+
+/// What was counted.
+pub struct Counted<'a> {
+    /// The counts.
+    pub counts: &'a CountsFile,
+    /// How long the program ran.
+    pub elapsed: Duration,
+}
+
 /// Runs the command, and gives its exit code.
-pub fn run(run: &Run) -> ExitCode {
+pub fn run(run: &Run, counting: Option<Counting<'_>>) -> ExitCode {
     let plan = match clocks::plan(run) {
         Ok(plan) => plan,
         Err(error) => {
@@ -49,7 +66,7 @@ pub fn run(run: &Run) -> ExitCode {
         );
         return ExitCode::from(USAGE);
     }
-    match outcome(run, &plan) {
+    match outcome(run, &plan, counting) {
         Ok(Outcome::Exited(code)) => ExitCode::from(code as u8),
         Ok(Outcome::Signaled(signal)) => end_by_signal(signal, Core::NotDumped).into(),
         Ok(Outcome::Dumped(signal)) => end_by_signal(signal, Core::Dumped).into(),
@@ -67,7 +84,7 @@ pub fn run(run: &Run) -> ExitCode {
     }
 }
 
-fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
+fn outcome(run: &Run, plan: &Plan, counting: Option<Counting<'_>>) -> Result<Outcome> {
     vdso_inject::arch::check_support()?;
     FileTimes::from(run.file_times).check_support()?;
     let command = c_strings(run)?;
@@ -77,13 +94,23 @@ fn outcome(run: &Run, plan: &Plan) -> Result<Outcome> {
     let kept = Kept::for_this_user();
     let host = kept.as_ref().map_or_else(Host::find, Host::find_with);
     let host = host.context("cannot read /proc/self/maps")?;
-    let mut selected = select(&host, plan, run.source.map(Source::from)).map_err(with_hint)?;
+    let select = if counting.is_some() { select_counting } else { select };
+    let asked = run.source.map(Source::from);
+    let mut selected = select(&host, plan, asked, run.hidden()).map_err(with_hint)?;
     if run.no_patch {
         selected.payload.detours.call_sites = CallSites::Kept;
     }
     selected.payload.detours.file_times = run.file_times.into();
     explain(run, plan, &selected);
-    let outcome = launch(run, &command, plan, &host, &selected);
+    let start = Instant::now();
+    let mut outcome = launch(run, &command, plan, &host, &selected);
+    if let (Some(counting), Some(counts), Ok(ended)) =
+        (counting, &selected.payload.counts, &outcome)
+        && !matches!(ended, Outcome::NotExecuted(_))
+        && let Err(error) = (counting.ended)(&Counted { counts, elapsed: start.elapsed() })
+    {
+        outcome = Err(error);
+    }
     // This process ends now, which takes away all at once.
     std::mem::forget((host, selected));
     outcome
@@ -158,6 +185,9 @@ fn explain(run: &Run, plan: &Plan, selected: &Selected) {
     }
     message::say(selected);
     message::say(plan);
+    if !run.hidden().is_empty() {
+        message::say(format_args!("functions that are off: {}", run.hidden()));
+    }
     if !selected.missing.is_empty() {
         message::say(format_args!(
             "the kernel's vDSO has functions that this image does not know, and that the program \

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use vdso_vsyscall::code::in_program;
+
 use super::{FoundImage, Origin, Target, core_file};
 use crate::message::{Hinted, printable_path};
 
@@ -49,8 +51,11 @@ pub fn open(path: &Path) -> Result<Target> {
     if bytes.len() as u64 > LONGEST_BYTES {
         bail!("{shown} is longer than {} MiB, which no vDSO image is", LONGEST_BYTES >> 20);
     }
-    vdso_elf::Image::parse(&bytes)
-        .with_context(|| format!("cannot read {shown} as a vDSO image"))?;
+    // A static program is no image, and may yet be of interest for that.
+    if in_program(&bytes).next().is_none() {
+        vdso_elf::Image::parse(&bytes)
+            .with_context(|| format!("cannot read {shown} as a vDSO image"))?;
+    }
     let image = FoundImage { addr: None, bytes, in_use: None };
     Ok(Target { origin: Origin::File(path.to_owned()), mappings: Vec::new(), images: vec![image] })
 }

@@ -1,9 +1,12 @@
 //! Debuggers and tracers see the image as they see any library: [`gdb`] unwinds through it and steps
-//! through its source, and [`uprobes`] count its calls. `docs/DEBUGGING.md` tells a person how.
+//! through its source, and [`uprobes`] count its calls. Programs that are [`traced`] from their start on have their clock
+//! without it. `docs/DEBUGGING.md` tells a person how.
 
 mod gdb;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(target_arch = "x86_64")]
+mod traced;
 mod uprobes;
 
 use std::collections::BTreeMap;

@@ -28,6 +28,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __i386__
+// The number that has this name there takes the address of its arguments.
+#undef SYS_select
+#define SYS_select SYS__newselect
+#endif
+
 #define SEC 1000000000LL
 
 static long long scale = 1;

@@ -3,7 +3,7 @@
 //                              much; prints WAITED and the seconds that passed on MONOTONIC
 //   sets back CALL             the same, but the clock is set back by 2 s at first, and the wait is for 1 s
 //   sets cancel                a timerfd that is to be cancelled; prints FIRED once REALTIME was set
-//   sets refused               every way to set REALTIME, and the errno of each
+//   sets refused               every way to set REALTIME, and adjtime without an offset: the errno of each
 //   sets invalid               times that are none
 //   sets adjust                adjtimex: prints what it says before and after
 //   sets slew US               adjtime by US microseconds; prints how far REALTIME has gone against MONOTONIC after 1.5 s
@@ -124,6 +124,7 @@ static void refused(void) {
     struct timezone zone = {60, 0};
     struct timex step = {.modes = ADJ_SETOFFSET, .time = {100, 0}};
     struct timex tick = {.modes = ADJ_TICK, .tick = 10000};
+    struct timex no_offset = {.modes = ADJ_OFFSET_SINGLESHOT & ~ADJ_OFFSET};
     struct timex asks = {.modes = 0};
     errno = 0;
     printf("clock_settime %ld", syscall(SYS_clock_settime, CLOCK_REALTIME, &time));
@@ -135,6 +136,8 @@ static void refused(void) {
     printf("adjtimex %ld", syscall(SYS_adjtimex, &step));
     printf(" %d\n", errno), errno = 0;
     printf("clock_adjtime %ld", syscall(SYS_clock_adjtime, CLOCK_REALTIME, &tick));
+    printf(" %d\n", errno), errno = 0;
+    printf("no_offset %ld", syscall(SYS_adjtimex, &no_offset));
     printf(" %d\n", errno), errno = 0;
     printf("asks %d", syscall(SYS_adjtimex, &asks) >= 0);
     printf(" %d\n", errno);

@@ -9,6 +9,8 @@
 // but for HOST_MS: how long it took by /proc/uptime, in hundredths of a second. MS is how long a short wait is.
 // Before that the same instruction has made TIMES short waits, as a call site that is used often may be rewritten.
 // Whoever waits for ever prints nothing. Ends, and ends all of them, at the end of standard input.
+//
+// As an i386 program it makes the calls with times of 32 bits, or with _TIME_BITS=64 their siblings with times of 64.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,6 +45,52 @@
 #define SYS_futex_wait 455
 #endif
 #define LOCK_PI2 13
+
+#ifdef __i386__
+#undef SYS_select
+#define SYS_select 142
+#define SYS_old_select 82
+#define SYS_io_pgetevents_old 385
+#else
+#define SYS_io_pgetevents_old 333
+#endif
+
+// Those with times of 64 bits: include/uapi/asm-generic/unistd.h.
+#if defined __i386__ && defined _TIME_BITS
+#undef SYS_clock_nanosleep
+#define SYS_clock_nanosleep 407
+#undef SYS_timer_gettime
+#define SYS_timer_gettime 408
+#undef SYS_timer_settime
+#define SYS_timer_settime 409
+#undef SYS_timerfd_gettime
+#define SYS_timerfd_gettime 410
+#undef SYS_timerfd_settime
+#define SYS_timerfd_settime 411
+#undef SYS_pselect6
+#define SYS_pselect6 413
+#undef SYS_ppoll
+#define SYS_ppoll 414
+#define SYS_pgetevents 416
+#undef SYS_recvmmsg
+#define SYS_recvmmsg 417
+#undef SYS_mq_timedsend
+#define SYS_mq_timedsend 418
+#undef SYS_mq_timedreceive
+#define SYS_mq_timedreceive 419
+#undef SYS_semtimedop
+#define SYS_semtimedop 420
+#undef SYS_rt_sigtimedwait
+#define SYS_rt_sigtimedwait 421
+#undef SYS_futex
+#define SYS_futex 422
+#else
+#define SYS_pgetevents SYS_io_pgetevents_old
+#endif
+
+// What calls without such a sibling take.
+struct old_val { long tv_sec, tv_usec; };
+struct old_interval { struct old_val it_interval, it_value; };
 #define FUTEX2_32_PRIVATE (2 | 128)
 
 #define SEC 1000000000LL
@@ -145,8 +193,8 @@ static long futex2_no_clock(long time) { return futex2(CLOCK_BOOTTIME, time); }
 static long futexes(int clock, long time)
 {
 	struct { uint64_t value, address; uint32_t flags, reserved; } all[2] = {
-		{ 0, (uint64_t)&word, FUTEX2_32_PRIVATE, 0 },
-		{ 0, (uint64_t)&span_ns + 4, FUTEX2_32_PRIVATE, 0 },
+		{ 0, (uintptr_t)&word, FUTEX2_32_PRIVATE, 0 },
+		{ 0, (uintptr_t)&span_ns + 4, FUTEX2_32_PRIVATE, 0 },
 	};
 	return call(SYS_futex_waitv, ADDR(all), 1, 0, time, clock, 0);
 }
@@ -188,6 +236,53 @@ static long select_one(long time)
 	FD_SET(ends[0], &set);
 	return call(SYS_select, ends[0] + 1, ADDR(&set), 0, 0, time, 0);
 }
+
+#ifdef SYS_old_select
+static long old_select_one(long time)
+{
+	int ends[2];
+	if (pipe(ends))
+		return -errno;
+	fd_set set;
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	long arguments[] = { ends[0] + 1, ADDR(&set), 0, 0, time };
+	return call(SYS_old_select, ADDR(arguments), 0, 0, 0, 0, 0);
+}
+
+static long old_select_bad(long time) { return call(SYS_old_select, time == 8 ? 8 : 12, 0, 0, 0, 0, 0); }
+
+static long receive_by_socketcall(long time)
+{
+	char byte;
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+		return -errno;
+	long arguments[] = { ends[0], SOL_SOCKET, 20 /* SO_RCVTIMEO_OLD */, time, 8 };
+	long result = call(SYS_socketcall, 14 /* SYS_SETSOCKOPT */, ADDR(arguments), 0, 0, 0, 0);
+	return result ? result : call(SYS_recvfrom, ends[0], ADDR(&byte), 1, 0, 0, 0);
+}
+
+static long socketcall_bad(long time) { return call(SYS_socketcall, 14, time == 8 ? 8 : 12, 0, 0, 0, 0); }
+
+static long epoll_pwait_masked(long time)
+{
+	struct epoll_event event;
+	uint64_t set = 1 << (SIGUSR2 - 1);
+	return call(SYS_epoll_pwait, epoll_create1(0), ADDR(&event), 1, time, ADDR(&set), sizeof set);
+}
+
+static long get_events_masked(long time)
+{
+	aio_context_t context = 0;
+	struct io_event event;
+	uint64_t set = 1 << (SIGUSR2 - 1);
+	struct { uint64_t *set; size_t bytes; } mask = { &set, sizeof set };
+	if (syscall(SYS_io_setup, 1, &context))
+		return -errno;
+	return call(SYS_pgetevents, context, 1, 1, ADDR(&event), time, ADDR(&mask));
+}
+#endif
 
 static long select_closed(long time)
 {
@@ -251,7 +346,11 @@ static long receive_message(long time)
 static long semaphore(long time)
 {
 	struct sembuf down = { 0, -1, 0 };
+#ifdef SYS_semtimedop
 	return call(SYS_semtimedop, semaphores, ADDR(&down), 1, time, 0, 0);
+#else
+	return call(SYS_ipc, 4 /* SEMTIMEDOP */, semaphores, 1, 0, ADDR(&down), time);
+#endif
 }
 
 static long wait_signal(long time)
@@ -301,13 +400,13 @@ static long get_events_unmasked(long time)
 	struct io_event event;
 	if (syscall(SYS_io_setup, 1, &context))
 		return -errno;
-	return call(333 /* io_pgetevents */, context, 1, 1, ADDR(&event), time, 0);
+	return call(SYS_pgetevents, context, 1, 1, ADDR(&event), time, 0);
 }
 
 static long ring(unsigned flags, long time)
 {
 	struct { uint32_t words[30]; } parameters = { { 0 } };
-	struct { uint64_t set; uint32_t set_bytes, least_usec; uint64_t time; } argument = { 0, 8, 0, time };
+	struct { uint64_t set; uint32_t set_bytes, least_usec; uint64_t time; } argument = { 0, 8, 0, (unsigned long)time };
 	int fd = syscall(425 /* io_uring_setup */, 1, &parameters);
 	if (fd < 0)
 		return -errno;
@@ -327,8 +426,8 @@ static long receive(int option, long bytes, long time)
 	return result ? result : call(SYS_recvfrom, ends[0], ADDR(&byte), 1, 0, 0, 0);
 }
 
-static long receive_old(long time) { return receive(20 /* SO_RCVTIMEO_OLD */, sizeof(struct timeval), time); }
-static long receive_new(long time) { return receive(66 /* SO_RCVTIMEO_NEW */, sizeof(struct timeval), time); }
+static long receive_old(long time) { return receive(20 /* SO_RCVTIMEO_OLD */, sizeof(struct old_val), time); }
+static long receive_new(long time) { return receive(66 /* SO_RCVTIMEO_NEW */, 16, time); }
 
 // A send that waits for room.
 static long send_much(long time)
@@ -338,7 +437,7 @@ static long send_much(long time)
 		return -errno;
 	while (send(ends[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
 		;
-	long result = call(SYS_setsockopt, ends[0], SOL_SOCKET, 21 /* SO_SNDTIMEO_OLD */, time, sizeof(struct timeval), 0);
+	long result = call(SYS_setsockopt, ends[0], SOL_SOCKET, 21 /* SO_SNDTIMEO_OLD */, time, sizeof(struct old_val), 0);
 	return result ? result : call(SYS_sendto, ends[0], ADDR(bytes), sizeof bytes, 0, 0, 0);
 }
 
@@ -436,8 +535,8 @@ static long intervals_of_timer(long time)
 
 static long intervals_of_setitimer(long time)
 {
-	struct timeval quarter = { span_ns / 4 / SEC, span_ns / 4 % SEC / 1000 };
-	struct itimerval each = { quarter, quarter };
+	struct old_val quarter = { span_ns / 4 / SEC, span_ns / 4 % SEC / 1000 };
+	struct old_interval each = { quarter, quarter };
 	long result = call(SYS_setitimer, ITIMER_REAL, ADDR(&each), 0, 0, 0, 0);
 	for (int i = 0; i < 4; i++)
 		wait_for_ever(&alrm);
@@ -449,9 +548,9 @@ static long intervals_of_setitimer(long time)
 // What is left of what was set far ahead: `time` is that, and what is given is what is left, ns.
 
 static long long of_spec(struct timespec left) { return left.tv_sec * SEC + left.tv_nsec; }
-static long long of_val(struct timeval left) { return left.tv_sec * SEC + left.tv_usec * 1000; }
+static long long of_val(struct old_val left) { return left.tv_sec * SEC + left.tv_usec * 1000LL; }
 
-static long left_of_timer(int clock, int flags, long time)
+static long long left_of_timer(int clock, int flags, long time)
 {
 	int id = made_timer(clock);
 	struct itimerspec left = { { 0 }, { 0 } };
@@ -460,10 +559,10 @@ static long left_of_timer(int clock, int flags, long time)
 	return of_spec(left.it_value);
 }
 
-static long left_timer(long time) { return left_of_timer(CLOCK_MONOTONIC, 0, time); }
-static long left_timer_until(long time) { return left_of_timer(CLOCK_REALTIME, TIMER_ABSTIME, time); }
+static long long left_timer(long time) { return left_of_timer(CLOCK_MONOTONIC, 0, time); }
+static long long left_timer_until(long time) { return left_of_timer(CLOCK_REALTIME, TIMER_ABSTIME, time); }
 
-static long left_timer_set_again(long time)
+static long long left_timer_set_again(long time)
 {
 	int id = made_timer(CLOCK_MONOTONIC);
 	struct itimerspec none = { { 0 }, { 0 } }, left = none;
@@ -472,7 +571,7 @@ static long left_timer_set_again(long time)
 	return of_spec(left.it_value);
 }
 
-static long left_timerfd(long time)
+static long long left_timerfd(long time)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
 	struct itimerspec left = { { 0 }, { 0 } };
@@ -481,7 +580,7 @@ static long left_timerfd(long time)
 	return of_spec(left.it_value);
 }
 
-static long left_timerfd_set_again(long time)
+static long long left_timerfd_set_again(long time)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
 	struct itimerspec none = { { 0 }, { 0 } }, left = none;
@@ -490,31 +589,31 @@ static long left_timerfd_set_again(long time)
 	return of_spec(left.it_value);
 }
 
-static long left_setitimer(long time)
+static long long left_setitimer(long time)
 {
-	struct itimerval none = { { 0 }, { 0 } }, left = none;
+	struct old_interval none = { { 0 }, { 0 } }, left = none;
 	if (syscall(SYS_setitimer, ITIMER_REAL, time, NULL) || syscall(SYS_setitimer, ITIMER_REAL, &none, &left))
 		return -errno;
 	return of_val(left.it_value);
 }
 
-static long left_getitimer(long time)
+static long long left_getitimer(long time)
 {
-	struct itimerval left = { { 0 }, { 0 } };
+	struct old_interval left = { { 0 }, { 0 } };
 	if (syscall(SYS_setitimer, ITIMER_REAL, time, NULL) || syscall(SYS_getitimer, ITIMER_REAL, &left))
 		return -errno;
 	return of_val(left.it_value);
 }
 
-static long left_alarm(long time)
+static long long left_alarm(long time)
 {
 	syscall(SYS_alarm, time);
 	return syscall(SYS_alarm, 0) * SEC;
 }
 
-static long left_receive(long time)
+static long long left_receive(long time)
 {
-	struct timeval left = { 0, 0 };
+	struct old_val left = { 0, 0 };
 	socklen_t bytes = sizeof left;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || syscall(SYS_setsockopt, ends[0], SOL_SOCKET, 20, time, bytes) ||
 	    syscall(SYS_getsockopt, ends[0], SOL_SOCKET, 20, &left, &bytes))
@@ -524,7 +623,8 @@ static long left_receive(long time)
 
 // ---------------------------------------------------------------------------------------------
 
-enum form { SPEC, VAL, PAIR_OF_SPEC, PAIR_OF_VAL, MILLIS, SECONDS, NONE };
+// Of the words of a time: those of `long` are of calls without a sibling that has 64 bits, and of those in the names.
+enum form { SPEC, SPEC_OF_LONG, SPEC_OF_64, VAL, VAL_OF_64, PAIR_OF_SPEC, PAIR_OF_VAL, MILLIS, SECONDS, NONE };
 enum kind { SPAN, DEADLINE, LEFT, UNUSED };
 static const char *const kinds[] = { "span", "deadline", "left", "unused" };
 
@@ -533,88 +633,100 @@ static const struct wait {
 	enum kind kind;
 	enum form form;
 	int clock;
-	long (*make)(long time);
+	union {
+		long (*make)(long time);
+		// Gives what is left.
+		long long (*left)(long time);
+	};
 } waits[] = {
-	{ "clock_nanosleep-until-realtime", DEADLINE, SPEC, CLOCK_REALTIME, sleep_until_realtime },
-	{ "clock_nanosleep-until-monotonic", DEADLINE, SPEC, CLOCK_MONOTONIC, sleep_until_monotonic },
-	{ "clock_nanosleep-until-boottime", DEADLINE, SPEC, CLOCK_BOOTTIME, sleep_until_boottime },
-	{ "clock_nanosleep-until-tai", DEADLINE, SPEC, CLOCK_TAI, sleep_until_tai },
-	{ "clock_nanosleep-until-alarm", DEADLINE, SPEC, CLOCK_REALTIME, sleep_until_alarm },
-	{ "clock_nanosleep-realtime", SPAN, SPEC, CLOCK_MONOTONIC, sleep_realtime },
-	{ "clock_nanosleep-monotonic", SPAN, SPEC, CLOCK_MONOTONIC, sleep_monotonic },
-	{ "clock_nanosleep-boottime", SPAN, SPEC, CLOCK_MONOTONIC, sleep_boottime },
-	{ "clock_nanosleep-no-clock", UNUSED, SPEC, CLOCK_MONOTONIC, sleep_no_clock },
-	{ "nanosleep", SPAN, SPEC, CLOCK_MONOTONIC, plain_nanosleep },
-	{ "futex-wait", SPAN, SPEC, CLOCK_MONOTONIC, futex_wait },
-	{ "futex-wait-private", SPAN, SPEC, CLOCK_MONOTONIC, futex_wait_private },
-	{ "futex-wait-other", UNUSED, SPEC, CLOCK_MONOTONIC, futex_wait_other },
-	{ "futex-bitset", DEADLINE, SPEC, CLOCK_MONOTONIC, futex_bitset },
-	{ "futex-bitset-realtime", DEADLINE, SPEC, CLOCK_REALTIME, futex_bitset_realtime },
-	{ "futex-bitset-other", UNUSED, SPEC, CLOCK_REALTIME, futex_bitset_other },
-	{ "futex-lock-pi", DEADLINE, SPEC, CLOCK_REALTIME, futex_lock },
-	{ "futex-lock-pi2", DEADLINE, SPEC, CLOCK_MONOTONIC, futex_lock2 },
-	{ "futex-lock-pi2-realtime", DEADLINE, SPEC, CLOCK_REALTIME, futex_lock2_realtime },
-	{ "futex-requeue-pi", DEADLINE, SPEC, CLOCK_MONOTONIC, futex_requeue },
-	{ "futex-requeue-pi-realtime", DEADLINE, SPEC, CLOCK_REALTIME, futex_requeue_realtime },
-	{ "futex_wait-monotonic", DEADLINE, SPEC, CLOCK_MONOTONIC, futex2_monotonic },
-	{ "futex_wait-realtime", DEADLINE, SPEC, CLOCK_REALTIME, futex2_realtime },
-	{ "futex_wait-no-clock", UNUSED, SPEC, CLOCK_BOOTTIME, futex2_no_clock },
-	{ "futex_waitv-monotonic", DEADLINE, SPEC, CLOCK_MONOTONIC, futexes_monotonic },
-	{ "futex_waitv-realtime", DEADLINE, SPEC, CLOCK_REALTIME, futexes_realtime },
-	{ "poll-none", SPAN, MILLIS, CLOCK_MONOTONIC, poll_none },
-	{ "poll-one", SPAN, MILLIS, CLOCK_MONOTONIC, poll_one },
-	{ "poll-bad", UNUSED, MILLIS, CLOCK_MONOTONIC, poll_bad },
-	{ "ppoll-none", SPAN, SPEC, CLOCK_MONOTONIC, ppoll_none },
-	{ "ppoll-one", SPAN, SPEC, CLOCK_MONOTONIC, ppoll_one },
-	{ "select-one", SPAN, VAL, CLOCK_MONOTONIC, select_one },
-	{ "select-closed", UNUSED, VAL, CLOCK_MONOTONIC, select_closed },
-	{ "pselect6-none", SPAN, SPEC, CLOCK_MONOTONIC, pselect_none },
-	{ "pselect6-masked", SPAN, SPEC, CLOCK_MONOTONIC, pselect_masked },
-	{ "epoll_wait", SPAN, MILLIS, CLOCK_MONOTONIC, epoll_wait_none },
-	{ "epoll_wait-closed", UNUSED, MILLIS, CLOCK_MONOTONIC, epoll_closed },
-	{ "epoll_pwait", SPAN, MILLIS, CLOCK_MONOTONIC, epoll_pwait_none },
-	{ "epoll_pwait2", SPAN, SPEC, CLOCK_MONOTONIC, epoll_pwait2_none },
-	{ "mq_timedsend", DEADLINE, SPEC, CLOCK_REALTIME, send_message },
-	{ "mq_timedreceive", DEADLINE, SPEC, CLOCK_REALTIME, receive_message },
-	{ "semtimedop", SPAN, SPEC, CLOCK_MONOTONIC, semaphore },
-	{ "rt_sigtimedwait", SPAN, SPEC, CLOCK_MONOTONIC, wait_signal },
-	{ "recvmmsg", SPAN, SPEC, CLOCK_MONOTONIC, receive_some },
-	{ "io_getevents", SPAN, SPEC, CLOCK_MONOTONIC, get_events },
-	{ "io_pgetevents", SPAN, SPEC, CLOCK_MONOTONIC, get_events_unmasked },
-	{ "io_uring_enter", SPAN, SPEC, CLOCK_MONOTONIC, ring_for },
-	{ "io_uring_enter-until", DEADLINE, SPEC, CLOCK_MONOTONIC, ring_until },
-	{ "so_rcvtimeo", SPAN, VAL, CLOCK_MONOTONIC, receive_old },
-	{ "so_rcvtimeo-new", SPAN, VAL, CLOCK_MONOTONIC, receive_new },
-	{ "so_sndtimeo", SPAN, VAL, CLOCK_MONOTONIC, send_much },
-	{ "timer_settime-until-realtime", DEADLINE, PAIR_OF_SPEC, CLOCK_REALTIME, timer_until_realtime },
-	{ "timer_settime-until-monotonic", DEADLINE, PAIR_OF_SPEC, CLOCK_MONOTONIC, timer_until_monotonic },
-	{ "timer_settime-until-boottime", DEADLINE, PAIR_OF_SPEC, CLOCK_BOOTTIME, timer_until_boottime },
-	{ "timer_settime-until-tai", DEADLINE, PAIR_OF_SPEC, CLOCK_TAI, timer_until_tai },
-	{ "timer_settime-realtime", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, timer_realtime },
-	{ "timer_settime-monotonic", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, timer_monotonic },
-	{ "timer_settime-none", UNUSED, PAIR_OF_SPEC, CLOCK_MONOTONIC, timer_none },
-	{ "timerfd_settime-until-realtime", DEADLINE, PAIR_OF_SPEC, CLOCK_REALTIME, timerfd_until_realtime },
-	{ "timerfd_settime-until-cancel", DEADLINE, PAIR_OF_SPEC, CLOCK_REALTIME, timerfd_until_cancel },
-	{ "timerfd_settime-until-monotonic", DEADLINE, PAIR_OF_SPEC, CLOCK_MONOTONIC, timerfd_until_monotonic },
-	{ "timerfd_settime-until-boottime", DEADLINE, PAIR_OF_SPEC, CLOCK_BOOTTIME, timerfd_until_boottime },
-	{ "timerfd_settime-realtime", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, timerfd_realtime },
-	{ "timerfd_settime-monotonic", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, timerfd_monotonic },
-	{ "timerfd_settime-closed", UNUSED, PAIR_OF_SPEC, CLOCK_MONOTONIC, timerfd_closed },
-	{ "setitimer", SPAN, PAIR_OF_VAL, CLOCK_MONOTONIC, interval_timer },
-	{ "setitimer-of-cpu", UNUSED, PAIR_OF_VAL, CLOCK_MONOTONIC, interval_timer_of_cpu },
-	{ "alarm", SPAN, SECONDS, CLOCK_MONOTONIC, alarm_clock },
-	{ "timerfd_settime-interval", SPAN, NONE, CLOCK_MONOTONIC, intervals_of_timerfd },
-	{ "timer_settime-interval", SPAN, NONE, CLOCK_MONOTONIC, intervals_of_timer },
-	{ "setitimer-interval", SPAN, NONE, CLOCK_MONOTONIC, intervals_of_setitimer },
-	{ "timer_gettime", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, left_timer },
-	{ "timer_gettime-until", LEFT, PAIR_OF_SPEC, CLOCK_REALTIME, left_timer_until },
-	{ "timer_settime-again", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, left_timer_set_again },
-	{ "timerfd_gettime", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, left_timerfd },
-	{ "timerfd_settime-again", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, left_timerfd_set_again },
-	{ "setitimer-again", LEFT, PAIR_OF_VAL, CLOCK_MONOTONIC, left_setitimer },
-	{ "getitimer", LEFT, PAIR_OF_VAL, CLOCK_MONOTONIC, left_getitimer },
-	{ "alarm-again", LEFT, SECONDS, CLOCK_MONOTONIC, left_alarm },
-	{ "so_rcvtimeo-again", LEFT, VAL, CLOCK_MONOTONIC, left_receive },
+	{ "clock_nanosleep-until-realtime", DEADLINE, SPEC, CLOCK_REALTIME, { sleep_until_realtime } },
+	{ "clock_nanosleep-until-monotonic", DEADLINE, SPEC, CLOCK_MONOTONIC, { sleep_until_monotonic } },
+	{ "clock_nanosleep-until-boottime", DEADLINE, SPEC, CLOCK_BOOTTIME, { sleep_until_boottime } },
+	{ "clock_nanosleep-until-tai", DEADLINE, SPEC, CLOCK_TAI, { sleep_until_tai } },
+	{ "clock_nanosleep-until-alarm", DEADLINE, SPEC, CLOCK_REALTIME, { sleep_until_alarm } },
+	{ "clock_nanosleep-realtime", SPAN, SPEC, CLOCK_MONOTONIC, { sleep_realtime } },
+	{ "clock_nanosleep-monotonic", SPAN, SPEC, CLOCK_MONOTONIC, { sleep_monotonic } },
+	{ "clock_nanosleep-boottime", SPAN, SPEC, CLOCK_MONOTONIC, { sleep_boottime } },
+	{ "clock_nanosleep-no-clock", UNUSED, SPEC, CLOCK_MONOTONIC, { sleep_no_clock } },
+	{ "nanosleep", SPAN, SPEC_OF_LONG, CLOCK_MONOTONIC, { plain_nanosleep } },
+	{ "futex-wait", SPAN, SPEC, CLOCK_MONOTONIC, { futex_wait } },
+	{ "futex-wait-private", SPAN, SPEC, CLOCK_MONOTONIC, { futex_wait_private } },
+	{ "futex-wait-other", UNUSED, SPEC, CLOCK_MONOTONIC, { futex_wait_other } },
+	{ "futex-bitset", DEADLINE, SPEC, CLOCK_MONOTONIC, { futex_bitset } },
+	{ "futex-bitset-realtime", DEADLINE, SPEC, CLOCK_REALTIME, { futex_bitset_realtime } },
+	{ "futex-bitset-other", UNUSED, SPEC, CLOCK_REALTIME, { futex_bitset_other } },
+	{ "futex-lock-pi", DEADLINE, SPEC, CLOCK_REALTIME, { futex_lock } },
+	{ "futex-lock-pi2", DEADLINE, SPEC, CLOCK_MONOTONIC, { futex_lock2 } },
+	{ "futex-lock-pi2-realtime", DEADLINE, SPEC, CLOCK_REALTIME, { futex_lock2_realtime } },
+	{ "futex-requeue-pi", DEADLINE, SPEC, CLOCK_MONOTONIC, { futex_requeue } },
+	{ "futex-requeue-pi-realtime", DEADLINE, SPEC, CLOCK_REALTIME, { futex_requeue_realtime } },
+	{ "futex_wait-monotonic", DEADLINE, SPEC_OF_64, CLOCK_MONOTONIC, { futex2_monotonic } },
+	{ "futex_wait-realtime", DEADLINE, SPEC_OF_64, CLOCK_REALTIME, { futex2_realtime } },
+	{ "futex_wait-no-clock", UNUSED, SPEC_OF_64, CLOCK_BOOTTIME, { futex2_no_clock } },
+	{ "futex_waitv-monotonic", DEADLINE, SPEC_OF_64, CLOCK_MONOTONIC, { futexes_monotonic } },
+	{ "futex_waitv-realtime", DEADLINE, SPEC_OF_64, CLOCK_REALTIME, { futexes_realtime } },
+	{ "poll-none", SPAN, MILLIS, CLOCK_MONOTONIC, { poll_none } },
+	{ "poll-one", SPAN, MILLIS, CLOCK_MONOTONIC, { poll_one } },
+	{ "poll-bad", UNUSED, MILLIS, CLOCK_MONOTONIC, { poll_bad } },
+	{ "ppoll-none", SPAN, SPEC, CLOCK_MONOTONIC, { ppoll_none } },
+	{ "ppoll-one", SPAN, SPEC, CLOCK_MONOTONIC, { ppoll_one } },
+	{ "select-one", SPAN, VAL, CLOCK_MONOTONIC, { select_one } },
+#ifdef SYS_old_select
+	{ "old_select", SPAN, VAL, CLOCK_MONOTONIC, { old_select_one } },
+	{ "old_select-bad", UNUSED, VAL, CLOCK_MONOTONIC, { old_select_bad } },
+	{ "socketcall", SPAN, VAL, CLOCK_MONOTONIC, { receive_by_socketcall } },
+	{ "socketcall-bad", UNUSED, VAL, CLOCK_MONOTONIC, { socketcall_bad } },
+	{ "io_pgetevents-masked", SPAN, SPEC, CLOCK_MONOTONIC, { get_events_masked } },
+	{ "epoll_pwait-masked", SPAN, MILLIS, CLOCK_MONOTONIC, { epoll_pwait_masked } },
+#endif
+	{ "select-closed", UNUSED, VAL, CLOCK_MONOTONIC, { select_closed } },
+	{ "pselect6-none", SPAN, SPEC, CLOCK_MONOTONIC, { pselect_none } },
+	{ "pselect6-masked", SPAN, SPEC, CLOCK_MONOTONIC, { pselect_masked } },
+	{ "epoll_wait", SPAN, MILLIS, CLOCK_MONOTONIC, { epoll_wait_none } },
+	{ "epoll_wait-closed", UNUSED, MILLIS, CLOCK_MONOTONIC, { epoll_closed } },
+	{ "epoll_pwait", SPAN, MILLIS, CLOCK_MONOTONIC, { epoll_pwait_none } },
+	{ "epoll_pwait2", SPAN, SPEC_OF_64, CLOCK_MONOTONIC, { epoll_pwait2_none } },
+	{ "mq_timedsend", DEADLINE, SPEC, CLOCK_REALTIME, { send_message } },
+	{ "mq_timedreceive", DEADLINE, SPEC, CLOCK_REALTIME, { receive_message } },
+	{ "semtimedop", SPAN, SPEC, CLOCK_MONOTONIC, { semaphore } },
+	{ "rt_sigtimedwait", SPAN, SPEC, CLOCK_MONOTONIC, { wait_signal } },
+	{ "recvmmsg", SPAN, SPEC, CLOCK_MONOTONIC, { receive_some } },
+	{ "io_getevents", SPAN, SPEC_OF_LONG, CLOCK_MONOTONIC, { get_events } },
+	{ "io_pgetevents", SPAN, SPEC, CLOCK_MONOTONIC, { get_events_unmasked } },
+	{ "io_uring_enter", SPAN, SPEC_OF_64, CLOCK_MONOTONIC, { ring_for } },
+	{ "io_uring_enter-until", DEADLINE, SPEC_OF_64, CLOCK_MONOTONIC, { ring_until } },
+	{ "so_rcvtimeo", SPAN, VAL, CLOCK_MONOTONIC, { receive_old } },
+	{ "so_rcvtimeo-new", SPAN, VAL_OF_64, CLOCK_MONOTONIC, { receive_new } },
+	{ "so_sndtimeo", SPAN, VAL, CLOCK_MONOTONIC, { send_much } },
+	{ "timer_settime-until-realtime", DEADLINE, PAIR_OF_SPEC, CLOCK_REALTIME, { timer_until_realtime } },
+	{ "timer_settime-until-monotonic", DEADLINE, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timer_until_monotonic } },
+	{ "timer_settime-until-boottime", DEADLINE, PAIR_OF_SPEC, CLOCK_BOOTTIME, { timer_until_boottime } },
+	{ "timer_settime-until-tai", DEADLINE, PAIR_OF_SPEC, CLOCK_TAI, { timer_until_tai } },
+	{ "timer_settime-realtime", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timer_realtime } },
+	{ "timer_settime-monotonic", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timer_monotonic } },
+	{ "timer_settime-none", UNUSED, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timer_none } },
+	{ "timerfd_settime-until-realtime", DEADLINE, PAIR_OF_SPEC, CLOCK_REALTIME, { timerfd_until_realtime } },
+	{ "timerfd_settime-until-cancel", DEADLINE, PAIR_OF_SPEC, CLOCK_REALTIME, { timerfd_until_cancel } },
+	{ "timerfd_settime-until-monotonic", DEADLINE, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timerfd_until_monotonic } },
+	{ "timerfd_settime-until-boottime", DEADLINE, PAIR_OF_SPEC, CLOCK_BOOTTIME, { timerfd_until_boottime } },
+	{ "timerfd_settime-realtime", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timerfd_realtime } },
+	{ "timerfd_settime-monotonic", SPAN, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timerfd_monotonic } },
+	{ "timerfd_settime-closed", UNUSED, PAIR_OF_SPEC, CLOCK_MONOTONIC, { timerfd_closed } },
+	{ "setitimer", SPAN, PAIR_OF_VAL, CLOCK_MONOTONIC, { interval_timer } },
+	{ "setitimer-of-cpu", UNUSED, PAIR_OF_VAL, CLOCK_MONOTONIC, { interval_timer_of_cpu } },
+	{ "alarm", SPAN, SECONDS, CLOCK_MONOTONIC, { alarm_clock } },
+	{ "timerfd_settime-interval", SPAN, NONE, CLOCK_MONOTONIC, { intervals_of_timerfd } },
+	{ "timer_settime-interval", SPAN, NONE, CLOCK_MONOTONIC, { intervals_of_timer } },
+	{ "setitimer-interval", SPAN, NONE, CLOCK_MONOTONIC, { intervals_of_setitimer } },
+	{ "timer_gettime", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, { .left = left_timer } },
+	{ "timer_gettime-until", LEFT, PAIR_OF_SPEC, CLOCK_REALTIME, { .left = left_timer_until } },
+	{ "timer_settime-again", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, { .left = left_timer_set_again } },
+	{ "timerfd_gettime", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, { .left = left_timerfd } },
+	{ "timerfd_settime-again", LEFT, PAIR_OF_SPEC, CLOCK_MONOTONIC, { .left = left_timerfd_set_again } },
+	{ "setitimer-again", LEFT, PAIR_OF_VAL, CLOCK_MONOTONIC, { .left = left_setitimer } },
+	{ "getitimer", LEFT, PAIR_OF_VAL, CLOCK_MONOTONIC, { .left = left_getitimer } },
+	{ "alarm-again", LEFT, SECONDS, CLOCK_MONOTONIC, { .left = left_alarm } },
+	{ "so_rcvtimeo-again", LEFT, VAL, CLOCK_MONOTONIC, { .left = left_receive } },
 };
 
 static const struct input {
@@ -644,11 +756,35 @@ static char *pages(void)
 	return start;
 }
 
+// How long the words of a time are.
+static size_t word_bytes(enum form form)
+{
+	switch (form) {
+	case SPEC:
+	case PAIR_OF_SPEC:
+		return sizeof(time_t);
+	case SPEC_OF_64:
+	case VAL_OF_64:
+		return 8;
+	default:
+		return sizeof(long);
+	}
+}
+
+static void put(char *place, size_t bytes, long long value)
+{
+	int nearest = value > INT_MAX ? INT_MAX : value;
+	if (bytes == sizeof value)
+		memcpy(place, &value, bytes);
+	else
+		memcpy(place, &nearest, bytes);
+}
+
 // What a call of that form is given for the time; -1 if it has no such input.
 static long given(const struct wait *wait, const struct input *input, long long wanted_ns)
 {
 	int is_short = input - inputs < 2;
-	int has_usec = wait->form == VAL || wait->form == PAIR_OF_VAL;
+	int has_usec = wait->form == VAL || wait->form == VAL_OF_64 || wait->form == PAIR_OF_VAL;
 	int is_pair = wait->form == PAIR_OF_SPEC || wait->form == PAIR_OF_VAL;
 	long long sec = is_short ? wanted_ns / SEC : input->sec;
 	long long part = is_short ? wanted_ns % SEC : input->nsec;
@@ -665,7 +801,7 @@ static long given(const struct wait *wait, const struct input *input, long long 
 		static const struct { const char *name; int number; } numbers[] = {
 			{ "zero", 0 }, { "negative", -1 }, { "huge", INT_MAX } };
 		if (input == inputs)
-			return wait->form == MILLIS ? wanted_ns / 1000000 | 7L << 32 : wanted_ns / SEC;
+			return wait->form == MILLIS ? (long)(wanted_ns / 1000000 | 7LL << 32) : (long)(wanted_ns / SEC);
 		for (int i = 0; i < 3; i++)
 			if (!strcmp(numbers[i].name, input->name))
 				return wait->form == SECONDS && i == 1 ? -1 : (long)(unsigned)numbers[i].number;
@@ -676,13 +812,11 @@ static long given(const struct wait *wait, const struct input *input, long long 
 	if (!strcmp(input->name, "address"))
 		return 8;
 	char *page = pages();
+	size_t bytes = word_bytes(wait->form);
 	if (!strcmp(input->name, "edge"))
-		return ADDR(page + 4096 - (is_pair ? 24 : 8));
-	long long *words = (long long *)page;
-	if (is_pair)
-		words += 2;
-	words[0] = sec;
-	words[1] = part;
+		return ADDR(page + 4096 - (is_pair ? 3 : 1) * bytes);
+	put(page + (is_pair ? 2 : 0) * bytes, bytes, sec);
+	put(page + (is_pair ? 3 : 1) * bytes, bytes, part);
 	if (!strcmp(input->name, "readonly"))
 		mprotect(page, 4096, PROT_READ);
 	return ADDR(page);
@@ -690,7 +824,7 @@ static long given(const struct wait *wait, const struct input *input, long long 
 
 static void make(const struct wait *wait, const struct input *input)
 {
-	struct timespec past = { 0, 1 };
+	struct timespec past = { .tv_nsec = 1 };
 	for (int i = 0; i < times; i++)
 		call(SYS_clock_nanosleep, i % 2 ? CLOCK_REALTIME : CLOCK_MONOTONIC, TIMER_ABSTIME, ADDR(&past), 0, 0, 0);
 	uint64_t blocked = usr1 | alrm;
@@ -705,7 +839,7 @@ static void make(const struct wait *wait, const struct input *input)
 	long time = given(wait, input, wanted_ns);
 	if (time == -1)
 		_exit(0);
-	long result = wait->make(time);
+	long long result = wait->kind == LEFT ? wait->left(time) : wait->make(time);
 	long long ended_ns = now_ns(wait->clock);
 	if (wait->kind == LEFT) {
 		ended_ns = result;
@@ -714,7 +848,7 @@ static void make(const struct wait *wait, const struct input *input)
 	} else if (!is_until)
 		wanted_ns += began_ns;
 	char line[256];
-	int bytes = snprintf(line, sizeof line, "%s %s %s %d %ld %lld %lld %lld %lld\n", wait->name, input->name,
+	int bytes = snprintf(line, sizeof line, "%s %s %s %d %lld %lld %lld %lld %lld\n", wait->name, input->name,
 			     kinds[wait->kind], wait->clock, result, host_ms() - host_before, began_ns, ended_ns, wanted_ns);
 	_exit(write(1, line, bytes) != bytes);
 }

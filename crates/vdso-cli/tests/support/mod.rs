@@ -252,6 +252,48 @@ pub fn helper(name: &str) -> PathBuf {
     compile(&format!("{name}.c"), name, &["-O2", "-pthread"])
 }
 
+/// How the times of an i386 program's calls lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// In words of 32 bits.
+    Bits32,
+    /// In words of 64.
+    Bits64,
+}
+
+/// The same as an i386 program; `None` if there is no way to make or run one, or none with a clock of its own, which is reported.
+#[track_caller]
+pub fn i386_helper(name: &str, times: Times, flags: &[&str]) -> Option<PathBuf> {
+    let what = format!("{name} as an i386 program");
+    if !runs_i386(&what) || !gets_clocks(&Program::CI386) {
+        return None;
+    }
+    let (suffix, time_flags): (_, &[&str]) = match times {
+        Times::Bits32 => ("i386", &[]),
+        Times::Bits64 => ("i386-time64", &["-D_TIME_BITS=64", "-D_FILE_OFFSET_BITS=64"]),
+    };
+    let flags = [&test_support::I386[..], &["-O2", "-pthread"], time_flags, flags].concat();
+    Some(compile(&format!("{name}.c"), &format!("{name}-{suffix}"), &flags))
+}
+
+/// Whether i386 programs can be made and run here; if not, that is reported.
+pub fn runs_i386(what: &str) -> bool {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let probe =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("links-{}", std::process::id()));
+    if !test_support::links(Path::new("gcc"), &test_support::I386, &probe) {
+        skip(Lacking::Tool, what, "gcc has no C library for 32-bit x86 programs");
+        return false;
+    }
+    let runs = Command::new(&probe).status().is_ok_and(|status| status.success());
+    let _ = fs::remove_file(&probe);
+    if !runs {
+        skip(Lacking::Kernel, what, "this machine does not run 32-bit x86 programs");
+    }
+    runs
+}
+
 /// Compiles a source of the folder `helpers/` with flags for gcc into a program of another name.
 #[track_caller]
 pub fn compile(source: &str, name: &str, flags: &[&str]) -> PathBuf {

@@ -76,7 +76,6 @@
 //! take a new key. A virtual machine that is restored is told so by its host (VM generation ID), and
 //! then every process takes a new key.
 
-mod memory;
 mod pool;
 mod process;
 #[cfg(feature = "rand_core")]

@@ -24,10 +24,10 @@ use core::ptr::{self, NonNull};
 use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use super::memory::{self, MAP_PRIVATE_ANONYMOUS, PAGE_BYTES, PROT_READ_WRITE};
 use super::{ask_function, process};
 use crate::arch;
 use crate::errno::Errno;
+use crate::memory::{self, MAP_PRIVATE_ANONYMOUS, PAGE_BYTES, PROT_READ_WRITE};
 use crate::resolve::slots;
 
 /// The owner of a state that nobody has.
@@ -303,7 +303,7 @@ impl Place {
         let is_gone = |thread| {
             let is_another = thread != FREE && thread != HELD;
             // Free, and not noted so.
-            thread == FREE || is_another && process::owns_pool() && !memory::is_alive(thread)
+            thread == FREE || is_another && process::owns_pool() && !process::is_alive(thread)
         };
         for _ in 0..MOST_BLOCKS {
             let free = blocks_for(function).find_map(|block| block.claim_free(owner));

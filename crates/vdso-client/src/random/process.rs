@@ -9,7 +9,9 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use super::memory::{self, PAGE_BYTES};
+use crate::arch::{self, NUMBERS};
+use crate::errno::Errno;
+use crate::memory::{self, PAGE_BYTES};
 
 /// The owner's number; zero: nobody has asked since this memory was new, or a forked child's.
 static OWNER: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
@@ -17,7 +19,7 @@ static OWNER: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 /// Whether the pool is of this process: since it was made, or since the fork that has copied it.
 pub fn owns_pool() -> bool {
     let Some(owner) = owner() else { return false };
-    let process = memory::process_id();
+    let process = process_id();
     // Relaxed: the number stands for itself.
     match owner.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => true,
@@ -45,4 +47,26 @@ fn make_owner() -> Option<NonNull<AtomicU32>> {
     // SAFETY: it was not put there, so nobody knows of it.
     unsafe { memory::unmap(page, PAGE_BYTES) };
     NonNull::new(known)
+}
+
+/// The process that this is. The kernel is asked, as what [`ids`](crate::ids) keeps is the parent's in a child that
+/// shares its memory.
+fn process_id() -> u32 {
+    // SAFETY: it takes nothing.
+    unsafe { arch::system_call(NUMBERS.getpid, [0; 6]) as u32 }
+}
+
+/// The thread that this is, asked for the same reason.
+#[cfg(feature = "std")]
+pub fn thread_id() -> u32 {
+    // SAFETY: it takes nothing.
+    unsafe { arch::system_call(NUMBERS.gettid, [0; 6]) as u32 }
+}
+
+/// Whether a thread of this process has the number.
+pub(crate) fn is_alive(thread: u32) -> bool {
+    let arguments = [process_id() as usize, thread as usize, 0, 0, 0, 0];
+    // SAFETY: signal 0 is not sent, only looked at whether it could be.
+    let answer = unsafe { arch::system_call(NUMBERS.tgkill, arguments) };
+    Errno::check(answer) != Err(Errno::ESRCH)
 }

@@ -3,9 +3,8 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence};
 
-use super::memory::thread_id;
 use super::pool::Place;
-use super::process;
+use super::process::{self, thread_id};
 use crate::resolve::slots;
 
 std::thread_local! {

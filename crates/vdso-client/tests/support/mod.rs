@@ -4,6 +4,8 @@
 // Each test file is a program of its own and uses its part of this.
 #![allow(dead_code)]
 
+pub mod process;
+
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -38,12 +38,12 @@ pub(super) const fn current() -> Option<&'static Architecture> {
     })
 }
 
-/// Room on 32-bit architectures, where a product of 128 bits is many instructions.
-const WITH_WIDE_PRODUCTS: usize = 16 << 10;
-
 /// Room with a `getrandom` (several blocks at once, with two instruction sets, are some 4 KiB) and with what
 /// makes system calls in a program's place.
-const WITH_DETOUR: usize = 40 << 10;
+const WITH_DETOUR: usize = 48 << 10;
+
+/// The same on 32-bit architectures, where a product of 128 bits is many instructions.
+const WITH_DETOUR_AND_WIDE_PRODUCTS: usize = 56 << 10;
 
 /// What most rows have in common.
 const USUAL: Architecture = Architecture {
@@ -61,6 +61,7 @@ const USUAL: Architecture = Architecture {
     unwinding: Unwinding::Dwarf,
     enters_programs: false,
     detours: false,
+    counts: false,
     companion: None,
     twin: None,
     exports: &[],
@@ -76,6 +77,7 @@ static X86_64: Architecture = Architecture {
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
     detours: true,
+    counts: true,
     companion: Some("i386"),
     twin: Some("x32"),
     exports: &[
@@ -96,6 +98,7 @@ static X32: Architecture = Architecture {
     name: "x32",
     target: "x86_64-unknown-linux-gnux32",
     abi: &kernel::X32,
+    counts: false,
     companion: None,
     twin: None,
     exports: &[
@@ -248,9 +251,10 @@ static I386: Architecture = Architecture {
     // Position-independent code would compute the address of a table before every call. What else it
     // would be needed for, the linker refuses.
     compiler_flags: &["-Crelocation-model=static"],
-    image_bytes: WITH_WIDE_PRODUCTS,
+    image_bytes: WITH_DETOUR_AND_WIDE_PRODUCTS,
     counter: "time-stamp counter (rdtscp)",
     enters_programs: true,
+    detours: true,
     exports: &[
         own(&kernel::I386, "__vdso_clock_gettime64"),
         own(&kernel::I386, "__vdso_clock_getres_time64"),

@@ -70,8 +70,8 @@ pub fn statx(call: Call) -> i64 {
 #[inline(never)]
 pub fn set(call: Call) -> i64 {
     let times_addr = call.arg(2);
-    let words = memory::read(times_addr).zip(memory::read(times_addr.wrapping_add(16)));
-    let Some((access, change)) = words else { return call.make(MARK) };
+    let words = memory::read_pair(call.form, times_addr);
+    let Some([access, change]) = words else { return call.make(MARK) };
     let transform = transform(clock::REALTIME);
     let times = [access, change].map(|time| stored(&transform, time));
     call.with(2, addr_of(&times)).make(MARK)
@@ -86,28 +86,28 @@ pub fn set_by_micros(call: Call) -> i64 {
         number::UTIMES => (AT_FDCWD, call.arg(0), call.arg(1)),
         _ => (call.arg(0), call.arg(1), call.arg(2)),
     };
-    let words = memory::read(times_addr).zip(memory::read(times_addr.wrapping_add(16)));
-    let Some((access, change)) = words else { return call.make(MARK) };
+    let words = memory::read_pair(call.form, times_addr);
+    let Some([access, change]) = words else { return call.make(MARK) };
     let [[_, access_usec], [_, change_usec]] = [access, change];
     if access_usec >= USEC_PER_SEC || change_usec >= USEC_PER_SEC {
         return call.make(MARK);
     }
-    set_both(folder, name, [access, change].map(|[sec, usec]| [sec, usec * 1_000]))
+    set_both(call, folder, name, [access, change].map(|[sec, usec]| [sec, usec * 1_000]))
 }
 
 /// `utime`, likewise.
 #[inline(never)]
 pub fn set_by_seconds(call: Call) -> i64 {
-    match memory::read(call.arg(1)) {
-        Some([access, change]) => set_both(AT_FDCWD, call.arg(0), [[access, 0], [change, 0]]),
+    match memory::read(call.form, call.arg(1)) {
+        Some([access, change]) => set_both(call, AT_FDCWD, call.arg(0), [[access, 0], [change, 0]]),
         None => call.make(MARK),
     }
 }
 
-fn set_both(folder: u64, name: u64, times: [[u64; 2]; 2]) -> i64 {
+fn set_both(call: Call, folder: u64, name: u64, times: [[u64; 2]; 2]) -> i64 {
     let transform = transform(clock::REALTIME);
     let times = times.map(|time| stored(&transform, time));
-    Call { number: number::UTIMENSAT, args: [folder, name, addr_of(&times), 0, 0, 0] }.make(MARK)
+    Call { number: number::UTIMENSAT, args: [folder, name, addr_of(&times), 0, 0, 0], ..call }.make(MARK)
 }
 
 /// The folder that the program is in: `include/uapi/linux/fcntl.h`.

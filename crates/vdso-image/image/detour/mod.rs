@@ -13,10 +13,19 @@
 //! - [`timers`]: what goes off later; [`others`]: time-outs of sockets and rings;
 //! - [`reads`]: what time it is;
 //! - [`files`]: times that files have;
-//! - [`memory`]: the program's memory.
+//! - [`older`]: calls of i386 that have younger siblings;
+//! - [`marks`]: how calls are told from the program's; [`memory`]: the program's memory.
 
+#[cfg(not(target_arch = "x86"))]
 mod files;
+#[cfg(not(target_arch = "x86"))]
+mod marks;
+#[cfg(target_arch = "x86")]
+#[path = "marks_by_address.rs"]
+mod marks;
 mod memory;
+#[cfg(target_arch = "x86")]
+mod older;
 mod others;
 mod reads;
 mod several;
@@ -27,19 +36,38 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
 use vdso_data::arithmetic::{Rate, Timespec, Transform};
-use vdso_data::detour::{AGAIN, Call as Diverted, Mark};
+use vdso_data::detour::{AGAIN, Mark};
 use vdso_data::clock::{self, shown_by as line};
 use vdso_data::latch;
 
 use crate::arch::{self, number};
 use crate::{clock_gettime, pages};
+use memory::Form;
+
+/// What a register of the program's holds.
+#[cfg(not(target_arch = "x86"))]
+type Register = u64;
+/// What a register of the program's holds.
+#[cfg(target_arch = "x86")]
+type Register = u32;
+
+/// What its instruction had, as `arch/*/detour.rs` puts it on the stack.
+type Diverted = vdso_data::detour::Call<Register>;
 
 /// Makes the call and gives what it gave.
 pub extern "C" fn make(from: &Diverted) -> i64 {
     /// `EINTR` of `include/uapi/asm-generic/errno-base.h`.
     const INTERRUPTED: i64 = -4;
-    let call = Call { number: from.number as u32, args: from.args };
-    let result = made(call, from.timer_clock as u32);
+    let call = Call {
+        number: from.number as u32,
+        args: from.args.map(u64::from),
+        form: Form::Time64,
+    };
+    let timer_clock = from.timer_clock as u32;
+    #[cfg(target_arch = "x86")]
+    let result = older::sibling(call).map_or_else(|given| given, |call| made(call, timer_clock));
+    #[cfg(not(target_arch = "x86"))]
+    let result = made(call, timer_clock);
     // For a wait that does not know it; no program does.
     if result == -i64::from(AGAIN) { INTERRUPTED } else { result }
 }
@@ -49,7 +77,7 @@ fn made(call: Call, timer_clock: u32) -> i64 {
     match call.number {
         number::CLOCK_GETTIME => reads::clock_gettime(call),
         number::GETTIMEOFDAY => reads::gettimeofday(call),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::TIME => reads::time(call),
         number::TIMES => reads::times(call),
         number::SYSINFO => reads::sysinfo(call),
@@ -61,25 +89,28 @@ fn made(call: Call, timer_clock: u32) -> i64 {
         number::IO_GETEVENTS | number::IO_PGETEVENTS => several::events(call),
         number::RECVMMSG | number::PPOLL | number::PSELECT6 => several::with_rest(call),
         number::EPOLL_PWAIT2 => several::without_rest(call),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::POLL => several::poll(call),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::SELECT => several::select(call),
         number::EPOLL_PWAIT => several::epoll(call),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::EPOLL_WAIT => several::epoll(call),
         number::TIMER_SETTIME | number::TIMERFD_SETTIME => timers::set(call, timer_clock),
         number::TIMER_GETTIME | number::TIMERFD_GETTIME => timers::get(call, timer_clock),
         number::SETITIMER => timers::set_interval(call),
         number::GETITIMER => timers::get_interval(call),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         number::ALARM => timers::alarm(call),
         number::SETSOCKOPT => others::set_option(call),
         number::GETSOCKOPT => others::get_option(call),
+        #[cfg(not(target_arch = "x86"))]
         number::NEWFSTATAT | number::FSTAT => files::stat(call),
         #[cfg(target_arch = "x86_64")]
         number::STAT | number::LSTAT => files::stat(call),
+        #[cfg(not(target_arch = "x86"))]
         number::STATX => files::statx(call),
+        #[cfg(not(target_arch = "x86"))]
         number::UTIMENSAT => files::set(call),
         #[cfg(target_arch = "x86_64")]
         number::UTIMES | number::FUTIMESAT => files::set_by_micros(call),
@@ -95,6 +126,8 @@ fn made(call: Call, timer_clock: u32) -> i64 {
 struct Call {
     number: u32,
     args: [u64; 6],
+    /// How the program's times lie in memory. The kernel is given, and gives, those of 64 bits.
+    form: Form,
 }
 
 impl Call {
@@ -108,6 +141,7 @@ impl Call {
                 let arg = &mut self.args[usize::from(place) % 6];
                 *arg = *arg & u64::from(u32::MAX) | call_mark << 32;
             }
+            Mark::Address(place) => return self.make_with_marked_address(place),
         }
         // SAFETY: the program's own call, with times of ours in the place of its.
         unsafe { arch::syscall_6(self.number, &self.args) }
@@ -177,7 +211,7 @@ const NONE: Timespec = Timespec { sec: 0, nsec: 0 };
 fn now(id: u32) -> Timespec {
     let mut now = MaybeUninit::<Timespec>::zeroed();
     // SAFETY: it is ours.
-    unsafe { clock_gettime::clock_gettime(id as c_int, now.as_mut_ptr()) };
+    unsafe { clock_gettime::within(id as c_int, now.as_mut_ptr()) };
     // SAFETY: zeros are a time, too.
     unsafe { now.assume_init() }
 }

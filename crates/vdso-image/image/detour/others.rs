@@ -3,7 +3,8 @@
 use vdso_data::clock;
 use vdso_data::detour::Mark;
 
-use super::{Call, NONE, addr_of, host_span, host_time, memory, now, scaled, transform};
+use super::memory::Form;
+use super::{Call, NONE, addr_of, host_span, host_time, marks, memory, now, scaled, transform};
 
 /// `setsockopt` of a time-out.
 #[inline(never)]
@@ -11,12 +12,13 @@ pub fn set_option(call: Call) -> i64 {
     if !is_time_out(&call) {
         return call.make_as_it_is();
     }
-    let (place, mark) = (3, Mark::Low(5));
-    let given = memory::read(call.arg(place)).filter(|_| has_room(call.arg(4)));
+    let (place, mark, form) = (3, Mark::Low(5), form(&call));
+    let has_room = u64::from(call.arg(4) as u32) >= form.bytes();
+    let given = memory::read(form, call.arg(place)).filter(|_| has_room);
     let Some(span) = given.and_then(memory::valid_timeval) else {
         return call.make(mark);
     };
-    let host = memory::timeval(host_span(span));
+    let host = form.packed(form.fitting(memory::timeval(host_span(span))));
     call.with(place, addr_of(&host)).make(mark)
 }
 
@@ -27,12 +29,12 @@ pub fn get_option(call: Call) -> i64 {
         return call.make_as_it_is();
     }
     let result = call.make(Mark::Low(5));
-    let addr = call.arg(3);
+    let (addr, form) = (call.arg(3), form(&call));
     if result >= 0
-        && let Some(host) = memory::read(addr).and_then(memory::valid_timeval)
+        && let Some(host) = memory::read(form, addr).and_then(memory::valid_timeval)
     {
         let span = scaled(transform(clock::MONOTONIC).rate, host);
-        memory::write(addr, memory::timeval(span));
+        memory::write(form, addr, memory::timeval(span));
     }
     result
 }
@@ -43,9 +45,9 @@ fn is_time_out(call: &Call) -> bool {
     call.args[1] as u32 == SOL_SOCKET && matches!(call.args[2] as u32, 20 | 21 | 66 | 67)
 }
 
-/// Whether a `struct timeval` fits.
-fn has_room(bytes: u64) -> bool {
-    bytes as u32 >= 16
+/// How the time-out lies in memory: the older names are for a `struct timeval`.
+fn form(call: &Call) -> Form {
+    if matches!(call.args[2] as u32, 20 | 21) { Form::OLD } else { Form::Time64 }
 }
 
 /// `io_uring_enter` with `struct io_uring_getevents_arg`, which has the address of a span, or of a deadline.
@@ -55,16 +57,21 @@ pub fn enter_ring(call: Call) -> i64 {
     const HAS_ARGUMENT: u64 = 1 << 3;
     const ABSOLUTE: u64 = 1 << 5;
     const TIMED_OUT: i64 = -62;
-    let mark = Mark::High(1);
+    let mark = marks::RING;
     let arg_addr = call.args[4];
-    let has_argument = call.args[3] & HAS_ARGUMENT != 0 && call.args[5] == RING_ARG_BYTES;
-    let words = memory::read(arg_addr).zip(memory::read(arg_addr.wrapping_add(8)));
-    let Some(([set, sizes], [_, time_addr])) = words.filter(|_| has_argument)
-    else {
-        return call.make(mark);
+    if call.args[3] & HAS_ARGUMENT == 0 || call.args[5] != RING_ARG_BYTES {
+        return call.make_as_it_is();
+    }
+    let word = |at: u64| memory::read(Form::Time64, arg_addr.wrapping_add(at));
+    let Some(([set, sizes], [_, time_addr])) = word(0).zip(word(8)) else {
+        return call.make_with_bad_address(mark);
     };
-    let Some(time) = memory::read_timespec(time_addr) else {
-        return call.make(mark);
+    let words = memory::read(Form::Time64, time_addr);
+    let words = words.map(|words| memory::looked_at(Form::Time64, words));
+    // It takes any number of nanoseconds.
+    let Some(time) = words.and_then(memory::of_unchecked_timespec) else {
+        let arg = [set, sizes, time_addr];
+        return call.with(4, addr_of(&arg)).make(mark);
     };
     let began = now(clock::MONOTONIC);
     let is_absolute = call.args[3] & ABSOLUTE != 0;

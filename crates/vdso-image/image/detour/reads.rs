@@ -9,20 +9,50 @@ use vdso_data::arithmetic::{Timespec, whole_micros};
 use vdso_data::clock;
 use vdso_data::detour::Mark;
 
+use super::memory::{Form, words};
 use super::{Call, line, memory, now};
+use crate::arch::Long;
 use crate::{pages, time};
 
 const MARK: Mark = Mark::Low(2);
 
+const EFAULT: i64 = -14;
+
 /// `clock_gettime`.
 #[inline(never)]
 pub fn clock_gettime(call: Call) -> i64 {
+    if call.form != Form::Time64 {
+        return clock_gettime_in(call.form, call);
+    }
     let result = call.make(MARK);
     let id = line(call.args[0] as u32);
     if result == 0 && (id as usize) < clock::LINES {
-        overwrite(call.args[1], memory::words(now(id)));
+        overwrite(call.args[1], words(now(id)));
     }
     result
+}
+
+/// The same for who wants another form than the kernel gives.
+fn clock_gettime_in(form: Form, call: Call) -> i64 {
+    let mut host = [0u64; 2];
+    let result = call.with(1, (&raw mut host).addr() as u64).make(MARK);
+    if result != 0 {
+        return result;
+    }
+    let id = line(call.args[0] as u32);
+    let time = if (id as usize) < clock::LINES {
+        words(now(id))
+    } else {
+        // SAFETY: it is ours; read anew, as the kernel has written.
+        unsafe { (&raw const host).read_volatile() }
+    };
+    if memory::is_writable(call.args[1]) {
+        // SAFETY: it is.
+        unsafe { memory::overwrite(form, call.args[1], time) };
+        0
+    } else {
+        EFAULT
+    }
 }
 
 /// `gettimeofday`.
@@ -35,7 +65,8 @@ pub fn gettimeofday(call: Call) -> i64 {
     }
     if time_addr != 0 {
         let Timespec { sec, nsec } = now(clock::REALTIME);
-        overwrite(time_addr, [sec as u64, whole_micros(nsec as u64)]);
+        // SAFETY: the kernel has just written there.
+        unsafe { memory::overwrite(call.form, time_addr, [sec as u64, whole_micros(nsec as u64)]) };
     }
     if zone_addr != 0 && let Some(zone) = pages::own().time_zone() {
         overwrite(zone_addr, zone);
@@ -46,18 +77,16 @@ pub fn gettimeofday(call: Call) -> i64 {
 /// `time`.
 #[inline(never)]
 pub fn time(call: Call) -> i64 {
-    /// `EFAULT` of `include/uapi/asm-generic/errno-base.h`.
-    const EFAULT: i64 = 14;
     let seconds_addr = call.args[0];
-    if call.make(MARK) == -EFAULT && seconds_addr != 0 {
-        return -EFAULT;
+    if call.make(MARK) == EFAULT && seconds_addr != 0 {
+        return EFAULT;
     }
     // SAFETY: a null pointer may be given.
     let seconds = unsafe { time::time(ptr::null_mut()) };
     if seconds_addr != 0 {
         overwrite(seconds_addr, seconds);
     }
-    seconds
+    seconds.into()
 }
 
 /// `times`: what has passed since a moment of the kernel's choice, by MONOTONIC; here it is zero of that.
@@ -65,13 +94,12 @@ pub fn time(call: Call) -> i64 {
 pub fn times(call: Call) -> i64 {
     /// `USER_HZ`, `include/asm-generic/param.h`.
     const TICKS_PER_SEC: i64 = 100;
-    const NSEC_PER_TICK: u64 = 10_000_000;
-    const EFAULT: i64 = 14;
-    if call.make(MARK) == -EFAULT && call.args[0] != 0 {
-        return -EFAULT;
+    const NSEC_PER_TICK: u32 = 10_000_000;
+    if call.make(MARK) == EFAULT && call.args[0] != 0 {
+        return EFAULT;
     }
     let Timespec { sec, nsec } = now(clock::MONOTONIC);
-    sec.wrapping_mul(TICKS_PER_SEC).wrapping_add((nsec as u64 / NSEC_PER_TICK) as i64)
+    sec.wrapping_mul(TICKS_PER_SEC).wrapping_add((nsec as u32 / NSEC_PER_TICK).into())
 }
 
 /// `sysinfo`, which begins with the seconds of BOOTTIME, rounded up.
@@ -80,7 +108,7 @@ pub fn sysinfo(call: Call) -> i64 {
     let result = call.make(MARK);
     if result == 0 {
         let Timespec { sec, nsec } = now(clock::BOOTTIME);
-        overwrite(call.args[0], sec.wrapping_add(i64::from(nsec != 0)));
+        overwrite(call.args[0], sec.wrapping_add(i64::from(nsec != 0)) as Long);
     }
     result
 }

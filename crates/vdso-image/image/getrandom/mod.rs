@@ -8,10 +8,12 @@
 mod slow;
 mod state;
 
+use vdso_data::counts::Counter;
+
 use state::{StatePointer, State};
 
 use crate::kernel::RandomSource;
-use crate::arch;
+use crate::{arch, counts};
 
 /// `GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE`: none changes anything once the kernel is ready.
 const FLAGS: u32 = 0x1 | 0x2 | 0x4;
@@ -50,6 +52,7 @@ pub unsafe fn getrandom(
                 unsafe { pointer.move_to(buffer, len, remaining) };
                 if pointer.is_kept(source.generation()) {
                     pointer.set_in_use(false);
+                    counts::count_rarely(Counter::Getrandom as usize, ());
                     return len as isize;
                 }
                 // A child's handler may have used the state meanwhile: then what is there is of two keys.
@@ -58,6 +61,7 @@ pub unsafe fn getrandom(
             pointer.set_in_use(false);
         }
     }
+    counts::count_rarely(Counter::Getrandom as usize, ());
     // SAFETY: the caller's promise is passed on.
     unsafe { slow::getrandom(buffer, len, flags, state, state_len) }
 }

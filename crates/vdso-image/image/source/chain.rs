@@ -47,6 +47,19 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
     true
 }
 
+/// The same, with something to do once beside it: behind the kernel's function, which reads the counter.
+///
+/// # Safety
+/// As above.
+#[cfg(counts)]
+#[inline(always)]
+pub unsafe fn try_to(id: u32, ts: *mut Timespec, beside: impl FnOnce()) -> bool {
+    // SAFETY: the caller's promise is passed on.
+    let is_read = unsafe { read_to(id, ts) };
+    beside();
+    is_read
+}
+
 /// Nothing more is known than what `read` tried.
 #[inline(always)]
 pub fn read_again(_id: u32) -> Option<Timespec> {

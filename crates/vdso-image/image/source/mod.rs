@@ -3,6 +3,7 @@
 //!
 //! - `read(id)`: the time of a fine clock by the fast path, `None` if this needs [`slow`];
 //! - `read_to(id, ts)`: the same, written to a caller's memory;
+//! - `try_to(id, ts, beside)`: one try of that, with something to do beside it, in images that count;
 //! - `read_again(id)`: what [`slow`] tries first;
 //! - `settle(id, time)`: the last word on the kernel's time, which [`slow`] asks for otherwise.
 //!
@@ -20,4 +21,6 @@ mod selected;
 #[path = "chain.rs"]
 mod selected;
 
+#[cfg(counts)]
+pub use selected::try_to;
 pub use selected::{read, read_again, read_to, settle};

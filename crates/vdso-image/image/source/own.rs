@@ -54,6 +54,32 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
     is_good && mode() == CLOCK_MODE_COUNTER
 }
 
+/// One try of the same, with something to do once beside it: right behind the counter's read, ahead of the arithmetic.
+///
+/// # Safety
+/// As above.
+#[cfg(counts)]
+#[inline(always)]
+pub unsafe fn try_to(id: u32, ts: *mut Timespec, beside: impl FnOnce()) -> bool {
+    let page = pages::own();
+    let sample = || {
+        let cycles = arch::counter_halves();
+        beside();
+        cycles
+    };
+    let read = latch::try_read(&page.header.seq, sample, |cycles, copy| {
+        let line = page.line(copy, id);
+        let (delta_cycles, beyond) = cycles.since(line.load_cycle_last());
+        let nanos = nanos_at(line.load_nanos(), delta_cycles, line.load_mult());
+        let now = Timespec::carried(line.sec.load(Ordering::Relaxed), nanos.ns);
+        // SAFETY: the caller promises that `ts` is writable.
+        unsafe { ts.write(now) };
+        // Relaxed: under the latch.
+        (beyond == 0 && delta_cycles <= line.stale_cycles.load(Ordering::Relaxed)).then_some(())
+    });
+    read.is_some() && mode() == CLOCK_MODE_COUNTER
+}
+
 /// As `read`, for the whole of a line's life, and its start for a counter value from just before it. Where nobody
 /// below knows better, also its end for ever after, and its start for any value before it.
 #[inline(always)]

@@ -2,9 +2,9 @@
 //! than a small function has, so there is a near one at the function's beginning, to a far one behind the
 //! vDSO's end.
 
-use super::selected::JUMPS;
+pub use super::selected::JUMPS;
 
-/// What an architecture's jumps are like, and its instruction that makes a system call.
+/// What an architecture's jumps are like, and its instructions that make a system call.
 #[derive(Debug)]
 pub struct Jumps {
     /// The instruction by which a program makes a system call, and one that jumps to itself: a program whose
@@ -18,6 +18,11 @@ pub struct Jumps {
     pub far: fn(u64) -> Vec<u8>,
     /// How long a far one is.
     pub far_bytes: usize,
+    /// In place of a function: makes the system call of this number with the function's arguments, and returns what that
+    /// gives.
+    pub make_call: fn(u32) -> Vec<u8>,
+    /// In place of a function: returns this errno, negative.
+    pub refuse: fn(i32) -> Vec<u8>,
 }
 
 /// Room at the end of a vDSO's mapping for [`Jumps::call`].
@@ -54,19 +59,25 @@ impl Room {
         Self { start_addr: vdso_addr + vdso.len() as u64 - CALL_BYTES, end_addr }
     }
 
+    /// Some of it, for whatever is written there; `None` if there is not enough.
+    pub fn take(&mut self, bytes: usize) -> Option<u64> {
+        const ALIGNMENT: u64 = 16;
+        let addr = self.start_addr.checked_sub(bytes as u64)? & !(ALIGNMENT - 1);
+        if addr < self.end_addr {
+            return None;
+        }
+        self.start_addr = addr;
+        Some(addr)
+    }
+
     /// For the function at `addr`, whose bytes begin with `code`, to become that at `target_offset` of the
     /// image; `None` if there is no room.
     pub fn patch(&mut self, addr: u64, code: &[u8], target_offset: u64) -> Option<Patch> {
-        const ALIGNMENT: u64 = 16;
         let jumps = JUMPS.as_ref()?;
         let is_marked = !jumps.mark.is_empty() && code.starts_with(jumps.mark);
         let near_addr = if is_marked { addr + jumps.mark.len() as u64 } else { addr };
-        let far_addr = self.start_addr.checked_sub(jumps.far_bytes as u64)? & !(ALIGNMENT - 1);
-        if far_addr < self.end_addr {
-            return None;
-        }
+        let far_addr = self.take(jumps.far_bytes)?;
         let near = (jumps.near)(near_addr, far_addr)?;
-        self.start_addr = far_addr;
         Some(Patch { near_addr, near, far_addr, far: jumps.far, target_offset })
     }
 }
@@ -85,6 +96,11 @@ impl Patch {
     /// Whether somebody who goes on at `addr` would execute a part of an instruction.
     pub fn is_within(&self, addr: u64) -> bool {
         addr > self.near_addr && addr < self.near_addr + self.near.len() as u64
+    }
+
+    /// What is written over the function itself, and where.
+    pub fn over_function(&self) -> (u64, &[u8]) {
+        (self.near_addr, &self.near)
     }
 
     /// What is written, in this order.

@@ -78,6 +78,7 @@ impl Abi {
             prctl: numbers.prctl,
             seccomp: numbers.seccomp,
             stub: stub_calls,
+            start: None,
             timed: &[],
         };
         Self { name: kernels.name, word, calls, stub, probe }
@@ -87,6 +88,13 @@ impl Abi {
     #[allow(dead_code, reason = "not where there are none")]
     pub(crate) const fn with_timed(mut self, timed: &'static [TimedCall]) -> Self {
         self.calls.timed = timed;
+        self
+    }
+
+    /// The same with a call that such a program makes before it reads a clock.
+    #[allow(dead_code, reason = "not where there is none")]
+    pub(crate) const fn with_start(mut self, start: StartCall) -> Self {
+        self.calls.start = Some(start);
         self
     }
 
@@ -133,8 +141,20 @@ pub struct Calls {
     pub seccomp: u32,
     /// The system calls that a stub makes.
     pub stub: &'static [StubCall],
+    /// The one by which a program sets its thread pointer, if there is such a call.
+    pub start: Option<StartCall>,
     /// Those with times that the image can make in a program's place; the most frequent ones first.
     pub timed: &'static [TimedCall],
+}
+
+/// A system call that C libraries and runtimes make once, at a program's start, while there is one thread and before they
+/// read any clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartCall {
+    /// Its number, as a filter sees it.
+    pub number: u32,
+    /// Its first argument, where the call does other things as well.
+    pub first: Option<u32>,
 }
 
 /// A system call with times in its arguments.
@@ -195,6 +215,12 @@ pub enum Times {
     },
     /// A time-out of a socket's, by level and name of the option.
     SocketOption,
+    /// i386's oldest `select`: the address of all arguments.
+    OldSelect,
+    /// i386's `socketcall`: which call of sockets, and the address of its arguments.
+    SocketCall,
+    /// i386's `ipc`: which call of System V's, and in the last argument the address of `semtimedop`'s span.
+    Ipc,
     /// `io_uring_enter`: flags tell whether there is the address of a span behind an address.
     Ring,
     /// A timer, of which it says what is left.

@@ -17,8 +17,8 @@ pub(crate) mod names {
 
     pub(crate) use super::{stub, stub_of_64_bits};
     pub(crate) use crate::stub::{
-        MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE,
-        StubData, step,
+        MemoryMap, PROCESS_PAGE_WORDS, REQUEST, REQUEST_ANNOUNCE, REQUEST_COUNTS, REQUEST_FILE,
+        REQUEST_RESCUE, StubData, step,
     };
 }
 

@@ -1,16 +1,20 @@
 //! Puts an image into a program that stands at its first instruction, or has begun to run.
 
 mod companion;
+pub(crate) mod mapping;
 mod memory;
 mod probe;
-mod remote;
-mod running;
+pub(crate) mod remote;
+pub(crate) mod running;
 mod segments;
 mod site;
 mod stack;
 
+use std::mem::offset_of;
+
 use vdso_data::process::{ProcessPage, Template};
 use vdso_host::proc::maps;
+use vdso_map::{COUNTING_BYTES, CountsFile, Identity, has_thread_pointer};
 
 use crate::arch::{ABIS, Abi};
 use crate::detour::Detours;
@@ -41,6 +45,8 @@ pub struct Payload {
     pub padding: Option<u64>,
     /// Which calls programs report, to have them made by the image.
     pub detours: Detours,
+    /// Where programs count their calls, if the image is one that does.
+    pub counts: Option<CountsFile>,
     /// For programs of other kinds; those that have none here run untouched.
     pub companions: Vec<Companion>,
 }
@@ -109,6 +115,7 @@ pub fn inject(
         memory_map: memory_map(&memory, &stack, segments.as_ref())?,
         ..stub_data(payload, stub, &stack, &site)
     };
+    let data = with_counts(data, payload);
     thread.write(data_addr, &[as_bytes(&data), &site.original].concat())?;
     thread.write_anywhere(site.addr, stub.first_stage())?;
     registers.start(thread, site.addr + stub.start(file), data_addr)
@@ -151,9 +158,24 @@ fn stub_data(payload: &Payload, stub: &Stub, stack: &InitialStack, site: &Site) 
         first_stage_bytes: site.original.len() as u64,
         original_addr: 0,
         announces: 0,
+        counting_offset: 0,
+        counts_identity: Identity { device: 0, inode: 0, bytes: 0 },
         memory_map: MemoryMap::default(),
         process_page: process_page(payload, stack.vdso_addr),
     }
+}
+
+/// The same for a program that counts its calls: the stub puts addresses where this asks for them.
+fn with_counts(mut data: StubData, payload: &Payload) -> StubData {
+    const TABLE: usize = offset_of!(ProcessPage, counts_table_addr) / size_of::<u64>();
+    const WANTED: u64 = 1;
+    if let Some(counts) = &payload.counts {
+        data.counting_offset = data.mapping_bytes;
+        data.mapping_bytes += COUNTING_BYTES as u64;
+        data.counts_identity = counts.identity();
+        data.process_page[TABLE] = if has_thread_pointer() { WANTED } else { 0 };
+    }
+    data
 }
 
 /// Takes a stub away that could not do its work, and puts the program, which is stopped in the

@@ -48,6 +48,8 @@ pub struct Remote<'a> {
     call_addr: u64,
     registers: Registers,
     signals_blocked: u64,
+    /// How calls are made: [`Until::Call`], or [`Until::Instruction`] with one stop instead of two.
+    by: Until,
     /// Came meanwhile.
     signals: Vec<i32>,
 }
@@ -71,12 +73,30 @@ impl<'a> Remote<'a> {
                 keep(&Kept { registers: registers.to_words(), signals_blocked });
                 thread.set_blocked_signals(while_worked_on(signals_blocked))?;
                 thread.set_options(FOLLOW_EXEC | Options::PTRACE_O_TRACESYSGOOD)?;
-                let signals = Vec::new();
-                return Ok(Self { thread, call_addr, registers, signals_blocked, signals });
+                let (by, signals) = (Until::Call, Vec::new());
+                return Ok(Self { thread, call_addr, registers, signals_blocked, by, signals });
             }
             go_on_for_a_moment(thread)?;
         }
         Err(Error::Busy { pid: thread.tid() })
+    }
+
+    /// Begins with a program that is stopped where it may be worked on. Whenever this process is killed, the program
+    /// goes on by itself, at `resume_addr` or behind a call at `call_addr`: there must be instructions that put back its
+    /// registers and the signals that it blocks.
+    pub fn begin_resumable(
+        thread: &'a mut Stopped,
+        call_addr: u64,
+        resume_addr: u64,
+    ) -> Result<Self> {
+        let registers = thread.registers()?;
+        let signals_blocked = thread.blocked_signals()?;
+        // There first: what follows is put back from there.
+        let resuming = registers.for_call(resume_addr, 0, [0; 6]).ok_or(Error::Architecture)?;
+        thread.set_registers(&resuming)?;
+        thread.set_blocked_signals(while_worked_on(signals_blocked))?;
+        let (by, signals) = (Until::Instruction, Vec::new());
+        Ok(Self { thread, call_addr, registers, signals_blocked, by, signals })
     }
 
     /// The program that stands still between two calls.
@@ -86,9 +106,28 @@ impl<'a> Remote<'a> {
 
     /// Makes a call. The outer result is about the program, the inner one is the call's.
     pub fn call(&mut self, number: i64, arguments: [u64; 6]) -> Result<nix::Result<u64>> {
-        self.begin_call(number, arguments)?;
-        self.go_to_call_stop(|thread| thread.go_on(Until::Call))?;
+        match self.by {
+            Until::Instruction => self.step_over_call(number, arguments)?,
+            _ => {
+                self.begin_call(number, arguments)?;
+                self.go_to_call_stop(|thread| thread.go_on(Until::Call))?;
+            }
+        }
         self.end_call()
+    }
+
+    /// The whole call is one instruction.
+    fn step_over_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
+        self.set_call(number, arguments)?;
+        loop {
+            self.thread.go_on(Until::Instruction)?;
+            let is_behind = self.thread.registers()?.instruction_addr() != self.call_addr;
+            if is_behind && self.thread.stop() == Stop::Signal(libc::SIGTRAP) {
+                self.thread.take_signal();
+                return Ok(());
+            }
+            self.keep_signal();
+        }
     }
 
     /// The same for a call that lasts until `serve` has done something about it.
@@ -112,9 +151,13 @@ impl<'a> Remote<'a> {
         Ok(Err(Errno::EINTR))
     }
 
-    fn begin_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
+    fn set_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
         let registers = self.registers.for_call(self.call_addr, number, arguments);
-        self.thread.set_registers(&registers.ok_or(Error::Architecture)?)?;
+        self.thread.set_registers(&registers.ok_or(Error::Architecture)?)
+    }
+
+    fn begin_call(&mut self, number: i64, arguments: [u64; 6]) -> Result<()> {
+        self.set_call(number, arguments)?;
         self.go_to_call_stop(|thread| thread.go_on(Until::Call))
     }
 
@@ -190,7 +233,7 @@ fn while_worked_on(blocked: u64) -> u64 {
 /// Whether it is, at `addr`, in a sequence that the kernel must have begin anew when it is interrupted:
 /// rseq(2). If it went on elsewhere first, the kernel would take the sequence for left. Where the kernel does
 /// not tell, the C libraries have no such sequences.
-fn is_in_restartable_sequence(thread: &Stopped, addr: u64) -> Result<bool> {
+pub fn is_in_restartable_sequence(thread: &Stopped, addr: u64) -> Result<bool> {
     /// Of `rseq_cs` in `struct rseq`, `include/uapi/linux/rseq.h`.
     const SEQUENCE: u64 = 8;
     let (rseq_addr, memory) = (thread.rseq_addr()?, thread.memory());
@@ -213,8 +256,8 @@ fn word_at(memory: &Memory, addr: u64) -> Result<u64> {
     Ok(u64::from_ne_bytes(word))
 }
 
-/// Sends a signal that was kept from it.
+/// Sends a signal that was kept from a thread.
 fn send(tid: Pid, signal: i32) {
     // SAFETY: takes numbers. An error means that it is gone.
-    unsafe { libc::syscall(libc::SYS_tgkill, tid.as_raw(), tid.as_raw(), signal) };
+    unsafe { libc::syscall(libc::SYS_tkill, tid.as_raw(), signal) };
 }

@@ -6,24 +6,26 @@
 //! written to the program's stack, whichever it is on. At the end all is put back within a stop that the
 //! kernel takes before it looks whether an interrupted call is to be made anew: it then does that as if
 //! nothing had been. The program's C library may know the kernel's functions already: in this process's copy
-//! of the kernel's vDSO, these are made to jump to the image's.
+//! of the kernel's vDSO, these are made to jump to the image's, or to make the system call where the image's is hidden.
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use vdso_data::PAGE_BYTES;
-use vdso_data::process::ProcessPage;
+use vdso_data::process::{ProcessPage, Template};
 use vdso_data::sync::Ordering;
 use vdso_elf::Image;
 
+use super::Payload;
 use super::companion::is_native;
+use super::mapping;
 use super::memory::{Memory, RunState};
 use super::remote::{self, Kept, Remote};
 use super::segments::Segments;
 use super::stack::{InitialStack, Words};
-use super::{Payload, page_words};
 use crate::arch::jump::{self, Patch};
 use crate::error::{Attempt, Error, Result};
 use crate::file::ProgramFile;
+use crate::kernel_calls::KernelCalls;
 use crate::ptrace::Stopped;
 use crate::stub::{MemoryMap, REQUEST, REQUEST_FILE};
 
@@ -118,13 +120,18 @@ pub fn inject_running(
         padding.fill(0);
         thread.write_anywhere(stage_addr.unwrap_or(vdso_addr), padding)?;
     }
-    let patches = patches(pid, &payload.file, vdso_addr, &vdso)?;
+    let mut room = jump::Room::behind(vdso_addr, &vdso);
+    let patches = patches(pid, &payload.file, vdso_addr, &vdso, &mut room)?;
+    let hidden = KernelCalls::of(pid, &vdso, payload.detours.off)?;
     let (call_addr, call) = jump::call_site(vdso_end_addr).ok_or(Error::Architecture)?;
     thread.write_anywhere(call_addr, call)?;
-    let is_fit = |addr| patches.iter().all(|patch| !patch.is_within(addr));
+    let is_fit = |addr: u64| {
+        patches.iter().all(|patch| !patch.is_within(addr))
+            && !hidden.is_within(addr.wrapping_sub(vdso_addr))
+    };
     let mut remote = Remote::begin(thread, call_addr, is_fit, memo.keep)?;
     let made = Repair { payload, memory: &memory, stack: &stack, state: &state, vdso_addr, token }
-        .make(&mut remote, &patches, serve);
+        .make(&mut remote, &patches, &hidden, serve);
     let ended = remote.end();
     if ended.is_ok() {
         thread.write_anywhere(call_addr, &vec![0; call.len()])?;
@@ -133,9 +140,14 @@ pub fn inject_running(
 }
 
 /// What is written over the kernel's functions, from where the image will be on.
-fn patches(pid: Pid, file: &ProgramFile, vdso_addr: u64, vdso: &[u8]) -> Result<Vec<Patch>> {
+pub fn patches(
+    pid: Pid,
+    file: &ProgramFile,
+    vdso_addr: u64,
+    vdso: &[u8],
+    room: &mut jump::Room,
+) -> Result<Vec<Patch>> {
     let kernels = Image::parse(vdso).map_err(Error::Image)?;
-    let mut room = jump::Room::behind(vdso_addr, vdso);
     let mut patches = Vec::new();
     for plain in FUNCTIONS {
         let Some(export) = file.architecture().export(plain) else { continue };
@@ -163,6 +175,7 @@ impl Repair<'_> {
         &self,
         remote: &mut Remote<'_>,
         patches: &[Patch],
+        hidden: &KernelCalls,
         serve: &mut dyn FnMut(),
     ) -> Result<()> {
         let file = remote.call(libc::SYS_eventfd2, [0, libc::EFD_CLOEXEC as u64, 0, 0, 0, 0])?;
@@ -178,6 +191,9 @@ impl Repair<'_> {
             for (addr, bytes) in patch.bytes_for(image_addr) {
                 remote.thread().write_anywhere(addr, &bytes)?;
             }
+        }
+        for body in hidden.bodies() {
+            remote.thread().write_anywhere(self.vdso_addr + body.offset, &body.code)?;
         }
         Ok(())
     }
@@ -199,56 +215,14 @@ impl Repair<'_> {
                 Ok(_) => Error::AnotherFile { pid },
             });
         }
-        let bytes = self.payload.file.second_stage();
-        let read_execute = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-        let offset = self.payload.file.offset();
-        let private = libc::MAP_PRIVATE as u64;
-        let mapping =
-            remote.call(libc::SYS_mmap, [0, bytes, read_execute, private, file, offset])?;
-        let mapping = mapping.map_err(|errno| self.failed(Attempt::Map, errno))?;
-        let pages = self.map_pages(remote, mapping, file);
-        if pages.is_err() {
-            remote.call(libc::SYS_munmap, [mapping, bytes, 0, 0, 0, 0])?.ok();
-        }
-        pages.map(|()| mapping + vdso_image::IMAGE as u64)
-    }
-
-    /// The page of clocks, and the process page.
-    fn map_pages(&self, remote: &mut Remote<'_>, mapping: u64, file: u64) -> Result<()> {
-        const PAGE: u64 = PAGE_BYTES as u64;
-        let (read, write) = (libc::PROT_READ as u64, libc::PROT_WRITE as u64);
-        let architecture = self.payload.file.architecture();
-        let own_page = architecture.own_page() as u64;
-        let process_page = mapping + architecture.process_page() as u64;
-        let shared = (libc::MAP_SHARED | libc::MAP_FIXED) as u64;
-        let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as u64;
-        let calls = [
-            (libc::SYS_mmap, [mapping + own_page, PAGE, read, shared, file, own_page]),
-            (libc::SYS_mmap, [process_page, PAGE, read | write, anonymous, u64::MAX, 0]),
-        ];
-        for (number, arguments) in calls {
-            let mapped = remote.call(number, arguments)?;
-            mapped.map_err(|errno| self.failed(Attempt::Map, errno))?;
-        }
-        self.tell_kernel(remote, process_page, mapping + vdso_image::IMAGE as u64)?;
-        let page = self.process_page(process_page);
-        let bytes: Vec<u8> = page_words(&page).iter().flat_map(|word| word.to_ne_bytes()).collect();
-        remote.thread().write(process_page, &bytes)?;
-        let protected = remote.call(libc::SYS_mprotect, [process_page, PAGE, read, 0, 0, 0])?;
-        protected.map(drop).map_err(|errno| self.failed(Attempt::Map, errno))
-    }
-
-    /// The clocks' functions of the kernel's vDSO are the image's now: it makes system calls instead.
-    fn process_page(&self, page_addr: u64) -> ProcessPage {
-        let page = self.payload.template.page_for(self.vdso_addr);
-        page.functions.clock_gettime.store(0, Ordering::Relaxed);
-        page.functions.gettimeofday.store(0, Ordering::Relaxed);
-        page.place_at(page_addr);
-        page
+        mapping::map(remote, &self.payload.file, file, &mut |remote, page_addr, image_addr| {
+            self.tell_kernel(remote, page_addr, image_addr)?;
+            Ok(process_page(&self.payload.template, self.vdso_addr))
+        })
     }
 
     /// Changes the kernel's copy of the auxiliary vector; if it does not let us, only debuggers are told the
-    /// old one. `scratch_addr` is a page that may be written to.
+    /// old one. `scratch_addr` is a page that nothing is on.
     fn tell_kernel(
         &self,
         remote: &mut Remote<'_>,
@@ -268,15 +242,23 @@ impl Repair<'_> {
         self.memory.read(self.stack.auxv_addr, &mut vector)?;
         let at = (value_addr - self.stack.auxv_addr) as usize;
         vector[at..at + 8].copy_from_slice(&image_addr.to_ne_bytes());
-        remote.thread().write(scratch_addr, &[map.as_bytes(), &vector].concat())?;
+        remote.thread().write_anywhere(scratch_addr, &[map.as_bytes(), &vector].concat())?;
         let (option, operation) = (libc::PR_SET_MM as u64, libc::PR_SET_MM_MAP as u64);
         let bytes = size_of::<MemoryMap>() as u64;
         let told = remote.call(libc::SYS_prctl, [option, operation, scratch_addr, bytes, 0, 0])?;
         told.ok();
-        remote.thread().write(scratch_addr, &vec![0; PAGE_BYTES])
+        remote.thread().write_anywhere(scratch_addr, &vec![0; PAGE_BYTES])
     }
 
     fn failed(&self, attempt: Attempt, errno: Errno) -> Error {
         Error::System { attempt, pid: Some(self.memory.pid()), errno }
     }
+}
+
+/// The process page where the clocks' functions of the kernel's vDSO jump to the image: that makes system calls instead.
+pub fn process_page(template: &Template, vdso_addr: u64) -> ProcessPage {
+    let page = template.page_for(vdso_addr);
+    page.functions.clock_gettime.store(0, Ordering::Relaxed);
+    page.functions.gettimeofday.store(0, Ordering::Relaxed);
+    page
 }

@@ -63,6 +63,11 @@ pub fn cont_to_call(tid: Pid, signal: i32) -> Result<()> {
     traced(tid, number(libc::PTRACE_SYSCALL, tid, signal as usize))
 }
 
+/// `PTRACE_SINGLESTEP`, with a signal or zero.
+pub fn step(tid: Pid, signal: i32) -> Result<()> {
+    traced(tid, number(libc::PTRACE_SINGLESTEP, tid, signal as usize))
+}
+
 /// `PTRACE_LISTEN`.
 pub fn listen(tid: Pid) -> Result<()> {
     traced(tid, number(libc::PTRACE_LISTEN, tid, 0))

@@ -88,6 +88,8 @@ pub enum Until {
     Event,
     /// At the beginning or the end of a system call, too.
     Call,
+    /// Behind its next instruction, too: at [`Stop::Signal`] of `SIGTRAP`, which is not for the program.
+    Instruction,
     /// It stays stopped, as a signal wants it to be, until another one continues it.
     Continued,
 }
@@ -345,6 +347,7 @@ impl Stopped {
         match until {
             Until::Event => request::cont(self.tid, self.signal),
             Until::Call => request::cont_to_call(self.tid, self.signal),
+            Until::Instruction => request::step(self.tid, self.signal),
             Until::Continued => request::listen(self.tid),
         }
     }

@@ -190,6 +190,7 @@ pub fn payload() -> Payload {
         template,
         padding,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: vec![companion],
     }
 }
@@ -215,6 +216,7 @@ pub fn companion(room: &ProgramRoom, kernel: &KernelVdso) -> vdso_inject::Result
         template,
         padding: None,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: Vec::new(),
     })
 }

@@ -133,3 +133,13 @@ fn a_beginning_is_that_of_the_time_of_day_and_a_rate_that_of_time_itself() {
     let alone = plan(Clock::builder().rate(2).clocks(Clocks::Realtime));
     assert_eq!(alone.transforms[clock::BOOTTIME as usize], Transform::IDENTITY);
 }
+
+/// Whoever has such a clock reports nothing.
+#[test]
+fn an_unmoved_clock_is_the_hosts_in_every_way() {
+    let now = Now::by(|id| host(id, at_ns(0, 0)));
+    for builder in [Clock::builder(), Clock::builder().ahead(Duration::ZERO).rate(1.0)] {
+        let plan = Plan::from_now(&builder.build().unwrap(), &now).unwrap();
+        assert_eq!(plan.transforms, [Transform::IDENTITY; clock::LINES]);
+    }
+}

@@ -1,5 +1,5 @@
-//! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, and
-//! calls with times that are not the host's ([`timed`]); allows all else.
+//! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, the start of
+//! programs where one without the image would have other clocks, and calls with times that are not the host's ([`timed`]); allows all else.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -64,6 +64,10 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         add(abi.calls.prctl, rule(None, &prctl));
         let seccomp = [libc::SECCOMP_SET_MODE_STRICT, libc::SECCOMP_SET_MODE_FILTER].map(first_is);
         add(abi.calls.seccomp, rule(None, &seccomp));
+        if let Some(start) = abi.calls.start.filter(|_| !detours.by_call().is_empty()) {
+            let way = start.first.map(|first| Test::Equals(Word::Low(0), first));
+            add(start.number, rule(None, &[way.into_iter().collect()]));
+        }
     }
     program.push(answer(SECCOMP_RET_ALLOW));
     program
@@ -74,11 +78,15 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
 fn rule(mark: Option<(Mark, u32)>, ways: &[Vec<Test>]) -> Vec<sock_filter> {
     let mut rule = Vec::new();
     if let Some((mark, value)) = mark {
-        let word = match mark {
-            Mark::Low(place) => Word::Low(place),
-            Mark::High(place) => Word::High(place),
-        };
-        rule.extend([load(word.offset()), jump(value, 0, 1), answer(SECCOMP_RET_ALLOW)]);
+        rule.extend(match mark {
+            Mark::Low(place) => vec![load(Word::Low(place).offset()), jump(value, 0, 1)],
+            Mark::High(place) => vec![load(Word::High(place).offset()), jump(value, 0, 1)],
+            Mark::Address(place) => {
+                let last_byte = Mark::last_byte(value).into();
+                vec![load(Word::Low(place).offset()), keep(u8::MAX.into()), jump(last_byte, 0, 1)]
+            }
+        });
+        rule.push(answer(SECCOMP_RET_ALLOW));
     }
     for way in ways {
         let tests: Vec<_> = way.iter().map(|test| test.instructions()).collect();
@@ -182,6 +190,7 @@ const fn answer(action: u32) -> sock_filter {
 
 #[cfg(test)]
 mod tests {
+    use vdso_arch::abi::CallSet;
     use vdso_arch::system_call::X32_BIT;
     use vdso_data::arithmetic::Transform;
     use vdso_data::clock;
@@ -381,6 +390,26 @@ mod tests {
         }
     }
 
+    /// An unmoved clock with all functions costs no program a report more.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_start_is_reported_where_the_kernels_functions_will_not_do() {
+        let calls = ABIS[0].calls;
+        let is_reported = |detours: &Detours, first: u64| {
+            let number = libc::SYS_arch_prctl as u32;
+            let answer = run_with(detours, calls.audit_arch, number, [first, 7, 0, 0, 0, 0]);
+            answer == SECCOMP_RET_USER_NOTIF
+        };
+        const SET_FS: u64 = 0x1002;
+        const GET_FS: u64 = 0x1003;
+        let off = Detours { off: CallSet::ALL, ..Detours::default() };
+        for detours in [off, detours(&[clock::REALTIME])] {
+            assert!(is_reported(&detours, SET_FS));
+            assert!(!is_reported(&detours, GET_FS));
+        }
+        assert!(!is_reported(&Detours::default(), SET_FS));
+    }
+
     #[test]
     fn the_numbers_are_those_of_this_architecture() {
         let numbers = [libc::SYS_execve, libc::SYS_execveat, libc::SYS_prctl, libc::SYS_seccomp];
@@ -394,7 +423,13 @@ mod tests {
     /// A call of x86-64's by its name, with these arguments.
     #[cfg(target_arch = "x86_64")]
     fn is_reported(detours: &Detours, name: &str, args: [u64; 6]) -> bool {
-        let calls = ABIS[0].calls;
+        is_reported_by(ABIS[0], detours, name, args)
+    }
+
+    /// The same of another kind of program's.
+    #[cfg(target_arch = "x86_64")]
+    fn is_reported_by(abi: &Abi, detours: &Detours, name: &str, args: [u64; 6]) -> bool {
+        let calls = abi.calls;
         let call = calls.timed.iter().find(|call| call.name == name).expect("a row");
         let answer = run_with(detours, calls.audit_arch, call.number, args);
         let mut marked = args;
@@ -404,6 +439,10 @@ mod tests {
             Mark::High(place) => {
                 let place = usize::from(place);
                 marked[place] = marked[place] & u64::from(u32::MAX) | mark << 32;
+            }
+            Mark::Address(place) => {
+                let addr = &mut marked[usize::from(place)];
+                *addr = *addr & !0xff | u64::from(Mark::last_byte(detours.mark));
             }
         }
         if detours.is_any() {
@@ -482,6 +521,35 @@ mod tests {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn calls_of_i386_programs_are_reported_alike() {
+        const I386_TIME: u64 = 0xffa0_1000;
+        let abi = ABIS.iter().find(|abi| abi.name == "i386").expect("it is one of this machine's");
+        let on_realtime = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME) as u64;
+        for (name, args, is_ahead, is_faster) in [
+            ("futex", [1, on_realtime, 0, I386_TIME, 0, 0], true, true),
+            ("futex_time64", [1, on_realtime, 0, I386_TIME, 0, 0], true, true),
+            ("futex_time64", [1, on_realtime, 0, 0, 0, 0], false, false),
+            ("clock_nanosleep", [0, 1, I386_TIME, 0, 0, 0], true, true),
+            ("clock_nanosleep_time64", [1, 1, I386_TIME, 0, 0, 0], false, true),
+            ("clock_gettime64", [0, I386_TIME, 0, 0, 0, 0], true, true),
+            ("pselect6_time64", [0, 0, 0, 0, I386_TIME, 7], false, true),
+            ("epoll_pwait", [3, I386_TIME, 1, 5, I386_TIME, 8], false, true),
+            ("select", [I386_TIME, 0, 0, 0, 0, 0], false, true),
+            ("socketcall", [14, I386_TIME, 0, 0, 0, 0], false, true),
+            ("socketcall", [3, I386_TIME, 0, 0, 0, 0], false, false),
+            ("ipc", [4, 1, 1, 0, I386_TIME, I386_TIME], false, true),
+            ("ipc", [1, 1, 1, 0, I386_TIME, I386_TIME], false, false),
+            ("io_uring_enter", [3, 0, 1, 9, I386_TIME, 24], false, true),
+        ] {
+            let reported = |detours| is_reported_by(abi, &detours, name, args);
+            assert!(!reported(Detours::default()), "{name} {args:x?} unmoved");
+            assert_eq!(reported(ahead()), is_ahead, "{name} {args:x?} ahead");
+            assert_eq!(reported(faster()), is_faster, "{name} {args:x?} faster");
+        }
+    }
+
     /// The kernel keeps a filter's answer to a number by itself only where no argument is looked at.
     #[test]
     fn numbers_of_no_rule_are_allowed_at_any_arguments() {
@@ -489,6 +557,7 @@ mod tests {
             let calls = abi.calls;
             let has_rule = |number: u32| {
                 [calls.execve, calls.execveat, calls.prctl, calls.seccomp].contains(&number)
+                    || calls.start.is_some_and(|start| start.number == number)
                     || calls.timed.iter().any(|call| call.number == number)
             };
             let bit = calls.execve & X32_BIT;

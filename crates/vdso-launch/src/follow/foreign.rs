@@ -36,6 +36,25 @@ pub fn confined(
     ABIS.iter().copied().filter(move |abi| !is_served(abi))
 }
 
+/// Whether an image that counts may ask for a thread's name and numbers below the filter that `pid`, a program of the kind `installer`,
+/// is about to install, with its `struct sock_fprog` at `program_addr`: it does so when a thread first calls it.
+pub fn lets_threads_be_named(pid: Pid, installer: &Abi, program_addr: u64) -> bool {
+    const ADDR: u64 = 0x7fff_f7fb_0000;
+    let call =
+        |number: libc::c_long, args| StubCall { number: number as u32, args, need: Need::Required };
+    let calls = [
+        call(libc::SYS_prctl, [libc::PR_GET_NAME as u64, ADDR, 0, 0, 0, 0]),
+        call(libc::SYS_getpid, [0; 6]),
+        call(libc::SYS_gettid, [0; 6]),
+    ];
+    let (Some(program), Some(native)) =
+        (read_program(pid, installer.word, program_addr), ABIS.first())
+    else {
+        return false;
+    };
+    calls.iter().all(|call| is_served(&program, native, call))
+}
+
 /// How many filters a process has, its parents' among them (Linux 5.9 and later).
 pub fn filters_of(pid: Pid) -> Option<u32> {
     Status::read(pid).ok()?.number("Seccomp_filters")

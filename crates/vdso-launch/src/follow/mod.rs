@@ -28,7 +28,7 @@ mod whereabouts;
 
 pub use in_flight::{InFlight, SharedInFlight};
 pub use listener::{Listener, install};
-pub use notice::{Notice, OnHostClock, Severity, hint};
+pub use notice::{NoDetour, Notice, OnHostClock, Severity, hint};
 pub use settings::{Settings, Tokens};
 pub use supervisor::{Observer, Supervisor, Tick, Turn};
-pub use tracer::{Heard, Tracer};
+pub use tracer::{Heard, Tracer, is_traced_elsewhere};

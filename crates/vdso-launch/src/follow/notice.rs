@@ -50,21 +50,20 @@ pub enum Notice {
         /// The program's file as whoever executed it named it, if that is known.
         program: Option<OsString>,
     },
-    /// A program waits, or sets a timer, by the host's clocks, as somebody else traces it. Told once for all
-    /// programs of one name.
+    /// A program has no image, as somebody else traces it: it makes system calls in place of the kernel's functions, and so
+    /// reads its own clock.
+    ByCalls {
+        /// The process in which the program begins.
+        pid: Pid,
+    },
+    /// A program waits, or sets a timer, by the host's clocks. Told once for all programs of one name.
     HostWait {
         /// The thread that waits.
         pid: Pid,
         /// The call's name.
         call: &'static str,
-    },
-    /// A program waits, sets a timer, or reads a time, by the host's clocks, as its stack is not one that the kernel has mapped,
-    /// and may be too small for a detour, or as a shadow stack guards it. Told once for all programs of one name; not on x86-64.
-    NoWayBack {
-        /// The thread that waits.
-        pid: Pid,
-        /// The call's name.
-        call: &'static str,
+        /// The reason why its image cannot make the call.
+        why: NoDetour,
     },
     /// Children are not followed: the filter was refused.
     NotFollowing {
@@ -92,6 +91,19 @@ pub enum Notice {
     },
 }
 
+/// Why the image cannot make a call in a thread's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoDetour {
+    /// Somebody else traces the thread, or did when its program began.
+    Traced,
+    /// Its process has unmapped the image, as valgrind does.
+    Unmapped,
+    /// Its stack may be too small for what has to be put there, on x86-64 only an i386 program's, where that ends; or a shadow
+    /// stack guards it (arm64).
+    SmallStack,
+}
+
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -107,7 +119,7 @@ impl Notice {
     /// How much it matters.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Injected { .. } => Severity::Info,
+            Self::Injected { .. } | Self::ByCalls { .. } => Severity::Info,
             Self::Ended { .. } => Severity::Error,
             _ => Severity::Warning,
         }
@@ -145,17 +157,18 @@ impl Display for Notice {
                     "{name} was ended, as it would have run on the kernel's own clocks: {error}"
                 )
             }
-            Self::HostWait { pid, call } => write!(
-                formatter,
-                "{} waits by the kernel's own clocks while it is traced, first in {call}",
-                name(*pid)
-            ),
-            Self::NoWayBack { pid, call } => write!(
-                formatter,
-                "{} waits by the kernel's own clocks where its stack may be too small for others, or is \
-                 guarded by a shadow stack, first in {call}",
-                name(*pid)
-            ),
+            Self::ByCalls { pid } => {
+                write!(formatter, "{}: system calls for its clocks, as it is traced", name(*pid))
+            }
+            Self::HostWait { pid, call, why } => {
+                let why = match why {
+                    NoDetour::Traced => "as it is traced",
+                    NoDetour::Unmapped => "as it has unmapped vdso's image",
+                    NoDetour::SmallStack => "where its stack may be too small",
+                };
+                let name = name(*pid);
+                write!(formatter, "{name} waits by the kernel's own clocks, {why}, first in {call}")
+            }
             // A process can be followed by one only, and what follows this one does so already.
             Self::NotFollowing { errno: Errno::EBUSY } => formatter.write_str(
                 "children will run on the clocks of the vdso run around this one, or of whoever else \

@@ -47,6 +47,8 @@ pub enum Call {
         /// Address of `struct sock_fprog` in the process.
         program_addr: u64,
     },
+    /// The call of a program's start: [`StartCall`](vdso_inject::arch::StartCall).
+    Start,
     /// `SECCOMP_MODE_STRICT`, which no process with a filter can enter.
     StrictMode,
     /// One with times that are not the host's.
@@ -70,7 +72,8 @@ impl Report {
             let calls = &abi.calls;
             let numbers = [calls.execve, calls.execveat, calls.prctl, calls.seccomp];
             let is_timed = calls.timed.iter().any(|timed| timed.number == number);
-            calls.audit_arch == data.arch && (numbers.contains(&number) || is_timed)
+            let is_start = calls.start.is_some_and(|start| start.number == number);
+            calls.audit_arch == data.arch && (numbers.contains(&number) || is_timed || is_start)
         });
         let abi = abi.unwrap_or_default();
         let call = ABIS.get(abi).map_or(Call::StrictMode, |abi| {
@@ -100,7 +103,9 @@ fn call(abi: &Abi, number: u32, args: &[u64; 6]) -> Call {
             Call::StrictMode
         }
     };
-    if number == calls.execve {
+    if calls.start.is_some_and(|start| start.number == number) {
+        Call::Start
+    } else if number == calls.execve {
         Call::Exec { folder: libc::AT_FDCWD, name_addr: args[0] }
     } else if number == calls.execveat {
         Call::Exec { folder: args[0] as i32, name_addr: args[1] }

@@ -18,13 +18,13 @@ use super::report::{Call, Report};
 use super::setting::{Caller, OwnClock, waiting_on_set_clocks};
 use super::settings::Settings;
 use super::target::Target;
-use super::tracer::{Followed, Heard, Tracer, is_one_of_us};
+use super::tracer::{Followed, Heard, Tracer, is_one_of_us, is_traced_elsewhere};
 use vdso_inject::Result;
 use vdso_inject::arch::{Setter, TimedCall, Times, Word};
 use vdso_inject::detour::VSYSCALL_PAGE;
 use vdso_inject::exec::FileBy;
 use vdso_inject::ptrace::{self, Alarm, News};
-use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_FILE, REQUEST_RESCUE};
+use vdso_inject::stub::{REQUEST_ANNOUNCE, REQUEST_COUNTS, REQUEST_FILE, REQUEST_RESCUE};
 use vdso_timekeeper::{How, Moved, move_clocks};
 
 /// Publishes the page of clocks and says when to be called again; `None` if there is no need.
@@ -187,9 +187,12 @@ impl<'a, O: Observer> Supervisor<'a, O> {
         self.in_flight.slot(report.slot).clear();
     }
 
-    /// Traces `pid`, which is about to exec, without a filter.
+    /// Traces `pid`, which is about to exec. One that somebody else traces reports that, if it is followed.
     pub fn trace_exec(&mut self, pid: Pid, by: FileBy) -> Result<()> {
-        self.tracer.trace_exec(pid, by)
+        match self.tracer.trace_exec(pid, by) {
+            Err(_) if self.listener.is_some() && is_traced_elsewhere(pid) => Ok(()),
+            traced => traced,
+        }
     }
 
     /// Answers what predecessors left unanswered.
@@ -284,6 +287,11 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             }
             Call::Exec { folder, name_addr } => self.handle_exec(report, folder, name_addr),
             Call::Stub { .. } => self.handle_stub(report),
+            Call::Start => {
+                if let Some(listener) = &self.listener {
+                    self.tracer.begin(report, listener);
+                }
+            }
             Call::Filter { .. } | Call::StrictMode => self.handle_confinement(report),
             Call::Timed {
                 call: TimedCall { times: Times::Sets { setter, word }, .. },
@@ -331,7 +339,9 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             return self.in_flight.slot(report.slot).clear();
         }
         let _here = StayHere::new();
-        let followed = self.tracer.detour(report, listener, call, args, instruction_addr);
+        let clock = self.clock.as_ref();
+        let answer = || clock.and_then(|clock| clock.answer_now(report.pid, call, args));
+        let followed = self.tracer.detour(report, listener, call, args, instruction_addr, &answer);
         if followed == Followed::Traced
             && let Some(news) = self.alarm.as_mut().and_then(Alarm::wait_any)
         {
@@ -347,6 +357,10 @@ impl<'a, O: Observer> Supervisor<'a, O> {
             // Not a stub of ours: what the kernel would say.
             _ if !is_from_stub(self.settings, report) => listener.refuse(report, Errno::EINVAL),
             REQUEST_FILE => give_file(self.settings, listener, report),
+            REQUEST_COUNTS => match &self.settings.payload.counts {
+                Some(counts) => listener.give(report, counts.as_fd(), argument as u32),
+                None => listener.refuse(report, Errno::ENOENT),
+            },
             REQUEST_ANNOUNCE => {
                 (self.settings.notice)(&Notice::Injected { pid, image_addr: argument });
                 listener.refuse(report, Errno::EINVAL);
@@ -371,6 +385,11 @@ impl<'a, O: Observer> Supervisor<'a, O> {
                 (self.settings.notice)(&Notice::ListenerRefused { pid });
             }
             (Call::Filter { program_addr, .. }, Some(installer)) => {
+                if let Some(counts) = &self.settings.payload.counts
+                    && !foreign::lets_threads_be_named(pid, installer, program_addr)
+                {
+                    counts.silence();
+                }
                 // Where they cannot be counted, all are taken for confined from now on.
                 let filters = || foreign::filters_of(pid).map_or(1, |filters| filters + 1);
                 for abi in foreign::confined(pid, installer, program_addr) {

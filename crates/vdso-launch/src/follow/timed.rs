@@ -14,6 +14,13 @@ const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 /// `SO_RCVTIMEO` and `SO_SNDTIMEO`, old and new: `include/uapi/asm-generic/socket.h`.
 const SOCKET_TIMEOUTS: [u32; 4] = [20, 21, 66, 67];
 
+/// `SYS_SETSOCKOPT`, `SYS_GETSOCKOPT` and `SYS_RECVMMSG`: `include/uapi/linux/net.h`.
+const SOCKET_CALLS: [u32; 3] = [14, 15, 19];
+
+/// What has the operation, and `SEMTIMEDOP`: `include/uapi/linux/ipc.h`.
+const IPC_OPERATION: u32 = 0xffff;
+const SEMTIMEDOP: u32 = 4;
+
 /// `IORING_ENTER_EXT_ARG`, `IORING_ENTER_ABS_TIMER` and the size of `struct io_uring_getevents_arg`:
 /// `include/uapi/linux/io_uring.h`.
 const EXT_ARG: u32 = 1 << 3;
@@ -46,6 +53,12 @@ pub fn reported(times: Times, detours: &Detours) -> Vec<Vec<Test>> {
             .into_iter()
             .flat_map(|name| if_spans(vec![Equals(Low(1), SOL_SOCKET), Equals(Low(2), name)]))
             .collect(),
+        Times::OldSelect => if_spans(vec![]),
+        Times::SocketCall => SOCKET_CALLS
+            .into_iter()
+            .flat_map(|operation| if_spans(vec![Equals(Low(0), operation)]))
+            .collect(),
+        Times::Ipc => if_spans(vec![Masked(Low(0), IPC_OPERATION, SEMTIMEDOP), NotZero(5)]),
         Times::Ring => {
             let has = |flags| {
                 vec![Masked(Low(3), EXT_ARG | ABS_TIMER, flags), Equals(Low(5), EXT_ARG_BYTES)]

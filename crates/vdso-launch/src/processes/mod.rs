@@ -13,6 +13,8 @@
 //! - The **witness** is in their process group, and tells the front which signals reached all of it, and
 //!   so the program. It ends with the front.
 //!
+//! A launch whose process is traced is another: `in_place`.
+//!
 //! Without a supervisor no `execve` below the program would succeed, so each watches the other:
 //! should the supervisor be killed, the front starts another; once there is no front, a standby
 //! does.
@@ -22,6 +24,7 @@ mod descendants;
 mod ending;
 mod front;
 mod guard;
+mod in_place;
 mod inheritance;
 mod message;
 mod program;
@@ -152,7 +155,8 @@ impl Outcome {
 }
 
 impl Launch<'_> {
-    /// Starts the program and returns when it has ended.
+    /// Starts the program and returns when it has ended. Where somebody traces the calling process that becomes the program,
+    /// if it can be followed so, and this does not return.
     ///
     /// The calling process must have one thread: this forks, and the children go on in this very program.
     /// Its signals are blocked and its standard input and output lead nowhere when this returns: it is meant
@@ -175,8 +179,13 @@ impl Launch<'_> {
         };
         let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let original_mask = self.inheritance.mask().unwrap_or(mask);
-        let signals = front::block_signals()?;
         let common = Common { launch: self, settings: &settings, in_flight: &in_flight };
+        if in_place::is_wanted(self)
+            && let Some(outcome) = in_place::become_program(common, &original_mask)
+        {
+            return Ok(outcome);
+        }
+        let signals = front::block_signals()?;
         let is_sent_signals = self.caller.is_none();
         let mut witness = None;
         let mut prepared = supervise::prepare(common, &original_mask, &mut || {

@@ -252,6 +252,21 @@ fn run_successor(
     supervisor.run(&signals, |watcher, has_reporters| watcher.is_done(has_reporters));
 }
 
+/// Follows a program that takes the launcher's place, which is told when it may go on.
+pub fn run_beside(common: Common<'_, '_>, start: Socket, listener: OwnedFd) {
+    take_short_turns();
+    let Ok(signals) = own_signals() else { return };
+    let_go_of_standard_streams(&[0, 1]);
+    let spare = listener.try_clone().ok();
+    let watcher = Watcher::new(common, None, None, spare);
+    let tracer = Tracer::new(common.settings, common.in_flight);
+    let mut supervisor = supervisor(common, watcher, Some(listener), tracer);
+    supervisor.observer().start_standby();
+    start.send(Kind::Go, 0, None);
+    drop(start);
+    supervisor.run(&signals, |watcher, has_reporters| watcher.is_done(has_reporters));
+}
+
 /// Passes on to the front what it must know.
 struct Watcher<'a, 'launch> {
     common: Common<'a, 'launch>,
@@ -385,13 +400,15 @@ fn own_signals() -> nix::Result<SignalFd> {
 /// Orphans must stay with the supervisor, which they otherwise need not notice, where it is to end them with
 /// a caller, or where Yama allows tracing of descendants only (`ptrace_scope` 1).
 fn keep_ancestry(launch: &Launch<'_>) {
-    let is_scoped = || {
-        let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
-        scope.is_ok_and(|scope| scope.trim() == "1")
-    };
     if launch.caller.end().is_some() || is_scoped() {
         let _ = nix::sys::prctl::set_child_subreaper(true);
     }
+}
+
+/// Whether Yama allows tracing of descendants only.
+pub fn is_scoped() -> bool {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    scope.is_ok_and(|scope| scope.trim() == "1")
 }
 
 /// Whoever is at their other end must see the program let go of them.

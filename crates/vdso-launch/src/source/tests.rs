@@ -14,6 +14,8 @@ use vdso_host::PageError;
 use super::*;
 use crate::clock::Setting;
 
+const USUAL: Wanted = Wanted { images: Images::Usual, off: CallSet::NONE };
+
 /// Every clock a day ahead.
 fn plan() -> Plan {
     let offset = Timespec { sec: 86_400, nsec: 5 };
@@ -51,12 +53,12 @@ fn by_call(id: u32) -> Timespec {
 
 /// Chained if nothing was asked for, refused by the same reason if the page was.
 fn assert_chains(host: &Host, reason: &str) {
-    let selected = select(host, &plan(), None).unwrap();
+    let selected = select(host, &plan(), None, CallSet::NONE).unwrap();
     let said = selected.to_string();
     assert_eq!(selected.source, Source::Chain, "{said}");
     assert!(said.contains(reason), "{reason:?} is not in {said:?}");
     assert_is_right(host, &selected);
-    let Err(error) = select(host, &plan(), Some(Source::Host)) else {
+    let Err(error) = select(host, &plan(), Some(Source::Host), CallSet::NONE) else {
         panic!("taken, although {reason}");
     };
     let error = error.to_string();
@@ -107,7 +109,7 @@ fn an_image_of_another_kind_is_not_called() {
         }
         host.image[at] = value;
         assert_chains(&host, "the kernel's vDSO is not called, as ");
-        let asked = select(&host, &plan(), Some(Source::Chain)).unwrap();
+        let asked = select(&host, &plan(), Some(Source::Chain), CallSet::NONE).unwrap();
         let said = asked.to_string();
         assert!(said.starts_with("source chain: as asked; the kernel's vDSO is not called, as "));
         assert_is_right(&host, &asked);
@@ -118,14 +120,14 @@ fn an_image_of_another_kind_is_not_called() {
 #[test]
 fn a_page_that_says_something_else_is_refused() {
     let host = Host::find().unwrap();
-    if let Err(reason) = by_host(&host, &plan()) {
+    if let Err(reason) = by_host(&host, &plan(), USUAL) {
         return test_support::skip(
             test_support::Lacking::Kernel,
             "host-validation",
             &reason.to_string(),
         );
     }
-    let selected = make(&host, &plan(), Source::Host, Reason::Asked).unwrap();
+    let selected = make(&host, &plan(), USUAL, Source::Host, Reason::Asked).unwrap();
     assert_eq!(validate(&host, &plan(), &selected.payload).unwrap(), 7 * VALIDATION_READS);
     let mut other = plan();
     for id in clock::HIGH_RESOLUTION_IDS {
@@ -147,7 +149,7 @@ fn twin_of(selected: &Selected, kernel: &KernelVdso) -> Option<Payload> {
         return None;
     }
     let Payload { file, template, .. } = &selected.payload;
-    Some(twin_payload(selected.source, file, template, kernel).unwrap())
+    Some(twin_payload(selected.source, CallSet::NONE, file, template, kernel).unwrap())
 }
 
 /// The bytes of the file from where a payload's mapping begins.
@@ -163,7 +165,7 @@ fn programs_of_the_twin_get_the_same_source_and_page() {
     let host = Host::find().unwrap();
     let kernel = KernelVdso { image: Vec::new(), pages: DataPages::AsInLauncher };
     for source in Source::ALL {
-        let Ok(selected) = select(&host, &plan(), Some(source)) else { continue };
+        let Ok(selected) = select(&host, &plan(), Some(source), CallSet::NONE) else { continue };
         let Some(twin) = twin_of(&selected, &kernel) else { return };
         let image = vdso_image::tailor_twin(source, &[]).unwrap().bytes;
         assert_eq!(mapped(&twin, image.len()), image, "{}", source.name());
@@ -180,7 +182,7 @@ fn programs_of_the_twin_get_the_same_source_and_page() {
 fn programs_of_the_twin_ask_the_kernel_where_its_page_is_elsewhere() {
     let host = Host::find().unwrap();
     let kernel = KernelVdso { image: Vec::new(), pages: DataPages::Elsewhere };
-    let selected = select(&host, &plan(), None).unwrap();
+    let selected = select(&host, &plan(), None, CallSet::NONE).unwrap();
     let Some(twin) = twin_of(&selected, &kernel) else { return };
     let image = vdso_image::tailor_twin(Source::Chain, &[]).unwrap().bytes;
     assert_eq!(mapped(&twin, image.len()), image);
@@ -199,7 +201,8 @@ fn programs_of_the_twin_are_told_the_kernels_functions() {
     let function = |name| vdso_elf::Image::parse(&image).unwrap().lookup(name, None).unwrap().value;
     let expected = ["__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_getcpu"].map(function);
     let kernel = KernelVdso { image: image.clone(), pages: DataPages::AsInLauncher };
-    let selected = select(&Host::find().unwrap(), &plan(), Some(Source::Chain)).unwrap();
+    let selected =
+        select(&Host::find().unwrap(), &plan(), Some(Source::Chain), CallSet::NONE).unwrap();
     let Some(twin) = twin_of(&selected, &kernel) else { return };
     let Template { clock_gettime, gettimeofday, getcpu, .. } = twin.template;
     assert_eq!([clock_gettime, gettimeofday, getcpu], expected.map(Some));

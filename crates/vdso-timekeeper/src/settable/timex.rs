@@ -122,18 +122,25 @@ impl Timex {
                 && self.modes & ADJ_SETOFFSET == 0
     }
 
+    /// Whether the kernel refuses it before it looks at who asks: an `adjtime` that gives no offset.
+    pub fn is_refused_to_all(&self) -> bool {
+        self.modes & ADJ_ADJTIME != 0 && self.modes & ADJ_OFFSET == 0
+    }
+
     /// Whether the kernel would take it.
     pub fn check(&self) -> Result<(), Refusal> {
         const LEAST_TICK: i64 = 9_000;
         const MOST_TICK: i64 = 11_000;
         let is = |modes| self.modes & modes != 0;
-        let bad_adjtime = is(ADJ_ADJTIME) && !is(ADJ_OFFSET);
         let bad_tick =
             !is(ADJ_ADJTIME) && is(ADJ_TICK) && !(LEAST_TICK..=MOST_TICK).contains(&self.tick);
         let per_sec = if is(ADJ_NANO) { 1_000_000_000 } else { 1_000_000 };
         let bad_time = is(ADJ_SETOFFSET) && !(0..per_sec).contains(&self.time[1]);
         let bad_freq = is(ADJ_FREQUENCY) && self.freq.checked_mul(PPM_SCALE).is_none();
-        if bad_adjtime || bad_tick || bad_time || bad_freq { Err(Refusal::Invalid) } else { Ok(()) }
+        if self.is_refused_to_all() || bad_tick || bad_time || bad_freq {
+            return Err(Refusal::Invalid);
+        }
+        Ok(())
     }
 
     /// [`Timex::time`] of [`ADJ_SETOFFSET`].

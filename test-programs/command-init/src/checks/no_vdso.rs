@@ -55,6 +55,7 @@ fn clocks(source: Source, given: Given) -> Result<String> {
         template: Template::default(),
         padding: None,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: Vec::new(),
     };
     let other = File::open("/init").context("cannot open a file")?;

@@ -12,6 +12,8 @@ use crate::check_image::subject::Subject;
 const MAX_FILE_BYTES: usize = 16 << 10;
 /// The same of an image that makes system calls in a program's place.
 const MAX_FILE_BYTES_WITH_DETOURS: usize = 40 << 10;
+/// The same with words of 32 bits.
+const MAX_FILE_BYTES_WITH_WIDE_DETOURS: usize = 56 << 10;
 
 pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
     let image = subject.image()?;
@@ -27,7 +29,11 @@ pub fn elf_header(subject: &Subject<'_>) -> Result<()> {
 pub fn file_size(subject: &Subject<'_>) -> Result<()> {
     let bytes = subject.bytes.len();
     let architecture = subject.architecture;
-    let most = if architecture.detours { MAX_FILE_BYTES_WITH_DETOURS } else { MAX_FILE_BYTES };
+    let most = match architecture.bits() {
+        _ if !architecture.detours => MAX_FILE_BYTES,
+        32 => MAX_FILE_BYTES_WITH_WIDE_DETOURS,
+        _ => MAX_FILE_BYTES_WITH_DETOURS,
+    };
     let most = architecture.own_page().min(most);
     ensure!(bytes <= most, "the file has {bytes} bytes, more than {most}");
     Ok(())

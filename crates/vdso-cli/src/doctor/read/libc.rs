@@ -10,7 +10,7 @@ use crate::system::maps::Mapping;
 use crate::system::{Accept, Root};
 
 /// No library is as long, and hardly a program. A file may be said to have any length.
-const LONGEST_BYTES: u64 = 256 << 20;
+pub const LONGEST_BYTES: u64 = 256 << 20;
 
 /// What a program calls the kernel through.
 #[derive(Clone, Debug, PartialEq, Eq)]

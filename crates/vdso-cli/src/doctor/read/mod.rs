@@ -6,3 +6,4 @@
 pub mod image;
 pub mod libc;
 pub mod process;
+pub mod vsyscall;

@@ -10,6 +10,7 @@ use vdso_elf::Class;
 
 use super::image::Vdso;
 use super::libc::{self, Libc};
+use super::vsyscall::{self, Caller};
 use crate::subject::refusal;
 use crate::system::Root;
 use crate::system::auxv::{self, NATIVE};
@@ -29,6 +30,8 @@ pub struct Process {
     /// `None` if none is announced.
     pub vdso: Result<Option<Vdso>, String>,
     pub libc: Result<Libc, String>,
+    /// What it has mapped that calls the legacy vsyscall page.
+    pub vsyscall_callers: Vec<Caller>,
     pub is_64_bit: bool,
     pub seccomp: Option<Seccomp>,
     pub tracer: Option<Tracer>,
@@ -91,6 +94,11 @@ impl Process {
             executable: executable(root, process),
             vdso: known.clone().and_then(|maps| vdso(root, process, is_64_bit, maps)),
             libc: known.and_then(|maps| libc::find(root, process, maps)),
+            vsyscall_callers: vsyscall::callers(
+                root,
+                process,
+                mappings.as_deref().unwrap_or_default(),
+            ),
             mappings,
             is_64_bit,
             seccomp: seccomp(&status),

@@ -1,5 +1,6 @@
 //! 32-bit x86.
 
+mod detour;
 mod enter;
 mod exports;
 mod here;
@@ -13,6 +14,21 @@ use vdso_data::process::FLAG_RDPID;
 pub use super::c_calls::*;
 pub use super::usual::*;
 use crate::{alone, pages};
+
+/// A call of a program's, with arguments that have 32 bits.
+///
+/// # Safety
+/// What the kernel does for `number` with these arguments must be sound.
+#[inline(always)]
+pub unsafe fn syscall_6(number: u32, args: &[u64; 6]) -> i64 {
+    unsafe extern "C" {
+        /// `detour.rs` has it.
+        fn system_call_6(number: u32, args: *const [u32; 6]) -> i32;
+    }
+    let args = args.map(|arg| arg as u32);
+    // SAFETY: the caller answers for the call itself.
+    unsafe { system_call_6(number, &raw const args) }.into()
+}
 
 /// The time-stamp counter. RDTSCP waits for every earlier instruction and load, so two reads that
 /// are ordered by the program, on whatever CPUs, are ordered in the counter.

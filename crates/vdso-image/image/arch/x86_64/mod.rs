@@ -128,6 +128,28 @@ pub fn cpu_and_node_otherwise() -> Option<u32> {
     (word != u32::MAX).then_some(word)
 }
 
+/// Where the thread keeps what is its own, as it has told the kernel: the base of the segment FS.
+#[cfg(counts)]
+#[inline(always)]
+pub fn thread_pointer() -> u64 {
+    let base;
+    // SAFETY: reads a register. Whoever names a table of blocks has seen that programs may do so (AT_HWCAP2). Not `pure`,
+    // so that it stays behind the counter.
+    unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
+
+/// Adds one to a word of memory by one instruction, which so nothing on this CPU can interrupt.
+///
+/// # Safety
+/// It must be a word that may be written, and that nobody else writes.
+#[cfg(counts)]
+#[inline(always)]
+pub unsafe fn increment(word_addr: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("inc qword ptr [{}]", in(reg) word_addr, options(nostack)) };
+}
+
 /// What RDPID reads, which RDTSCP gives beside the counter. For the source `own`, whose CPUs all have that.
 #[inline(always)]
 fn cpu_and_node_by_counter() -> u32 {

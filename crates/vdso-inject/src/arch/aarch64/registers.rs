@@ -139,7 +139,7 @@ impl Registers {
         let place = (!has_shadow_stack(thread)).then_some(self.general.sp);
         let place = place.and_then(|stack_addr| return_frame::put(thread, stack_addr, &frame));
         let Some(frame_addr) = place else {
-            return Ok(Diverted::NoWayBack);
+            return Ok(Diverted::NoRoom);
         };
         thread.write_register_set(&General {
             sp: frame_addr,

@@ -105,7 +105,7 @@ impl Registers {
         let registers_then = self.as_of_signal(&FloatingPoint::read(thread)?, to.instruction_addr);
         let frame = ReturnFrame::new(call, blocked, registers_then);
         let Some(frame_addr) = return_frame::put(thread, registers[SP], &frame) else {
-            return Ok(Diverted::NoWayBack);
+            return Ok(Diverted::NoRoom);
         };
         registers[PC] = to.detour_addr;
         registers[SP] = frame_addr;

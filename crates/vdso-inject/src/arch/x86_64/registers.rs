@@ -10,6 +10,9 @@ use crate::stub::DATA_BELOW_STACK;
 /// `__USER32_CS` in `arch/x86/include/asm/segment.h`.
 const USER32_CS: u64 = 0x23;
 
+/// What is put on the stack of an i386 thread, which has too few registers for it: two words.
+const PUSHED_BYTES: u64 = 8;
+
 /// Where a stopped program is. The kernel gives those of a 32-bit one in the same form.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers(libc::user_regs_struct);
@@ -87,10 +90,15 @@ impl Registers {
 
     /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers.
     pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
-        match self.diverted(to) {
-            Some(diverted) => diverted.write(thread).map(|()| Diverted::Sent),
-            None => Ok(Diverted::Elsewhere),
+        let Some(diverted) = self.diverted(to) else { return Ok(Diverted::Elsewhere) };
+        if self.is_i386() {
+            let words = [to.timer_clock, to.instruction_addr as u32].map(u32::to_ne_bytes);
+            // Nobody has anything there until the registers are changed.
+            if thread.write(diverted.0.rsp, &words.concat()).is_err() {
+                return Ok(Diverted::NoRoom);
+            }
         }
+        diverted.write(thread).map(|()| Diverted::Sent)
     }
 
     /// Those with which a thread that is stopped behind the answer of its report goes on elsewhere; `None` if it
@@ -98,9 +106,19 @@ impl Registers {
     fn diverted(&self, to: &Detour) -> Option<Self> {
         let restart = i64::from(-RESTART).cast_unsigned();
         let is_there = (self.0.rax, self.0.rip) == (restart, to.instruction_addr)
-            && self.0.orig_rax as u32 == to.number
-            && !self.is_i386();
+            && self.0.orig_rax as u32 == to.number;
         is_there.then(|| {
+            if self.is_i386() {
+                return Self(libc::user_regs_struct {
+                    rip: to.detour_addr,
+                    // The one register that the instruction changes itself.
+                    rax: to.number.into(),
+                    // For what does not fit into it.
+                    rsp: self.0.rsp - PUSHED_BYTES,
+                    orig_rax: u64::MAX,
+                    ..self.0
+                });
+            }
             Self(libc::user_regs_struct {
                 rip: to.detour_addr,
                 // What the instruction changes itself.

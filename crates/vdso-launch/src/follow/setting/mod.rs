@@ -10,13 +10,13 @@ mod waits;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use vdso_data::arithmetic::{Timespec, Transform};
+use vdso_data::arithmetic::{Rate, Timespec, Transform};
 use vdso_data::clock;
 use vdso_data::gettimeofday::Timezone;
 use vdso_data::own::OwnPage;
 use vdso_host::by_call::read;
 use vdso_host::proc::Status;
-use vdso_inject::arch::{Setter, Word};
+use vdso_inject::arch::{Clock, Setter, TimedCall, Times, Word};
 use vdso_inject::detour;
 use vdso_inject::exec::Payload;
 use vdso_timekeeper::settable::{ADJ_SETOFFSET, Refusal, Settable, State, Timex, is_time};
@@ -114,7 +114,10 @@ impl<'a> OwnClock<'a> {
             Setter::Adjtimex => self.adjust(caller, first),
             Setter::ClockAdjtime => self.adjust(caller, second),
         };
-        done.unwrap_or_else(|errno| Answer { result: -i64::from(errno as i32), change: None })
+        done.unwrap_or_else(|errno| {
+            self.jump = None;
+            Answer { result: -i64::from(errno as i32), change: None }
+        })
     }
 
     /// Slews, and inserts seconds, where it is time for that.
@@ -122,18 +125,48 @@ impl<'a> OwnClock<'a> {
         /// More than whoever slews does at once.
         const JUMP_NS: i128 = 100_000_000;
         let now = read(clock::REALTIME);
-        let before = self.last.clock;
-        if !self.last.clock.advance(now) {
+        let (before, mut clock) = (self.last.clock, self.last.clock);
+        let has_changed = clock.advance(now);
+        let jumps = clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
+        if has_changed && jumps {
+            self.prepare_jump();
+        }
+        self.last.clock = clock;
+        if !has_changed {
             return None;
         }
         self.kept.store(&self.last);
-        let jumps = self.last.clock.at(now).wrapping_sub(before.at(now)).as_nanos().abs() > JUMP_NS;
         Some(if jumps { How::Set } else { How::Slewed })
     }
 
     /// When that is to be called next.
     pub fn wait_ns(&self) -> Option<u64> {
         self.last.clock.wait_ns(read(clock::REALTIME))
+    }
+
+    /// What a call that asks for the time is to give, by a thread that waits in its report of it; `None` if it tells more than
+    /// a time.
+    pub fn answer_now(&self, pid: Pid, call: &TimedCall, args: &[u64; 6]) -> Option<i64> {
+        let Times::Now { clock } = call.times else { return None };
+        match (clock, call.name) {
+            (Clock::Argument(_), _) => self.answer_gettime(pid, args[0] as u32, args[1]),
+            (_, "gettimeofday" | "time") => Some(self.answer_vsyscall(pid, call.name, args)),
+            _ => None,
+        }
+    }
+
+    fn answer_gettime(&self, pid: Pid, id: u32, time_addr: u64) -> Option<i64> {
+        let id = clock::shown_by(id);
+        let transforms = self.last.clock.transforms(self.launch);
+        let transform = transforms.get(id as usize)?;
+        // As the image does: much may pass on such a clock between two ticks of the host's.
+        let read_id = if transform.rate == Rate::ONE { id } else { clock::fine_twin(id) };
+        let Timespec { sec, nsec } = transform.apply(read(read_id));
+        let written = match time_addr {
+            0 => Err(Errno::EFAULT),
+            _ => TimesOf::of_64_bits(pid).write(time_addr, &[sec, nsec]),
+        };
+        Some(written.map_or_else(|errno| -i64::from(errno as i32), |()| 0))
     }
 
     /// What `gettimeofday` or `time` is to give that was called in the [page](detour::VSYSCALL_PAGE) for that.
@@ -206,6 +239,9 @@ impl<'a> OwnClock<'a> {
 
     fn adjust(&mut self, caller: &Caller<'_>, timex_addr: u64) -> nix::Result<Answer> {
         let mut timex: Timex = caller.memory().timex(timex_addr)?;
+        if timex.is_refused_to_all() {
+            return Err(Errno::EINVAL);
+        }
         let only_asks = timex.only_asks();
         if !only_asks {
             self.check_permission(caller.report.pid)?;
@@ -221,9 +257,12 @@ impl<'a> OwnClock<'a> {
         if !only_asks {
             self.keep(caller, clock, result)?;
         }
-        caller.memory().write_timex(timex_addr, &timex)?;
         let how = if is_step { How::Set } else { How::Slewed };
-        Ok(Answer { result, change: (!only_asks).then_some(how) })
+        let change = (!only_asks).then_some(how);
+        // The clock has changed also where nobody can be told so.
+        let told = caller.memory().write_timex(timex_addr, &timex);
+        let result = told.map_or_else(|errno| -i64::from(errno as i32), |()| result);
+        Ok(Answer { result, change })
     }
 
     fn prepare_jump(&mut self) {

@@ -16,7 +16,14 @@ fn payload(setting: Setting) -> Payload {
     let launch = [Transform::IDENTITY; clock::LINES];
     vdso_host::initialise(file.page(), &launch);
     let detours = Detours::of(&launch, setting, CallSites::Kept, 7);
-    Payload { file, template: Template::default(), padding: None, detours, companions: Vec::new() }
+    Payload {
+        file,
+        template: Template::default(),
+        padding: None,
+        detours,
+        counts: None,
+        companions: Vec::new(),
+    }
 }
 
 fn caller(id: u64) -> Caller<'static> {
@@ -85,6 +92,36 @@ fn a_call_that_is_refused_changes_nothing() {
         assert_eq!(own.answer(&caller(1), setter, &args), refused, "{setter:?}");
     }
     assert!(!own.was_set());
+}
+
+#[test]
+fn a_time_before_monotonic_is_refused_and_no_timer_waits_to_be_set() {
+    let shared = SharedInFlight::new().expect("there is memory");
+    let payload = payload(Setting::Anybody);
+    let mut own = OwnClock::new(&shared.clock, &payload);
+    let too_early = [0i64, 1];
+    let answer =
+        own.answer(&caller(1), Setter::ClockSettime, &[0, addr_of(&too_early), 0, 0, 0, 0]);
+    assert_eq!(answer, Answer { result: -i64::from(libc::EINVAL), change: None });
+    assert!(own.jump.is_none());
+}
+
+#[test]
+fn a_change_that_cannot_be_told_is_published_all_the_same() {
+    /// Can be read, and not written to.
+    static STEP: [i64; 26] = {
+        let mut timex = [0; 26];
+        timex[0] = ADJ_SETOFFSET as i64;
+        timex[9] = 100;
+        timex
+    };
+    let shared = SharedInFlight::new().expect("there is memory");
+    let payload = payload(Setting::Anybody);
+    let mut own = OwnClock::new(&shared.clock, &payload);
+    let answer = own.answer(&caller(1), Setter::Adjtimex, &[addr_of(&STEP), 0, 0, 0, 0, 0]);
+    let untold = Answer { result: -i64::from(libc::EFAULT), change: Some(How::Set) };
+    assert_eq!(answer, untold);
+    assert_eq!(ahead_sec(&own), 100);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::unistd::Pid;
+use vdso_arch::system_call::X32_BIT;
 use vdso_data::arithmetic::{Timespec, Transform};
 use vdso_data::clock::{self, SETTABLE, is_in, shown_by};
 use vdso_host::by_call::read;
@@ -34,12 +35,9 @@ pub fn waiting_on_set_clocks(payload: &Payload) -> Vec<(Pid, Range<u64>)> {
 
 /// The processes that have an image of this launch's.
 fn programs(payload: &Payload) -> impl Iterator<Item = (Pid, &'static Abi, Range<u64>)> {
-    // Images of other kinds of programs make no waits.
-    let abi = ABIS.first().copied();
     let pids = numbers_in("/proc").into_iter().flatten().map(Pid::from_raw);
     pids.filter_map(move |pid| {
-        let abi = abi?;
-        Some((pid, abi, detour::image_range(pid, abi, payload)?))
+        ABIS.iter().find_map(|&abi| Some((pid, abi, detour::image_range(pid, abi, payload)?)))
     })
 }
 
@@ -72,8 +70,14 @@ fn is_until_set_time(abi: &Abi, number: u32, args: &[u64; 6]) -> bool {
         Some(Times::Futex) => is_futex_until_set_time(args[1]),
         Some(_) => false,
         // A wait of a futex that has been interrupted and goes on.
-        None => i64::from(number) == libc::SYS_restart_syscall && is_futex_until_set_time(args[1]),
+        None => number == restart_syscall(abi) && is_futex_until_set_time(args[1]),
     }
+}
+
+/// The number of `restart_syscall`.
+fn restart_syscall(abi: &Abi) -> u32 {
+    let is_i386 = cfg!(target_arch = "x86_64") && abi.calls.audit_arch != ABIS[0].calls.audit_arch;
+    if is_i386 { 0 } else { libc::SYS_restart_syscall as u32 | abi.calls.execve & X32_BIT }
 }
 
 fn is_futex_until_set_time(operation: u64) -> bool {
@@ -194,6 +198,24 @@ mod tests {
 
     fn until(number: i64, args: [u64; 6]) -> bool {
         ABIS.first().is_some_and(|abi| is_until_set_time(abi, number as u32, &args))
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn waits_of_i386_programs_are_told_apart_by_the_same() {
+        let abi = ABIS.iter().find(|abi| abi.name == "i386").expect("it is one of this machine's");
+        let until = |number, args| is_until_set_time(abi, number, &args);
+        const CLOCK_NANOSLEEP_TIME64: u32 = 407;
+        const FUTEX_TIME64: u32 = 422;
+        const RESTART_SYSCALL: u32 = 0;
+        assert!(until(CLOCK_NANOSLEEP_TIME64, [0, 1, 7, 0, 0, 0]));
+        assert!(!until(CLOCK_NANOSLEEP_TIME64, [1, 1, 7, 0, 0, 0]));
+        for number in [FUTEX_TIME64, RESTART_SYSCALL] {
+            assert!(until(number, [7, 9 | 256, 0, 7, 0, 0]));
+            assert!(!until(number, [7, 9, 0, 7, 0, 0]));
+        }
+        // What has that number elsewhere: `madvise`.
+        assert!(!until(libc::SYS_restart_syscall as u32, [7, 6, 0, 0, 0, 0]));
     }
 
     #[test]

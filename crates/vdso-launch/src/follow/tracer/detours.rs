@@ -1,4 +1,5 @@
-//! Threads that have reported a call which their image is to make: stopped for a moment, and sent there.
+//! Threads that have reported a call which their image is to make: stopped for a moment, and sent there. Where that cannot be
+//! done the supervisor answers, if it can.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -6,14 +7,14 @@ use std::ops::Range;
 
 use nix::unistd::Pid;
 use vdso_data::detour::NO_TIMER;
-use vdso_inject::arch::TimedCall;
+use vdso_inject::arch::{TimedCall, Times};
 use vdso_inject::call_site::{self, Unfit};
-use vdso_inject::detour::{self, CallSites, Detour, Diverted};
+use vdso_inject::detour::{self, CallSites, Detour, Diverted, Maker};
 use vdso_inject::ptrace::Stopped;
 
 use super::{Followed, Heard, Known, Purpose, Traced, Tracer};
 use crate::follow::listener::Listener;
-use crate::follow::notice::{Notice, called};
+use crate::follow::notice::{NoDetour, Notice, called};
 use crate::follow::report::Report;
 use crate::follow::timers;
 
@@ -26,16 +27,31 @@ pub struct FrequentSites {
     reports: HashMap<(u64, u64), u32>,
     /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
     told_of: HashSet<OsString>,
-    /// Threads that could not be sent to their image, as they would not come back. They report the call anew, and the kernel
-    /// makes it then.
-    without_way_back: HashSet<Pid>,
+    /// Threads that could not be sent to their image, as their stack may be too small. They report the call anew, and get the
+    /// supervisor's answer then, or the kernel makes it.
+    without_room: HashSet<Pid>,
 }
 
 /// How much is remembered of each.
 const MOST: usize = 4096;
 
+/// What the supervisor gives as a call's result, in the kernel's and the image's place; `None` if it cannot.
+pub type Answer<'a> = &'a dyn Fn() -> Option<i64>;
+
+/// Who makes a call that was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The image, where the thread is to be sent.
+    Image(Detour),
+    /// The supervisor, or else the kernel, by the host's clock.
+    Supervisor(NoDetour),
+    /// The kernel.
+    Kernel,
+}
+
 impl Tracer<'_> {
-    /// Has the image make a call that a thread has reported; where that cannot be done the kernel makes it as it is.
+    /// Has the image make a call that a thread has reported; where that cannot be done it gets the supervisor's answer, and
+    /// where there is none the kernel makes the call as it is.
     pub fn detour(
         &mut self,
         report: Report,
@@ -43,22 +59,34 @@ impl Tracer<'_> {
         call: &TimedCall,
         args: &[u64; 6],
         instruction_addr: u64,
+        answer: Answer<'_>,
     ) -> Followed {
-        let pid = report.pid;
-        if self.frequent.without_way_back.remove(&pid) {
-            let notice = Notice::NoWayBack { pid, call: call.name };
-            self.tell_of_wait(pid, &notice);
-            listener.carry_on(report);
-            self.in_flight.slot(report.slot).clear();
-            return Followed::Untraced;
+        let why = match self.place(report, call, args, instruction_addr) {
+            Place::Image(to) => match self.send(report, listener, to) {
+                Followed::Traced => return Followed::Traced,
+                Followed::Untraced => Some(NoDetour::Traced),
+            },
+            Place::Supervisor(why) => Some(why),
+            Place::Kernel => None,
+        };
+        let why = why.filter(|_| !listener.is_gone(report));
+        match why.and_then(|_| answer()) {
+            Some(result) => listener.answer(report, result),
+            None => {
+                if let Some(why) = why {
+                    self.tell_of_wait(report.pid, call, why);
+                }
+                listener.carry_on(report);
+            }
         }
-        let place = self.place(report, call, args, instruction_addr);
-        let seized = place.and_then(|to| {
-            let (thread, known) = self.seize_reporter(report).ok()?;
-            Some((to, thread, known))
-        });
-        match seized {
-            Some((to, thread, known))
+        self.in_flight.slot(report.slot).clear();
+        Followed::Untraced
+    }
+
+    /// Stops a thread to send it there, and answers its report so that its call is made there.
+    fn send(&mut self, report: Report, listener: &Listener<'_>, to: Detour) -> Followed {
+        match self.seize_reporter(report) {
+            Ok((thread, known))
                 if (known == Known::Traced || !listener.is_gone(report))
                     && thread.interrupt().is_ok() =>
             {
@@ -66,46 +94,56 @@ impl Tracer<'_> {
                 listener.restart(report);
                 Followed::Traced
             }
-            seized => {
-                if place.is_some() && !listener.is_gone(report) {
-                    self.tell_of_wait(pid, &Notice::HostWait { pid, call: call.name });
-                }
-                if let Some((_, thread, _)) = seized {
-                    self.let_go_of_stranger(thread);
-                }
-                listener.carry_on(report);
-                self.in_flight.slot(report.slot).clear();
+            Ok((thread, _)) => {
+                self.let_go_of_stranger(thread);
                 Followed::Untraced
             }
+            Err(_) => Followed::Untraced,
         }
     }
 
-    /// Says why a thread cannot be sent to its image.
-    fn tell_of_wait(&mut self, pid: Pid, notice: &Notice) {
+    /// Says that a thread cannot be sent to its image. Of what it asks there is nothing to be said.
+    fn tell_of_wait(&mut self, pid: Pid, call: &TimedCall, why: NoDetour) {
+        if matches!(call.times, Times::Now { .. }) {
+            return;
+        }
         let told = &mut self.frequent.told_of;
         if told.len() < MOST && told.insert(called(pid)) {
-            (self.settings.notice)(notice);
+            (self.settings.notice)(&Notice::HostWait { pid, call: call.name, why });
         }
     }
 
-    /// Where it is to be sent; `None` if its process has no image of this launch's, or its timer no clock that is moved.
+    /// Who can make it.
     fn place(
         &mut self,
         report: Report,
         call: &TimedCall,
         args: &[u64; 6],
         instruction_addr: u64,
-    ) -> Option<Detour> {
+    ) -> Place {
         let pid = report.pid;
-        let timer_clock = timers::clock(pid, call, args)?;
+        let (Some(timer_clock), Some(abi)) = (timers::clock(pid, call, args), report.abi()) else {
+            return Place::Kernel;
+        };
         let before = self.frequent.detour_addrs.get(&pid).copied();
-        let detour_addr =
-            detour::find(pid, report.abi()?, self.settings.payload, before, instruction_addr)?;
-        if self.frequent.detour_addrs.len() >= MOST {
-            self.frequent.detour_addrs.clear();
+        if self.frequent.without_room.remove(&pid) {
+            return Place::Supervisor(NoDetour::SmallStack);
         }
-        self.frequent.detour_addrs.insert(pid, detour_addr);
-        Some(Detour { number: call.number, instruction_addr, detour_addr, timer_clock })
+        let payload = self.settings.payload;
+        match detour::find(pid, abi, payload, before, call, instruction_addr) {
+            Maker::Image(detour_addr) => {
+                if self.frequent.detour_addrs.len() >= MOST {
+                    self.frequent.detour_addrs.clear();
+                }
+                self.frequent.detour_addrs.insert(pid, detour_addr);
+                let number = call.number;
+                Place::Image(Detour { number, instruction_addr, detour_addr, timer_clock })
+            }
+            Maker::Kernel => Place::Kernel,
+            Maker::NoImage if self.makes_calls(pid) => Place::Supervisor(NoDetour::Traced),
+            Maker::NoImage => Place::Kernel,
+            Maker::Unmapped => Place::Supervisor(NoDetour::Unmapped),
+        }
     }
 
     /// Has those translate their deadline anew that wait until a time of a clock which was set, in calls of their images,
@@ -125,8 +163,8 @@ impl Tracer<'_> {
     /// Sends it there from its stop.
     pub(super) fn divert(&mut self, mut thread: Stopped, traced: Traced, to: &Detour) -> Heard {
         match detour::divert(&mut thread, to) {
-            Ok(Diverted::NoWayBack) => {
-                self.frequent.without_way_back.insert(thread.tid());
+            Ok(Diverted::NoRoom) => {
+                self.frequent.without_room.insert(thread.tid());
             }
             // Elsewhere, or gone: the call is reported anew, or nobody is there to make it.
             Ok(Diverted::Sent | Diverted::Elsewhere) | Err(_) => {

@@ -161,7 +161,7 @@ pub(super) fn wait_for_end(pid: Pid) {
 }
 
 /// Whether the image's file is mapped in a process.
-fn has_image(pid: Pid, payload: &Payload) -> bool {
+pub(super) fn has_image(pid: Pid, payload: &Payload) -> bool {
     Memory::of(pid).has_mapping_of(payload.file.identity()).unwrap_or(false)
 }
 

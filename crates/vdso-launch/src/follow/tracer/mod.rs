@@ -4,9 +4,10 @@
 //! Nothing interrupts a program in the call itself: a file system that waits for a server would give it
 //! up (`EINTR`). So a call that fails is not seen at once. Such a process is traced, which it does not
 //! notice, until it is found to do something else: `failed`. What a tracer that was killed has left: `left`. And who
-//! has reported a call that its image is to make: `detours`.
+//! has reported a call that its image is to make: `detours`. Programs that somebody else traces get no image: `elsewhere`.
 
 mod detours;
+mod elsewhere;
 mod failed;
 mod left;
 
@@ -29,6 +30,8 @@ use super::target::Target;
 use super::whereabouts::Look;
 use crate::privilege;
 use detours::FrequentSites;
+use elsewhere::TracedElsewhere;
+pub use elsewhere::is_traced_elsewhere;
 pub use left::is_one_of_us;
 use left::{is_alive, is_traced_by_one_of_us, tracer_of, wait_for_end};
 use vdso_inject::arch::{ABIS, Abi};
@@ -46,6 +49,7 @@ pub struct Tracer<'a> {
     /// Processes that cannot be traced, with what they wanted to execute last, if that can be read.
     told: HashMap<Pid, Option<OsString>>,
     frequent: FrequentSites,
+    elsewhere: TracedElsewhere,
     /// Predecessors that were killed. The kernel lets go of whom they traced a little later.
     dead: Vec<Pid>,
 }
@@ -130,9 +134,9 @@ pub enum Followed {
 impl<'a> Tracer<'a> {
     /// Traces nobody yet.
     pub fn new(settings: &'a Settings<'a>, in_flight: &'a InFlight) -> Self {
-        let frequent = FrequentSites::default();
+        let (frequent, elsewhere) = (FrequentSites::default(), TracedElsewhere::default());
         let (traced, told, dead) = (HashMap::new(), HashMap::new(), Vec::new());
-        Self { settings, in_flight, traced, told, frequent, dead }
+        Self { settings, in_flight, traced, told, frequent, elsewhere, dead }
     }
 
     /// What is the same for all programs of the launch.
@@ -168,6 +172,7 @@ impl<'a> Tracer<'a> {
                 Followed::Untraced
             }
             Ok((thread, _)) => {
+                self.elsewhere.forget(pid);
                 let slot = self.in_flight.slot(report.slot);
                 slot.set_name(target.name.as_deref());
                 slot.hand_to(Pid::this(), leader_of(pid));
@@ -180,13 +185,14 @@ impl<'a> Tracer<'a> {
             Err(error) => {
                 // It has ended, or has a clock already.
                 let is_news = !listener.is_gone(report) && !is_traced_by_one_of_us(pid);
+                let is_left = is_news && self.is_left_to_tracer(report, target);
                 // Ended before it goes on, if at all; told of when it may have its new name.
-                if is_news {
+                if is_news && !is_left {
                     self.end_if_asked(pid);
                 }
                 listener.carry_on(report);
                 self.in_flight.slot(report.slot).clear();
-                if is_news && !self.is_told(pid, target) {
+                if is_news && !is_left && !self.is_told(pid, target) {
                     self.tell_untouched(pid, target.name.clone(), error);
                 }
                 Followed::Untraced

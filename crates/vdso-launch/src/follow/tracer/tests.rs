@@ -20,6 +20,7 @@ fn the_end_of_a_program_that_is_killed_while_it_is_worked_on_is_passed_on() {
         template: vdso_data::process::Template::default(),
         padding: None,
         detours: vdso_inject::detour::Detours::default(),
+        counts: None,
         companions: Vec::new(),
     };
     let notice = |notice: &Notice| panic!("{notice:?}");

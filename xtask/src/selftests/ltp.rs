@@ -113,6 +113,7 @@ const INTERVAL: &str =
 /// Those that are not run in some modes, and why.
 const APART: &[(&str, Modes, &str)] = &[
     ("timerfd_settime02", Modes::All, "a race in the kernel is tried for two minutes"),
+    ("clock_gettime04", Modes::Rates, "a bound of 50 ms is one of the program's time"),
     ("getitimer01", Modes::Rates, INTERVAL),
     ("setitimer01", Modes::Rates, INTERVAL),
     ("timer_settime01", Modes::Rates, INTERVAL),

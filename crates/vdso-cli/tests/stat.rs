@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{Finished, Source, VDSO, finish, helper, program, scratch};
+use support::{Finished, Source, VDSO, compile, finish, helper, program, scratch};
 use test_support::{Lacking, Program, skip};
 
 /// `vdso stat OPTIONS --`.
@@ -102,6 +102,17 @@ fn a_clock_of_ones_own_is_counted_alike() {
     for options in [&["--rate", "2"][..], &["--offset", "1y", "--clocks", "all"], &["--freeze"]] {
         assert_exact(options, "functions");
     }
+}
+
+/// By system calls, which a clock that is moved has made by the image.
+#[test]
+fn calls_of_the_kernels_are_not_counted() {
+    let direct = compile("direct.c", "direct", &["-O2", "-mno-red-zone"]);
+    let moved = ["--json", "--offset", "400d", "--clocks", "all"];
+    let run = finish(vdso_stat(moved).arg(direct).arg("clocks")).succeeded();
+    let counts: Value = serde_json::from_str(&run.stderr).expect("a document");
+    // Two by the C library, and one between them.
+    assert_eq!(count_of(&counts, "time"), 2, "{counts:#}");
 }
 
 #[test]

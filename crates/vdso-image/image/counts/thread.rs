@@ -16,27 +16,28 @@ const PROBES: usize = 16;
 /// `PR_GET_NAME` of `include/uapi/linux/prctl.h`.
 const GET_NAME: u32 = 16;
 
-/// The thread that calls, by its thread pointer.
+/// The thread that calls: its thread pointer, and the table in which that is looked for. `None` where threads are not told
+/// apart, as programs may then not read it either.
 #[derive(Clone, Copy)]
-pub struct Caller(u64);
+pub struct Caller(Option<(&'static Table, u64)>);
 
 impl Caller {
     /// This thread.
     #[inline(always)]
     pub fn current() -> Self {
-        Self(arch::thread_pointer())
+        Self(table().map(|table| (table, arch::thread_pointer())))
     }
 
     /// Adds one to a word of its block; no if that takes more than a look, and nothing has been counted.
     #[inline(always)]
     pub fn count_at_once(self, word: usize) -> bool {
-        let Some(table) = table() else { return false };
-        let slot = counts::first_slot(self.0);
+        let Some((table, thread_pointer)) = self.0 else { return false };
+        let slot = counts::first_slot(thread_pointer);
         let (Some(key), Some(block_addr)) = (table.keys.get(slot), table.block_addrs.get(slot)) else {
             return false;
         };
         // Relaxed: this thread alone puts its key there, after all else.
-        if key.load(Ordering::Relaxed) != self.0.wrapping_add(KEY) {
+        if key.load(Ordering::Relaxed) != thread_pointer.wrapping_add(KEY) {
             return false;
         }
         // SAFETY: a block of this thread's alone, as its key is beside its address.

@@ -12,7 +12,7 @@ use vdso_data::detour::Mark;
 use super::memory::{Form, words};
 use super::{Call, line, memory, now};
 use crate::arch::Long;
-use crate::{pages, time};
+use crate::{pages, slow};
 
 const MARK: Mark = Mark::Low(2);
 
@@ -82,7 +82,7 @@ pub fn time(call: Call) -> i64 {
         return EFAULT;
     }
     // SAFETY: a null pointer may be given.
-    let seconds = unsafe { time::time(ptr::null_mut()) };
+    let seconds = unsafe { slow::time(ptr::null_mut()) };
     if seconds_addr != 0 {
         overwrite(seconds_addr, seconds);
     }

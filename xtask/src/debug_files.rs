@@ -18,11 +18,19 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Writes `SOURCE.so` and `.build-id/xx/yyyy.debug` for each source, and prints how gdb is told.
+/// Writes `SOURCE.so`, `SOURCE-counting.so` and their `.build-id/xx/yyyy.debug` for each source, and prints how gdb is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     for source in Source::ALL {
-        write(&args.out.join(format!("{}.so", source.name())), vdso_image::bytes(source))?;
-        write(&args.out.join(debug_path(source)?), vdso_image::debug_file(source))?;
+        write_pair(
+            &args.out,
+            source.name(),
+            vdso_image::bytes(source),
+            vdso_image::debug_file(source),
+        )?;
+        let counting = vdso_image::counting(source).zip(vdso_image::counting_debug_file(source));
+        if let Some((image, debug)) = counting {
+            write_pair(&args.out, &format!("{}-counting", source.name()), image, debug)?;
+        }
     }
     let out = args.out.canonicalize().context("the folder has gone")?;
     let crates = xtask_build::cargo::workspace().join("crates");
@@ -34,11 +42,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// An image under its name, and its debug file.
+fn write_pair(out: &Path, name: &str, image: &[u8], debug: &[u8]) -> Result<()> {
+    write(&out.join(format!("{name}.so")), image)?;
+    write(&out.join(debug_path(name, image)?), debug)
+}
+
 /// `.build-id/xx/yyyy.debug`, as in gdb's manual, "Debugging Information in Separate Files".
-fn debug_path(source: Source) -> Result<PathBuf> {
-    let image = vdso_elf::Image::parse(vdso_image::bytes(source)).context("the image is broken")?;
+fn debug_path(name: &str, image: &[u8]) -> Result<PathBuf> {
+    let image = vdso_elf::Image::parse(image).context("the image is broken")?;
     let Some([first, rest @ ..]) = image.build_id() else {
-        bail!("the image for {} has no build-id", source.name());
+        bail!("the image {name} has no build-id");
     };
     let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(PathBuf::from(format!(".build-id/{first:02x}/{rest}.debug")))

@@ -122,6 +122,22 @@ pub const fn counting(_source: Source) -> Option<&'static [u8]> {
     None
 }
 
+/// The [debug file](debug_file) of the image that counts.
+#[cfg(counting)]
+pub const fn counting_debug_file(source: Source) -> Option<&'static [u8]> {
+    Some(match source {
+        Source::Own => include_bytes!(concat!(env!("OUT_DIR"), "/own-counting.debug")),
+        Source::Host => include_bytes!(concat!(env!("OUT_DIR"), "/host-counting.debug")),
+        Source::Chain => include_bytes!(concat!(env!("OUT_DIR"), "/chain-counting.debug")),
+    })
+}
+
+/// As above: none on this architecture.
+#[cfg(not(counting))]
+pub const fn counting_debug_file(_source: Source) -> Option<&'static [u8]> {
+    None
+}
+
 /// The `chain` image for the other kind of programs that the same kernels execute, i386 ones on x86-64.
 #[cfg(companion)]
 pub fn companion() -> Option<(&'static Architecture, &'static [u8])> {

@@ -54,7 +54,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let bytes = read(path)?;
         let debug = args.debug_file.as_ref().map(read).transpose()?;
         let architecture = args.arch.first().copied().unwrap_or(vdso_image::ARCHITECTURE);
-        let subject = Subject { architecture, bytes: &bytes, debug: debug.as_deref() };
+        let subject =
+            Subject { architecture, bytes: &bytes, debug: debug.as_deref(), counts: false };
         check_subject(&path.display().to_string(), &subject, &mut report);
     } else {
         let sources = if args.source.is_empty() { Source::ALL.to_vec() } else { args.source };
@@ -77,7 +78,8 @@ fn check_set(set: &Set, sources: &[Source], rebuild: bool, report: &mut Report) 
         if set.architecture.name == vdso_image::ARCHITECTURE.name
             && let Some(bytes) = vdso_image::counting(*source)
         {
-            let subject = Subject { architecture: set.architecture, bytes, debug: None };
+            let debug = vdso_image::counting_debug_file(*source);
+            let subject = Subject { architecture: set.architecture, bytes, debug, counts: true };
             check_subject(&format!("{}, counting,", set.name(*source)), &subject, report);
         }
     }

@@ -44,7 +44,7 @@ impl Set {
     /// What the checks look at.
     pub fn subject(&self, source: Source) -> Subject<'_> {
         let (bytes, debug) = &self.images[source as usize];
-        Subject { architecture: self.architecture, bytes, debug: Some(debug) }
+        Subject { architecture: self.architecture, bytes, debug: Some(debug), counts: false }
     }
 
     /// How a person calls one of them.

@@ -17,6 +17,8 @@ pub struct Subject<'a> {
     pub architecture: &'static Architecture,
     pub bytes: &'a [u8],
     pub debug: Option<&'a [u8]>,
+    /// Whether it counts its calls, which takes more room.
+    pub counts: bool,
 }
 
 impl<'a> Subject<'a> {

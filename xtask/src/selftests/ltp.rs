@@ -24,7 +24,7 @@ use super::{build_vdso, side_by_side};
 /// Run the time tests of an installed Linux Test Project under `vdso run`, for some ten minutes
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where it is installed: /opt/ltp by default, there
+    /// Where it is installed, such as /opt/ltp
     folder: PathBuf,
     /// The command to test [default: built now]
     #[arg(long, value_name = "PATH")]

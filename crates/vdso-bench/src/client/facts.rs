@@ -27,14 +27,14 @@ fn process_and_thread() {
         again("system call", system_call::getpid),
         // SAFETY: it takes nothing.
         again("C library's", || unsafe { libc::getpid() }),
-        again("ours", || ids::process_id()),
+        again("ours", ids::process_id),
     ];
     print("the process's id", &measure(&mut subjects, TURNS, || {}), &goals);
     let mut subjects = [
         again("system call", system_call::gettid),
         // SAFETY: as above.
         again("C library's", || unsafe { libc::gettid() }),
-        again("ours", || ids::thread_id()),
+        again("ours", ids::thread_id),
     ];
     print("the thread's id", &measure(&mut subjects, TURNS, || {}), &goals);
 }

@@ -12,6 +12,7 @@ use crate::check_image::subject::Subject;
 const MAX_FILE_BYTES: usize = 16 << 10;
 /// The same of an image that makes system calls in a program's place.
 const MAX_FILE_BYTES_WITH_DETOURS: usize = 40 << 10;
+const MAX_FILE_BYTES_WITH_COUNTS: usize = 44 << 10;
 /// The same with words of 32 bits.
 const MAX_FILE_BYTES_WITH_WIDE_DETOURS: usize = 56 << 10;
 
@@ -31,6 +32,7 @@ pub fn file_size(subject: &Subject<'_>) -> Result<()> {
     let architecture = subject.architecture;
     let most = match architecture.bits() {
         _ if !architecture.detours => MAX_FILE_BYTES,
+        _ if subject.counts => MAX_FILE_BYTES_WITH_COUNTS,
         32 => MAX_FILE_BYTES_WITH_WIDE_DETOURS,
         _ => MAX_FILE_BYTES_WITH_DETOURS,
     };

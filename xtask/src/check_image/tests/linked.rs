@@ -124,7 +124,12 @@ fn a_source_without_a_mistake_passes() {
 }
 
 fn subject(image: &[u8]) -> Subject<'_> {
-    Subject { architecture: vdso_image::ARCHITECTURE, bytes: image, debug: Some(image) }
+    Subject {
+        architecture: vdso_image::ARCHITECTURE,
+        bytes: image,
+        debug: Some(image),
+        counts: false,
+    }
 }
 
 fn link(folder: &Path, index: usize, mistake: &Mistake) -> Vec<u8> {

@@ -29,7 +29,7 @@ impl Pair {
 
     fn subject(&self) -> Subject<'_> {
         let architecture = self.architecture;
-        Subject { architecture, bytes: &self.image, debug: Some(&self.debug) }
+        Subject { architecture, bytes: &self.image, debug: Some(&self.debug), counts: false }
     }
 }
 

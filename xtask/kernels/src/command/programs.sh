@@ -140,6 +140,7 @@ done
 
 # Waits, timers, and clocks that a program asks for itself, by test-programs/timed.c: it says of each call whether it went
 # by the program's own clock. A deadline that is not translated comes 400 days too late, or at once.
+# timed NAME COMMAND...
 timed() {
     name=$1
     shift

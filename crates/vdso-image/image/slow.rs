@@ -85,7 +85,12 @@ pub unsafe fn of_no_page(id: c_int, ts: *mut Timespec) -> c_int {
         return error;
     }
     // SAFETY: the kernel has just written there.
-    unsafe { again::<false>(shown as c_int, ts) }
+    #[cfg(not(counts))]
+    let moved = unsafe { clock_gettime(shown as c_int, ts) };
+    // SAFETY: likewise. It has been counted.
+    #[cfg(counts)]
+    let moved = unsafe { again::<false>(shown as c_int, ts) };
+    moved
 }
 
 /// The kernel's own answer.

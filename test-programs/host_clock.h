@@ -12,9 +12,9 @@
 #include <sys/auxv.h>
 
 // The mark; zero on the kernel's own vDSO, which has no entry point, or on i386 the one that AT_SYSINFO says. Behind an image
-// of ours are its pages. On x86 alone: elsewhere calls are not moved, and the kernel's image may have an entry point.
+// of ours are its pages. Not where calls are not moved: there the kernel's image may have an entry point.
 static inline unsigned long host_clock_mark(void) {
-#if defined __x86_64__ || defined __i386__
+#if defined __x86_64__ || defined __i386__ || defined __aarch64__ || defined __riscv
     static const uint64_t magic = 0x7664736f70726f63ULL;
     const unsigned char *page = (const unsigned char *)getauxval(AT_SYSINFO_EHDR);
     if (page == NULL || ((const ElfW(Ehdr) *)page)->e_entry == 0)

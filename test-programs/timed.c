@@ -1,8 +1,9 @@
 // System calls with times, made by a program whose clocks are moved: that they end when the program's own clock says
 // so, give what they give, and leave everything else as it was.
 //
-// `timed [frozen]` makes the checks one after another, and says how many were as they should be; or which was not,
-// exit code 1. With `frozen` REALTIME stands still: no deadline on it may come.
+// `timed [frozen|files|sets]` makes the checks one after another, and says how many were as they should be; or which was not,
+// exit code 1. With `frozen` REALTIME stands still: no deadline on it may come. With `files` they have its times, too.
+// With `sets` it sets its clock, which must not be the machine's.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <unwind.h>
+
+#include "host_clock.h"
 
 #define SEC 1000000000LL
 // Of the program's time. Long enough that a wait which the host's clocks end is told from one that its own do.
@@ -273,9 +276,25 @@ static volatile int frames_to_waiter;
 
 __attribute__((noinline)) static long waiter(struct timespec *deadline)
 {
-	long result = CALL(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, deadline, NULL);
+	long result = -clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, deadline, NULL);
 	__asm__ volatile("" ::: "memory");
 	return result;
+}
+
+// Again and again, as the first one may come before the wait has begun.
+static void signal_every(long long us)
+{
+	struct itimerval value = { { 0, us }, { 0, us } };
+	setitimer(ITIMER_REAL, &value, NULL);
+}
+
+// Whether a backtrace leads from a handler to what it interrupts: not by the kernel's vDSO of RISC-V.
+static int leads_through_handlers;
+
+__attribute__((noinline)) static void interrupted(void)
+{
+	raise(SIGALRM);
+	__asm__ volatile("" ::: "memory");
 }
 
 static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *count)
@@ -284,6 +303,8 @@ static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *count)
 	++*(int *)count;
 	if (function == (uintptr_t)waiter)
 		frames_to_waiter = *(int *)count;
+	if (function == (uintptr_t)interrupted)
+		leads_through_handlers = 1;
 	return _URC_NO_REASON;
 }
 
@@ -301,13 +322,6 @@ static void jump_away(int signal)
 	siglongjmp(away, 1);
 }
 
-static void after(long long us)
-{
-	struct itimerval value = { { 0, 0 }, { 0, us } };
-	// By the host's clock or its own: soon.
-	setitimer(ITIMER_REAL, &value, NULL);
-}
-
 static void handle(void (*handler)(int), int flags)
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
@@ -321,47 +335,53 @@ static void handle(void (*handler)(int), int flags)
 static void check_signals(void)
 {
 	int clock = is_frozen ? CLOCK_MONOTONIC : CLOCK_REALTIME;
-	// Interrupted, or restarted: as its handler says.
+	handle(count_signal, 0);
+	interrupted();
+	// Interrupted, whatever the handler says.
 	for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
 		handle(count_signal, flags);
 		handled = frames_to_waiter = 0;
 		long long wanted = now(clock) + 4 * SPAN;
 		struct timespec deadline = timespec(wanted);
-		after(SPAN / 4000);
+		signal_every(SPAN / 4000);
 		long result = clock == CLOCK_REALTIME ? waiter(&deadline) : sleep_until(clock, &deadline);
 		long long late = now(clock) - wanted;
-		expect(handled == 1, "handlers", handled);
-		// clock_nanosleep is never restarted where a handler runs.
+		signal_every(0);
+		expect(handled > 0, "handlers", handled);
 		expect(result == -EINTR, "an interrupted clock_nanosleep", result);
 		expect(late < 0, "an interrupted clock_nanosleep ends early", late);
-		expect(is_frozen || frames_to_waiter > 1, "frames from the handler to the waiter", frames_to_waiter);
+		expect(is_frozen || !leads_through_handlers || frames_to_waiter > 1, "frames from the handler to the waiter", frames_to_waiter);
 	}
 	handle(count_signal, SA_RESTART);
 	handled = 0;
 	long long wanted = now(clock) + 2 * SPAN;
 	struct timespec deadline = timespec(wanted);
-	after(SPAN / 4000);
+	signal_every(SPAN / 4000);
 	long result = futexes_until(clock, &deadline);
+	signal_every(0);
 	if (result != -ENOSYS) {
-		expect(handled == 1 && result == -ETIMEDOUT, "a restarted futex_waitv", result);
+		expect(handled > 0 && result == -ETIMEDOUT, "a restarted futex_waitv", result);
 		expect(now(clock) >= wanted, "a restarted futex_waitv ends late", now(clock) - wanted);
 	}
 	// What is left of a span.
 	handle(count_signal, 0);
 	struct timespec span = timespec(4 * SPAN), left = { 0, 0 };
-	after(SPAN / 4000);
-	expect(CALL(SYS_nanosleep, &span, &left) == -EINTR, "an interrupted nanosleep", errno);
+	signal_every(SPAN / 4000);
+	result = CALL(SYS_nanosleep, &span, &left);
+	signal_every(0);
+	expect(result == -EINTR, "an interrupted nanosleep", result);
 	long long rest = left.tv_sec * SEC + left.tv_nsec;
 	expect(rest > 0 && rest < 4 * SPAN, "what is left", rest);
 	// A handler that does not return.
 	for (volatile int times = 0; times < 3; times++) {
 		handle(jump_away, 0);
 		if (!sigsetjmp(away, 1)) {
-			after(SPAN / 4000);
+			signal_every(SPAN / 4000);
 			deadline = timespec(now(clock) + 40 * SPAN);
 			sleep_until(clock, &deadline);
 			expect(0, "a wait that was left came back", 0);
 		}
+		signal_every(0);
 		as_they_should++;
 	}
 	// What a handler blocks for good stays blocked.
@@ -530,6 +550,70 @@ static void check_registers(void)
 #endif
 
 // ---------------------------------------------------------------------------------------------
+// Times of files, where they are the program's own.
+
+static int has_time(long result, long long modified, long long least, long long most)
+{
+	return result == 0 && modified >= least && modified <= most;
+}
+
+static void check_files(void)
+{
+	static const char path[] = "/tmp/timed-file";
+	// The kernel stores the time of its last tick.
+	long long begun = now(CLOCK_REALTIME) - SPAN, set = begun - 1000 * SEC;
+	struct stat status;
+	struct statx extended;
+	struct timespec times[2] = { timespec(set), { 0, UTIME_OMIT } };
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	expect(fd >= 0 && write(fd, "", 1) == 1, "a file is written", errno);
+	long result = CALL(SYS_newfstatat, AT_FDCWD, path, &status, 0);
+	expect(has_time(result, status.st_mtim.tv_sec * SEC + status.st_mtim.tv_nsec, begun, now(CLOCK_REALTIME)), "newfstatat", result);
+	result = CALL(SYS_fstat, fd, &status);
+	expect(has_time(result, status.st_mtim.tv_sec * SEC + status.st_mtim.tv_nsec, begun, now(CLOCK_REALTIME)), "fstat", result);
+	result = CALL(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &extended);
+	expect(has_time(result, extended.stx_mtime.tv_sec * SEC + extended.stx_mtime.tv_nsec, begun, now(CLOCK_REALTIME)), "statx", result);
+	expect(CALL(SYS_utimensat, fd, NULL, times, 0) == 0, "utimensat", errno);
+	result = CALL(SYS_fstat, fd, &status);
+	expect(has_time(result, status.st_atim.tv_sec * SEC + status.st_atim.tv_nsec, set, set), "what was set", status.st_atim.tv_sec);
+	close(fd);
+	unlink(path);
+}
+
+// ---------------------------------------------------------------------------------------------
+// A program that sets its clock: who waits until a time of it hears of that, and the host's stays.
+
+static void *waits_for_setting(void *result)
+{
+	struct timespec deadline = timespec(now(CLOCK_REALTIME) + 500 * SEC);
+	*(long *)result = sleep_until(CLOCK_REALTIME, &deadline);
+	return NULL;
+}
+
+static long long host_now(void)
+{
+	struct timespec host;
+	syscall(SYS_clock_gettime, CLOCK_REALTIME, &host, host_clock_mark());
+	return host.tv_sec * SEC + host.tv_nsec;
+}
+
+static void check_setting(void)
+{
+	pthread_t thread;
+	long result = -1;
+	struct timespec pause = timespec(SPAN);
+	pthread_create(&thread, NULL, waits_for_setting, &result);
+	nanosleep(&pause, NULL);
+	long long host = host_now(), set = now(CLOCK_REALTIME) + 1000 * SEC;
+	struct timespec new = timespec(set);
+	expect(CALL(SYS_clock_settime, CLOCK_REALTIME, &new) == 0, "clock_settime", errno);
+	expect(now(CLOCK_REALTIME) >= set, "what was set", now(CLOCK_REALTIME) - set);
+	expect(host_now() - host < 500 * SEC, "the host's clock", host_now() - host);
+	pthread_join(thread, NULL);
+	expect(result == 0, "a wait until a clock is set", result);
+}
+
+// ---------------------------------------------------------------------------------------------
 
 // A stack that has to grow for the way back.
 __attribute__((noinline)) static void check_deep(int depth)
@@ -545,6 +629,7 @@ __attribute__((noinline)) static void check_deep(int depth)
 
 int main(int argc, char **argv)
 {
+	int has_files = argc > 1 && !strcmp(argv[1], "files");
 	is_frozen = argc > 1 && !strcmp(argv[1], "frozen");
 	sigset_t set;
 	sigemptyset(&set);
@@ -552,7 +637,10 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGALRM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	(void)argv;
+	if (has_files)
+		check_files();
+	if (argc > 1 && !strcmp(argv[1], "sets"))
+		check_setting();
 	check_waits(untils, sizeof untils / sizeof *untils, 1);
 	check_waits(fors, sizeof fors / sizeof *fors, 0);
 	check_reads();

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     vdso_host::initialise(file.page(), &clocks);
     let template = host.template(&vdso_image::FORWARDED);
 
-    let attached = attach::attach(pid, Payload { file: &file, template: &template })?;
+    let attached = attach::attach(pid, Payload { file: &file, template: &template, counts: None })?;
     let still = in_ms(attached.halt().longest);
     println!("process {pid} is {ahead} s ahead: stood still for {still}; ^C puts it back");
     end.wait()?;

@@ -138,7 +138,7 @@ pub enum FileTimes {
     /// The host's, as they are stored.
     #[default]
     Host,
-    /// Those of its own clock, as if that had stored them. On x86-64 alone.
+    /// Those of its own clock, as if that had stored them. Not for 32-bit programs.
     Clock,
 }
 
@@ -296,7 +296,7 @@ pub fn image_range(pid: Pid, abi: &Abi, payload: &Payload) -> Option<Range<u64>>
 /// # Errors
 /// [`Error::Gone`] if the thread has ended meanwhile.
 pub fn translate_anew(thread: &mut Stopped, image: &Range<u64>) -> Result<Diverted> {
-    match thread.registers()?.told(image, -i64::from(AGAIN)) {
+    match thread.registers()?.told(thread, image, -i64::from(AGAIN)) {
         Some(told) => thread.set_registers(&told).map(|()| Diverted::Sent),
         None => Ok(Diverted::Elsewhere),
     }
@@ -348,6 +348,6 @@ pub enum Diverted {
     Sent,
     /// It was not behind its report any more, and is left as it is.
     Elsewhere,
-    /// Its stack may have no room for the way back: it is left as it is, and cannot be sent there.
+    /// Its stack may have no room for the way back, or a shadow stack guards it: it is left as it is, and cannot be sent there.
     NoRoom,
 }

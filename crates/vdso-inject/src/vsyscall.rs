@@ -112,9 +112,7 @@ impl Program {
     /// [`Error::VsyscallRoom`] if a file's code has such calls and no room behind it; those of other files may have been
     /// sent elsewhere by then. A reference is written whole or not at all.
     pub fn send(&self, whose: Vsyscalls, to: To) -> Result<usize> {
-        let pid = self.pid;
-        // Others may execute what is written to: who sets up a thread so late is no C library at its start.
-        if Memory::of(pid).threads()? != 1 {
+        if self.has_threads()? {
             return Ok(0);
         }
         let (maps, own) = (self.maps()?, self.own_inode()?);
@@ -135,8 +133,7 @@ impl Program {
 
     /// Sends calls of the program's own file, which have been sent to functions that make system calls, to others.
     pub fn send_again(&self, to: To) -> Result<()> {
-        let pid = self.pid;
-        if Memory::of(pid).threads()? != 1 {
+        if self.has_threads()? {
             return Ok(());
         }
         let (maps, own) = (self.maps()?, self.own_inode()?);
@@ -147,10 +144,15 @@ impl Program {
             let is_there = self.memory.read_exact_at(&mut there, room_addr).is_ok();
             if is_there && there == FUNCTIONS {
                 let written = self.memory.write_all_at(&to.functions(), room_addr);
-                written.map_err(|error| failed(pid, Attempt::WriteMemory, &error))?;
+                written.map_err(|error| failed(self.pid, Attempt::WriteMemory, &error))?;
             }
         }
         Ok(())
+    }
+
+    /// Others may execute what is written to: who sets up a thread so late is no C library at its start.
+    fn has_threads(&self) -> Result<bool> {
+        Ok(Memory::of(self.pid).threads()? != 1)
     }
 
     fn maps(&self) -> Result<Vec<u8>> {

@@ -57,8 +57,8 @@ pub struct Run {
     /// Whose times files have for the program: the host's, as they are stored, or its own clock's
     ///
     /// With "clock" the program sees times as if its own clock had stored them, and what it sets it sees again; so
-    /// make, git, tar or find agree with the clock that they read. Other programs see what is stored: the host's. On
-    /// x86-64 alone, and not with --no-follow.
+    /// make, git, tar or find agree with the clock that they read. Other programs see what is stored: the host's. Not
+    /// for 32-bit programs, and not with --no-follow.
     #[arg(long, value_enum, value_name = "WHOSE", default_value = "host")]
     pub file_times: FileTimesOf,
 
@@ -82,7 +82,8 @@ pub struct Run {
     /// Leave the program's code as it is in its files
     ///
     /// Else a system call instruction that waits for the program's own clock again and again is made to jump to the image:
-    /// such a wait then costs 0.3 us instead of 20.
+    /// such a wait then costs 0.3 us instead of 20. And calls of the vsyscall page are sent to the image where the kernel has
+    /// none.
     #[arg(long)]
     pub no_patch: bool,
 

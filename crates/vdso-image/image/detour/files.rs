@@ -22,11 +22,11 @@ pub fn stat(call: Call) -> i64 {
     if result == 0 {
         let transform = transform(clock::REALTIME);
         let move_time = |field| {
-            let time_addr = call.arg(place).wrapping_add(field) as *mut [u64; 2];
+            let time_addr = call.arg(place).wrapping_add(field);
             // SAFETY: the kernel has just written there. Memory that another thread unmaps meanwhile is its mistake.
-            let stored = unsafe { time_addr.read_unaligned() };
+            let stored = unsafe { memory::load(time_addr) };
             // SAFETY: as above.
-            unsafe { time_addr.write_unaligned(shown(&transform, stored)) };
+            unsafe { memory::store(time_addr, shown(&transform, stored)) };
         };
         FIELDS.into_iter().for_each(move_time);
     }

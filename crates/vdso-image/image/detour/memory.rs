@@ -98,7 +98,7 @@ pub fn read(form: Form, addr: u64) -> Option<[u64; 2]> {
         Form::Time64 => {
             is_readable(addr.wrapping_add(SET_BYTES)).then_some(())?;
             // SAFETY: the kernel has just read them. Memory that another thread unmaps meanwhile is its mistake.
-            Some(unsafe { (addr as *const [u64; 2]).read_unaligned() })
+            Some(unsafe { load(addr) })
         }
         #[cfg(target_arch = "x86")]
         Form::Time32 => {
@@ -106,6 +106,34 @@ pub fn read(form: Form, addr: u64) -> Option<[u64; 2]> {
             Some(form.unpacked([unsafe { (addr as *const u64).read_unaligned() }, 0]))
         }
     }
+}
+
+/// The two words at `addr`, one by one: both at once would be a call of `memcpy` where a processor may not load from any
+/// address.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+pub unsafe fn load(addr: u64) -> [u64; 2] {
+    let second_addr = addr.wrapping_add(8);
+    // SAFETY: the caller says so.
+    let first = unsafe { (addr as *const u64).read_unaligned() };
+    // SAFETY: as above.
+    let second = unsafe { (second_addr as *const u64).read_unaligned() };
+    [first, second]
+}
+
+/// Writes two words to `addr`, likewise.
+///
+/// # Safety
+/// They can be written, and nobody minds.
+#[inline(always)]
+pub unsafe fn store(addr: u64, [first, second]: [u64; 2]) {
+    let second_addr = addr.wrapping_add(8);
+    // SAFETY: the caller says so.
+    unsafe { (addr as *mut u64).write_unaligned(first) };
+    // SAFETY: as above.
+    unsafe { (second_addr as *mut u64).write_unaligned(second) };
 }
 
 /// Two such times, one behind the other.
@@ -162,7 +190,7 @@ pub unsafe fn overwrite(form: Form, addr: u64, words: [u64; 2]) {
     let packed = form.packed(words);
     match form {
         // SAFETY: the caller says so.
-        Form::Time64 => unsafe { (addr as *mut [u64; 2]).write_unaligned(packed) },
+        Form::Time64 => unsafe { store(addr, packed) },
         #[cfg(target_arch = "x86")]
         // SAFETY: the caller says so.
         Form::Time32 => unsafe { (addr as *mut u64).write_unaligned(packed[0]) },

@@ -59,7 +59,12 @@ impl Registers {
     }
 
     /// None: no image makes calls here.
-    pub fn told(&self, _code: &std::ops::Range<u64>, _result: i64) -> Option<Self> {
+    pub fn told(
+        &self,
+        _thread: &Stopped,
+        _code: &std::ops::Range<u64>,
+        _result: i64,
+    ) -> Option<Self> {
         None
     }
 

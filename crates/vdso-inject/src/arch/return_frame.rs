@@ -4,13 +4,13 @@ use vdso_data::detour::frame::ReturnFrame;
 
 use crate::ptrace::Stopped;
 
-/// What the kernel keeps a stack pointer's multiple of, and takes a frame at.
+/// A frame lies at a multiple of this, as calling conventions have stack pointers.
 const ALIGNMENT: u64 = 16;
 
 /// Puts a frame below a stopped thread's stack pointer, where nothing is that it keeps: neither architecture has a red zone.
 /// Gives its address; `None` if the stack may have no room for that and for what the image needs.
 pub fn put<R: Copy>(thread: &mut Stopped, stack_addr: u64, frame: &ReturnFrame<R>) -> Option<u64> {
-    if stack_addr % ALIGNMENT != 0 || !is_where_kernel_maps_stacks(stack_addr) {
+    if !stack_addr.is_multiple_of(ALIGNMENT) || !is_where_kernel_maps_stacks(stack_addr) {
         return None;
     }
     let frame_addr = stack_addr.checked_sub(size_of_val(frame) as u64)?;

@@ -5,9 +5,9 @@ use vdso_data::clock;
 use vdso_data::detour::Mark;
 use vdso_data::detour::Mark::{High, Low};
 
-use super::{Clock, TimedCall, Times, Word};
+use super::{Clock, Setter, TimedCall, Times, Word};
 use Times::{
-    Deadline, ForFile, Futex, Interval, Millis, Now, OfFile, Ring, Sleep, SocketOption, Span,
+    Deadline, ForFile, Futex, Interval, Millis, Now, OfFile, Ring, Sets, Sleep, SocketOption, Span,
     SpanWithoutSet, Timer, TimerLeft,
 };
 
@@ -22,6 +22,21 @@ const EVENTS: Times = SpanWithoutSet { place: 4, set_place: 5 };
 
 const fn call(name: &'static str, number: u32, times: Times, mark: Mark) -> TimedCall {
     TimedCall { name, number, times, mark }
+}
+
+const fn setter(name: &'static str, number: u32, setter: Setter) -> TimedCall {
+    // The image makes none of them, so there is no mark.
+    TimedCall { name, number, times: Sets { setter, word: Word::Bits64 }, mark: Low(2) }
+}
+
+/// Whether a call may wait until a time of a clock, or goes on with such a wait.
+pub fn may_wait_until(number: u32) -> bool {
+    /// `restart_syscall`.
+    const RESTART: u32 = 128;
+    let waits = |call: &TimedCall| {
+        call.number == number && matches!(call.times, Deadline { .. } | Sleep | Futex)
+    };
+    number == RESTART || CALLS.iter().any(waits)
 }
 
 /// The calls; the most frequent ones first, as the filter compares in this order.
@@ -60,8 +75,55 @@ pub static CALLS: &[TimedCall] = &[
     call("gettimeofday", number::GETTIMEOFDAY, Now { clock: REALTIME, word: Word::Bits64 }, Low(2)),
     call("times", number::TIMES, Now { clock: MONOTONIC, word: Word::Bits64 }, Low(2)),
     call("sysinfo", number::SYSINFO, Now { clock: BOOTTIME, word: Word::Bits64 }, Low(2)),
+    setter("clock_settime", number::CLOCK_SETTIME, Setter::ClockSettime),
+    setter("settimeofday", number::SETTIMEOFDAY, Setter::Settimeofday),
+    setter("adjtimex", number::ADJTIMEX, Setter::Adjtimex),
+    setter("clock_adjtime", number::CLOCK_ADJTIME, Setter::ClockAdjtime),
     call("newfstatat", number::NEWFSTATAT, OfFile, Low(5)),
     call("fstat", number::FSTAT, OfFile, Low(5)),
     call("statx", number::STATX, OfFile, Low(5)),
     call("utimensat", number::UTIMENSAT, ForFile { place: 2 }, Low(5)),
 ];
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::arch::ABIS;
+
+    #[test]
+    fn calls_have_the_times_and_marks_that_they_have_on_x86_64() {
+        let others = ABIS[0].calls.timed;
+        for call in CALLS {
+            let other = others.iter().find(|other| other.name == call.name).expect(call.name);
+            let same = TimedCall { number: other.number, ..*call };
+            assert_eq!(same, *other);
+        }
+        // Those that newer calls replace, which these architectures have not.
+        let old = [
+            "poll",
+            "select",
+            "epoll_wait",
+            "alarm",
+            "time",
+            "stat",
+            "lstat",
+            "utimes",
+            "utime",
+            "futimesat",
+        ];
+        let is_there = |name| CALLS.iter().any(|call| call.name == name);
+        for other in others {
+            assert!(is_there(other.name) != old.contains(&other.name), "{}", other.name);
+        }
+    }
+
+    #[test]
+    fn waits_until_a_time_are_told_from_others() {
+        for number in [number::CLOCK_NANOSLEEP, number::FUTEX, number::FUTEX_WAITV, 128] {
+            assert!(may_wait_until(number), "{number}");
+        }
+        for number in [number::PPOLL, number::RT_SIGPROCMASK, number::TIMERFD_SETTIME] {
+            assert!(!may_wait_until(number), "{number}");
+        }
+    }
+}

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use vdso_data::process::Template;
+use vdso_map::CountsFile;
 
 use crate::error::{Error, Result};
 use crate::file::ProgramFile;
@@ -48,6 +49,8 @@ pub struct Payload<'a> {
     pub file: &'a ProgramFile,
     /// What the program's process page is made from.
     pub template: &'a Template,
+    /// Where it counts its calls, if it is an image that does.
+    pub counts: Option<&'a CountsFile>,
 }
 
 /// An image that is attached to a process. It stays when this is dropped, as it does when this process ends:
@@ -86,7 +89,7 @@ pub struct LeftBehind {
 pub fn attach(pid: Pid, payload: Payload<'_>) -> Result<Attached> {
     undo_left_behind(pid)?;
     check::may_be_attached(pid)?;
-    let changes = Changes::plan(pid, payload.file)?;
+    let changes = Changes::plan(pid, &payload)?;
     let mut halt = Halt::default();
     let file = RecordFile::create(&changes.record)?;
     if let Err(error) = make(&changes, &payload, &mut halt) {

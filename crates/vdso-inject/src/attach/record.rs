@@ -83,13 +83,15 @@ pub struct Record {
     pub room: Range<u64>,
     /// The image's file.
     pub file: Identity,
-    /// How long its mapping is.
+    /// The file in which it counts, if it does.
+    pub counts: Option<Identity>,
+    /// How long the mapping of all that is.
     pub mapping_bytes: u64,
 }
 
 impl Record {
     fn to_text(&self) -> String {
-        let Self { process, vdso_addr, patches, room, file, mapping_bytes } = self;
+        let Self { process, vdso_addr, patches, room, file, counts, mapping_bytes } = self;
         let mut text = format!("{HEADER}\n");
         let mut line = |key: &str, words: std::fmt::Arguments<'_>| {
             writeln!(text, "{key} {words}").expect("a string takes all");
@@ -100,7 +102,12 @@ impl Record {
         line("program", format_args!("{} {}", process.program.0, process.program.1));
         line("vdso-addr", format_args!("{vdso_addr}"));
         line("room", format_args!("{} {}", room.start, room.end));
-        line("file", format_args!("{} {} {}", file.device, file.inode, file.bytes));
+        for (key, file) in [("file", Some(file)), ("counts", counts.as_ref())] {
+            // No file is as long as nothing.
+            let none = Identity { device: 0, inode: 0, bytes: 0 };
+            let file = file.unwrap_or(&none);
+            line(key, format_args!("{} {} {}", file.device, file.inode, file.bytes));
+        }
         line("mapping-bytes", format_args!("{mapping_bytes}"));
         for patch in patches {
             let (original, written) = (hex(&patch.original), hex(&patch.written));
@@ -123,7 +130,8 @@ impl Record {
         let [device, inode] = numbers(value("program")?)?;
         let [vdso_addr] = numbers(value("vdso-addr")?)?;
         let [start, end] = numbers(value("room")?)?;
-        let [file_device, file_inode, file_bytes] = numbers(value("file")?)?;
+        let file = identity(value("file")?)?;
+        let counts = identity(value("counts")?)?;
         let [mapping_bytes] = numbers(value("mapping-bytes")?)?;
         let patches = lines.map(|line| patch(line.strip_prefix("patch ")?));
         Some(Self {
@@ -131,7 +139,8 @@ impl Record {
             vdso_addr,
             patches: patches.collect::<Option<_>>()?,
             room: start..end,
-            file: Identity { device: file_device, inode: file_inode, bytes: file_bytes },
+            file,
+            counts: Some(counts).filter(|counts| counts.bytes != 0),
             mapping_bytes,
         })
     }
@@ -143,6 +152,11 @@ fn patch(words: &str) -> Option<Patch> {
     let (original, written) = (unhex(words.next()?)?, unhex(words.next()?)?);
     let is_one = original.len() == written.len() && words.next().is_none();
     is_one.then_some(Patch { addr, original, written })
+}
+
+fn identity(words: &str) -> Option<Identity> {
+    let [device, inode, bytes] = numbers(words)?;
+    Some(Identity { device, inode, bytes })
 }
 
 fn numbers<const COUNT: usize>(words: &str) -> Option<[u64; COUNT]> {
@@ -326,15 +340,17 @@ mod tests {
             patches: vec![patch(0x7fff_0000_0810), patch(0x7fff_0000_0af0)],
             room: 0x7fff_0000_1e00..0x7fff_0000_2000,
             file: Identity { device: 1, inode: 2059, bytes: 65536 },
+            counts: None,
             mapping_bytes: 0x9000,
         }
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let record = record();
-        let text = record.to_text();
-        assert_eq!(Record::parse(&text), Some(record));
+        let counts = Some(Identity { device: 1, inode: 2060, bytes: 4096 });
+        for record in [record(), Record { counts, ..record() }] {
+            assert_eq!(Record::parse(&record.to_text()), Some(record));
+        }
     }
 
     #[test]

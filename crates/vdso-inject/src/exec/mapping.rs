@@ -13,15 +13,16 @@ use crate::file::ProgramFile;
 /// image's address comes next.
 pub type Fill<'a> = &'a mut dyn FnMut(&mut Remote<'_>, u64, u64) -> Result<ProcessPage>;
 
-/// Maps the file that the program has as `descriptor`, and its pages; gives the image's address. If that fails nothing
-/// stays mapped.
+/// Maps the file that the program has as `descriptor`, and its pages, with so many more bytes behind them for `fill` to map
+/// something over; gives the image's address. If that fails nothing stays mapped.
 pub fn map(
     remote: &mut Remote<'_>,
     file: &ProgramFile,
+    more_bytes: u64,
     descriptor: u64,
     fill: Fill<'_>,
 ) -> Result<u64> {
-    let bytes = file.second_stage();
+    let bytes = file.second_stage() + more_bytes;
     let read_execute = (libc::PROT_READ | libc::PROT_EXEC) as u64;
     let private = libc::MAP_PRIVATE as u64;
     let arguments = [0, bytes, read_execute, private, descriptor, file.offset()];

@@ -215,7 +215,7 @@ impl Repair<'_> {
                 Ok(_) => Error::AnotherFile { pid },
             });
         }
-        mapping::map(remote, &self.payload.file, file, &mut |remote, page_addr, image_addr| {
+        mapping::map(remote, &self.payload.file, 0, file, &mut |remote, page_addr, image_addr| {
             self.tell_kernel(remote, page_addr, image_addr)?;
             Ok(process_page(&self.payload.template, self.vdso_addr))
         })

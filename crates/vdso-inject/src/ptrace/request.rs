@@ -24,6 +24,8 @@ pub enum RegisterSet {
     General = 1,
     /// `NT_PRFPREG`.
     FloatingPoint = 2,
+    /// `NT_ARM_GCS` (Linux 6.13).
+    ShadowStack = 0x410,
 }
 
 /// `PTRACE_GET_RSEQ_CONFIGURATION` (Linux 5.13).

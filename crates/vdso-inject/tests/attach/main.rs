@@ -9,11 +9,16 @@ mod spin;
 
 use nix::unistd::Pid;
 use spin::Spinning;
+use vdso_data::arithmetic::Transform;
+use vdso_data::clock;
+use vdso_data::counts::{Block, Counter};
 use vdso_data::process::Template;
+use vdso_data::sync::Ordering;
 use vdso_host::Host;
 use vdso_image::Source;
 use vdso_inject::ProgramFile;
 use vdso_inject::attach::{self, Payload};
+use vdso_map::CountsFile;
 
 /// How often an image goes in and out: `VDSO_ATTACH_CYCLES`, and a few times otherwise.
 fn cycles() -> usize {
@@ -48,7 +53,7 @@ impl Image {
     }
 
     fn payload(&self) -> Payload<'_> {
-        Payload { file: &self.file, template: &self.template }
+        Payload { file: &self.file, template: &self.template, counts: None }
     }
 }
 
@@ -106,6 +111,38 @@ fn a_process_that_sleeps_alone_is_made_to_work() {
         attached.detach().expect("it is taken away");
         assert_eq!((program.vdso(), program.maps()), (before.clone(), maps.clone()));
     }
+    program.ends_well();
+}
+
+/// Each call of each thread while it is attached, and none afterwards.
+#[test]
+fn an_image_that_counts_does_so_until_it_is_taken_away() {
+    let host = Host::find().expect("/proc is mounted");
+    let tailored = vdso_image::tailor_counting(Source::Chain, &host.image).expect("there is one");
+    let file = ProgramFile::create("vdso-attached", &tailored.bytes).expect("a file in memory");
+    vdso_host::initialise(file.page(), &[Transform::IDENTITY; clock::LINES]);
+    let counts = CountsFile::create("vdso-counts").expect("a file in memory");
+    let template = Template { hres: None, raw: None, ..host.template(&vdso_image::FORWARDED) };
+    let payload = Payload { file: &file, template: &template, counts: Some(&counts) };
+
+    let mut program = Spinning::start(8, "");
+    let (before, maps, files) = (program.vdso(), program.maps(), program.files());
+    let attached = attach::attach(program.pid(), payload).expect("it is attached");
+    let counted = || {
+        let (blocks, more) = counts.taken();
+        assert_eq!(more, 0);
+        let of =
+            |block: &Block| block.counts[Counter::Gettimeofday as usize].load(Ordering::Relaxed);
+        blocks.iter().map(of).collect::<Vec<_>>()
+    };
+    while counted().iter().filter(|&&calls| calls > 100).count() < 8 {
+        program.reads_on();
+    }
+    attached.detach().expect("it is taken away");
+    let last = counted();
+    program.reads_on();
+    assert_eq!(counted(), last);
+    assert_eq!((program.vdso(), program.maps(), program.files()), (before, maps, files));
     program.ends_well();
 }
 

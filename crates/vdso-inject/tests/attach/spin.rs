@@ -128,10 +128,12 @@ impl Spinning {
         bytes
     }
 
-    /// `/proc/PID/maps`, but for what the program's allocator does meanwhile.
+    /// `/proc/PID/maps`, but for what the program's allocator does meanwhile, and whether its own file is still there, which
+    /// other tests build anew.
     pub fn maps(&self) -> Vec<String> {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).expect("it runs");
-        maps.lines().filter(|line| !line.ends_with("[heap]")).map(str::to_owned).collect()
+        let lines = maps.lines().filter(|line| !line.ends_with("[heap]"));
+        lines.map(|line| line.trim_end_matches(" (deleted)").to_owned()).collect()
     }
 
     pub fn signal(&self, signal: i32) {

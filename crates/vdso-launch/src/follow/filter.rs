@@ -1,5 +1,5 @@
 //! The seccomp filter: reports `execve`, `execveat`, the stub's request, the installation of further filters, the start of
-//! programs where one without the image would have other clocks or libraries are searched, and calls with times that are not
+//! programs where one without the image would have other clocks or code is searched, and calls with times that are not
 //! the host's ([`timed`]); allows all else.
 
 use libc::{
@@ -66,8 +66,7 @@ fn of_table(abis: &[&Abi], detours: &Detours) -> Vec<sock_filter> {
         add(abi.calls.prctl, rule(None, &prctl));
         let seccomp = [libc::SECCOMP_SET_MODE_STRICT, libc::SECCOMP_SET_MODE_FILTER].map(first_is);
         add(abi.calls.seccomp, rule(None, &seccomp));
-        let is_searched =
-            detours.vsyscalls == Vsyscalls::OfLibraries && abi.word == AbiWord::Bits64;
+        let is_searched = detours.vsyscalls != Vsyscalls::Kept && abi.word == AbiWord::Bits64;
         let is_reported = is_searched || !detours.by_call().is_empty();
         if let Some(start) = abi.calls.start.filter(|_| is_reported) {
             let way = start.first.map(|first| Test::Equals(Word::Low(0), first));
@@ -279,7 +278,7 @@ mod tests {
 
     #[test]
     #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-    fn the_start_of_programs_is_reported_where_libraries_are_searched() {
+    fn the_start_of_programs_is_reported_where_code_is_searched() {
         const ARCH_SET_FS: u32 = 0x1002;
         let calls = ABIS[0].calls;
         for vsyscalls in [Vsyscalls::Kept, Vsyscalls::OfPrograms, Vsyscalls::OfLibraries] {
@@ -288,7 +287,7 @@ mod tests {
                 let args = [first.into(), 1, 0, 0, 0, 0];
                 run_with(&detours, calls.audit_arch, libc::SYS_arch_prctl as u32, args)
             };
-            let is_searched = vsyscalls == Vsyscalls::OfLibraries;
+            let is_searched = vsyscalls != Vsyscalls::Kept;
             assert_eq!(answer(ARCH_SET_FS) == SECCOMP_RET_USER_NOTIF, is_searched);
             // ARCH_GET_FS.
             assert_eq!(answer(0x1003), SECCOMP_RET_ALLOW);

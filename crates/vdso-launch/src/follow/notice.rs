@@ -107,7 +107,8 @@ pub enum NoDetour {
     Traced,
     /// Its process has unmapped the image, as valgrind does.
     Unmapped,
-    /// Its stack may be too small for what has to be put there: on x86-64 only an i386 program's, where that ends.
+    /// Its stack may be too small for what has to be put there, on x86-64 only an i386 program's, where that ends; or a shadow
+    /// stack guards it (arm64).
     SmallStack,
 }
 

@@ -79,7 +79,12 @@ pub fn signals(folder: &Path, compiler: &str) -> Result<PathBuf> {
 
 /// `test-programs/clocks.c`.
 pub fn clocks(folder: &Path, compiler: &str) -> Result<PathBuf> {
-    compiled_clocks(&folder.join("clocks"), compiler, &[])
+    compiled(&folder.join("clocks"), "clocks.c", compiler, &[])
+}
+
+/// `test-programs/timed.c`.
+pub fn timed(folder: &Path, compiler: &str) -> Result<PathBuf> {
+    compiled(&folder.join("timed"), "timed.c", compiler, &["-fasynchronous-unwind-tables"])
 }
 
 /// `crates/vdso-cli/tests/helpers/vsyscall.c`.
@@ -106,11 +111,11 @@ pub fn lacks_x32(folder: &Path, compiler: &str) -> Option<String> {
 
 /// [`clocks`] for x32.
 pub fn clocks_x32(folder: &Path, compiler: &str) -> Result<PathBuf> {
-    compiled_clocks(&folder.join("clocks-x32"), compiler, &X32)
+    compiled(&folder.join("clocks-x32"), "clocks.c", compiler, &X32)
 }
 
-fn compiled_clocks(program: &Path, compiler: &str, options: &[&str]) -> Result<PathBuf> {
-    let source = cargo::workspace().join("test-programs/clocks.c");
+fn compiled(program: &Path, source: &str, compiler: &str, options: &[&str]) -> Result<PathBuf> {
+    let source = cargo::workspace().join("test-programs").join(source);
     let mut command = Command::new(compiler);
     command.args(["-O2", "-static", "-pthread", "-fno-optimize-sibling-calls"]).args(options);
     run(command.arg(source).arg("-o").arg(program))?;

@@ -99,6 +99,7 @@ pub fn programs(
     if row.arch == "amd64" {
         programs.push(("vsyscall", build::vsyscall(&folder, &compiler)?));
     }
+    programs.push(("timed", build::timed(&folder, &compiler)?));
     if row.has_x32 {
         match build::lacks_x32(&folder, &compiler) {
             None => programs.push(("clocks-x32", build::clocks_x32(&folder, &compiler)?)),

@@ -6,7 +6,7 @@
 
 export PATH=/
 /busybox mkdir -p /tmp
-for applet in sh date cat true wc env seq grep kill sed ps; do
+for applet in sh date cat true wc env seq grep kill sed ps timeout pidof sleep; do
     /busybox ln -s /busybox /$applet
 done
 
@@ -137,6 +137,33 @@ for source in chain own host; do
     fi
     close
 done
+
+# Waits, timers, and clocks that a program asks for itself, by test-programs/timed.c: it says of each call whether it went
+# by the program's own clock. A deadline that is not translated comes 400 days too late, or at once.
+# timed NAME COMMAND...
+timed() {
+    name=$1
+    shift
+    check $name "* as they should be exit 0" timeout 100 "$@"
+}
+
+group=run-timed
+timed plain /timed
+timed ahead vdso run --offset +400d /timed
+timed behind vdso run --offset -400d /timed
+timed all-clocks vdso run --offset +400d --clocks all /timed
+timed faster vdso run --rate 3 --clocks all /timed
+timed frozen vdso run --freeze /timed frozen
+timed sets vdso run --offset +400d /timed sets
+timed files vdso run --offset +400d --file-times clock /timed files
+# A supervisor that is killed in the midst of them is replaced.
+timed supervisors-killed sh -c 'vdso run --offset +400d /timed & run=$!
+    while kill -0 $run 2>/dev/null; do
+        for pid in $(pidof vdso); do [ $pid = $run ] || kill -9 $pid; done
+        sleep 1
+    done
+    wait $run'
+close
 
 # is_run NAME PROGRAM...: whether a program of another ABI is run here; why not is said.
 is_run() {

@@ -5,13 +5,17 @@ use vdso_data::detour::frame::ReturnFrame;
 use vdso_data::detour::frame::arm64::{self, Vectors};
 
 use super::{ABI_64, ABI_ARM};
-use crate::arch::{Abi, return_frame};
+use crate::arch::{Abi, return_frame, timed};
 use crate::detour::{Detour, Diverted};
 use crate::error::Result;
 use crate::ptrace::{RegisterSet, Stopped};
 
-/// Of `svc`, as of any.
-const INSTRUCTION_BYTES: u64 = 4;
+/// `svc #0`.
+const INSTRUCTION: [u8; 4] = 0xd400_0001_u32.to_le_bytes();
+const INSTRUCTION_BYTES: u64 = INSTRUCTION.len() as u64;
+
+/// The register that has the number of a call.
+const NUMBER: usize = 8;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,23 @@ impl FloatingPoint {
         unsafe { thread.read_register_set(RegisterSet::FloatingPoint, &mut registers) }?;
         Ok(registers)
     }
+}
+
+/// Whether a shadow stack (GCS) guards a thread's returns: it goes back from no frame that the kernel has not made.
+fn has_shadow_stack(thread: &Stopped) -> bool {
+    /// `struct user_gcs` of the same file.
+    #[derive(Default)]
+    #[repr(C)]
+    struct ShadowStack {
+        enabled: u64,
+        locked: u64,
+        pointer: u64,
+    }
+    let mut registers = ShadowStack::default();
+    // SAFETY: any bytes are integers.
+    let read = unsafe { thread.read_register_set(RegisterSet::ShadowStack, &mut registers) };
+    // Most processors have none, and most kernels know of none.
+    read.is_ok() && registers.enabled != 0
 }
 
 impl Registers {
@@ -105,7 +126,6 @@ impl Registers {
     /// Sends a thread elsewhere that is stopped behind the answer of its report, with these registers: there the kernel has
     /// put it before its instruction already, with its arguments.
     pub(crate) fn divert(&self, thread: &mut Stopped, to: &Detour) -> Result<Diverted> {
-        const NUMBER: usize = 8;
         let number = self.general.x[NUMBER] as u32;
         let site_addr = to.instruction_addr - INSTRUCTION_BYTES;
         if (self.general.pc, number) != (site_addr, to.number) || self.is_arm() {
@@ -116,7 +136,9 @@ impl Registers {
         let blocked = thread.blocked_signals()?;
         let registers = self.as_of_signal(&FloatingPoint::read(thread)?, to.instruction_addr);
         let frame = ReturnFrame::new(call, blocked, registers);
-        let Some(frame_addr) = return_frame::put(thread, self.general.sp, &frame) else {
+        let place = (!has_shadow_stack(thread)).then_some(self.general.sp);
+        let place = place.and_then(|stack_addr| return_frame::put(thread, stack_addr, &frame));
+        let Some(frame_addr) = place else {
             return Ok(Diverted::NoRoom);
         };
         thread.write_register_set(&General {
@@ -136,9 +158,19 @@ impl Registers {
         arm64::Registers { fault_addr: 0, x, sp, pc, pstate, unused: 0, vectors, end: [0; 2] }
     }
 
-    /// None: no image of this architecture makes calls in a program's place.
-    pub fn told(&self, _code: &std::ops::Range<u64>, _result: i64) -> Option<Self> {
-        None
+    /// Those with which a thread that is stopped in a wait, whose instruction is in `code`, goes on with `result`. The
+    /// kernel has put it before that instruction, to make the call anew; `None` if it is elsewhere, behind a call that
+    /// has ended.
+    pub fn told(&self, thread: &Stopped, code: &std::ops::Range<u64>, result: i64) -> Option<Self> {
+        let addr = self.general.pc;
+        let number = self.general.x[NUMBER] as u32;
+        let mut instruction = [0; INSTRUCTION.len()];
+        thread.memory().read(addr, &mut instruction).ok()?;
+        let is_there =
+            code.contains(&addr) && instruction == INSTRUCTION && timed::may_wait_until(number);
+        let mut general = General { pc: addr + INSTRUCTION_BYTES, ..self.general };
+        general.x[0] = result.cast_unsigned();
+        is_there.then_some(Self { general, bytes: self.bytes })
     }
 
     /// All of them as words, for another process to put them back: nobody is worked on in the middle here.

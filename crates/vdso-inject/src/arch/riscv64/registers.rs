@@ -5,13 +5,14 @@ use vdso_data::detour::frame::ReturnFrame;
 use vdso_data::detour::frame::riscv64;
 
 use super::ABI_64;
-use crate::arch::{Abi, return_frame};
+use crate::arch::{Abi, return_frame, timed};
 use crate::detour::{Detour, Diverted};
 use crate::error::Result;
 use crate::ptrace::{RegisterSet, Stopped};
 
-/// Of `ecall`, which has no short form.
-const INSTRUCTION_BYTES: u64 = 4;
+/// `ecall`, which has no short form.
+const INSTRUCTION: [u8; 4] = 0x0000_0073_u32.to_le_bytes();
+const INSTRUCTION_BYTES: u64 = INSTRUCTION.len() as u64;
 
 /// Where a stopped program is.
 #[derive(Clone, Copy, Debug)]
@@ -120,9 +121,19 @@ impl Registers {
         riscv64::Registers { x, f, fcsr: fcsr as u32, unused: [0; 67] }
     }
 
-    /// None: no image of this architecture makes calls in a program's place.
-    pub fn told(&self, _code: &std::ops::Range<u64>, _result: i64) -> Option<Self> {
-        None
+    /// Those with which a thread that is stopped in a wait, whose instruction is in `code`, goes on with `result`. The
+    /// kernel has put it before that instruction, to make the call anew; `None` if it is elsewhere, behind a call that
+    /// has ended.
+    pub fn told(&self, thread: &Stopped, code: &std::ops::Range<u64>, result: i64) -> Option<Self> {
+        let General(mut registers) = self.0;
+        let (addr, number) = (registers[PC], registers[A7] as u32);
+        let mut instruction = [0; INSTRUCTION.len()];
+        thread.memory().read(addr, &mut instruction).ok()?;
+        let is_there =
+            code.contains(&addr) && instruction == INSTRUCTION && timed::may_wait_until(number);
+        registers[PC] = addr + INSTRUCTION_BYTES;
+        registers[A0] = result.cast_unsigned();
+        is_there.then_some(Self(General(registers)))
     }
 
     /// All of them as words, for another process to put them back: nobody is worked on in the middle here.

@@ -138,7 +138,12 @@ impl Registers {
 
     /// Those with which a thread that is stopped in a system call, whose instruction is in `code`, goes on with
     /// `result`; `None` if it is in none that the kernel would go on with by itself.
-    pub fn told(&self, code: &std::ops::Range<u64>, result: i64) -> Option<Self> {
+    pub fn told(
+        &self,
+        _thread: &Stopped,
+        code: &std::ops::Range<u64>,
+        result: i64,
+    ) -> Option<Self> {
         /// From `ERESTARTSYS` to `ERESTART_RESTARTBLOCK`.
         const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
         let is_there = code.contains(&self.0.rip)

@@ -10,6 +10,8 @@ pub enum Parking {}
 impl Parking {
     /// No room is needed.
     pub const BYTES: usize = 0;
+    /// Nor for a text.
+    pub const TEXT_BYTES: usize = 0;
 
     /// None.
     pub fn at(_addr: u64) -> Option<Self> {
@@ -32,12 +34,7 @@ impl Parking {
     }
 
     /// What is written.
-    pub fn bytes_for(
-        self,
-        _registers: Registers,
-        _signals_blocked: u64,
-        _text: &str,
-    ) -> Option<Vec<u8>> {
+    pub fn bytes_for(self, _registers: Registers, _signals_blocked: u64) -> Option<Vec<u8>> {
         match self {}
     }
 }

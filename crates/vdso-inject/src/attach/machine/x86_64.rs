@@ -14,12 +14,12 @@ pub struct Parking {
 
 /// What the table holds, in this order.
 const TABLE_WORDS: usize = 13;
-/// The text behind it.
-const TEXT_BYTES: usize = 40;
 
 impl Parking {
     /// How long it is.
     pub const BYTES: usize = 256;
+    /// How long the text may be.
+    pub const TEXT_BYTES: usize = 40;
 
     /// That at an address.
     pub fn at(addr: u64) -> Option<Self> {
@@ -42,22 +42,14 @@ impl Parking {
         self.addr + (code().len() + TABLE_WORDS * 8) as u64
     }
 
-    /// What is written there, for a thread that is stopped with these registers and blocks these signals. `None` if the
-    /// text is too long.
-    pub fn bytes_for(
-        self,
-        registers: Registers,
-        signals_blocked: u64,
-        text: &str,
-    ) -> Option<Vec<u8>> {
+    /// What is written there, for a thread that is stopped with these registers and blocks these signals.
+    pub fn bytes_for(self, registers: Registers, signals_blocked: u64) -> Option<Vec<u8>> {
         let mut bytes = code().to_vec();
         for word in table(&registers.to_words(), signals_blocked)? {
             bytes.extend(word.to_ne_bytes());
         }
-        bytes.extend(text.as_bytes());
-        let is_terminated = text.len() < TEXT_BYTES;
         bytes.resize(Self::BYTES, 0);
-        is_terminated.then_some(bytes)
+        Some(bytes)
     }
 }
 
@@ -201,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_parking_has_room_for_all() {
-        let end = code().len() + TABLE_WORDS * 8 + TEXT_BYTES;
+        let end = code().len() + TABLE_WORDS * 8 + Parking::TEXT_BYTES;
         assert!(end <= Parking::BYTES, "{end}");
         assert_eq!(code().len() % 8, 0);
         assert!(code().starts_with(b"\x0f\x05"));

@@ -27,8 +27,8 @@ pub struct FrequentSites {
     reports: HashMap<(u64, u64), u32>,
     /// Programs whose waits somebody keeps from being sent to their image, by what they are called.
     told_of: HashSet<OsString>,
-    /// Threads that could not be sent to their image, as their stack may be too small. They make the call anew, and the
-    /// kernel makes it then.
+    /// Threads that could not be sent to their image, as their stack may be too small. They report the call anew, and get the
+    /// supervisor's answer then, or the kernel makes it.
     without_room: HashSet<Pid>,
 }
 

@@ -18,7 +18,7 @@ impl Tracer<'_> {
         if payload.detours.vsyscalls == Vsyscalls::Kept {
             return;
         }
-        // Without room behind the kernel's vDSO a stub may be where the functions would be, and takes its page back.
+        // Without room behind the kernel's vDSO a stub may be where the functions would be, and takes its page back: later.
         if payload.padding.is_none() {
             return;
         }
@@ -47,9 +47,10 @@ impl Tracer<'_> {
             opened => opened,
         };
         let to = To::image_of(pid, abi, payload);
+        let is_searched = whose == Vsyscalls::OfLibraries || payload.padding.is_none();
         let sent = program.and_then(|program| {
             program.send_again(to)?;
-            if whose == Vsyscalls::OfLibraries { program.send(whose, to) } else { Ok(0) }
+            if is_searched { program.send(whose, to) } else { Ok(0) }
         });
         self.tell_of_vsyscalls(pid, sent);
     }

@@ -157,6 +157,12 @@ pub enum Error {
         /// The process that has an image.
         pid: Pid,
     },
+    /// There is nothing that could jump to an image.
+    #[error("process {pid} has no vDSO of the kernel's")]
+    WithoutVdso {
+        /// The process that has none.
+        pid: Pid,
+    },
     /// A process that still runs has attached an image, or is about to.
     #[error("somebody else has an image attached to process {pid}")]
     Attached {

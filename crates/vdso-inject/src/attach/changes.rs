@@ -143,7 +143,7 @@ impl Changes {
         let path = format!("/proc/{}/fd/{}\0", std::process::id(), file.as_raw_fd());
         debug_assert!(path.len() <= Parking::TEXT_BYTES);
         remote.thread().write_anywhere(self.parking.text_addr(), path.as_bytes())?;
-        // Who maps it to be written to is asked for by what it is opened with.
+        // Only the counts are mapped to be written to.
         let access =
             if Some(identity) == self.record.counts { libc::O_RDWR } else { libc::O_RDONLY };
         let flags = (access | libc::O_CLOEXEC) as u64;

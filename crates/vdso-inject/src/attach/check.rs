@@ -14,7 +14,7 @@ use crate::exec::Memory;
 
 /// An error that says why a process is not one that an image is attached to.
 pub fn may_be_attached(pid: Pid) -> Result<()> {
-    // The kernel's layout of it, as of here: `arch/x86/include/asm/seccomp.h` has modes 0, 1 and 2.
+    /// `SECCOMP_MODE_DISABLED` of `include/uapi/linux/seccomp.h`.
     const UNCONFINED: u32 = 0;
     let failed = |error: io::Error| of_proc(pid, &error);
     let status = Status::read(pid).map_err(failed)?;
@@ -32,14 +32,14 @@ pub fn may_be_attached(pid: Pid) -> Result<()> {
     if status.number("Seccomp").unwrap_or(UNCONFINED) != UNCONFINED {
         return Err(Error::Filtered { pid });
     }
-    // The first that another user's process refuses.
+    // From here on another user's process refuses.
     let vdso = Memory::of(pid).kernel_vdso()?;
     let announced = announced(pid)?;
     match (vdso, announced) {
         (Some((start, _)), Some(addr)) if start != addr => return Err(Error::HasImage { pid }),
         (Some(_), _) => {}
         (None, Some(addr)) if addr != 0 => return Err(Error::HasImage { pid }),
-        (None, _) => return Err(Error::NoVdso { pid, abi: "64-bit" }),
+        (None, _) => return Err(Error::WithoutVdso { pid }),
     }
     if time_namespace(pid).map_err(failed)? != time_namespace("self").map_err(failed)? {
         return Err(Error::TimeNamespace { pid });

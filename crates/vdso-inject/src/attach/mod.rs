@@ -151,10 +151,11 @@ fn by_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 /// A program stands still for as long as this thread waits: so it goes before others where it may, and sleeps no longer
 /// than it asks for.
 fn wake_at_once() {
-    let lowest = libc::sched_param { sched_priority: 1 };
+    // A `struct sched_param`, as the kernel has it; musl's function for this call only fails.
+    let lowest: libc::c_int = 1;
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: reads the parameter, and concerns this thread alone.
-    unsafe { libc::sched_setscheduler(0, policy, &raw const lowest) };
+    unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const lowest) };
     // SAFETY: takes numbers, and concerns this thread alone.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0) };
 }
@@ -180,7 +181,7 @@ fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()>
     let within: Vec<_> = changes.record.patches.iter().map(record::Patch::within).collect();
     let pid = changes.record.process.pid;
     let mut compared = check::Compared::default();
-    // That takes long, and only what is new then while the program stands still.
+    // That takes long: while the program stands still, only who is new is left to be compared.
     compared.compare(pid)?;
     while_stopped(pid, halt, |threads| {
         if !changes.record.process.is_there() {
@@ -221,7 +222,10 @@ fn undo_while_stopped(pid: Pid, record: &Record, halt: &mut Halt) -> Result<()> 
     if changes::is_unchanged(pid, record)? {
         return Ok(());
     }
+    let mut compared = check::Compared::default();
+    compared.compare(pid)?;
     while_stopped(pid, halt, |threads| {
+        compared.compare(pid)?;
         // From now on nobody comes to the image any more, but somebody may be there.
         let Some(places) = changes::restore_functions(pid, record, threads)? else {
             return Ok(Some(()));

@@ -122,6 +122,24 @@ fn one_that_shares_its_memory() {
         nix::sys::wait::waitpid(Pid::from_raw(other), Some(nix::sys::wait::WaitPidFlag::__WALL));
 }
 
+#[test]
+fn one_of_32_bits() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attach/wait32.S");
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("attach-wait32");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-m32", "-nostdlib", "-static", "-no-pie", source, "-o"]).arg(&path);
+    assert!(gcc.status().expect("gcc is installed").success(), "{gcc:?}");
+    let mut child = Command::new(&path).spawn().expect("it starts");
+    match refused(pid_of(&child)) {
+        Error::Foreign { abi, .. } => assert_eq!(abi, "i386"),
+        // Where the kernel was told to give such programs none.
+        Error::WithoutVdso { .. } => {}
+        error => panic!("{error}"),
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+}
+
 /// Two at once would write over each other's.
 #[test]
 fn one_that_has_an_image_attached() {

@@ -10,7 +10,7 @@
 //!
 //! | way | needs |
 //! |---|---|
-//! | [`Way::Rseq`] | a C library that registers threads ([`rseq`](crate::rseq)), Linux 6.3 |
+//! | [`Way::Rseq`] | a C library that registers threads ([`crate::rseq`]), Linux 6.3 |
 //! | [`Way::Rdpid`] | x86-64, a processor with RDPID, and a kernel whose own answer is the same |
 //! | [`Way::Getcpu`] | nothing: [`getcpu()`](crate::getcpu()), by the vDSO's function or the system call |
 //!

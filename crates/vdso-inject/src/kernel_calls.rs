@@ -135,7 +135,7 @@ fn marked(jumps: &Jumps, before: &[u8], code: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// How many bytes are the function's alone, which may be a jump: the next one begins at a multiple of [`ALIGNMENT`].
+/// How many bytes are the function's alone, which may be a jump: the next one begins at a multiple of 16 bytes.
 fn room(offset: usize, size: usize) -> usize {
     /// Of the kernel's functions on x86-64: `CONFIG_FUNCTION_ALIGNMENT` is that or more (`arch/x86/Kconfig`).
     const ALIGNMENT: usize = 4;

@@ -9,9 +9,9 @@
 //! parking                syscall, ..     where a thread is made to map the image, and to unmap it
 //! ```
 //!
-//! All threads are stopped ([`threads`]), and one of them makes some system calls. Behind the call's instruction are
-//! others that put that thread back ([`machine`]): if the tracer is killed, at whatever step, the kernel lets go of all
-//! threads, and they go on. What is changed is on disk before the first byte changes ([`record`]), so whoever comes next
+//! All threads are stopped (`threads.rs`), and one of them makes some system calls. Behind the call's instruction are
+//! others that put that thread back (`machine.rs`): if the tracer is killed, at whatever step, the kernel lets go of all
+//! threads, and they go on. What is changed is on disk before the first byte changes (`record.rs`), so whoever comes next
 //! takes it away: [`detach`](detach()).
 //!
 //! Nothing announces the image, unlike where a program is started with one: what a program would find by that could be

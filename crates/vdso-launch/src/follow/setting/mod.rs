@@ -170,7 +170,7 @@ impl<'a> OwnClock<'a> {
         Some(written.map_or_else(|errno| -i64::from(errno as i32), |()| 0))
     }
 
-    /// What `gettimeofday` or `time` is to give that was called in the [page](detour::VSYSCALL_PAGE) for that.
+    /// What `gettimeofday` or `time` is to give that was called in the legacy vsyscall page.
     pub fn answer_vsyscall(&self, pid: Pid, name: &str, args: &[u64; 6]) -> i64 {
         self.answer_time_of_day(TimesOf::of_64_bits(pid), name, args)
     }

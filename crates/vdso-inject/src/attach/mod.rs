@@ -202,7 +202,8 @@ fn undo(record: &Record, halt: &mut Halt) -> Result<()> {
     }
     for fork in changes::forks(record) {
         match undo_in(fork, record, halt) {
-            Err(Error::Gone { .. }) => {}
+            // It has ended, or executes another program, and whoever looked at it was told so in one of several ways.
+            Err(_) if !changes::forks(record).contains(&fork) => {}
             undone => undone?,
         }
     }

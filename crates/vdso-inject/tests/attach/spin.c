@@ -183,10 +183,11 @@ int main(int argc, char **argv)
 		fflush(stdout);
 	}
 	stops = 1;
-	for (int i = 0; i < spinner_count; i++)
-		pthread_join(spinners[i], NULL);
+	/* Whoever sends signals first: a thread that was joined is none that they can be sent to. */
 	for (int i = 0; i < other_count; i++)
 		pthread_join(others[i], NULL);
+	for (int i = 0; i < spinner_count; i++)
+		pthread_join(spinners[i], NULL);
 	printf("%lld %lld %lld\n", (long long)reads, (long long)ahead, (long long)wrong);
 	return wrong != 0;
 }

@@ -330,3 +330,10 @@ fn nobody_is_counted_who_is_not_followed() {
     assert_eq!(run.stdout, "");
     run.said(&["nothing can be counted with --no-follow"]);
 }
+
+#[test]
+fn a_counted_program_that_wants_a_listener_of_its_own_is_told_why_it_has_none() {
+    let run = finish(vdso_stat([""; 0]).arg(helper("filters")).arg("listener")).succeeded();
+    assert_eq!(run.stdout, "LISTENER EBUSY\n", "{run:#?}");
+    run.said(&["warning: 'filters' (pid ", "seccomp"]);
+}

@@ -53,6 +53,7 @@ impl Tracer<'_> {
         }
         // The kernel's functions give it the clock, and all that it may find.
         if self.settings.payload.detours.by_call().is_empty() {
+            self.tell_of_uncounted(pid, target);
             return true;
         }
         if ABIS.first().is_none_or(|abi| abi.calls.start.is_none()) || self.kernel_calls().is_none()
@@ -63,7 +64,15 @@ impl Tracer<'_> {
             self.elsewhere.execing.retain(|&pid, _| super::left::is_alive(pid));
         }
         self.elsewhere.execing.insert(leader_of(pid), target.name.clone());
+        self.tell_of_uncounted(pid, target);
         true
+    }
+
+    /// Says that nobody counts the calls of such a program, if those of others are counted.
+    fn tell_of_uncounted(&mut self, pid: Pid, target: &Target) {
+        if self.settings.payload.counts.is_some() && !self.is_told(pid, target) {
+            (self.settings.notice)(&Notice::Uncounted { pid, program: target.name.clone() });
+        }
     }
 
     /// A program begins, and has not read a clock yet.

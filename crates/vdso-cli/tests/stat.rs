@@ -330,3 +330,30 @@ fn nobody_is_counted_who_is_not_followed() {
     assert_eq!(run.stdout, "");
     run.said(&["nothing can be counted with --no-follow"]);
 }
+
+/// A counted program may write to the counts, and is no process of the launch's for that.
+#[test]
+fn what_a_counted_program_traces_has_its_clock_and_is_said_not_to_be_counted() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip(Lacking::Tool, "a traced program", "no strace (Debian: strace)");
+    }
+    let date = ["date", "-u", "+%Y-%m-%d"];
+    for options in [&["--freeze", "--at", "2038-01-19"][..], &[]] {
+        let mut below = vdso_stat(options);
+        below.args(["strace", "-f", "-o", "/dev/null"]).args(date);
+        let mut around = Command::new("strace");
+        around.args(["-f", "-o", "/dev/null", VDSO, "stat"]).args(options).arg("--").args(date);
+        for mut command in [below, around] {
+            let run = finish(&mut command).succeeded();
+            assert!(options.is_empty() || run.stdout == "2038-01-19\n", "{run:#?}");
+            run.said(&["warning: 'date' (pid ", "is not counted, as it is traced"]);
+        }
+    }
+}
+
+#[test]
+fn a_counted_program_that_wants_a_listener_of_its_own_is_told_why_it_has_none() {
+    let run = finish(vdso_stat([""; 0]).arg(helper("filters")).arg("listener")).succeeded();
+    assert_eq!(run.stdout, "LISTENER EBUSY\n", "{run:#?}");
+    run.said(&["warning: 'filters' (pid ", "seccomp"]);
+}

@@ -79,16 +79,16 @@ impl KernelCalls {
         self.0.iter().any(is_in)
     }
 
-    /// Writes over the functions in process `pid`.
+    /// Writes over the functions in process `pid`, unless that `is_gone`: its number may be another's then.
     ///
     /// # Errors
-    /// As the kernel has them: it can be told that only a tracer may write so (`proc_mem.force_override`).
+    /// [`Error::Gone`], and others as the kernel has them: it can be told that only a tracer may write so
+    /// (`proc_mem.force_override`).
     ///
     /// # Safety
-    /// `pid` must be a program of this program's kind that waits in its report, so none of this process's, and that has one
-    /// thread, which is not within such a function.
-    pub unsafe fn write(&self, pid: Pid) -> Result<()> {
-        let Some((addr, _)) = Memory::of(pid).kernel_vdso()? else { return Ok(()) };
+    /// Unless it is gone, `pid` must be a program of this program's kind that waits in its report, so none of this process's,
+    /// and that has one thread, which is not within such a function.
+    pub unsafe fn write(&self, pid: Pid, is_gone: &dyn Fn() -> bool) -> Result<()> {
         let failed = |error: std::io::Error| {
             let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
             Error::on(pid, Attempt::WriteMemory, errno)
@@ -96,7 +96,13 @@ impl KernelCalls {
         if !proc::is_ours() {
             return Err(Error::on(pid, Attempt::WriteMemory, Errno::ESRCH));
         }
+        // It stays that program's memory, so whether that is the one in question is asked behind this.
         let file = File::options().write(true).open(format!("/proc/{pid}/mem")).map_err(failed)?;
+        let vdso = Memory::of(pid).kernel_vdso();
+        if is_gone() {
+            return Err(Error::Gone { pid });
+        }
+        let Some((addr, _)) = vdso? else { return Ok(()) };
         self.0
             .iter()
             .try_for_each(|body| file.write_all_at(&body.code, addr + body.offset).map_err(failed))

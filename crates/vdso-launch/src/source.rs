@@ -17,6 +17,9 @@ use vdso_map::{CountsFile, LocalImage};
 
 use crate::clock::Plan;
 
+/// What the file of counts is called, which counted programs may write to as well.
+pub(crate) const COUNTS_NAME: &str = "vdso-counts";
+
 /// How often each clock is compared with the kernel's before its page is trusted.
 const VALIDATION_READS: u32 = 100;
 
@@ -198,7 +201,7 @@ pub fn select_counting(
     asked: Option<Source>,
     off: CallSet,
 ) -> Result<Selected, SourceError> {
-    let counts = CountsFile::create("vdso-counts")?;
+    let counts = CountsFile::create(COUNTS_NAME)?;
     let wanted = Wanted { images: Images::Counting, off };
     let mut selected = select_image(host, plan, asked, wanted)?;
     selected.payload.counts = Some(counts);

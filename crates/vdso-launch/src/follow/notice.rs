@@ -57,6 +57,13 @@ pub enum Notice {
         /// The process in which the program begins.
         pid: Pid,
     },
+    /// A program's calls are not counted, where those of others are, as somebody else traces it.
+    Uncounted {
+        /// The process in which the program begins.
+        pid: Pid,
+        /// The program's file as whoever executed it named it, if that is known.
+        program: Option<OsString>,
+    },
     /// A program waits, or sets a timer, by the host's clocks. Told once for all programs of one name.
     HostWait {
         /// The thread that waits.
@@ -170,6 +177,10 @@ impl Display for Notice {
             }
             Self::ByCalls { pid } => {
                 write!(formatter, "{}: system calls for its clocks, as it is traced", name(*pid))
+            }
+            Self::Uncounted { pid, program } => {
+                let name = program_name(*pid, program.as_deref());
+                write!(formatter, "{name} is not counted, as it is traced")
             }
             Self::HostWait { pid, call, why } => {
                 let why = match why {

@@ -111,6 +111,13 @@ pub fn host_zone() -> Timezone {
     zone
 }
 
+/// Whether this kernel has a clock.
+pub fn kernel_has(id: u32) -> bool {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is ours.
+    unsafe { libc::clock_gettime(id.cast_signed(), &raw mut ts) == 0 }
+}
+
 /// What adjtimex(2) says of the host's clock; of one that nobody keeps, where it is not told.
 pub fn host_timex() -> Timex {
     let mut words = [0i64; TIMEX_WORDS];

@@ -156,10 +156,14 @@ impl<'a> OwnClock<'a> {
         }
     }
 
-    fn answer_gettime(&self, times: TimesOf, id: u32, time_addr: u64) -> Option<i64> {
-        let id = clock::shown_by(id);
+    fn answer_gettime(&self, times: TimesOf, asked: u32, time_addr: u64) -> Option<i64> {
+        let id = clock::shown_by(asked);
         let transforms = self.last.clock.transforms(self.launch);
         let transform = transforms.get(id as usize)?;
+        // Those that wake a machine are clocks of machines that have a timer for that.
+        if asked != id && !memory::kernel_has(asked) {
+            return Some(-i64::from(Errno::EINVAL as i32));
+        }
         // As the image does: much may pass on such a clock between two ticks of the host's.
         let read_id = if transform.rate == Rate::ONE { id } else { clock::fine_twin(id) };
         let Timespec { sec, nsec } = transform.apply(read(read_id));

@@ -146,3 +146,21 @@ fn who_has_ended_sets_nothing() {
     assert_eq!(answer.change, None);
     assert!(!own.was_set());
 }
+
+/// Those that wake a machine are there where that has a timer for it.
+#[test]
+fn who_cannot_be_sent_to_its_image_finds_the_clocks_that_the_kernel_has() {
+    let shared = SharedInFlight::new().expect("there is memory");
+    let payload = payload(Setting::Anybody);
+    let own = OwnClock::new(&shared.clock, &payload);
+    let timed = ABIS.first().map_or(&[][..], |abi| abi.calls.timed);
+    let Some(call) = timed.iter().find(|call| call.name == "clock_gettime") else { return };
+    for id in [clock::REALTIME, clock::REALTIME_ALARM, clock::BOOTTIME_ALARM] {
+        let time = [const { AtomicI64::new(0) }; 2];
+        let answer = own.answer_now(Pid::this(), call, &[id.into(), addr_of(&time), 0, 0, 0, 0]);
+        let has = memory::kernel_has(id);
+        let refused = -i64::from(Errno::EINVAL as i32);
+        assert_eq!(answer, Some(if has { 0 } else { refused }), "{id}");
+        assert_eq!(time[0].load(Ordering::Relaxed) != 0, has, "{id}");
+    }
+}

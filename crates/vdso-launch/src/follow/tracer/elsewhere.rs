@@ -53,6 +53,7 @@ impl Tracer<'_> {
         }
         // The kernel's functions give it the clock, and all that it may find.
         if self.settings.payload.detours.by_call().is_empty() {
+            self.tell_of_uncounted(pid, target);
             return true;
         }
         if ABIS.first().is_none_or(|abi| abi.calls.start.is_none()) || self.kernel_calls().is_none()
@@ -63,7 +64,15 @@ impl Tracer<'_> {
             self.elsewhere.execing.retain(|&pid, _| super::left::is_alive(pid));
         }
         self.elsewhere.execing.insert(leader_of(pid), target.name.clone());
+        self.tell_of_uncounted(pid, target);
         true
+    }
+
+    /// Says that nobody counts the calls of such a program, if those of others are counted.
+    fn tell_of_uncounted(&mut self, pid: Pid, target: &Target) {
+        if self.settings.payload.counts.is_some() && !self.is_told(pid, target) {
+            (self.settings.notice)(&Notice::Uncounted { pid, program: target.name.clone() });
+        }
     }
 
     /// A program begins, and has not read a clock yet.
@@ -71,12 +80,11 @@ impl Tracer<'_> {
         let pid = report.pid;
         let known = self.elsewhere.execing.remove(&pid);
         // A predecessor knew who was traced.
-        let is_other = known.is_some()
-            || !self.dead.is_empty()
-                && is_traced_elsewhere(pid)
-                && !has_image(pid, self.settings.payload);
+        let is_other = (known.is_some() || !self.dead.is_empty() && is_traced_elsewhere(pid))
+            // Else the exec has failed, and a program that has begun long ago makes such a call.
+            && !has_image(pid, self.settings.payload);
         if is_other && !listener.is_gone(report) {
-            match self.write_calls(report) {
+            match self.write_calls(report, listener) {
                 Ok(()) if self.settings.announce == Announce::ToSupervisor => {
                     (self.settings.notice)(&Notice::ByCalls { pid });
                 }
@@ -88,7 +96,7 @@ impl Tracer<'_> {
         self.in_flight.slot(report.slot).clear();
     }
 
-    fn write_calls(&self, report: Report) -> Result<()> {
+    fn write_calls(&self, report: Report, listener: &Listener<'_>) -> Result<()> {
         let pid = report.pid;
         let (Some(native), Some(abi)) = (ABIS.first(), report.abi()) else {
             return Err(Error::Architecture);
@@ -99,7 +107,7 @@ impl Tracer<'_> {
         let calls = self.kernel_calls().ok_or(Error::Architecture)?;
         // SAFETY: the thread waits in the report of its start, before it has called a function of the vDSO or started another
         // thread, and it is of this program's kind.
-        unsafe { calls.write(pid) }
+        unsafe { calls.write(pid, &|| listener.is_gone(report)) }
     }
 
     /// Whether a process has the kernel's functions so written over.

@@ -15,6 +15,7 @@ use crate::follow::report::{Call, Report};
 use crate::follow::settings::Settings;
 use crate::follow::whereabouts::is_in_execve;
 use crate::process;
+use crate::source::COUNTS_NAME;
 use vdso_inject::arch::ABIS;
 use vdso_inject::exec::{self, FileBy, Kept, Memo, Memory, Payload, Repaired};
 use vdso_inject::ptrace::Stopped;
@@ -179,5 +180,12 @@ pub(super) fn tracer_of(pid: Pid) -> Option<Pid> {
 /// clocks.
 pub fn is_one_of_us(pid: Pid) -> bool {
     let maps = maps::read(pid).unwrap_or_default();
-    maps::lines(&maps).any(|line| line.rights == *b"rw-s" && line.name.starts_with(b"/memfd:vdso-"))
+    maps::lines(&maps).any(|line| {
+        let name = line.name.strip_prefix(b"/memfd:");
+        line.rights == *b"rw-s"
+            && name.is_some_and(|name| {
+                // Counts are written by the programs that are counted.
+                name.starts_with(b"vdso-") && !name.starts_with(COUNTS_NAME.as_bytes())
+            })
+    })
 }

@@ -116,7 +116,8 @@ impl Attached {
     /// Takes the image away, from the process's forks as well.
     ///
     /// # Errors
-    /// [`left_behind`] says where it still is.
+    /// [`left_behind`] says where it still is. [`Error::Filtered`]: nobody comes to it any more, but it stays mapped, as each
+    /// thread has a seccomp filter by now that may kill it for unmapping.
     pub fn detach(self) -> Result<Halt> {
         let Self { record, file, .. } = self;
         take_away(&record, file)

@@ -6,6 +6,7 @@ mod interrupted;
 mod refused;
 #[allow(dead_code, reason = "another test uses the rest")]
 mod spin;
+mod two;
 
 use nix::unistd::Pid;
 use spin::Spinning;

@@ -1,0 +1,83 @@
+//! A program with two threads that are not alike: `two.c`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use nix::unistd::Pid;
+use vdso_image::Source;
+use vdso_inject::Error;
+use vdso_inject::attach;
+
+use super::{Image, spin};
+
+/// Killed when dropped.
+struct Two {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Two {
+    fn start(what: &str) -> Self {
+        let mut command = Command::new(spin::built("two"));
+        command.arg(what).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut program = Self { child, output };
+        program.says("ready\n");
+        program
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    #[track_caller]
+    fn says(&mut self, what: &str) {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("it says something");
+        assert_eq!(line, what);
+    }
+
+    fn goes_on(&mut self) {
+        self.child.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("it reads");
+        self.says("done\n");
+    }
+
+    #[track_caller]
+    fn runs(&mut self) {
+        assert!(self.child.try_wait().expect("it is a child").is_none());
+    }
+}
+
+impl Drop for Two {
+    fn drop(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+#[test]
+fn a_filter_of_any_thread_is_a_reason_to_refuse() {
+    let mut program = Two::start("second");
+    let image = Image::of(Source::Chain);
+    let error =
+        attach::attach(program.pid(), image.payload()).map(drop).expect_err("it is refused");
+    assert!(matches!(error, Error::Filtered { .. }), "{error}");
+    program.runs();
+}
+
+/// The functions are the kernel's again, and what nobody comes to stays.
+#[test]
+fn a_filter_that_came_later_ends_nobody() {
+    let mut program = Two::start("both");
+    let image = Image::of(Source::Chain);
+    let attached = attach::attach(program.pid(), image.payload()).expect("it is attached");
+    program.goes_on();
+    for error in [attached.detach(), attach::detach(program.pid())] {
+        let error = error.expect_err("it is refused");
+        assert!(matches!(error, Error::Filtered { .. }), "{error}");
+        program.runs();
+    }
+    let left: Vec<_> = attach::left_behind().expect("they can be read");
+    assert!(left.iter().any(|it| it.pid == program.pid()));
+}

@@ -18,8 +18,8 @@ const TABLE_WORDS: usize = 13;
 impl Parking {
     /// How long it is.
     pub const BYTES: usize = 256;
-    /// How long the text may be.
-    pub const TEXT_BYTES: usize = 40;
+    /// How long the text may be: the longest is `/proc/4194304/fd/2147483647`.
+    pub const TEXT_BYTES: usize = 32;
 
     /// That at an address.
     pub fn at(addr: u64) -> Option<Self> {

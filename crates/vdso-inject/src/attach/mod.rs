@@ -185,7 +185,8 @@ fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()>
     // That takes long: while the program stands still, only who is new is left to be compared.
     compared.compare(pid)?;
     while_stopped(pid, halt, |threads| {
-        if !changes.record.process.is_there() {
+        // Without its first thread, which has the number, it is not attached to.
+        if changes.record.process.thread() != Some(pid) {
             return Err(Error::Gone { pid });
         }
         compared.compare(pid)?;
@@ -198,8 +199,15 @@ fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()>
 
 /// Takes away all that the record says, as far as it is there, and from forks.
 fn undo(record: &Record, halt: &mut Halt) -> Result<()> {
-    if record.process.is_there() {
-        undo_in(record.process.pid, record, halt)?;
+    while let Some(pid) = record.process.thread() {
+        match undo_in(pid, record, halt) {
+            // That thread has ended, and others go on.
+            Err(Error::Gone { .. }) if record.process.thread() != Some(pid) => {}
+            undone => {
+                undone?;
+                break;
+            }
+        }
     }
     for fork in changes::forks(record) {
         match undo_in(fork, record, halt) {

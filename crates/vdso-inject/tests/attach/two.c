@@ -1,6 +1,6 @@
 /*
  * Two threads, the second of which never sleeps, and a seccomp filter that kills for what attaching takes. "second": that thread
- * has it from the start. "both": they have it when there is a line of input. Says "ready", and "done" after that line.
+ * has it from the start. "both": they have it when there is a line of input. "ends": the first thread ends then. Says "ready", and "done" after that line.
  */
 #define _GNU_SOURCE
 #include <linux/filter.h>
@@ -56,6 +56,8 @@ int main(int argc, char **argv)
 	if (strcmp(when, "both") == 0)
 		filter(SECCOMP_FILTER_FLAG_TSYNC);
 	puts("done");
+	if (strcmp(when, "ends") == 0)
+		pthread_exit(NULL);
 	for (;;)
 		pause();
 }

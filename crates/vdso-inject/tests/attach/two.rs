@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use nix::unistd::Pid;
+use vdso_host::proc::{Stat, maps};
 use vdso_image::Source;
 use vdso_inject::Error;
 use vdso_inject::attach;
@@ -80,4 +81,25 @@ fn a_filter_that_came_later_ends_nobody() {
     }
     let left: Vec<_> = attach::left_behind().expect("they can be read");
     assert!(left.iter().any(|it| it.pid == program.pid()));
+}
+
+#[test]
+fn a_first_thread_that_ends_takes_no_image_with_it() {
+    let mut program = Two::start("ends");
+    let tids = vdso_host::proc::numbers_in(format!("/proc/{}/task", program.pid()));
+    let second = tids.expect("it runs").find(|&tid| tid != program.pid().as_raw());
+    let has_image = || {
+        let maps = maps::read(second.expect("two threads")).expect("it runs");
+        maps.windows(b"vdso-attached".len()).any(|name| name == b"vdso-attached")
+    };
+    let image = Image::of(Source::Chain);
+    let attached = attach::attach(program.pid(), image.payload()).expect("it is attached");
+    assert!(has_image());
+    program.goes_on();
+    while !Stat::read(program.pid()).expect("it is there").has_ended() {
+        std::thread::yield_now();
+    }
+    attached.detach().expect("it is taken away");
+    assert!(!has_image());
+    program.runs();
 }

@@ -49,7 +49,8 @@ pub struct Payload<'a> {
     pub file: &'a ProgramFile,
     /// What the program's process page is made from.
     pub template: &'a Template,
-    /// Where it counts its calls, if it is an image that does.
+    /// Where it counts its calls, if it is an image that does. A thread's first call makes prctl, getpid and gettid; where the
+    /// program may come to have a filter that kills for these, [`CountsFile::silence`] it before.
     pub counts: Option<&'a CountsFile>,
 }
 

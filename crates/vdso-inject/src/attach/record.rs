@@ -303,15 +303,19 @@ fn forget_ended(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_over = match name.split_once('.') {
-            Some((_, writer)) => !Path::new("/proc").join(writer).exists(),
-            None => match RecordFile::find_at(&path) {
-                Ok(Found::LeftBehind(_, Some(record))) => !is_needed(&record),
-                _ => false,
-            },
-        };
-        if is_over {
-            let _ = fs::remove_file(&path);
+        match name.split_once('.') {
+            Some((_, writer)) if !Path::new("/proc").join(writer).exists() => {
+                let _ = fs::remove_file(&path);
+            }
+            Some(_) => {}
+            None => {
+                if let Ok(Found::LeftBehind(file, Some(record))) = RecordFile::find_at(&path)
+                    && !is_needed(&record)
+                {
+                    // Still locked: by now it would be another one's otherwise, of a process that has got this number.
+                    let _ = file.remove();
+                }
+            }
         }
     }
 }

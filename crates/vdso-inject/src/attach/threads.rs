@@ -11,7 +11,7 @@ use vdso_host::proc::maps::{self, Mapping};
 use vdso_host::proc::{self, Stat};
 
 use super::check::is_filtered;
-use super::machine::{is_in_own_code, signal_frames};
+use super::machine::{is_in_native_code, is_in_own_code, signal_frames};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::Memory;
 use crate::exec::remote::is_in_restartable_sequence;
@@ -80,6 +80,10 @@ impl Threads {
         for (at, thread) in self.stopped.iter().enumerate() {
             let is_first = is_in_own_code(thread.registers()?);
             if !is_first && found.is_some() {
+                continue;
+            }
+            if !is_in_native_code(thread.registers()?) {
+                are_filtered = false;
                 continue;
             }
             if is_filtered(self.pid, thread.tid().as_raw())? {

@@ -1,6 +1,7 @@
 /*
  * Two threads, the second of which never sleeps, and a seccomp filter that kills for what attaching takes. "second": that thread
- * has it from the start. "both": they have it when there is a line of input. "ends": the first thread ends then. Says "ready", and "done" after that line.
+ * has it from the start. "both": they have it when there is a line of input. "ends": the first thread ends then. "32": the second
+ * one executes 32-bit code. Says "ready", and "done" after that line.
  */
 #define _GNU_SOURCE
 #include <linux/filter.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -36,6 +38,12 @@ static void *spin(void *unused)
 	if (strcmp(when, "second") == 0)
 		filter(0);
 	pthread_barrier_wait(&begun);
+	if (strcmp(when, "32") == 0) {
+		char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+		/* Jumps to itself. */
+		memcpy(page, "\xeb\xfe", 2);
+		__asm__ volatile("mov %1, %%rsp; push $0x23; push %0; lretq" ::"r"(page), "r"(page + 4000) : "memory");
+	}
 	for (;;)
 		__asm__ volatile("" ::: "memory");
 	return unused;

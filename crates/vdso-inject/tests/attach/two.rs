@@ -103,3 +103,13 @@ fn a_first_thread_that_ends_takes_no_image_with_it() {
     assert!(!has_image());
     program.runs();
 }
+
+/// Another thread makes the calls.
+#[test]
+fn a_thread_in_32_bit_code_is_left_alone() {
+    let mut program = Two::start("32");
+    let image = Image::of(Source::Chain);
+    let attached = attach::attach(program.pid(), image.payload()).expect("it is attached");
+    attached.detach().expect("it is taken away");
+    program.runs();
+}

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ static void filter(unsigned flags)
 
 static void *spin(void *unused)
 {
+	/* Others measure meanwhile. */
+	setpriority(PRIO_PROCESS, 0, 19);
 	if (strcmp(when, "second") == 0)
 		filter(0);
 	pthread_barrier_wait(&begun);

@@ -11,6 +11,7 @@
 //! trace the program (`/proc/sys/kernel/yama/ptrace_scope`).
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -22,9 +23,19 @@ use vdso_image::Source;
 use vdso_inject::ProgramFile;
 use vdso_inject::attach::{self, Payload};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("attach: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let pid = Pid::from_raw(arguments.next().ok_or("which process?")?.parse()?);
+    let pid = Pid::from_raw(arguments.next().ok_or("usage: attach PID [SECONDS]")?.parse()?);
     let Some(ahead) = arguments.next() else {
         let still = attach::detach(pid)?;
         println!("process {pid} is as it was: stood still for {}", in_ms(still.longest));

@@ -150,7 +150,7 @@ fn reason_name(reason: Reason) -> &'static str {
     }
 }
 
-/// A field of a line, as RFC 4180 has it. A spreadsheet that is given no number or text of its own cannot take it for a formula.
+/// A field of a line, as RFC 4180 has it, and nothing more: to a spreadsheet a name that begins with `=` is a formula.
 fn quoted(field: &str) -> String {
     if field.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))

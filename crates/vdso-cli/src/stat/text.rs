@@ -35,6 +35,14 @@ pub fn render(report: &Report, width: usize) -> String {
     if report.threads.len() > 1 {
         text.push_str(&threads(report, bar_width));
     }
+    let of_others = of_others(report);
+    if of_others > 0 {
+        _ = writeln!(
+            text,
+            " and {} by threads that are not told apart",
+            counted(of_others, "call")
+        );
+    }
     text
 }
 
@@ -42,13 +50,19 @@ fn summary(report: &Report) -> String {
     let mut pids: Vec<_> = report.threads.iter().filter_map(|thread| thread.pid).collect();
     pids.sort_unstable();
     pids.dedup();
-    format!(
-        "{} of the vDSO in {:.3} s, by {} of {}",
-        counted(report.total, "call"),
-        report.elapsed_s,
-        counted(report.threads.len() as u64, "thread"),
-        counted(pids.len() as u64, "process"),
-    )
+    let threads = counted(report.threads.len() as u64, "thread");
+    let by = match (report.threads.len(), of_others(report)) {
+        (0, 1..) => "threads that are not told apart".to_owned(),
+        (_, 1..) => format!("{threads} of {} and others", counted(pids.len() as u64, "process")),
+        (_, 0) => format!("{threads} of {}", counted(pids.len() as u64, "process")),
+    };
+    let calls = counted(report.total, "call");
+    format!("{calls} of the vDSO in {:.3} s, by {by}", report.elapsed_s)
+}
+
+/// Calls of those that are not told apart.
+fn of_others(report: &Report) -> u64 {
+    report.others.iter().fold(0, |sum, call| sum.saturating_add(call.count))
 }
 
 fn calls(report: &Report, bar_width: usize) -> String {
@@ -88,10 +102,6 @@ fn threads(report: &Report, bar_width: usize) -> String {
         let (threads, calls) = (counted(count, "more thread"), counted(sum, "call"));
         _ = writeln!(text, " and {threads} with {calls}: --json and --csv have all");
     }
-    if !report.others.is_empty() {
-        let sum = report.others.iter().fold(0_u64, |sum, call| sum.saturating_add(call.count));
-        _ = writeln!(text, " and {} by threads that are not told apart", counted(sum, "call"));
-    }
     text
 }
 
@@ -116,4 +126,49 @@ fn counted(count: u64, what: &str) -> String {
         _ => "s",
     };
     format!("{count} {what}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stat::report::Call;
+
+    fn report(threads: usize, others: u64) -> Report {
+        let call = |count| Call { function: "time", clock: None, count };
+        let thread = |tid| OfThread {
+            pid: Some(1),
+            tid: Some(tid),
+            name: String::new(),
+            total: 1,
+            calls: vec![call(1)],
+        };
+        let total = threads as u64 + others;
+        Report {
+            schema_version: 1,
+            command: Vec::new(),
+            elapsed_s: 1.0,
+            total,
+            calls: vec![call(total)],
+            asked_kernel: Vec::new(),
+            reasons: Vec::new(),
+            retried: Vec::new(),
+            threads: (1..=threads as u32).map(thread).collect(),
+            others: if others > 0 { vec![call(others)] } else { Vec::new() },
+        }
+    }
+
+    /// However many are told apart.
+    #[test]
+    fn those_who_are_not_told_apart_are_said_to_be_there() {
+        for (threads, by) in [
+            (0, "by threads that are not told apart"),
+            (1, "by 1 thread of 1 process and others"),
+            (2, "by 2 threads of 1 process and others"),
+        ] {
+            let text = render(&report(threads, 5), 80);
+            assert!(text.contains(by), "{text}");
+            assert_eq!(text.matches(" and 5 calls by threads that are not told apart").count(), 1);
+        }
+        assert!(!render(&report(2, 0), 80).contains("told apart"));
+    }
 }

@@ -14,8 +14,6 @@ use crate::exec::Memory;
 
 /// An error that says why a process is not one that an image is attached to.
 pub fn may_be_attached(pid: Pid) -> Result<()> {
-    /// `SECCOMP_MODE_DISABLED` of `include/uapi/linux/seccomp.h`.
-    const UNCONFINED: u32 = 0;
     let failed = |error: io::Error| of_proc(pid, &error);
     let status = Status::read(pid).map_err(failed)?;
     let stat = Stat::read(pid).map_err(failed)?;
@@ -29,8 +27,11 @@ pub fn may_be_attached(pid: Pid) -> Result<()> {
     if let Some(tracer) = tracer {
         return Err(Error::Traced { pid, tracer: Pid::from_raw(tracer) });
     }
-    if status.number("Seccomp").unwrap_or(UNCONFINED) != UNCONFINED {
-        return Err(Error::Filtered { pid });
+    // Each thread has filters of its own.
+    for tid in proc::numbers_in(format!("/proc/{pid}/task")).map_err(failed)? {
+        if is_filtered(pid, tid)? {
+            return Err(Error::Filtered { pid });
+        }
     }
     // From here on another user's process refuses.
     let vdso = Memory::of(pid).kernel_vdso()?;
@@ -45,6 +46,19 @@ pub fn may_be_attached(pid: Pid) -> Result<()> {
         return Err(Error::TimeNamespace { pid });
     }
     Ok(())
+}
+
+/// Whether a thread has a seccomp filter; not if it has ended.
+pub fn is_filtered(pid: Pid, tid: i32) -> Result<bool> {
+    /// `SECCOMP_MODE_DISABLED` of `include/uapi/linux/seccomp.h`.
+    const UNCONFINED: u32 = 0;
+    match Status::read(format_args!("{pid}/task/{tid}")) {
+        Ok(status) => Ok(status.number("Seccomp").unwrap_or(UNCONFINED) != UNCONFINED),
+        Err(error) => match of_proc(pid, &error) {
+            Error::Gone { .. } => Ok(false),
+            error => Err(error),
+        },
+    }
 }
 
 /// `PF_KTHREAD` of `include/linux/sched.h`, in field 9.

@@ -49,7 +49,8 @@ pub struct Payload<'a> {
     pub file: &'a ProgramFile,
     /// What the program's process page is made from.
     pub template: &'a Template,
-    /// Where it counts its calls, if it is an image that does.
+    /// Where it counts its calls, if it is an image that does. A thread's first call makes prctl, getpid and gettid; where the
+    /// program may come to have a filter that kills for these, [`CountsFile::silence`] it before.
     pub counts: Option<&'a CountsFile>,
 }
 
@@ -116,7 +117,8 @@ impl Attached {
     /// Takes the image away, from the process's forks as well.
     ///
     /// # Errors
-    /// [`left_behind`] says where it still is.
+    /// [`left_behind`] says where it still is. [`Error::Filtered`]: nobody comes to it any more, but it stays mapped, as each
+    /// thread has a seccomp filter by now that may kill it for unmapping.
     pub fn detach(self) -> Result<Halt> {
         let Self { record, file, .. } = self;
         take_away(&record, file)
@@ -184,7 +186,8 @@ fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()>
     // That takes long: while the program stands still, only who is new is left to be compared.
     compared.compare(pid)?;
     while_stopped(pid, halt, |threads| {
-        if !changes.record.process.is_there() {
+        // Without its first thread, which has the number, it is not attached to.
+        if changes.record.process.thread() != Some(pid) {
             return Err(Error::Gone { pid });
         }
         compared.compare(pid)?;
@@ -197,8 +200,15 @@ fn make(changes: &Changes, payload: &Payload<'_>, halt: &mut Halt) -> Result<()>
 
 /// Takes away all that the record says, as far as it is there, and from forks.
 fn undo(record: &Record, halt: &mut Halt) -> Result<()> {
-    if record.process.is_there() {
-        undo_in(record.process.pid, record, halt)?;
+    while let Some(pid) = record.process.thread() {
+        match undo_in(pid, record, halt) {
+            // That thread has ended, and others go on.
+            Err(Error::Gone { .. }) if record.process.thread() != Some(pid) => {}
+            undone => {
+                undone?;
+                break;
+            }
+        }
     }
     for fork in changes::forks(record) {
         match undo_in(fork, record, halt) {

@@ -36,11 +36,15 @@ pub struct Process {
 impl Process {
     /// That which has this number now.
     pub fn read(pid: Pid) -> io::Result<Self> {
-        let stat = Stat::read(pid)?;
-        let program = fs::metadata(format!("/proc/{pid}/exe"))?;
+        Self::by_thread(pid, pid.as_raw())
+    }
+
+    /// The same by one of its threads: the first one may end before the others, and says nothing of the program then.
+    fn by_thread(pid: Pid, tid: i32) -> io::Result<Self> {
+        let program = fs::metadata(format!("/proc/{pid}/task/{tid}/exe"))?;
         Ok(Self {
             pid,
-            start_ticks: stat.field(22).ok_or(io::ErrorKind::InvalidData)?,
+            start_ticks: Stat::read(pid)?.field(22).ok_or(io::ErrorKind::InvalidData)?,
             boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
             program: (program.dev(), program.ino()),
         })
@@ -48,7 +52,18 @@ impl Process {
 
     /// Whether it still runs, and the same program.
     pub fn is_there(&self) -> bool {
-        Self::read(self.pid).is_ok_and(|now| now == *self)
+        self.thread().is_some()
+    }
+
+    /// By which number its memory is found, if it still runs the same program: its own, or that of a thread that has
+    /// outlived the first.
+    pub fn thread(&self) -> Option<Pid> {
+        let is_it = |&tid: &i32| Self::by_thread(self.pid, tid).is_ok_and(|now| now == *self);
+        if is_it(&self.pid.as_raw()) {
+            return Some(self.pid);
+        }
+        let tids = proc::numbers_in(format!("/proc/{}/task", self.pid));
+        tids.ok()?.find(is_it).map(Pid::from_raw)
     }
 }
 
@@ -288,15 +303,19 @@ fn forget_ended(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_over = match name.split_once('.') {
-            Some((_, writer)) => !Path::new("/proc").join(writer).exists(),
-            None => match RecordFile::find_at(&path) {
-                Ok(Found::LeftBehind(_, Some(record))) => !is_needed(&record),
-                _ => false,
-            },
-        };
-        if is_over {
-            let _ = fs::remove_file(&path);
+        match name.split_once('.') {
+            Some((_, writer)) if !Path::new("/proc").join(writer).exists() => {
+                let _ = fs::remove_file(&path);
+            }
+            Some(_) => {}
+            None => {
+                if let Ok(Found::LeftBehind(file, Some(record))) = RecordFile::find_at(&path)
+                    && !is_needed(&record)
+                {
+                    // Still locked: by now it would be another one's otherwise, of a process that has got this number.
+                    let _ = file.remove();
+                }
+            }
         }
     }
 }

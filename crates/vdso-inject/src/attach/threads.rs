@@ -10,7 +10,8 @@ use nix::unistd::Pid;
 use vdso_host::proc::maps::{self, Mapping};
 use vdso_host::proc::{self, Stat};
 
-use super::machine::{is_in_own_code, signal_frames};
+use super::check::is_filtered;
+use super::machine::{is_in_native_code, is_in_own_code, signal_frames};
 use crate::error::{Attempt, Error, Result};
 use crate::exec::Memory;
 use crate::exec::remote::is_in_restartable_sequence;
@@ -67,23 +68,42 @@ impl Threads {
         self.since
     }
 
-    /// One that can be made to make calls: its signals are its own, and it is in no sequence that would have to begin
-    /// anew (rseq). One that is in its own code comes first, as for it no interrupted call has to be made anew.
+    /// One that can be made to make calls: its signals are its own, it is in no sequence that would have to begin
+    /// anew (rseq), and has no filter that may kill for these calls. One that is in its own code comes first, as for it no
+    /// interrupted call has to be made anew.
+    ///
+    /// # Errors
+    /// [`Error::Filtered`] if all of them have filters: those that have been installed since the image was attached.
     pub fn worker(&mut self) -> Result<&mut Stopped> {
         let mut found = None;
+        let mut are_filtered = true;
         for (at, thread) in self.stopped.iter().enumerate() {
+            let is_first = is_in_own_code(thread.registers()?);
+            if !is_first && found.is_some() {
+                continue;
+            }
+            if !is_in_native_code(thread.registers()?) {
+                are_filtered = false;
+                continue;
+            }
+            if is_filtered(self.pid, thread.tid().as_raw())? {
+                continue;
+            }
+            are_filtered = false;
             if is_in_sequence(thread)? {
                 continue;
             }
-            let is_first = is_in_own_code(thread.registers()?);
-            if is_first || found.is_none() {
-                found = Some(at);
-            }
+            found = Some(at);
             if is_first {
                 break;
             }
         }
-        let at = found.ok_or(Error::Busy { pid: self.pid })?;
+        let pid = self.pid;
+        let at = found.ok_or(if are_filtered {
+            Error::Filtered { pid }
+        } else {
+            Error::Busy { pid }
+        })?;
         Ok(&mut self.stopped[at])
     }
 

@@ -6,6 +6,7 @@ mod interrupted;
 mod refused;
 #[allow(dead_code, reason = "another test uses the rest")]
 mod spin;
+mod two;
 
 use nix::unistd::Pid;
 use spin::Spinning;
@@ -73,7 +74,9 @@ fn cycle(others: &str) {
             assert_eq!(program.maps(), maps, "{others}");
         }
         let ahead = program.reads_on().ahead;
-        assert_eq!(program.reads_on().ahead, ahead, "{others}: nothing is ahead any more");
+        // Each thread may have read before, and count that only now.
+        let more = program.reads_on().ahead - ahead;
+        assert!(more <= 8, "{others}: nothing is ahead any more, but {more}");
         program.ends_well();
     }
 }

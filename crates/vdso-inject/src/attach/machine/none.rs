@@ -45,6 +45,11 @@ pub fn is_in_own_code(registers: Registers) -> bool {
     false
 }
 
+/// Nobody asks.
+pub fn is_in_native_code(_registers: Registers) -> bool {
+    false
+}
+
 /// None that is known here.
 pub fn signal_frames(_words: &[u64]) -> impl Iterator<Item = Interrupted> {
     std::iter::empty()

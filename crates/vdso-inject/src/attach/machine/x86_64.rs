@@ -18,8 +18,8 @@ const TABLE_WORDS: usize = 13;
 impl Parking {
     /// How long it is.
     pub const BYTES: usize = 256;
-    /// How long the text may be.
-    pub const TEXT_BYTES: usize = 40;
+    /// How long the text may be: the longest is `/proc/4194304/fd/2147483647`.
+    pub const TEXT_BYTES: usize = 32;
 
     /// That at an address.
     pub fn at(addr: u64) -> Option<Self> {
@@ -66,6 +66,7 @@ mod place {
     pub const RDI: usize = 14;
     pub const ORIG_RAX: usize = 15;
     pub const RIP: usize = 16;
+    pub const CS: usize = 17;
     pub const FLAGS: usize = 18;
     pub const RSP: usize = 19;
 }
@@ -112,6 +113,15 @@ fn resumed(rip: u64, rax: u64, orig_rax: u64) -> (u64, u64) {
 pub fn is_in_own_code(registers: Registers) -> bool {
     registers.to_words().get(place::ORIG_RAX).is_some_and(|word| word.cast_signed() < 0)
 }
+
+/// Whether a stopped thread executes 64-bit code: a program of 64 bits may have 32-bit code as well (Wine), which cannot come to
+/// a parking.
+pub fn is_in_native_code(registers: Registers) -> bool {
+    registers.to_words().get(place::CS) == Some(&USER_CS)
+}
+
+/// `__USER_CS` of `arch/x86/include/asm/segment.h`.
+const USER_CS: u64 = 0x33;
 
 unsafe extern "C" {
     static vdso_parking: u8;
@@ -168,8 +178,6 @@ std::arch::global_asm!(
 pub fn signal_frames(words: &[u64]) -> impl Iterator<Item = Interrupted> {
     /// From `uc_flags` to `rip` in `struct ucontext`, in words.
     const TO_RIP: usize = 21;
-    /// `__USER_CS`, in the low half of a word.
-    const USER_CS: u64 = 0x33;
     /// `UC_FP_XSTATE`, `UC_SIGCONTEXT_SS`, `UC_STRICT_RESTORE_SS`.
     const FLAGS: u64 = 7;
     /// A bit of the processor's flags that is always set, and the highest one that a program may have.
@@ -178,7 +186,7 @@ pub fn signal_frames(words: &[u64]) -> impl Iterator<Item = Interrupted> {
     words.windows(TO_RIP + 3).filter_map(|window| {
         let (flags, link) = (window[0], window[1]);
         let &[stack_addr, instruction_addr, eflags, segments] = window.last_chunk()?;
-        let is_frame = segments & 0xffff == USER_CS
+        let is_frame = segments & 0xffff == USER_CS // In the low half of a word.
             && flags & !FLAGS == 0
             && link == 0
             && eflags & ALWAYS != 0

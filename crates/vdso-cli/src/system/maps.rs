@@ -96,11 +96,11 @@ mod tests {
     use super::*;
 
     const MAPS: &str = "\
-7f0000000000-7f000000a000 r-xp 00000000 00:01 4242                       /memfd:vdso-host (deleted)
-7f000000a000-7f000000b000 r--s 0000a000 00:01 4242                       /memfd:vdso-host (deleted)
-7f000000b000-7f000000c000 r--p 00000000 00:00 0 
-7f000000c000-7f000000d000 r--p 00000000 fe:00 77                         /home/a b/[vdso]
-7f000000e000-7f0000010000 r-xp 00000000 00:00 0                          [vdso]
+7f0000000000-7f000000c000 r-xp 00000000 00:01 4242                       /memfd:vdso-host (deleted)
+7f000000c000-7f000000d000 r--s 0000c000 00:01 4242                       /memfd:vdso-host (deleted)
+7f000000d000-7f000000e000 r--p 00000000 00:00 0 
+7f000000e000-7f000000f000 r--p 00000000 fe:00 77                         /home/a b/[vdso]
+7f0000010000-7f0000012000 r-xp 00000000 00:00 0                          [vdso]
 7ffff0000000-7ffff0021000 rw-p 00000000 00:00 0                          [stack]
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
 ";
@@ -111,7 +111,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         assert_eq!(maps.len(), 7);
         assert_eq!(maps[0].name, "/memfd:vdso-host (deleted)");
         assert_eq!(maps[0].file_name(), "memfd:vdso-host");
-        assert_eq!(maps[1].file_offset, 0xa000);
+        assert_eq!(maps[1].file_offset, 0xc000);
         assert_eq!(maps[2].name, "");
         assert_eq!(maps[2].file_name(), "");
         assert_eq!(maps[3].name, "/home/a b/[vdso]");
@@ -136,7 +136,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 
     #[test]
     fn what_the_auxiliary_vector_points_to_belongs_whatever_it_is_called() {
-        let found = of_vdso(&parse(MAPS), Some(0x7f00_0000_c000));
+        let found = of_vdso(&parse(MAPS), Some(0x7f00_0000_e000));
         assert!(found.iter().any(|mapping| mapping.name == "/home/a b/[vdso]"));
     }
 }

@@ -20,7 +20,7 @@ use crate::image::rules::Tables;
 use crate::system::{self, Told};
 
 /// The longest image.
-const LONGEST: usize = 40 << 10;
+const LONGEST: usize = 56 << 10;
 
 /// As many as a call comes through, and more.
 const FUNCTIONS: usize = 16;

@@ -115,7 +115,13 @@ pub fn settle(id: u32, time: Timespec) -> Timespec {
 #[inline(always)]
 fn reached(view: &CounterView, cycles: u64) -> Timespec {
     let delta_cycles = cycles.wrapping_sub(view.cycle_last);
-    let cycles_on_line = if delta_cycles as i64 <= 0 { 0 } else { delta_cycles.min(view.stale_cycles) };
+    let cycles_on_line = if delta_cycles <= view.stale_cycles {
+        delta_cycles
+    } else if delta_cycles as i64 <= 0 {
+        0
+    } else {
+        view.stale_cycles
+    };
     at(view, cycles_on_line)
 }
 

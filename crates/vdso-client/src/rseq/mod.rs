@@ -45,6 +45,7 @@ mod machine;
 #[path = "other.rs"]
 mod machine;
 
+mod c_library;
 #[cfg(target_has_atomic = "64")]
 mod counter;
 mod registration;
@@ -57,6 +58,7 @@ use crate::auxv;
 use crate::calls::getcpu::Cpu;
 use crate::errno::Errno;
 
+pub(crate) use self::c_library::offset as libc_offset;
 #[cfg(target_has_atomic = "64")]
 pub use self::counter::PerCpuCounter;
 pub use self::registration::{NotRegistered, Registration};
@@ -116,7 +118,7 @@ impl<'a> Thread<'a> {
     /// `offset` must be [`libc_offset`]'s.
     #[inline(always)]
     pub(crate) unsafe fn at(offset: isize) -> Option<Thread<'static>> {
-        let area = machine::area_at(offset)?;
+        let area = c_library::area_at(offset)?;
         // SAFETY: the C library's, which has 32 bytes or more and stays as long as the thread; the kernel alone writes
         // to it, and this crate by atomics.
         Some(Thread::new(unsafe { area.as_ref() }))
@@ -177,12 +179,6 @@ pub fn concurrency_id() -> Option<u32> {
     Thread::of_libc()?.concurrency_id()
 }
 
-/// Where the C library registers threads, from their own addresses; `None` if it does not.
-#[inline(always)]
-pub(crate) fn libc_offset() -> Option<isize> {
-    if machine::libc_bytes() > 0 { machine::libc_offset() } else { None }
-}
-
 /// `RSEQ_CPU_ID_UNINITIALIZED` (-1) and `RSEQ_CPU_ID_REGISTRATION_FAILED` (-2) are no CPUs.
 #[inline(always)]
 fn cpu_of(cpu_id: u32) -> Option<u32> {
@@ -240,8 +236,8 @@ unsafe fn rseq(
 /// is told no, though it finds the parent's.
 #[cfg(target_has_atomic = "64")]
 pub(crate) fn is_registered_by_libc() -> bool {
-    let bytes = machine::libc_bytes();
-    let Some(area) = libc_offset().and_then(machine::area_at) else { return false };
+    let bytes = c_library::bytes();
+    let Some(area) = libc_offset().and_then(c_library::area_at) else { return false };
     // With another signature nothing is taken away: it is looked at last.
     // SAFETY: registers nothing.
     let answer = unsafe { rseq(area.as_ptr(), bytes.max(AREA_BYTES), UNREGISTER, !SIGNATURE) };

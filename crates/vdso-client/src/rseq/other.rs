@@ -1,21 +1,21 @@
 //! Where the C library's registration is not looked for, and no sequence has been written.
 
-use core::ptr::NonNull;
 #[cfg(target_has_atomic = "64")]
 use core::sync::atomic::AtomicU64;
 
+#[cfg(target_has_atomic = "64")]
 use super::Area;
 
-pub fn libc_bytes() -> usize {
+pub fn size_addr() -> usize {
     0
 }
 
-pub fn libc_offset() -> Option<isize> {
-    None
+pub fn offset_addr() -> usize {
+    0
 }
 
 #[inline(always)]
-pub fn area_at(_: isize) -> Option<NonNull<Area>> {
+pub fn thread_addr() -> Option<usize> {
     None
 }
 

@@ -1,7 +1,7 @@
 //! x86-64: where the C library has its registration, and a restartable sequence.
 
 use core::arch::asm;
-use core::ptr::{self, NonNull};
+use core::ptr;
 use core::sync::atomic::AtomicU64;
 
 use super::Area;
@@ -23,31 +23,27 @@ macro_rules! weak_symbol {
     }};
 }
 
-/// `__rseq_size`: zero if the C library has registered nothing, or if there is no such C library.
+/// The address of glibc's `__rseq_size`; null without such a C library.
 #[inline(always)]
-pub fn libc_bytes() -> usize {
-    let size = NonNull::new(ptr::with_exposed_provenance_mut::<u32>(weak_symbol!("__rseq_size")));
-    // SAFETY: the C library's, which does not change once the program runs.
-    size.map_or(0, |size| unsafe { size.read() } as usize)
+pub fn size_addr() -> usize {
+    weak_symbol!("__rseq_size")
 }
 
-/// How far from its own address the C library has registered each thread, or would have.
+/// The address of glibc's `__rseq_offset`, likewise.
 #[inline(always)]
-pub fn libc_offset() -> Option<isize> {
-    let offset = ptr::with_exposed_provenance_mut::<isize>(weak_symbol!("__rseq_offset"));
-    // SAFETY: as above.
-    NonNull::new(offset).map(|offset| unsafe { offset.read() })
+pub fn offset_addr() -> usize {
+    weak_symbol!("__rseq_offset")
 }
 
-/// What is so far from this thread's own address.
+/// The thread's own address, which offsets of its memory count from.
 #[inline(always)]
-pub fn area_at(offset: isize) -> Option<NonNull<Area>> {
+pub fn thread_addr() -> Option<usize> {
     let thread: usize;
     // SAFETY: the first word of a thread's control block is its own address.
     unsafe {
         asm!("mov {}, qword ptr fs:[0]", out(reg) thread, options(readonly, nostack, preserves_flags))
     };
-    NonNull::new(ptr::with_exposed_provenance_mut(thread.wrapping_add_signed(offset)))
+    Some(thread)
 }
 
 /// Adds to a word that threads on `cpu` alone write; false if this thread is elsewhere, or was interrupted before it could.

@@ -1,18 +1,7 @@
 // Looks whether a system call with a time leaves an i386 thread all that the kernel leaves it: `registers_i386 SECONDS` makes
 // some, each with patterns in all registers and above the stack pointer. Prints what differs, or `the same`.
 
-#define _GNU_SOURCE
-#include <errno.h>
-#include <linux/futex.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include "registers.h"
 
 enum { WORDS = 8, VECTORS = 8, ABOVE = 64 };
 // As the instruction encodes them.
@@ -27,10 +16,6 @@ struct state {
 // Used by the assembly, which has no register left for an address.
 struct state given, found;
 uint32_t saved[5];
-
-enum { STACK_BYTES = 1 << 16 };
-// One in the program's data, where a program may have many and small ones, and one where the kernel maps stacks.
-static uint8_t *stack, low_stack[STACK_BYTES] __attribute__((aligned(4096)));
 
 __attribute__((target("sse2"), noinline)) static void make(void)
 {
@@ -89,18 +74,7 @@ __attribute__((target("sse2"), noinline)) static void make(void)
 		: "memory", "cc", "eax", "ecx", "edx");
 }
 
-static int differences;
-
-static void differs(const char *call, const char *what, int which)
-{
-	printf("%s: %s %d differs\n", call, what, which);
-	differences++;
-}
-
-// Carry, parity, zero, sign, direction, overflow
-enum { FLAGS = 1 | 4 | 64 | 128 | 1024 | 2048 };
-
-static void look(const char *call, long number, const uint32_t *arguments, long result, uint32_t flags)
+static void look(const char *call, long number, const unsigned long *arguments, long result, unsigned long flags)
 {
 	static const int places[6] = { EBX, ECX, EDX, ESI, EDI, EBP };
 	uint32_t *top = (uint32_t *)(stack + STACK_BYTES / 2);
@@ -142,54 +116,4 @@ static void look(const char *call, long number, const uint32_t *arguments, long 
 	for (int i = 0; i < VECTORS; i++)
 		if (memcmp(found.vectors[i], given.vectors[i], 16))
 			differs(call, "vector", i);
-}
-
-int main(int count, char **arguments)
-{
-	if (count != 2)
-		return 2;
-	static struct timespec span, until, far;
-	static struct itimerspec timer;
-	static int word;
-	long long ns = atof(arguments[1]) * 1e9;
-	span = (struct timespec){ ns / 1000000000, ns % 1000000000 };
-	far = (struct timespec){ 1000000000, 0 };
-	// Not timer_create: what that gives is no number for the kernel.
-	int id = 0;
-	struct sigevent event = { .sigev_notify = SIGEV_NONE };
-	syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += span.tv_sec + 1;
-	timer.it_value = far;
-	uint32_t patterns[6];
-	for (int i = 0; i < 6; i++)
-		patterns[i] = 0xcccc0000 | i;
-	uint8_t *high_stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (int i = 0; i < 4; i++) {
-		uint32_t flags = i % 2 * FLAGS;
-		stack = i < 2 ? low_stack : high_stack;
-#define LOOK(call, result, ...)                                                                                        \
-	do {                                                                                                           \
-		uint32_t all[6] = { __VA_ARGS__ };                                                                     \
-		for (int i = sizeof((uint32_t[]){ __VA_ARGS__ }) / 4; i < 6; i++)                                      \
-			all[i] = patterns[i];                                                                          \
-		look(#call, SYS_##call, all, result, flags);                                                           \
-	} while (0)
-		LOOK(nanosleep, 0, (uint32_t)&span, 0);
-		LOOK(clock_nanosleep, 0, CLOCK_MONOTONIC, 0, (uint32_t)&span, 0);
-		LOOK(clock_nanosleep, 0, CLOCK_REALTIME, TIMER_ABSTIME, (uint32_t)&until, 0);
-		LOOK(clock_nanosleep, -EINVAL, CLOCK_REALTIME, 0, (uint32_t)&(struct timespec){ -1, 0 }, 0);
-		LOOK(clock_nanosleep, -EFAULT, CLOCK_REALTIME, TIMER_ABSTIME, 8, 0);
-		LOOK(futex, -ETIMEDOUT, (uint32_t)&word, FUTEX_WAIT, 0, (uint32_t)&span);
-		LOOK(futex, -ETIMEDOUT, (uint32_t)&word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, (uint32_t)&until, 0, ~0u);
-		LOOK(poll, 0, 0, 0, 5);
-		LOOK(ppoll, 0, 0, 0, (uint32_t)&(struct timespec){ 0, 5000000 }, 0, 8);
-		LOOK(pselect6, 0, 0, 0, 0, 0, (uint32_t)&(struct timespec){ 0, 5000000 }, 0);
-		LOOK(_newselect, 0, 0, 0, 0, 0, (uint32_t)&(struct timespec){ 0, 5000 });
-		LOOK(timer_settime, 0, id, 0, (uint32_t)&timer, 0);
-		LOOK(timer_settime, 0, id, TIMER_ABSTIME, (uint32_t)&timer, 0);
-		LOOK(alarm, 0, 0);
-	}
-	puts(differences ? "not the same" : "the same");
-	return 0;
 }

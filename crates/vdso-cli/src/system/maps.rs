@@ -95,23 +95,34 @@ pub fn of_vdso(all: &[Mapping], announced: Option<u64>) -> Vec<Mapping> {
 mod tests {
     use super::*;
 
-    const MAPS: &str = "\
-7f0000000000-7f000000c000 r-xp 00000000 00:01 4242                       /memfd:vdso-host (deleted)
-7f000000c000-7f000000d000 r--s 0000c000 00:01 4242                       /memfd:vdso-host (deleted)
-7f000000d000-7f000000e000 r--p 00000000 00:00 0 
-7f000000e000-7f000000f000 r--p 00000000 fe:00 77                         /home/a b/[vdso]
-7f0000010000-7f0000012000 r-xp 00000000 00:00 0                          [vdso]
+    /// Where the image begins.
+    const IMAGE_ADDR: u64 = 0x7f00_0000_0000;
+    /// How long it is, and so how far into its file its page is.
+    const IMAGE_BYTES: u64 = vdso_image::PROCESS_PAGE as u64 - 0x1000;
+
+    fn maps() -> String {
+        let pages: Vec<u64> = (0..4).map(|page| IMAGE_ADDR + IMAGE_BYTES + page * 0x1000).collect();
+        let [own, process, file, behind] = pages[..] else { unreachable!("there are four") };
+        format!(
+            "\
+{IMAGE_ADDR:x}-{own:x} r-xp 00000000 00:01 4242                       /memfd:vdso-host (deleted)
+{own:x}-{process:x} r--s {IMAGE_BYTES:08x} 00:01 4242                       /memfd:vdso-host (deleted)
+{process:x}-{file:x} r--p 00000000 00:00 0 
+{file:x}-{behind:x} r--p 00000000 fe:00 77                         /home/a b/[vdso]
+7f1000000000-7f1000002000 r-xp 00000000 00:00 0                          [vdso]
 7ffff0000000-7ffff0021000 rw-p 00000000 00:00 0                          [stack]
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
-";
+"
+        )
+    }
 
     #[test]
     fn lines_are_read_with_their_names() {
-        let maps = parse(MAPS);
+        let maps = parse(&maps());
         assert_eq!(maps.len(), 7);
         assert_eq!(maps[0].name, "/memfd:vdso-host (deleted)");
         assert_eq!(maps[0].file_name(), "memfd:vdso-host");
-        assert_eq!(maps[1].file_offset, 0xc000);
+        assert_eq!(maps[1].file_offset, IMAGE_BYTES);
         assert_eq!(maps[2].name, "");
         assert_eq!(maps[2].file_name(), "");
         assert_eq!(maps[3].name, "/home/a b/[vdso]");
@@ -121,7 +132,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 
     #[test]
     fn a_file_with_the_name_of_the_vdso_is_none() {
-        let names: Vec<_> = of_vdso(&parse(MAPS), None).into_iter().map(|m| m.name).collect();
+        let names: Vec<_> = of_vdso(&parse(&maps()), None).into_iter().map(|m| m.name).collect();
         let ours = "/memfd:vdso-host (deleted)";
         assert_eq!(names, [ours, ours, PROCESS_PAGE, "[vdso]", "[vsyscall]"]);
     }
@@ -129,14 +140,14 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
     /// Of a file with two images, x32 programs have the second.
     #[test]
     fn an_image_that_is_not_the_first_is_one() {
-        let maps = MAPS.replace("r-xp 00000000 00:01", "r-xp 00007000 00:01");
+        let maps = maps().replace("r-xp 00000000 00:01", "r-xp 00007000 00:01");
         let names: Vec<_> = of_vdso(&parse(&maps), None).into_iter().map(|m| m.name).collect();
         assert!(names.iter().any(|name| name == PROCESS_PAGE), "{names:?}");
     }
 
     #[test]
     fn what_the_auxiliary_vector_points_to_belongs_whatever_it_is_called() {
-        let found = of_vdso(&parse(MAPS), Some(0x7f00_0000_e000));
+        let found = of_vdso(&parse(&maps()), Some(IMAGE_ADDR + IMAGE_BYTES + 0x2000));
         assert!(found.iter().any(|mapping| mapping.name == "/home/a b/[vdso]"));
     }
 }

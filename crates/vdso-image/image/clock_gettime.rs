@@ -58,7 +58,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 /// The same within another function, which is the one that was called.
 ///
 /// # Safety
-/// As above.
+/// `ts` must be writable.
 #[cfg(not(inline_all))]
 #[inline(always)]
 pub unsafe fn within(id: c_int, ts: *mut Timespec) -> c_int {

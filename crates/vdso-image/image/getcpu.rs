@@ -41,7 +41,7 @@ unsafe fn unusual(cpu: *mut u32, node: *mut u32) -> c_int {
 }
 
 /// # Safety
-/// As above.
+/// What is not null must be writable.
 #[cold]
 #[inline(never)]
 unsafe fn counted(cpu: *mut u32, node: *mut u32) -> c_int {

@@ -30,7 +30,7 @@ pub unsafe fn clock_gettime(id: c_int, ts: *mut Timespec) -> c_int {
 /// The same, and whether it is counted what was done.
 ///
 /// # Safety
-/// As above.
+/// `ts` must be writable.
 #[inline(always)]
 unsafe fn again<const IS_COUNTED: bool>(id: c_int, ts: *mut Timespec) -> c_int {
     let is_fine = clock::is_in(id as u32, clock::HIGH_RESOLUTION);

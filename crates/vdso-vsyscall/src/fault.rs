@@ -33,7 +33,7 @@ pub enum SegvCode {
 }
 
 impl SegvCode {
-    /// Its number.
+    /// The number that the kernel has for it in `si_code`.
     #[must_use]
     pub const fn number(self) -> i32 {
         match self {

@@ -36,9 +36,9 @@ pub enum Origin {
     ThisProcess,
     /// Another one.
     Process {
-        /// Its number.
+        /// The process's number.
         pid: u32,
-        /// Its name.
+        /// What the process calls itself.
         name: String,
     },
     /// An image in a file.

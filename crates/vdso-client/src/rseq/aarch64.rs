@@ -47,7 +47,7 @@ pub fn thread_addr() -> Option<usize> {
 /// There is no sequence for this architecture: it never adds.
 ///
 /// # Safety
-/// None is needed.
+/// There is nothing to promise: no memory is looked at.
 #[inline(always)]
 pub unsafe fn add_on(_: &Area, _: u32, _: &AtomicU64, _: u64) -> bool {
     false

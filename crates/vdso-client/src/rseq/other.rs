@@ -22,7 +22,7 @@ pub fn thread_addr() -> Option<usize> {
 /// It never adds.
 ///
 /// # Safety
-/// None is needed.
+/// There is nothing to promise: no memory is looked at.
 #[cfg(target_has_atomic = "64")]
 #[inline(always)]
 pub unsafe fn add_on(_: &Area, _: u32, _: &AtomicU64, _: u64) -> bool {

@@ -48,7 +48,7 @@ impl Form {
         }
     }
 
-    /// The opposite.
+    /// The words of a time from what the kernel has written.
     pub const fn unpacked(self, words: [u64; 2]) -> [u64; 2] {
         match self {
             Self::Time64 => words,
@@ -60,7 +60,7 @@ impl Form {
         }
     }
 
-    /// Two times, one behind the other.
+    /// The words of two times, one behind the other, as the kernel reads them.
     pub fn packed_pair(self, [first, second]: [[u64; 2]; 2]) -> [[u64; 2]; 2] {
         match self {
             Self::Time64 => [first, second],
@@ -69,7 +69,7 @@ impl Form {
         }
     }
 
-    /// The opposite.
+    /// Two times from what the kernel has written, one behind the other.
     pub fn unpacked_pair(self, pair: [[u64; 2]; 2]) -> [[u64; 2]; 2] {
         match self {
             Self::Time64 => pair,

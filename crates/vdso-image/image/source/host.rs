@@ -54,7 +54,7 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
 /// The same, with something to do once beside it: behind the arithmetic, which takes longer here.
 ///
 /// # Safety
-/// As above.
+/// `ts` must be writable.
 #[cfg(counts)]
 #[inline(always)]
 pub unsafe fn try_to(id: u32, ts: *mut Timespec, beside: impl FnOnce()) -> bool {

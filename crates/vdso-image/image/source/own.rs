@@ -57,7 +57,7 @@ pub unsafe fn read_to(id: u32, ts: *mut Timespec) -> bool {
 /// One try of the same, with something to do once beside it: right behind the counter's read, ahead of the arithmetic.
 ///
 /// # Safety
-/// As above.
+/// `ts` must be writable.
 #[cfg(counts)]
 #[inline(always)]
 pub unsafe fn try_to(id: u32, ts: *mut Timespec, beside: impl FnOnce()) -> bool {

@@ -64,7 +64,7 @@ type Dates = (&'static [&'static str], fn(i128, i128) -> RangeInclusive<i128>);
 const STANDING: i128 = 1_041_415_205 * SEC;
 const BEGINNING: i128 = 1_112_105_654 * SEC;
 
-/// The coarse clocks stand at the host's last tick, and those that are asked to begin at a time begin there.
+/// The coarse clocks stand at the host's last tick, and there begins what a launch does with clocks: a time, and a rate.
 const TICK: i128 = SEC / 100;
 
 const DATES: [Dates; 6] = [
@@ -76,7 +76,7 @@ const DATES: [Dates; 6] = [
     (&["--offset", "+10d"], |before, after| before + 10 * DAY..=after + 10 * DAY),
     (&["--offset", "+10d", "--rate", "1"], |before, after| before + 10 * DAY..=after + 10 * DAY),
     (&["--offset", "-15d", "--rate", "10"], |before, after| {
-        before - 15 * DAY..=after - 15 * DAY + 9 * (after - before)
+        before - 15 * DAY..=after - 15 * DAY + 9 * (after - before + TICK)
     }),
 ];
 
